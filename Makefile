@@ -1,0 +1,59 @@
+# One door for people; CI calls the same recipes. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+DATA ?=
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup develop run dev test check format bench docs lock clean
+
+help: ## list the doors
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.run ## make .venv from the hashed lockfile; leaves .venv/bin/aldgate
+develop: .venv/.develop
+
+.venv/.run: requirements/run.lock pyproject.toml
+	@scripts/venv.sh $(PYTHON)
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/run.lock
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.develop: .venv/.run requirements/dev.lock
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/dev.lock
+	@touch $@
+
+run: setup ## start the gate on 127.0.0.1:8000 (HOST=, PORT=, DATA=)
+	@exec $(BIN)/aldgate serve --host $(HOST) --port $(PORT) $(if $(DATA),--data $(DATA))
+
+dev: develop ## the same, restarting on change
+	@exec $(BIN)/watchfiles --filter python "$(BIN)/aldgate serve --host $(HOST) --port $(PORT) $(if $(DATA),--data $(DATA))" src
+
+test: develop ## the whole suite
+	@scripts/services.sh
+	@$(BIN)/pytest
+
+check: develop ## ruff, format, pyright strict, architecture, import budget
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+	@$(BIN)/pytest -q tests/test_architecture.py tests/test_imports.py
+
+format: develop ## put the code in its one format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: develop ## figures against nginx and the naive proxy, to bench/results.json
+	@scripts/services.sh
+	@$(BIN)/python -m bench
+
+docs: develop ## write the generated pages (configuration, command line, errors)
+	@$(BIN)/python scripts/docs.py
+
+lock: ## resolve requirements/*.lock anew, with hashes and without index addresses
+	@scripts/lock.sh
+
+clean:
+	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis .schemathesis

@@ -1,0 +1,273 @@
+"""Everything that can go wrong, in one tree. Status, code and retry advice are facts of the class; dialects only render them.
+
+    GatewayError
+      CallerError     InvalidRequest MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound MethodNotAllowed
+                      HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
+      PolicyError     ScopeDenied PriceUnknown BudgetExceeded RateLimited ConcurrencyLimited
+      UpstreamError   UpstreamRejected UpstreamUnreachable UpstreamTimeout UpstreamBroken UpstreamInvalid UpstreamAuth
+                      UpstreamLimited UpstreamOverloaded
+      InternalError   Shedding ShuttingDown StoreUnavailable
+      ClientGone      nobody is left to answer; recorded, never rendered
+"""
+
+from enum import Enum
+from typing import ClassVar
+
+
+class Retry(Enum):
+    """What a retry loop may do about an error."""
+
+    NEVER = "never"
+    LATER = "later"
+    OTHER_ROUTE = "other_route"
+
+
+class GatewayError(Exception):
+    """A refusal or failure with a stable `code`, ready to be rendered in any dialect.
+
+    Args:
+        message: For the caller: what was bad and how to mend it. Holds no secret and no prompt text.
+        param: The request field at fault, if there is one.
+        retry_after_s: Whole seconds, at least 1, when waiting helps.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    retry: ClassVar[Retry] = Retry.NEVER
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+
+class CallerError(GatewayError):
+    """The request is at fault; sending it again changes nothing."""
+
+    code, status = "invalid_request", 400
+
+
+class InvalidRequest(CallerError):
+    """The body or a parameter is not what the operation takes."""
+
+
+class MissingKey(CallerError):
+    """No credential was sent."""
+
+    code, status = "missing_api_key", 401
+
+
+class UnknownKey(CallerError):
+    """The credential belongs to nobody."""
+
+    code, status = "invalid_api_key", 401
+
+
+class ExpiredKey(CallerError):
+    """The credential was good once; its time is over."""
+
+    code, status = "expired_api_key", 401
+
+
+class RevokedKey(CallerError):
+    """The credential was withdrawn."""
+
+    code, status = "revoked_api_key", 401
+
+
+class NotFound(CallerError):
+    """Nothing lives at this path or id."""
+
+    code, status = "not_found", 404
+
+
+class ModelNotFound(CallerError):
+    """No route answers to this model name."""
+
+    code, status = "model_not_found", 404
+
+
+class MethodNotAllowed(CallerError):
+    """The path exists, the method does not."""
+
+    code, status = "method_not_allowed", 405
+
+
+class HeadTimeout(CallerError):
+    """The request head or body did not arrive in time."""
+
+    code, status = "request_timeout", 408
+
+
+class Conflict(CallerError):
+    """The request contradicts what is stored."""
+
+    code, status = "conflict", 409
+
+
+class IdempotencyConflict(CallerError):
+    """The idempotency key was used before with another body."""
+
+    code, status = "idempotency_conflict", 409
+
+
+class IdempotencyUnknown(CallerError):
+    """The first call with this idempotency key was cut off by a crash; what became of it is not known."""
+
+    code, status = "idempotency_unknown", 409
+
+
+class BodyTooLarge(CallerError):
+    """The body is over `server.max_body_bytes`."""
+
+    code, status = "body_too_large", 413
+
+
+class UnsupportedMediaType(CallerError):
+    """The content type is not one the operation reads."""
+
+    code, status = "unsupported_media_type", 415
+
+
+class HeadTooLarge(CallerError):
+    """The request line and headers are over `server.max_head_bytes`."""
+
+    code, status = "head_too_large", 431
+
+
+class PolicyError(GatewayError):
+    """The request is well formed, but this principal may not make it (now)."""
+
+    code, status = "forbidden", 403
+
+
+class ScopeDenied(PolicyError):
+    """The key has not the scope that the operation needs."""
+
+    code, status = "scope_denied", 403
+
+
+class PriceUnknown(PolicyError):
+    """A budget cannot be kept for a model whose price nobody knows."""
+
+    code, status = "price_unknown", 403
+
+
+class BudgetExceeded(PolicyError):
+    """The most this call may cost does not fit what is left of a budget."""
+
+    code, status = "budget_exceeded", 402
+
+
+class RateLimited(PolicyError):
+    """A limit over time is spent; `retry_after_s` says when it suffices again."""
+
+    code, status, retry = "rate_limit_exceeded", 429, Retry.LATER
+
+
+class ConcurrencyLimited(PolicyError):
+    """As many calls as allowed are under way."""
+
+    code, status, retry = "concurrency_limit_exceeded", 429, Retry.LATER
+
+
+class UpstreamError(GatewayError):
+    """A provider failed us; the fault is not the caller's.
+
+    Args:
+        message: See `GatewayError`.
+        upstream_status: HTTP status the provider sent, if it sent one.
+        upstream_code: The provider's own error code.
+    """
+
+    code, status = "upstream_error", 502
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after_s: int | None = None,
+        upstream_status: int | None = None,
+        upstream_code: str | None = None,
+    ) -> None:
+        super().__init__(message, param=param, retry_after_s=retry_after_s)
+        self.upstream_status = upstream_status
+        self.upstream_code = upstream_code
+
+
+class UpstreamRejected(UpstreamError):
+    """The provider refused the request itself (400, 404, 409, 413, 415, 422): the caller's to mend, with its status kept."""
+
+    code, status = "upstream_rejected", 400
+
+
+class UpstreamUnreachable(UpstreamError):
+    """No connection to the provider could be made."""
+
+    code, status, retry = "upstream_unreachable", 502, Retry.OTHER_ROUTE
+
+
+class UpstreamTimeout(UpstreamError):
+    """The provider did not answer, or went silent, for too long."""
+
+    code, status, retry = "upstream_timeout", 504, Retry.OTHER_ROUTE
+
+
+class UpstreamBroken(UpstreamError):
+    """The provider's reply ended before it was complete."""
+
+    code, status, retry = "upstream_broken", 502, Retry.OTHER_ROUTE
+
+
+class UpstreamInvalid(UpstreamError):
+    """The provider sent something that is not the reply of this protocol."""
+
+    code, status, retry = "upstream_invalid", 502, Retry.OTHER_ROUTE
+
+
+class UpstreamAuth(UpstreamError):
+    """The provider refused *our* credential; never shown as the caller's 401."""
+
+    code, status, retry = "upstream_auth", 502, Retry.OTHER_ROUTE
+
+
+class UpstreamLimited(UpstreamError):
+    """The provider limits us (429), or our account there has no money (402)."""
+
+    code, status, retry = "upstream_rate_limited", 429, Retry.OTHER_ROUTE
+
+
+class UpstreamOverloaded(UpstreamError):
+    """The provider is overloaded (503, 529)."""
+
+    code, status, retry = "upstream_overloaded", 503, Retry.OTHER_ROUTE
+
+
+class InternalError(GatewayError):
+    """A fault of the gate itself."""
+
+
+class Shedding(InternalError):
+    """More is in flight than the gate holds; come back shortly."""
+
+    code, status, retry = "overloaded", 503, Retry.LATER
+
+
+class ShuttingDown(InternalError):
+    """The gate is stopping and takes no new calls."""
+
+    code, status, retry = "shutting_down", 503, Retry.LATER
+
+
+class StoreUnavailable(InternalError):
+    """The database did not answer, and this call cannot go on without it."""
+
+    code, status, retry = "store_unavailable", 503, Retry.LATER
+
+
+class ClientGone(GatewayError):
+    """The caller closed the connection. 499 follows nginx's convention and appears in the ledger only."""
+
+    code, status = "client_gone", 499

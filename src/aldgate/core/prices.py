@@ -1,0 +1,59 @@
+"""Money in whole micro-dollars.
+
+A price is stored as micro-dollars per million units, so that the cheapest token on the market is still a whole number and a
+cost is one integer sum, rounded up once per call.
+"""
+
+import msgspec
+
+from aldgate.core.usage import Usage
+
+MILLION = 1_000_000
+
+
+class Price(msgspec.Struct, frozen=True):
+    """What a deployment charges.
+
+    Attributes:
+        input: Micro-dollars per million uncached input tokens; so are the other token prices.
+        request: Micro-dollars per million requests.
+        version: Names the price list this came from; stored with each ledger row.
+    """
+
+    input: int = 0
+    output: int = 0
+    cached: int | None = None
+    """None: cached tokens cost what other input costs."""
+    cache_write: int | None = None
+    """None: written tokens cost what other input costs."""
+    request: int = 0
+    version: str = "free"
+
+    def cost(self, usage: Usage) -> int:
+        """Micro-dollars for `usage`, rounded up to the next whole one."""
+        cached = min(usage.cached_tokens, usage.input_tokens)
+        written = min(usage.cache_write_tokens, usage.input_tokens - cached)
+        total = (
+            (usage.input_tokens - cached - written) * self.input
+            + cached * (self.input if self.cached is None else self.cached)
+            + written * (self.input if self.cache_write is None else self.cache_write)
+            + usage.output_tokens * self.output
+            + usage.requests * self.request
+        )
+        return -(-total // MILLION)
+
+    def bound(self, usage: Usage) -> int:
+        """The most `usage` can cost, whichever way its input turns out to be cached."""
+        dearest = max(self.input, self.cached or 0, self.cache_write or 0)
+        total = usage.input_tokens * dearest + usage.output_tokens * self.output + usage.requests * self.request
+        return -(-total // MILLION)
+
+    def affordable_output(self, microusd: int, usage: Usage) -> int | None:
+        """Output tokens that `microusd` still pays for after the input and requests of `usage`; None if output is free."""
+        if not self.output:
+            return None
+        fixed = Usage(input_tokens=usage.input_tokens, requests=usage.requests)
+        return max(0, (microusd - self.bound(fixed)) * MILLION // self.output)
+
+
+FREE = Price()

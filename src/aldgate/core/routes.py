@@ -1,0 +1,123 @@
+"""The frozen catalogue: which names callers may ask for, and the deployments behind them."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Literal
+
+import msgspec
+
+from aldgate.core.errors import ModelNotFound
+from aldgate.core.prices import Price
+from aldgate.core.principals import Operation
+
+Origin = Literal["file", "environment", "discovered", "builtin"]
+
+
+class Deployment(msgspec.Struct, frozen=True):
+    """A provider's model, ready to be called.
+
+    Attributes:
+        id: `provider/model`.
+        backend: Name of the backend that runs it.
+        model: What the provider calls it.
+        price: None when nobody knows it.
+        operations: None when the provider did not say; then any is tried.
+    """
+
+    id: str
+    backend: str
+    model: str
+    price: Price | None
+    origin: Origin
+    operations: frozenset[Operation] | None = None
+
+
+class Route(msgspec.Struct, frozen=True):
+    """An ordered choice of deployments for one model name."""
+
+    name: str
+    deployments: tuple[Deployment, ...]
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One provider or engine as the catalogue sees it.
+
+    Attributes:
+        accepts_any: Names outside `deployments` may be asked for as `provider/name` (its list is not known, or not complete).
+        unlisted_price: Price of such names.
+    """
+
+    name: str
+    deployments: tuple[Deployment, ...]
+    origin: Origin
+    accepts_any: bool = False
+    unlisted_price: Price | None = None
+
+
+class Catalogue(msgspec.Struct, frozen=True):
+    """One snapshot of everything that can be called. A change builds a new one and swaps it; calls keep theirs."""
+
+    routes: Mapping[str, Route]
+    """Every spelling a caller may use -> its route."""
+    models: tuple[Deployment, ...]
+    """What `GET /v1/models` lists, each once, in configuration order."""
+    open_sources: Mapping[str, Source]
+    """Providers that take names they did not list."""
+
+    def resolve(self, name: str) -> Route:
+        """Find the route for `name`: a name or alias first, then `provider:model`, then `provider/model`.
+
+        Raises:
+            ModelNotFound: Names the closest known models.
+        """
+        route = self.routes.get(name)
+        return route if route is not None else self._resolve_unlisted(name)
+
+    def _resolve_unlisted(self, name: str) -> Route:
+        for separator in ":/":
+            provider, found, model = name.partition(separator)
+            source = self.open_sources.get(provider)
+            if found and model and source:
+                deployment = Deployment(
+                    id=f"{provider}/{model}",
+                    backend=provider,
+                    model=model,
+                    price=source.unlisted_price,
+                    origin=source.origin,
+                )
+                return Route(name, (deployment,))
+        near = get_close_matches(name, [deployment.id for deployment in self.models], n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(f'`{other}`' for other in near)}?" if near else ""
+        shown = name if len(name) <= 100 else name[:100] + "..."
+        raise ModelNotFound(f"The model `{shown}` does not exist.{hint} GET /v1/models lists what does.", param="model")
+
+
+def build_catalogue(sources: Iterable[Source], aliases: Mapping[str, str]) -> tuple[Catalogue, list[str]]:
+    """Join `sources` and `aliases` into one catalogue.
+
+    One spelling, one route, in this order: a bare model name (of the first source that has it), an alias, a full id
+    (`provider:model`, `provider/model`). Returns the catalogue and, in words, each alias that leads nowhere or is shadowed.
+    """
+    full: dict[str, Route] = {}
+    bare: dict[str, Route] = {}
+    models: list[Deployment] = []
+    open_sources: dict[str, Source] = {}
+    for source in sources:
+        if source.accepts_any:
+            open_sources[source.name] = source
+        for deployment in source.deployments:
+            models.append(deployment)
+            route = Route(deployment.id, (deployment,))
+            full[deployment.id] = full[f"{source.name}:{deployment.model}"] = route
+            bare.setdefault(deployment.model, route)
+    named = Catalogue(full | bare, tuple(models), open_sources)
+    aliased: dict[str, Route] = {}
+    problems: list[str] = []
+    for alias, target in aliases.items():
+        if alias in bare:
+            problems.append(f"alias `{alias}` is never used: `{bare[alias].name}` has that name")
+        try:
+            aliased[alias] = Route(alias, named.resolve(target).deployments)
+        except ModelNotFound as error:
+            problems.append(f"alias `{alias}`: {error.message}")
+    return Catalogue(full | aliased | bare, named.models, open_sources), problems

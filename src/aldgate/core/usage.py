@@ -1,0 +1,27 @@
+"""What a call used, counted in whole units."""
+
+import msgspec
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Units one call used, or the most it may use.
+
+    `input_tokens` and `output_tokens` are totals: cached and cache-written tokens are part of the input, reasoning tokens
+    part of the output, as OpenAI counts them
+    (https://platform.openai.com/docs/api-reference/chat/object).
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    requests: int = 1
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+
+NOTHING = Usage(requests=0)

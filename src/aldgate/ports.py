@@ -1,0 +1,266 @@
+"""Every protocol that something plugs into. Implementations live to the right; nothing here imports them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from aldgate.core.budgets import Budget
+from aldgate.core.calls import Attempt, LedgerRow
+from aldgate.core.errors import GatewayError
+from aldgate.core.limits import Limits
+from aldgate.core.principals import Operation
+from aldgate.core.routes import Source
+
+
+class Exchange(Protocol):
+    """One upstream reply, from its head on. Whoever holds it must `close` it or read it to its end."""
+
+    status: int
+
+    def header(self, name: bytes) -> bytes | None:
+        """The value of a reply header (`name` in lower case), or None."""
+        ...
+
+    async def read(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            UpstreamError: It is too large, broke off, went silent or is malformed.
+        """
+        ...
+
+    async def next(self) -> bytes | None:
+        """The next piece as the wire gave it, None at the end. Pulling slowly slows the upstream down.
+
+        Raises:
+            UpstreamError: As `read`.
+        """
+        ...
+
+    def abort(self, error: GatewayError) -> None:
+        """Stop at once: whoever waits in `read` or `next` gets `error`, and the upstream sees the close."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the reply. Synchronous and safe to repeat; an unfinished reply closes its connection."""
+        ...
+
+
+class Backend(Protocol):
+    """A provider or an engine: whatever runs an attempt."""
+
+    name: str
+    operations: frozenset[Operation]
+    dialect: str
+    """The wire format it speaks; a face of the same dialect passes bytes through."""
+    output_cap_field: str
+    """Body field that bounds the output tokens of a chat, as this backend calls it."""
+    reports_stream_usage: Literal["asked", "always"]
+    """Whether streamed usage must be asked for with `stream_options`."""
+
+    async def start(self, attempt: Attempt) -> Exchange:
+        """Send the attempt and return when the reply's head has arrived.
+
+        Raises:
+            UpstreamUnreachable: No connection; nothing was sent.
+            UpstreamError: Anything else before the head. The status of the reply is not judged here.
+        """
+        ...
+
+    async def discover(self) -> Source:
+        """Ask what models there are (for engines and listed providers: say so without asking).
+
+        Raises:
+            UpstreamError: It did not answer in the expected shape.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close what is idle; replies under way end first."""
+        ...
+
+
+class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as it is kept. Times in Unix seconds; the secret itself is nowhere."""
+
+    id: str
+    name: str
+    prefix: str
+    """The first characters of the newest secret, for people to recognise it by."""
+    scopes: frozenset[str]
+    limits: Limits
+    budget: Budget | None
+    created_at: float
+    expires_at: float | None = None
+    revoked_at: float | None = None
+
+
+class Credential(msgspec.Struct, frozen=True):
+    """One secret of a key: its digest, and when it stops working (a rotation's overlap). None: with the key."""
+
+    digest: bytes
+    key: StoredKey
+    expires_at: float | None = None
+
+
+class KeyUse(msgspec.Struct, frozen=True):
+    """How a key was used so far, by the ledger."""
+
+    calls: int
+    last_used_at: float | None
+
+
+class UsageRow(msgspec.Struct, frozen=True):
+    """One group of ledger rows. Fields not grouped by are None. Money in micro-dollars."""
+
+    key_id: str | None
+    key: str | None
+    model: str | None
+    day: str | None
+    calls: int
+    errors: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    cost_microusd: int
+
+
+class RecentUse(msgspec.Struct, frozen=True):
+    """What an account used around one moment: rebuilds rate limits after a restart. `at` in Unix seconds."""
+
+    at: float
+    calls: int
+    tokens: int
+
+
+class SliceRequest(msgspec.Struct, frozen=True):
+    """What a process asks of one budget.
+
+    Attributes:
+        account: Whose budget.
+        period: Name of the calendar period, `core.budgets.period_name`.
+        limit: The budget in micro-dollars.
+        reported: All this process has spent of its grants so far; cumulative, so that a lost reply is not counted twice.
+        give_back: Granted micro-dollars that nothing holds and the process no longer wants.
+        minimum: Least to grant, or nothing at all; 0 only reports.
+        maximum: Most to grant.
+    """
+
+    account: str
+    period: str
+    limit: int
+    reported: int
+    give_back: int
+    minimum: int
+    maximum: int
+
+
+class SliceGrant(msgspec.Struct, frozen=True):
+    """The answer to a `SliceRequest`: micro-dollars granted now (0 when the minimum did not fit), and what is free after it."""
+
+    granted: int
+    free: int
+
+
+class SavedReply(msgspec.Struct, frozen=True):
+    """A finished reply kept for an idempotency key. `headers` are as they were sent."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+class IdempotencyRecord(msgspec.Struct, frozen=True):
+    """What is known of an idempotency key: whose body it came with, and the reply once there is one."""
+
+    fingerprint: bytes
+    reply: SavedReply | None
+    incarnation: str
+    """The process that began it; a record without a reply from a process that is gone is a call of unknown fate."""
+
+
+class Store(Protocol):
+    """Everything that outlives the process. Every method may raise `StoreUnavailable`."""
+
+    async def open(self) -> None:
+        """Connect, bring the schema up to date, and presume spent what lost processes held of any budget."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...
+
+    async def ping(self) -> None:
+        """Prove that the database answers."""
+        ...
+
+    async def secret(self, name: str, fresh: bytes) -> tuple[bytes, bool]:
+        """The named secret of this installation, keeping `fresh` if there is none yet. Returns it and whether it was kept now."""
+        ...
+
+    async def add_key(self, key: StoredKey, digest: bytes) -> None:
+        """Keep a new key with its first credential."""
+        ...
+
+    async def find_credential(self, digest: bytes) -> Credential | None:
+        """The credential with this digest, revoked and expired ones included."""
+        ...
+
+    async def get_key(self, key_id: str) -> StoredKey | None:
+        """The key with this id."""
+        ...
+
+    async def list_keys(self) -> list[StoredKey]:
+        """All keys, newest first, revoked and expired ones included."""
+        ...
+
+    async def key_uses(self) -> Mapping[str, KeyUse]:
+        """Uses by key id, for keys that were used."""
+        ...
+
+    async def revoke_key(self, key_id: str, at: float) -> bool:
+        """Revoke; False if there is no such key. Revoking twice keeps the first time."""
+        ...
+
+    async def rotate_key(self, key_id: str, digest: bytes, prefix: str, old_expire_at: float) -> bool:
+        """Add a credential and let the older ones end at `old_expire_at`; False if there is no such key."""
+        ...
+
+    async def record(self, rows: Sequence[LedgerRow], reports: Sequence[SliceRequest]) -> None:
+        """Append ledger rows and fold the processes' spending reports, in one transaction. A row already there is left alone."""
+        ...
+
+    async def usage(
+        self, *, group_by: Sequence[str], account: str | None, since: float | None, until: float | None
+    ) -> list[UsageRow]:
+        """Ledger sums grouped by any of `key`, `model`, `day` (UTC), newest day first, then dearest first.
+
+        Args:
+            group_by: Any of `key`, `model`, `day`; empty sums all in one row.
+            account: Only this account's rows; None for all.
+            since: Unix seconds, inclusive.
+            until: Unix seconds, exclusive.
+        """
+        ...
+
+    async def recent_use(self, account: str, since: float) -> list[RecentUse]:
+        """What the account used since `since`, in steps of a second within the last minute and a minute before, oldest first."""
+        ...
+
+    async def refill(self, process: str, seq: int, requests: Sequence[SliceRequest]) -> list[SliceGrant]:
+        """Grant a process slices of budgets, all or none, committed before this returns.
+
+        A repeated `seq` of the same process is answered as before, so that a lost reply is not a second grant.
+        """
+        ...
+
+    async def begin_idempotent(
+        self, principal: str, key: str, fingerprint: bytes, incarnation: str, now: float
+    ) -> IdempotencyRecord | None:
+        """Claim an idempotency key. None: it is ours now; else what the first call left. Records older than a day are gone."""
+        ...
+
+    async def finish_idempotent(self, principal: str, key: str, reply: SavedReply | None) -> None:
+        """Keep the reply of a claimed key, or with None let the key go, so that it may be tried anew."""
+        ...
