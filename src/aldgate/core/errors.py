@@ -1,13 +1,13 @@
 """Everything that can go wrong, in one tree. Status, code and retry advice are facts of the class; dialects only render them.
 
-    GatewayError
-      CallerError     InvalidRequest MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound MethodNotAllowed
-                      HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
-      PolicyError     ScopeDenied PriceUnknown BudgetExceeded RateLimited ConcurrencyLimited
-      UpstreamError   UpstreamRejected UpstreamUnreachable UpstreamTimeout UpstreamBroken UpstreamInvalid UpstreamAuth
-                      UpstreamLimited UpstreamOverloaded
-      InternalError   Shedding ShuttingDown StoreUnavailable
-      ClientGone      nobody is left to answer; recorded, never rendered
+GatewayError
+CallerError     InvalidRequest MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound MethodNotAllowed
+HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
+PolicyError     ScopeDenied PriceUnknown BudgetExceeded RateLimited ConcurrencyLimited
+UpstreamError   UpstreamRejected UpstreamUnreachable UpstreamTimeout UpstreamBroken UpstreamInvalid UpstreamAuth
+UpstreamLimited UpstreamOverloaded
+InternalError   Shedding ShuttingDown StoreUnavailable
+ClientGone      nobody is left to answer; recorded, never rendered
 """
 
 from enum import Enum
