@@ -32,7 +32,7 @@ class GatewayError(Exception):
     """
 
     code: ClassVar[str] = "internal_error"
-    status: ClassVar[int] = 500
+    status: int = 500
     retry: ClassVar[Retry] = Retry.NEVER
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_s: int | None = None) -> None:

@@ -1,0 +1,84 @@
+r"""What was authorised is what is sent.
+
+A JSON parser may keep the first or the last of two equal keys, may read `"mod\u0065l"` as `model`, and Go's even matches keys
+without regard to case. So bytes pass through only while no parser could read another value for a governed key than we did;
+anything else is decoded, refused if it is ambiguous, and written anew.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from aldgate.core.errors import InvalidRequest
+
+_ESCAPED = re.compile(rb"\\u(?:00[2-7]|017[fF]|212[aA])")
+_FOLDS_TO_ASCII = (b"\xc5\xbf", b"\xe2\x84\xaa")
+"""UTF-8 of the long s and the Kelvin sign: the only characters beyond ASCII that fold to ASCII letters."""
+_MODEL = re.compile(rb'"model"\s*:\s*"[^"\\]*"')
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encode = msgspec.json.Encoder().encode
+
+
+def is_plain(body: bytes, governed: tuple[bytes, ...]) -> bool:
+    """True if every governed key (quoted, as in `b'"model"'`) stands at most once, in no spelling that parsers dispute."""
+    if b"\\u" in body and _ESCAPED.search(body):
+        return False
+    if not body.isascii() and any(letter in body for letter in _FOLDS_TO_ASCII):
+        return False
+    lowered = body.lower()
+    return all(lowered.count(key) <= 1 for key in governed)
+
+
+def rewritten(body: bytes, governed: tuple[bytes, ...]) -> bytes:
+    """Write `body` anew with each key once and unescaped. Values are kept to the byte.
+
+    Raises:
+        InvalidRequest: A governed key stands twice, or in a spelling that some parser takes for another.
+    """
+    names = {key[1:-1].decode() for key in governed}
+    seen: set[str] = set()
+    for key in _top_level_keys(body):
+        folded = key.casefold()
+        if folded not in names:
+            continue
+        if key != folded:
+            raise InvalidRequest(f"The key `{key}` is not spelled `{folded}`.", param=folded)
+        if key in seen:
+            raise InvalidRequest(f"The key `{key}` stands twice; which one should count?", param=key)
+        seen.add(key)
+    return _encode(_members.decode(body))
+
+
+def _top_level_keys(body: bytes) -> list[str]:
+    keys: list[str] = []
+
+    def remember(pairs: list[tuple[str, Any]]) -> None:
+        keys[:] = [key for key, _ in pairs]  # the outermost object is closed last
+
+    json.loads(body, object_pairs_hook=remember)
+    return keys
+
+
+def with_model(body: bytes, model: str) -> bytes:
+    """Replace the value of `model` in a plain body."""
+    found = _MODEL.search(body)
+    if found is None:
+        return with_members(body, {"model": model})
+    return b"".join((body[: found.start()], b'"model":', _encode(model), body[found.end() :]))
+
+
+def with_member_first(body: bytes, member: bytes) -> bytes:
+    """Put `member` (as in `b'"n":1'`) in front of the others. The body must be an object with at least one member."""
+    start = body.index(b"{") + 1
+    return b"".join((body[:start], member, b",", body[start:]))
+
+
+def with_members(body: bytes, changes: Mapping[str, Any]) -> bytes:
+    """Set top-level members, keeping all others to the byte."""
+    members: dict[str, Any] = _members.decode(body)
+    members.update(changes)
+    return _encode(members)

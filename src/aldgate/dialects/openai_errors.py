@@ -1,0 +1,133 @@
+"""Errors in OpenAI's shape, written for callers and read from upstreams.
+
+`{"error": {"message", "type", "param", "code"}}`, all four always present, `code` a string
+(https://platform.openai.com/docs/guides/error-codes).
+"""
+
+import msgspec
+
+from aldgate.core.errors import (
+    CallerError,
+    GatewayError,
+    PolicyError,
+    UpstreamAuth,
+    UpstreamError,
+    UpstreamInvalid,
+    UpstreamLimited,
+    UpstreamOverloaded,
+    UpstreamRejected,
+)
+
+_TYPES = {
+    401: "authentication_error",
+    402: "insufficient_quota",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
+_REJECTIONS = frozenset({400, 404, 409, 413, 415, 422})
+_OVERLOADED = frozenset({498, 503, 529})
+_LONGEST_MESSAGE = 2_000
+
+
+class ErrorBody(msgspec.Struct):
+    """The inner object, as loosely as providers in the wild write it."""
+
+    message: str | None = None
+    type: str | None = None
+    param: str | None = None
+    code: str | int | None = None
+
+
+class _Envelope(msgspec.Struct):
+    error: ErrorBody | str | None = None
+    message: str | None = None
+    detail: str | None = None
+
+
+_envelope = msgspec.json.Decoder(_Envelope, strict=False)
+
+
+def error_type(error: GatewayError) -> str:
+    """OpenAI's `type` word for an error."""
+    if isinstance(error, CallerError | UpstreamRejected) and error.status not in (401, 404):
+        return "invalid_request_error"
+    if isinstance(error, CallerError | PolicyError | UpstreamRejected):
+        return _TYPES.get(error.status, "invalid_request_error")
+    return "rate_limit_error" if error.status == 429 else "server_error"
+
+
+def render(error: GatewayError) -> bytes:
+    """The error as a body."""
+    code = error.upstream_code if isinstance(error, UpstreamRejected) and error.upstream_code else error.code
+    inner = {"message": error.message, "type": error_type(error), "param": error.param, "code": code}
+    return msgspec.json.encode({"error": inner})
+
+
+def should_retry(error: GatewayError) -> bool:
+    """What `x-should-retry` says; the SDKs obey it before their own rules.
+
+    https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py
+    """
+    return error.retry_after_s is not None or (error.status >= 500 and error.status != 501)
+
+
+def read_error(status: int, body: bytes, retry_after_s: int | None) -> UpstreamError:
+    """The error an upstream answered with, classed by who has to act on it."""
+    try:
+        envelope = _envelope.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        envelope = _Envelope()
+    inner = envelope.error
+    if inner is None or isinstance(inner, str):
+        inner = ErrorBody(message=inner or envelope.message or envelope.detail)
+    return _classed(status, inner, retry_after_s)
+
+
+def error_in_reply(inner: ErrorBody | str) -> UpstreamError:
+    """The error in a reply that came with status 200; its own numeric code, if any, is the status that was meant."""
+    if isinstance(inner, str):
+        inner = ErrorBody(message=inner)
+    status = inner.code if isinstance(inner.code, int) and 400 <= inner.code <= 599 else 502
+    return _classed(status, inner, None)
+
+
+def _classed(status: int, inner: ErrorBody, retry_after_s: int | None) -> UpstreamError:
+    said = (inner.message or "")[:_LONGEST_MESSAGE]
+    code = str(inner.code) if inner.code is not None else None
+    if status in (401, 403):
+        return UpstreamAuth(
+            "The provider refused the gate's credential; tell its operator.", upstream_status=status, upstream_code=code
+        )
+    if status == 402 or inner.type == "insufficient_quota":
+        return UpstreamLimited(
+            "The gate's account at the provider has no credit; tell its operator.", upstream_status=status, upstream_code=code
+        )
+    if status == 429:
+        return UpstreamLimited(
+            f"The provider limits the gate: {said or 'too many requests'}",
+            retry_after_s=retry_after_s or 1,
+            upstream_status=status,
+            upstream_code=code,
+        )
+    if status in _OVERLOADED:
+        return UpstreamOverloaded(
+            f"The provider is overloaded: {said or f'status {status}'}",
+            retry_after_s=retry_after_s,
+            upstream_status=status,
+            upstream_code=code,
+        )
+    if status in _REJECTIONS:
+        return _rejected(status, said, inner.param, code)
+    if status >= 500:
+        return UpstreamError(
+            f"The provider failed with status {status}.", retry_after_s=retry_after_s, upstream_status=status, upstream_code=code
+        )
+    return UpstreamInvalid(f"The provider answered with status {status}.", upstream_status=status, upstream_code=code)
+
+
+def _rejected(status: int, said: str, param: str | None, code: str | None) -> UpstreamRejected:
+    message = said or f"The provider refused the request with status {status}."
+    rejected = UpstreamRejected(message, param=param, upstream_status=status, upstream_code=code)
+    rejected.status = 400 if status == 422 else status  # OpenAI's face has no 422
+    return rejected

@@ -1,0 +1,183 @@
+"""Reads of an OpenAI request what the gate decides on, and prepares the bytes that go on to an upstream of the same dialect.
+
+Wire: https://platform.openai.com/docs/api-reference (chat, completions, embeddings).
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from aldgate.core.errors import InvalidRequest
+from aldgate.core.principals import Operation
+from aldgate.dialects.governed import is_plain, rewritten, with_member_first, with_members, with_model
+
+Choices = Annotated[int, msgspec.Meta(ge=1, le=128)]
+Cap = Annotated[int, msgspec.Meta(ge=1)]
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class StreamOptions(msgspec.Struct):
+    """`stream_options` as far as it matters here."""
+
+    include_usage: bool | None = None
+
+
+class _Message(msgspec.Struct):
+    role: str
+
+
+class _ChatPeek(msgspec.Struct):
+    model: Name
+    messages: Annotated[list[_Message], msgspec.Meta(min_length=1)]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: Choices | None = None
+    max_tokens: Cap | None = None
+    max_completion_tokens: Cap | None = None
+
+
+class _CompletionPeek(msgspec.Struct):
+    model: Name
+    prompt: str | list[Any]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: Choices | None = None
+    best_of: Choices | None = None
+    max_tokens: Cap | None = None
+
+
+class _EmbeddingPeek(msgspec.Struct):
+    model: Name
+    input: str | list[Any]
+
+
+class Peek(msgspec.Struct):
+    """The governed fields of a request, and its bytes once they can only mean that.
+
+    Attributes:
+        cap: The least of the caller's own bounds on output tokens per choice.
+        choices: How many answers are generated (and charged for) at the most.
+        wants_usage: The caller asked for the usage chunk of a stream.
+    """
+
+    body: bytes
+    model: str
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    cap: int | None = None
+    choices: int = 1
+
+    @property
+    def wants_usage(self) -> bool:
+        """True if the caller asked for a usage chunk."""
+        return self.stream_options is not None and self.stream_options.include_usage is True
+
+
+_STREAMED = (b'"model"', b'"stream"', b'"stream_options"', b'"n"', b'"max_tokens"')
+_GOVERNED: dict[Operation, tuple[bytes, ...]] = {
+    "chat": (*_STREAMED, b'"max_completion_tokens"'),
+    "complete": (*_STREAMED, b'"best_of"'),
+    "embed": (b'"model"',),
+}
+_chat = msgspec.json.Decoder(_ChatPeek)
+_completion = msgspec.json.Decoder(_CompletionPeek)
+_embedding = msgspec.json.Decoder(_EmbeddingPeek)
+
+
+def peek(operation: Operation, body: bytes) -> Peek:
+    """Read the governed fields of `body`.
+
+    Raises:
+        InvalidRequest: Not JSON, not UTF-8, nested too deep, a field of a wrong type or value, an ambiguous key.
+    """
+    try:
+        if not body.isascii():
+            body.decode()
+        if not is_plain(body, _GOVERNED[operation]):
+            body = rewritten(body, _GOVERNED[operation])
+        return _READERS[operation](body)
+    except msgspec.ValidationError as error:
+        raise _invalid_field(error) from None
+    except (msgspec.DecodeError, ValueError) as error:
+        raise InvalidRequest(f"The body is not valid JSON: {_reason(error)}.") from None
+    except RecursionError:
+        raise InvalidRequest("The body is nested too deep.") from None
+
+
+def _peek_chat(body: bytes) -> Peek:
+    seen = _chat.decode(body)
+    caps = [cap for cap in (seen.max_tokens, seen.max_completion_tokens) if cap is not None]
+    return Peek(
+        body,
+        seen.model,
+        seen.stream is True,
+        seen.stream_options,
+        min(caps) if caps else None,
+        seen.n or 1,
+    )
+
+
+def _peek_completion(body: bytes) -> Peek:
+    seen = _completion.decode(body)
+    prompts = _count_prompts(seen.prompt)
+    choices = max(seen.n or 1, seen.best_of or 1) * prompts
+    return Peek(body, seen.model, seen.stream is True, seen.stream_options, seen.max_tokens, choices)
+
+
+def _count_prompts(prompt: str | list[Any]) -> int:
+    """A string or a list of token ids is one prompt; a list of either is as many."""
+    if isinstance(prompt, str) or not prompt or isinstance(prompt[0], int):
+        return 1
+    return len(prompt)
+
+
+def _peek_embedding(body: bytes) -> Peek:
+    return Peek(body, _embedding.decode(body).model)
+
+
+_READERS = {"chat": _peek_chat, "complete": _peek_completion, "embed": _peek_embedding}
+
+
+def _invalid_field(error: msgspec.ValidationError) -> InvalidRequest:
+    # msgspec says "Expected `int`, got `str` - at `$.n`" and "Object missing required field `model`".
+    message = str(error)
+    text, _, path = message.partition(" - at `$")
+    param = path.rstrip("`").lstrip(".") or None
+    if param is None and "missing required field `" in text:
+        param = text.rsplit("`", 2)[1]
+    return InvalidRequest(f"{text}{f' (`{param}`)' if path and param else ''}.", param=param)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is not UTF-8"
+    return str(error).removeprefix("JSON is malformed: ")
+
+
+def outgoing(seen: Peek, *, model: str, cap_field: str | None, cap: int | None, ask_usage: bool) -> bytes:
+    """The bytes for an upstream of the same dialect: model name swapped, a cap or a wish for usage put in where needed.
+
+    Args:
+        seen: The request.
+        model: What the upstream calls the model.
+        cap_field: Name of the field that bounds output tokens there.
+        cap: Output tokens per choice to inject; None injects nothing.
+        ask_usage: The upstream reports streamed usage only when asked.
+    """
+    body = seen.body if model == seen.model else with_model(seen.body, model)
+    if cap is not None and cap_field is not None:
+        body = with_member_first(body, b'"%s":%d' % (cap_field.encode(), cap))
+    if ask_usage and seen.stream and not seen.wants_usage:
+        if b'"stream_options"' not in seen.body:
+            return with_member_first(body, b'"stream_options":{"include_usage":true}')
+        return with_members(body, {"stream_options": _asking(body)})
+    return body
+
+
+class _Options(msgspec.Struct):
+    stream_options: dict[str, Any] | None = None
+
+
+def _asking(body: bytes) -> dict[str, Any]:
+    given = msgspec.json.decode(body, type=_Options).stream_options or {}
+    return {**given, "include_usage": True}

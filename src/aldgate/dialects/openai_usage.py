@@ -1,0 +1,211 @@
+"""Reads usage out of OpenAI replies, whole or streamed, while their bytes pass through."""
+
+from typing import Any
+
+import msgspec
+
+from aldgate.core.errors import GatewayError, UpstreamBroken, UpstreamInvalid
+from aldgate.core.usage import Usage
+from aldgate.dialects.openai_errors import ErrorBody, error_in_reply
+
+MAX_EVENT_BYTES = 4_194_304
+"""A single event of a stream may not be larger; images in chunks are the largest seen."""
+
+
+class _InputDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class _OutputDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _InputDetails | None = None
+    completion_tokens_details: _OutputDetails | None = None
+
+    def canonical(self) -> Usage:
+        """As the ledger counts. Where the total says more than its parts, the provider left reasoning out of the output."""
+        given = self.prompt_tokens or 0
+        made = max(self.completion_tokens or 0, (self.total_tokens or 0) - given)
+        details, output = self.prompt_tokens_details, self.completion_tokens_details
+        return Usage(
+            input_tokens=given,
+            output_tokens=made,
+            cached_tokens=(details.cached_tokens or 0) if details else 0,
+            cache_write_tokens=(details.cache_write_tokens or 0) if details else 0,
+            reasoning_tokens=(output.reasoning_tokens or 0) if output else 0,
+        )
+
+
+class _Reply(msgspec.Struct):
+    usage: _Usage | None = None
+    error: ErrorBody | str | None = None
+
+
+_reply = msgspec.json.Decoder(_Reply)
+
+
+def read_reply(body: bytes) -> Usage | None:
+    """The usage of a whole reply, None if it reports none.
+
+    Raises:
+        UpstreamInvalid: Not a JSON object.
+        UpstreamError: It is an error in the dress of a 200 (https://openrouter.ai/docs/api-reference/errors).
+    """
+    try:
+        reply = _reply.decode(body)
+    except msgspec.ValidationError:
+        return None if body.lstrip().startswith(b"{") else _not_a_reply()
+    except (msgspec.DecodeError, RecursionError):
+        return _not_a_reply()
+    if reply.error is not None:
+        raise error_in_reply(reply.error)
+    return reply.usage.canonical() if reply.usage else None
+
+
+def _not_a_reply() -> None:
+    raise UpstreamInvalid("The provider's reply is not a JSON object.")
+
+
+class _Delta(msgspec.Struct):
+    content: msgspec.Raw = msgspec.Raw(b"null")
+    tool_calls: msgspec.Raw = msgspec.Raw(b"null")
+    reasoning_content: msgspec.Raw = msgspec.Raw(b"null")
+    reasoning: msgspec.Raw = msgspec.Raw(b"null")
+    refusal: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+
+
+class _Groq(msgspec.Struct):
+    usage: _Usage | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: ErrorBody | str | None = None
+    x_groq: _Groq | None = None
+
+
+_chunk = msgspec.json.Decoder(_Chunk)
+_EMPTY = (b"null", b'""', b"[]")
+
+
+class StreamMeter:
+    """Follows a stream of chunks: what it cost, whether it ended properly, and which bytes the caller gets.
+
+    Whole events are passed on as the bytes that came. The usage chunk is held back unless the caller asked for it.
+    """
+
+    __slots__ = ("_carry", "_is_finished", "_wants_usage", "delivered", "is_done", "usage")
+
+    def __init__(self, *, wants_usage: bool) -> None:
+        self._wants_usage = wants_usage
+        self._carry = b""
+        self._is_finished = False
+        self.usage: Usage | None = None
+        self.delivered = 0
+        """Chunks passed on that carried output: a token each, or a little more."""
+        self.is_done = False
+        """`[DONE]` has come."""
+
+    def feed(self, piece: bytes) -> bytes:
+        """Take a piece as the wire gave it; return the events to pass on.
+
+        Raises:
+            UpstreamError: The provider reported an error in the stream, or sent something that is no chunk.
+        """
+        data = self._carry + piece if self._carry else piece
+        end = _last_event_end(data)
+        self._carry = data[end:]
+        if len(self._carry) > MAX_EVENT_BYTES:
+            raise UpstreamInvalid("The provider sent an event that does not end.")
+        if not end:
+            return b""
+        events = data if end == len(data) else data[:end]
+        return self._sift(events)
+
+    def _sift(self, events: bytes) -> bytes:
+        if events.startswith(b"data: ") and events.find(b"\n\n") == len(events) - 2:
+            return events if self._keep(events[6:-2]) else b""
+        return self._sift_many(events)
+
+    def _sift_many(self, events: bytes) -> bytes:
+        kept: list[bytes] = []
+        dropped = False
+        for event in events.replace(b"\r\n", b"\n").split(b"\n\n"):
+            if not event or self.is_done:
+                continue
+            payload = b"\n".join(line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:"))
+            if payload and not self._keep(payload):
+                dropped = True
+                continue
+            kept.append(event)
+        return events if not dropped and not self.is_done else b"".join(event + b"\n\n" for event in kept)
+
+    def _keep(self, payload: bytes) -> bool:
+        if payload == b"[DONE]":
+            self.is_done = True
+            return True
+        try:
+            chunk = _chunk.decode(payload)
+        except (msgspec.DecodeError, RecursionError):
+            raise UpstreamInvalid("The provider sent an event that is not a chunk of a completion.") from None
+        if chunk.error is not None:
+            raise error_in_reply(chunk.error)
+        self._count(chunk)
+        usage = chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None)
+        if usage is not None:
+            self.usage = usage.canonical()
+        return not (usage is not None and not chunk.choices and not self._wants_usage)
+
+    def _count(self, chunk: _Chunk) -> None:
+        for choice in chunk.choices or ():
+            if choice.finish_reason is not None:
+                self._is_finished = True
+            if choice.text or (choice.delta is not None and _says_something(choice.delta)):
+                self.delivered += 1
+
+    def end(self) -> bytes:
+        """The upstream's body is over. Returns what is still owed to the caller.
+
+        Raises:
+            UpstreamBroken: It ended without `[DONE]` and before any choice was finished.
+        """
+        if self.is_done:
+            return b""
+        owed = b""
+        if self._carry.strip():
+            owed, self._carry = self._sift(self._carry + b"\n\n"), b""
+        if self.is_done:
+            return owed
+        if not self._is_finished:
+            raise UpstreamBroken("The provider's stream ended before the answer did.")
+        self.is_done = True
+        return owed + b"data: [DONE]\n\n"
+
+
+def _says_something(delta: _Delta) -> bool:
+    parts: tuple[Any, ...] = (delta.content, delta.tool_calls, delta.reasoning_content, delta.reasoning, delta.refusal)
+    return any(bytes(part) not in _EMPTY for part in parts)
+
+
+def _last_event_end(data: bytes) -> int:
+    if data.endswith(b"\n\n"):
+        return len(data)
+    return max(data.rfind(b"\n\n") + 2 if b"\n\n" in data else 0, data.rfind(b"\n\r\n") + 3 if b"\n\r\n" in data else 0)
+
+
+def failed_event(error: GatewayError, body: bytes) -> bytes:
+    """The last event of a stream that failed: openai-python raises on a top-level `error` object. No `[DONE]` follows."""
+    return b"data: " + body + b"\n\n"

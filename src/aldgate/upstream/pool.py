@@ -1,0 +1,196 @@
+"""A pool of HTTP/1.1 connections to one origin, and the sweep that keeps its deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterable
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from aldgate.core.errors import Shedding, UpstreamTimeout, UpstreamUnreachable
+from aldgate.upstream.connection import Connection
+from aldgate.upstream.reply import Reply
+
+SWEEP_S = 0.25
+KEEP_IDLE = 100
+
+
+class Timeouts(NamedTuple):
+    """How long each phase may take, in seconds."""
+
+    connect_s: float = 5.0
+    first_byte_s: float = 300.0
+    idle_s: float = 120.0
+    total_s: float = 1800.0
+
+
+class Origin(NamedTuple):
+    """Where a pool connects to."""
+
+    host: str
+    port: int
+    is_tls: bool
+
+    @classmethod
+    def of(cls, url: str) -> Origin:
+        """The origin of an http or https URL.
+
+        Raises:
+            ValueError: Another scheme, no host, credentials in the URL, control characters.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"`{url}` is not an http or https URL")
+        if parts.username is not None or any(ord(letter) <= 32 or ord(letter) == 127 for letter in url):
+            raise ValueError("a base URL holds no credentials, spaces or control characters")
+        is_tls = parts.scheme == "https"
+        return cls(parts.hostname, parts.port or (443 if is_tls else 80), is_tls)
+
+    @property
+    def host_header(self) -> str:
+        """The `Host` value; a default port is left out (RFC 9110, 7.2)."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.is_tls else 80) else f"{host}:{self.port}"
+
+
+class Pool:
+    """Connections to `origin`, newest idle one first, so that surplus ones age out on the upstream's side.
+
+    Args:
+        origin: Where to connect.
+        timeouts: See `Timeouts`.
+        max_connections: More at once are refused with `Shedding`, at once: what waits has a bound, and here it is 0.
+        max_body_bytes: Largest whole reply.
+        tls: Context for https origins.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        timeouts: Timeouts = Timeouts(),
+        max_connections: int = 1000,
+        max_body_bytes: int = 67_108_864,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.origin = origin
+        self.timeouts = timeouts
+        self.max_connections = max_connections
+        self._max_body_bytes = max_body_bytes
+        self._tls = tls
+        self._idle: list[Connection] = []
+        self._open: set[Connection] = set()
+        self._connecting = 0
+
+    async def request(self, head: bytes, body: bytes) -> Reply:
+        """Send one request and return its reply once the head has come.
+
+        A reused connection that turns out to be dead is replaced only while nothing was sent on it.
+
+        Args:
+            head: Request line and headers, with the empty line that ends them.
+            body: As long as the head says.
+
+        Raises:
+            UpstreamUnreachable: No connection could be made; nothing was sent.
+            UpstreamError: The reply's head did not come, or is no HTTP.
+            Shedding: All connections are in use.
+        """
+        connection = self._reuse() or await self._connect()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        reply = Reply(
+            loop,
+            max_body_bytes=self._max_body_bytes,
+            idle_timeout_s=self.timeouts.idle_s,
+            deadline=now + self.timeouts.first_byte_s,
+            total_deadline=now + self.timeouts.total_s,
+        )
+        connection.send(head, body, reply)
+        try:
+            await reply.head()
+        except BaseException:
+            reply.close()
+            raise
+        return reply
+
+    def _reuse(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_usable():
+                return connection
+            connection.drop()
+        return None
+
+    async def _connect(self) -> Connection:
+        if len(self._open) + self._connecting >= self.max_connections:
+            raise Shedding("All connections to the provider are in use.", retry_after_s=1)
+        loop = asyncio.get_running_loop()
+        origin = self.origin
+        self._connecting += 1
+        try:
+            async with asyncio.timeout(self.timeouts.connect_s):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(loop, self._became_idle, self._was_lost),
+                    origin.host,
+                    origin.port,
+                    ssl=self._tls if origin.is_tls else None,
+                )
+        except TimeoutError:
+            raise UpstreamTimeout(f"The provider took no connection within {self.timeouts.connect_s:g} s.") from None
+        except (OSError, ssl.SSLError) as error:
+            raise UpstreamUnreachable("No connection to the provider could be made.") from error
+        finally:
+            self._connecting -= 1
+        self._open.add(connection)
+        return connection
+
+    def _became_idle(self, connection: Connection) -> None:
+        if len(self._idle) < max(KEEP_IDLE, self.max_connections // 10):
+            self._idle.append(connection)
+        else:
+            connection.drop()
+
+    def _was_lost(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    @property
+    def busy(self) -> int:
+        """Connections that carry a request now."""
+        return len(self._open) - len(self._idle)
+
+    def sweep(self, now: float) -> None:
+        """Abort every reply whose deadline has passed."""
+        for connection in list(self._open):
+            reply = connection.reply
+            if reply is not None and now > reply.deadline:
+                what = "did not answer" if not reply.status else "went silent"
+                reply.abort(UpstreamTimeout(f"The provider {what} for too long."))
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for connection in list(self._open):
+            if connection.reply is None:
+                connection.drop()
+
+
+class Sweeper:
+    """Looks at all deadlines every `SWEEP_S`: one timer for the process, none per call."""
+
+    def __init__(self) -> None:
+        self.pools: set[Pool] = set()
+
+    def look(self, pools: Iterable[Pool], now: float) -> None:
+        """Abort what is overdue at loop time `now`."""
+        for pool in pools:
+            pool.sweep(now)
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self.look(tuple(self.pools), loop.time())

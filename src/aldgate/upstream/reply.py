@@ -1,0 +1,205 @@
+"""One reply of an upstream, filled by its connection and pulled by whoever asked."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable
+
+from aldgate.core.errors import GatewayError, UpstreamBroken, UpstreamInvalid
+
+HIGH_WATER_BYTES = 65_536
+LOW_WATER_BYTES = 16_384
+
+
+class Reply:
+    """Implements `ports.Exchange` over HTTP/1.1.
+
+    Deadlines are data: `deadline` moves with each byte that comes, and the pool's sweep aborts the replies it has passed.
+
+    Args:
+        loop: The running loop; also the clock.
+        max_body_bytes: Decoded bytes a whole body may have.
+        idle_timeout_s: Longest silence after the head.
+        deadline: Loop time by which the head must be there.
+        total_deadline: Loop time by which everything must be there.
+    """
+
+    __slots__ = (
+        "_body",
+        "_buffered",
+        "_decompress",
+        "_error",
+        "_is_whole",
+        "_max_body_bytes",
+        "_seen",
+        "_waiter",
+        "deadline",
+        "headers",
+        "idle_timeout_s",
+        "is_complete",
+        "let_go",
+        "loop",
+        "pause",
+        "status",
+        "total_deadline",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        max_body_bytes: int,
+        idle_timeout_s: float,
+        deadline: float,
+        total_deadline: float,
+    ) -> None:
+        self.loop = loop
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.is_complete = False
+        self.deadline = deadline
+        self.total_deadline = total_deadline
+        self.idle_timeout_s = idle_timeout_s
+        self.let_go: Callable[[], None] | None = None
+        """Set by the connection while it serves this reply: drops the connection."""
+        self.pause: Callable[[bool], None] | None = None
+        """Set by the connection: stops or resumes reading from the socket."""
+        self._max_body_bytes = max_body_bytes
+        self._body: list[bytes] = []
+        self._buffered = 0
+        self._seen = 0
+        self._is_whole = False
+        self._error: GatewayError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._decompress: Callable[[bytes, int], bytes] | None = None
+
+    def header(self, name: bytes) -> bytes | None:
+        """The value of a reply header (`name` in lower case), or None."""
+        for other, value in self.headers:
+            if other == name:
+                return value
+        return None
+
+    async def head(self) -> None:
+        """Wait until the head has arrived.
+
+        Raises:
+            UpstreamError: It did not.
+        """
+        while not self.status:
+            await self._wait()
+
+    async def read(self) -> bytes:
+        """The whole body; see `ports.Exchange`."""
+        self._is_whole = True
+        if self.pause is not None:
+            self.pause(False)
+        while not self.is_complete:
+            await self._wait()
+        if self._error is not None:
+            raise self._error
+        return self._take()
+
+    async def next(self) -> bytes | None:
+        """The next bytes of the body, None at its end; see `ports.Exchange`."""
+        while not self._body:
+            if self.is_complete:
+                if self._error is not None:
+                    raise self._error
+                return None
+            await self._wait()
+        return self._take()
+
+    def _take(self) -> bytes:
+        piece = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body.clear()
+        self._buffered = 0
+        if self.pause is not None:
+            self.pause(False)
+            self.deadline = min(self.loop.time() + self.idle_timeout_s, self.total_deadline)
+        return piece
+
+    async def _wait(self) -> None:
+        if self._error is not None:
+            raise self._error
+        self._waiter = self.loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+        if self._error is not None and not self._body:
+            raise self._error
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def began(self, status: int, encoding: bytes | None) -> None:
+        """The connection has read the head."""
+        self.status = status
+        if encoding is not None and encoding not in (b"", b"identity"):
+            self._decompress = _decompressor(encoding)
+            if self._decompress is None:
+                self.abort(UpstreamInvalid("The provider compressed its reply in a way nobody asked for."))
+                return
+        self._wake()
+
+    def received(self, data: bytes) -> None:
+        """The connection has read a part of the body."""
+        if self._decompress is not None:
+            try:
+                data = self._decompress(data, self._max_body_bytes + 1)
+            except zlib.error:
+                self.abort(UpstreamInvalid("The provider's compressed reply cannot be read."))
+                return
+        self._seen += len(data)
+        self._buffered += len(data)
+        if self._is_whole:
+            if self._seen > self._max_body_bytes:
+                self.abort(UpstreamInvalid(f"The provider's reply is larger than {self._max_body_bytes} bytes."))
+                return
+        elif self._buffered > HIGH_WATER_BYTES and self.pause is not None:
+            self.pause(True)
+            self.deadline = self.total_deadline  # it is the caller who is slow now
+        self._body.append(data)
+        if not self._is_whole:
+            self._wake()
+
+    def completed(self) -> None:
+        """The connection has read the end of the body, and is no longer ours."""
+        self.is_complete = True
+        self.let_go = self.pause = None
+        self._wake()
+
+    def broke_off(self) -> None:
+        """The connection was lost before the reply was complete."""
+        self._fail(UpstreamBroken("The provider closed the connection before its reply was complete."))
+
+    def abort(self, error: GatewayError) -> None:
+        """Stop at once; see `ports.Exchange`."""
+        if self.is_complete:
+            return
+        self._body.clear()
+        let_go = self.let_go
+        self._fail(error)
+        if let_go is not None:
+            let_go()
+
+    def close(self) -> None:
+        """Let go of the reply; see `ports.Exchange`."""
+        if not self.is_complete:
+            self.abort(UpstreamBroken("The reply was let go of."))
+
+    def _fail(self, error: GatewayError) -> None:
+        if not self.is_complete:
+            self._error = error
+            self.completed()
+
+
+def _decompressor(encoding: bytes) -> Callable[[bytes, int], bytes] | None:
+    if encoding in (b"gzip", b"x-gzip"):
+        return zlib.decompressobj(wbits=31).decompress
+    if encoding == b"deflate":
+        return zlib.decompressobj().decompress
+    return None

@@ -1,0 +1,27 @@
+"""TLS towards upstreams."""
+
+import ssl
+from pathlib import Path
+
+
+def client_context(*, verify: bool, ca_bundle: str, client_cert: str) -> ssl.SSLContext:
+    """A context for https upstreams.
+
+    Args:
+        verify: False accepts any certificate.
+        ca_bundle: PEM file that replaces the system's authorities; empty keeps them.
+        client_cert: `both.pem`, or `cert.pem,key.pem`; empty sends none.
+
+    Raises:
+        OSError: A file cannot be read.
+        ssl.SSLError: A file is not what it should be.
+    """
+    context = ssl.create_default_context(cafile=str(Path(ca_bundle).expanduser()) if ca_bundle else None)
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if client_cert:
+        certificate, _, key = client_cert.partition(",")
+        context.load_cert_chain(Path(certificate.strip()).expanduser(), Path(key.strip()).expanduser() if key else None)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
