@@ -6,11 +6,31 @@ import msgspec
 
 from aldgate.core.errors import GatewayError
 from aldgate.core.principals import Operation, Principal
-from aldgate.core.routes import Catalogue, Deployment, Route
-from aldgate.core.usage import Usage
+from aldgate.core.routes import Catalogue, Deployment
+from aldgate.core.usage import NOTHING, Usage
 
 UsageSource = Literal["reported", "counted", "bound", "none"]
 """Where a bill's figures come from: the provider said so, we counted what passed, we assume the most, or nothing ran."""
+
+
+class Peek(msgspec.Struct):
+    """The governed fields of a request, and its bytes once they can only mean that.
+
+    Attributes:
+        body: As it came, or written anew where parsers could have disagreed about it.
+        cap: The least of the caller's own bounds on output tokens per choice.
+        choices: How many answers are generated (and charged for) at the most.
+        wants_usage: The caller asked for the usage chunk of a stream.
+        has_stream_options: The body holds `stream_options`.
+    """
+
+    body: bytes
+    model: str
+    stream: bool = False
+    cap: int | None = None
+    choices: int = 1
+    wants_usage: bool = False
+    has_stream_options: bool = False
 
 
 class Call(msgspec.Struct):
@@ -18,50 +38,38 @@ class Call(msgspec.Struct):
 
     Attributes:
         id: `req-` and 24 hex digits; also the `x-request-id` of the answer.
-        model: The name the caller asked for.
-        body: As it came; what is sent on is decided in `Gate.admit`.
-        stream: The caller wants pieces.
-        input_tokens: The most the input can be: one token per byte of text.
-        output_cap: The caller's own bound on output tokens per choice, if it gave one.
-        choices: How many answers the provider may generate and charge for.
         received_at: Unix seconds.
+        started_at: Monotonic seconds.
         catalogue: The snapshot the call began with; reloads do not change it.
     """
 
     id: str
     operation: Operation
-    model: str
     principal: Principal
-    body: bytes
-    stream: bool
-    input_tokens: int
-    output_cap: int | None
-    choices: int
+    peek: Peek
     received_at: float
+    started_at: float
     catalogue: Catalogue
 
 
-class Hold(msgspec.Struct):
-    """What a reservation took from one account: a place, a request, tokens, and money of one budget period."""
-
-    account: str
-    tokens: int = 0
-    microusd: int = 0
-    budget_period: str | None = None
-
-
 class Admission(msgspec.Struct):
-    """A call that may run, with what was reserved for it. Serialisable but for the call, so that a job can carry its hold."""
+    """A call that may run, and what was reserved for it.
+
+    Attributes:
+        tokens: Held of the account's token limits.
+        microusd: Held of the account's budget.
+        budget_period: The period the money is held in; None holds none.
+        inject_cap: Output tokens per choice to ask of the provider, where a budget needs a bound and the caller gave none.
+        is_open: False once settled; settling twice does nothing.
+    """
 
     call: Call
-    route: Route
     deployment: Deployment
-    bound: Usage
-    hold: Hold
+    tokens: int
+    microusd: int = 0
+    budget_period: str | None = None
     inject_cap: int | None = None
-    """Output tokens per choice to ask of the provider, where a budget needs a bound and the caller gave none."""
     is_open: bool = True
-    """False once settled; settling twice does nothing."""
 
 
 class Attempt(msgspec.Struct):
@@ -75,14 +83,18 @@ class Attempt(msgspec.Struct):
 
 
 class Outcome(msgspec.Struct):
-    """What came of a call."""
+    """What came of a call; as made, that nothing did."""
 
-    status: int
-    usage: Usage
-    usage_source: UsageSource
-    first_byte_s: float | None
-    total_s: float
+    status: int = 500
+    usage: Usage = NOTHING
+    usage_source: UsageSource = "none"
+    first_byte_s: float | None = None
     error: GatewayError | None = None
+
+    def fail(self, error: GatewayError) -> None:
+        """Note the failure; what was used so far stays."""
+        self.status = error.status
+        self.error = error
 
 
 class LedgerRow(msgspec.Struct, frozen=True):

@@ -18,6 +18,8 @@ class Price(msgspec.Struct, frozen=True):
         input: Micro-dollars per million uncached input tokens; so are the other token prices.
         request: Micro-dollars per million requests.
         version: Names the price list this came from; stored with each ledger row.
+        above: This price holds for calls with more input tokens than this.
+        dearer: The price of the next tier of input length, if there is one.
     """
 
     input: int = 0
@@ -28,9 +30,21 @@ class Price(msgspec.Struct, frozen=True):
     """None: written tokens cost what other input costs."""
     request: int = 0
     version: str = "free"
+    above: int = 0
+    dearer: "Price | None" = None
+
+    def at(self, input_tokens: int) -> "Price":
+        """The price of a call with so many input tokens: providers charge the whole call by the tier it falls in."""
+        price = self
+        while price.dearer is not None and input_tokens > price.dearer.above:
+            price = price.dearer
+        return price
 
     def cost(self, usage: Usage) -> int:
         """Micro-dollars for `usage`, rounded up to the next whole one."""
+        return self.at(usage.input_tokens)._cost(usage)
+
+    def _cost(self, usage: Usage) -> int:
         cached = min(usage.cached_tokens, usage.input_tokens)
         written = min(usage.cache_write_tokens, usage.input_tokens - cached)
         total = (
@@ -44,16 +58,18 @@ class Price(msgspec.Struct, frozen=True):
 
     def bound(self, usage: Usage) -> int:
         """The most `usage` can cost, whichever way its input turns out to be cached."""
-        dearest = max(self.input, self.cached or 0, self.cache_write or 0)
-        total = usage.input_tokens * dearest + usage.output_tokens * self.output + usage.requests * self.request
+        price = self.at(usage.input_tokens)
+        dearest = max(price.input, price.cached or 0, price.cache_write or 0)
+        total = usage.input_tokens * dearest + usage.output_tokens * price.output + usage.requests * price.request
         return -(-total // MILLION)
 
     def affordable_output(self, microusd: int, usage: Usage) -> int | None:
         """Output tokens that `microusd` still pays for after the input and requests of `usage`; None if output is free."""
-        if not self.output:
+        output = self.at(usage.input_tokens).output
+        if not output:
             return None
         fixed = Usage(input_tokens=usage.input_tokens, requests=usage.requests)
-        return max(0, (microusd - self.bound(fixed)) * MILLION // self.output)
+        return max(0, (microusd - self.bound(fixed)) * MILLION // output)
 
 
 FREE = Price()

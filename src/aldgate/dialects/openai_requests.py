@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from aldgate.core.calls import Peek
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.principals import Operation
 from aldgate.dialects.governed import is_plain, rewritten, with_member_first, with_members, with_model
@@ -51,28 +52,6 @@ class _EmbeddingPeek(msgspec.Struct):
     input: str | list[Any]
 
 
-class Peek(msgspec.Struct):
-    """The governed fields of a request, and its bytes once they can only mean that.
-
-    Attributes:
-        cap: The least of the caller's own bounds on output tokens per choice.
-        choices: How many answers are generated (and charged for) at the most.
-        wants_usage: The caller asked for the usage chunk of a stream.
-    """
-
-    body: bytes
-    model: str
-    stream: bool = False
-    stream_options: StreamOptions | None = None
-    cap: int | None = None
-    choices: int = 1
-
-    @property
-    def wants_usage(self) -> bool:
-        """True if the caller asked for a usage chunk."""
-        return self.stream_options is not None and self.stream_options.include_usage is True
-
-
 _STREAMED = (b'"model"', b'"stream"', b'"stream_options"', b'"n"', b'"max_tokens"')
 _GOVERNED: dict[Operation, tuple[bytes, ...]] = {
     "chat": (*_STREAMED, b'"max_completion_tokens"'),
@@ -106,22 +85,33 @@ def peek(operation: Operation, body: bytes) -> Peek:
 
 def _peek_chat(body: bytes) -> Peek:
     seen = _chat.decode(body)
-    caps = [cap for cap in (seen.max_tokens, seen.max_completion_tokens) if cap is not None]
+    cap = seen.max_tokens
+    if seen.max_completion_tokens is not None:
+        cap = seen.max_completion_tokens if cap is None else min(cap, seen.max_completion_tokens)
+    options = seen.stream_options
     return Peek(
-        body,
-        seen.model,
-        seen.stream is True,
-        seen.stream_options,
-        min(caps) if caps else None,
-        seen.n or 1,
+        body=body,
+        model=seen.model,
+        stream=seen.stream is True,
+        cap=cap,
+        choices=seen.n or 1,
+        wants_usage=options is not None and options.include_usage is True,
+        has_stream_options=options is not None,
     )
 
 
 def _peek_completion(body: bytes) -> Peek:
     seen = _completion.decode(body)
-    prompts = _count_prompts(seen.prompt)
-    choices = max(seen.n or 1, seen.best_of or 1) * prompts
-    return Peek(body, seen.model, seen.stream is True, seen.stream_options, seen.max_tokens, choices)
+    options = seen.stream_options
+    return Peek(
+        body=body,
+        model=seen.model,
+        stream=seen.stream is True,
+        cap=seen.max_tokens,
+        choices=max(seen.n or 1, seen.best_of or 1) * _count_prompts(seen.prompt),
+        wants_usage=options is not None and options.include_usage is True,
+        has_stream_options=options is not None,
+    )
 
 
 def _count_prompts(prompt: str | list[Any]) -> int:
@@ -132,7 +122,7 @@ def _count_prompts(prompt: str | list[Any]) -> int:
 
 
 def _peek_embedding(body: bytes) -> Peek:
-    return Peek(body, _embedding.decode(body).model)
+    return Peek(body=body, model=_embedding.decode(body).model)
 
 
 _READERS = {"chat": _peek_chat, "complete": _peek_completion, "embed": _peek_embedding}
@@ -168,7 +158,7 @@ def outgoing(seen: Peek, *, model: str, cap_field: str | None, cap: int | None, 
     if cap is not None and cap_field is not None:
         body = with_member_first(body, b'"%s":%d' % (cap_field.encode(), cap))
     if ask_usage and seen.stream and not seen.wants_usage:
-        if b'"stream_options"' not in seen.body:
+        if not seen.has_stream_options and b'"stream_options"' not in body:
             return with_member_first(body, b'"stream_options":{"include_usage":true}')
         return with_members(body, {"stream_options": _asking(body)})
     return body

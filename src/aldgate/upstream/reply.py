@@ -155,7 +155,7 @@ class Reply:
                 return
         self._seen += len(data)
         self._buffered += len(data)
-        if self._is_whole:
+        if self._is_whole or len(data) > self._max_body_bytes:
             if self._seen > self._max_body_bytes:
                 self.abort(UpstreamInvalid(f"The provider's reply is larger than {self._max_body_bytes} bytes."))
                 return

@@ -1,0 +1,116 @@
+"""Authenticate: from a secret to a principal, by its keyed digest. Warm calls cost one digest and one look-up."""
+
+import hmac
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from aldgate.core.errors import ExpiredKey, GatewayError, MissingKey, RevokedKey, UnknownKey
+from aldgate.core.principals import ALL_SCOPES, Policy, Principal
+from aldgate.ports import Credential, Store, StoredKey
+
+CACHE_SIZE = 100_000
+LONGEST_SECRET = 512
+
+ADMIN = Principal(id="admin", kind="admin", name="admin", policy=Policy(scopes=ALL_SCOPES), account="admin")
+
+
+class _Known(msgspec.Struct):
+    principal: Principal | None
+    expires_at: float
+    error: GatewayError | None = None
+
+
+class Identity:
+    """The one cache of principals.
+
+    Args:
+        store: Where credentials are kept.
+        pepper: Keys the digests, so that a stolen database verifies no guess.
+        admin_digest: Digest of the admin key.
+        now: Unix seconds.
+    """
+
+    def __init__(self, store: Store, pepper: bytes, admin_digest: bytes, now: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._pepper = pepper
+        self._admin_digest = admin_digest
+        self._now = now
+        self._known: dict[bytes, _Known] = {}
+
+    def digest(self, secret: bytes) -> bytes:
+        """The keyed digest under which a secret is kept (HMAC-SHA-256)."""
+        return hmac.digest(self._pepper, secret, "sha256")
+
+    def known(self, secret: bytes) -> Principal | None:
+        """The principal of a secret seen before, None if the store must be asked.
+
+        Raises:
+            UnknownKey: Nobody's.
+            ExpiredKey: Its time is over.
+            RevokedKey: It was withdrawn.
+        """
+        known = self._known.get(self.digest(secret))
+        if known is None:
+            return None
+        if known.error is not None:
+            raise _again(known.error)
+        if self._now() >= known.expires_at:
+            raise ExpiredKey("This API key has expired.")
+        return known.principal
+
+    async def identify(self, secret: bytes) -> Principal:
+        """The principal of any secret.
+
+        Raises:
+            MissingKey: The secret is empty.
+            UnknownKey: Nobody's; so are `ExpiredKey` and `RevokedKey` as in `known`.
+            StoreUnavailable: The database did not answer. This is never shown as a 401.
+        """
+        if not secret:
+            raise MissingKey("No API key was sent. Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.")
+        if len(secret) > LONGEST_SECRET:
+            raise UnknownKey("This API key is not known here.")
+        principal = self.known(secret)
+        if principal is None:
+            digest = self.digest(secret)
+            self._remember(digest, await self._look_up(digest))
+            principal = self.known(secret)
+        assert principal is not None
+        return principal
+
+    async def _look_up(self, digest: bytes) -> _Known:
+        if hmac.compare_digest(digest, self._admin_digest):
+            return _Known(ADMIN, float("inf"))
+        credential = await self._store.find_credential(digest)
+        if credential is None:
+            return _Known(None, float("inf"), UnknownKey("This API key is not known here."))
+        if credential.key.revoked_at is not None:
+            return _Known(None, float("inf"), RevokedKey("This API key was revoked."))
+        return _Known(principal_of(credential.key), _end(credential))
+
+    def _remember(self, digest: bytes, known: _Known) -> None:
+        while len(self._known) >= CACHE_SIZE:
+            del self._known[next(iter(self._known))]
+        self._known[digest] = known
+
+    def forget(self) -> None:
+        """A key was made, changed or revoked: look everybody up anew."""
+        self._known.clear()
+
+
+def principal_of(key: StoredKey) -> Principal:
+    """The principal a key stands for."""
+    policy = Policy(scopes=key.scopes, limits=key.limits, budget=key.budget)
+    return Principal(id=key.id, kind="key", name=key.name, policy=policy, account=key.id, expires_at=key.expires_at)
+
+
+def _end(credential: Credential) -> float:
+    ends = [at for at in (credential.expires_at, credential.key.expires_at) if at is not None]
+    return min(ends) if ends else float("inf")
+
+
+def _again(error: GatewayError) -> GatewayError:
+    # A fresh exception each time: a cached one would collect tracebacks for ever.
+    return type(error)(error.message)

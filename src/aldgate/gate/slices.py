@@ -1,0 +1,176 @@
+"""Money in this process: slices of budgets that the database granted, held and spent without asking it again.
+
+A slice is committed before it is spent, so no interleaving, crash or lost cache lets two calls spend the same cent. The database
+is asked when a slice runs out; nothing waits for it before.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+
+from aldgate.core.budgets import Budget, period_end, period_name
+from aldgate.core.errors import BudgetExceeded
+from aldgate.core.prices import MILLION
+from aldgate.ports import SliceRequest, Store
+
+CALLS_PER_SLICE = 8
+SECONDS_PER_SLICE = 5
+REPEATS = 50
+
+
+class _Slice(msgspec.Struct):
+    account: str
+    period: str
+    limit: int
+    lock: asyncio.Lock
+    granted: int = 0
+    spent: int = 0
+    held: int = 0
+    refilled_at: float = 0.0
+    spent_at_refill: int = 0
+    repeats: int = 0
+
+    @property
+    def available(self) -> int:
+        return self.granted - self.spent - self.held
+
+
+class Slices:
+    """All slices of this process.
+
+    Args:
+        store: Grants them.
+        incarnation: This process's random id.
+        now: Unix seconds.
+    """
+
+    def __init__(self, store: Store, incarnation: str, now: Callable[[], float]) -> None:
+        self._store = store
+        self._incarnation = incarnation
+        self._now = now
+        self._seq = 0
+        self._refilling = asyncio.Lock()
+        self._slices: dict[tuple[str, str], _Slice] = {}
+        self._periods: dict[str, tuple[str, float]] = {}
+
+    def period(self, budget: Budget) -> str:
+        """The name of the budget's current period."""
+        cached = self._periods.get(budget.period)
+        now = self._now()
+        if cached is None or now >= cached[1]:
+            at = datetime.fromtimestamp(now, UTC)
+            end = period_end(budget.period, at)
+            cached = period_name(budget.period, at), end.timestamp() if end else float("inf")
+            self._periods[budget.period] = cached
+        return cached[0]
+
+    def _slice(self, account: str, budget: Budget) -> _Slice:
+        key = account, self.period(budget)
+        part = self._slices.get(key)
+        if part is None:
+            part = self._slices[key] = _Slice(account, key[1], budget.microusd, asyncio.Lock(), refilled_at=self._now())
+        part.limit = budget.microusd
+        return part
+
+    def hold(self, account: str, budget: Budget, microusd: int) -> str | None:
+        """Hold so much of the slice. Returns the period it is held in, or None if the slice does not suffice."""
+        part = self._slice(account, budget)
+        if part.available < microusd:
+            return None
+        part.held += microusd
+        return part.period
+
+    def settle(self, account: str, period: str, held: int, spent: int) -> None:
+        """Turn a hold into what was really spent; more than was held is a visible overdraft."""
+        part = self._slices[account, period]
+        part.held -= held
+        part.spent += spent
+        part.repeats = REPEATS
+
+    async def refill(self, account: str, budget: Budget, need: int, most: int | None = None) -> None:
+        """See that at least `need` micro-dollars are available, asking the database if they are not.
+
+        Raises:
+            BudgetExceeded: They do not fit what is left of the budget.
+            StoreUnavailable: The database did not answer; nothing was granted.
+        """
+        part = self._slice(account, budget)
+        async with part.lock:
+            if part.available >= need:
+                return
+            give_back = max(0, part.available)
+            wish = most or max(need * CALLS_PER_SLICE, self._recent(part))
+            request = SliceRequest(account, part.period, budget.microusd, part.spent, give_back, need, wish)
+            part.granted -= give_back
+            try:
+                granted, free = await self._ask(request)
+            except BaseException:
+                part.granted += give_back
+                raise
+            part.granted += granted
+            part.refilled_at, part.spent_at_refill = self._now(), part.spent
+        if not granted:
+            raise _exceeded(budget, need, free, part.held)
+
+    async def _ask(self, request: SliceRequest) -> tuple[int, int]:
+        async with self._refilling:
+            self._seq += 1
+            grant = (await self._store.refill(self._incarnation, self._seq, [request]))[0]
+        return grant.granted, grant.free
+
+    def _recent(self, part: _Slice) -> int:
+        elapsed = max(1.0, self._now() - part.refilled_at)
+        return int((part.spent - part.spent_at_refill) / elapsed * SECONDS_PER_SLICE)
+
+    def affordable(self, account: str, budget: Budget) -> int:
+        """Micro-dollars that could be held now without asking the database."""
+        return max(0, self._slice(account, budget).available)
+
+    def reports(self) -> list[SliceRequest]:
+        """What was spent so far, for the ledger's writer to fold into the budgets with the rows that spent it.
+
+        Reports are cumulative, and each change is repeated `REPEATS` times, so that a failed commit loses none.
+        """
+        reports: list[SliceRequest] = []
+        for part in self._slices.values():
+            if part.repeats:
+                part.repeats -= 1
+                reports.append(SliceRequest(part.account, part.period, part.limit, part.spent, 0, 0, 0))
+        return reports
+
+    def forget_past(self) -> None:
+        """Drop the slices of periods that are over and fully reported."""
+        current = {self.period(Budget(0, period)) for period in ("day", "month", "total")}
+        for key, part in list(self._slices.items()):
+            if part.period not in current and not part.held and not part.repeats:
+                del self._slices[key]
+
+    async def give_back(self) -> None:
+        """Return all that is not held, before the process ends."""
+        requests = [
+            SliceRequest(part.account, part.period, part.limit, part.spent, max(0, part.available), 0, 0)
+            for part in self._slices.values()
+        ]
+        if requests:
+            self._seq += 1
+            await self._store.refill(self._incarnation, self._seq, requests)
+        for part in self._slices.values():
+            part.granted -= max(0, part.available)
+
+
+def _exceeded(budget: Budget, need: int, free: int, held: int) -> BudgetExceeded:
+    under_way = f", and {_usd(held)} is held by calls under way" if held else ""
+    return BudgetExceeded(
+        f"This call may cost up to {_usd(need)}, but only {_usd(max(0, free))} is left of the budget of"
+        f" {_usd(budget.microusd)} per {budget.period}{under_way}."
+        if budget.period != "total"
+        else f"This call may cost up to {_usd(need)}, but only {_usd(max(0, free))} is left of the total budget of"
+        f" {_usd(budget.microusd)}{under_way}."
+    )
+
+
+def _usd(microusd: int) -> str:
+    dollars, rest = divmod(microusd, MILLION)
+    return f"${dollars}.{rest:06d}".rstrip("0").ljust(len(str(dollars)) + 4, "0")

@@ -1,0 +1,143 @@
+"""Limits of one process, in memory: check every limit, then spend every limit, with nothing awaited in between."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from aldgate.core.errors import ConcurrencyLimited, RateLimited
+from aldgate.core.limits import DAY, MINUTE, SECOND, Bucket, Limits, whole_seconds
+from aldgate.ports import RecentUse
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class _Counters(msgspec.Struct):
+    requests: Bucket
+    minute_tokens: Bucket
+    day_tokens: Bucket
+    in_flight: int = 0
+
+
+class MemoryLimiter:
+    """The counters of all accounts, by account id: editing a key or reloading the configuration resets none."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[str, _Counters] = {}
+
+    def _counters(self, account: str) -> _Counters:
+        counters = self._accounts.get(account)
+        if counters is None:
+            counters = self._accounts[account] = _Counters(Bucket(), Bucket(), Bucket())
+        return counters
+
+    def check(self, account: str, limits: Limits, tokens: int, now_ns: int) -> None:
+        """Refuse if any limit does not allow one more call of so many tokens; spend nothing.
+
+        Args:
+            account: Whose counters.
+            limits: What is allowed.
+            tokens: The call's expected tokens, input and output.
+            now_ns: Monotonic nanoseconds.
+
+        Raises:
+            RateLimited: Names the limit; `retry_after_s` is when all that are spent now suffice again.
+            ConcurrencyLimited: As many calls as allowed are under way.
+        """
+        counters = self._counters(account)
+        if limits.concurrency is not None and counters.in_flight >= limits.concurrency:
+            raise ConcurrencyLimited(
+                f"{counters.in_flight} calls are under way with this key, and its limit is {limits.concurrency}.", retry_after_s=1
+            )
+        wait_ns, name, limit = 0, "", 0
+        if limits.rpm is not None:
+            wait_ns, name, limit = counters.requests.wait_ns(1, limits.rpm, MINUTE, now_ns), "requests per minute", limits.rpm
+        if limits.tpm is not None:
+            wait = counters.minute_tokens.wait_ns(tokens, limits.tpm, MINUTE, now_ns)
+            if wait > wait_ns:
+                wait_ns, name, limit = wait, "tokens per minute", limits.tpm
+        if limits.tpd is not None:
+            wait = counters.day_tokens.wait_ns(tokens, limits.tpd, DAY, now_ns)
+            if wait > wait_ns:
+                wait_ns, name, limit = wait, "tokens per day", limits.tpd
+        if wait_ns > 0:
+            retry_after_s = whole_seconds(wait_ns)
+            raise RateLimited(
+                f"The limit of {limit} {name} is reached; try again in {retry_after_s} s.", retry_after_s=retry_after_s
+            )
+
+    def spend(self, account: str, limits: Limits, tokens: int) -> None:
+        """Take what `check` allowed."""
+        counters = self._counters(account)
+        counters.in_flight += 1
+        if limits.rpm is not None:
+            counters.requests.spend(1, MINUTE)
+        if limits.tpm is not None:
+            counters.minute_tokens.spend(tokens, MINUTE)
+        if limits.tpd is not None:
+            counters.day_tokens.spend(tokens, DAY)
+
+    def settle(self, account: str, limits: Limits, held_tokens: int, used_tokens: int) -> None:
+        """End a call: give its place back, and the difference between the tokens it held and those it used."""
+        counters = self._counters(account)
+        counters.in_flight -= 1
+        difference = used_tokens - held_tokens
+        if limits.tpm is not None:
+            counters.minute_tokens.spend(difference, MINUTE)
+        if limits.tpd is not None:
+            counters.day_tokens.spend(difference, DAY)
+
+    def in_flight(self) -> int:
+        """Calls under way in all accounts that have limits."""
+        return sum(counters.in_flight for counters in self._accounts.values())
+
+    def knows(self, account: str) -> bool:
+        """True if the account has counters here."""
+        return account in self._accounts
+
+    def restore(self, account: str, limits: Limits, uses: Iterable[RecentUse], *, now_s: float, now_ns: int) -> None:
+        """Rebuild an account's counters from what the ledger remembers, so that a restart resets no limit."""
+        if account in self._accounts:
+            return
+        counters = self._counters(account)
+        for use in uses:
+            at_ns = now_ns - int((now_s - use.at) * SECOND)
+            for bucket, limit, period, units in (
+                (counters.requests, limits.rpm, MINUTE, use.calls),
+                (counters.minute_tokens, limits.tpm, MINUTE, use.tokens),
+                (counters.day_tokens, limits.tpd, DAY, use.tokens),
+            ):
+                if limit is not None:
+                    bucket.leak(limit, at_ns)
+                    bucket.spend(units, period)
+
+    def headers(self, account: str, limits: Limits, now_ns: int) -> Headers:
+        """OpenAI's rate-limit headers (https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers)."""
+        counters = self._counters(account)
+        headers: Headers = []
+        if limits.rpm is not None:
+            headers += _triple(b"requests", counters.requests, limits.rpm, MINUTE, now_ns)
+        if limits.tpm is not None:
+            headers += _triple(b"tokens", counters.minute_tokens, limits.tpm, MINUTE, now_ns)
+        elif limits.tpd is not None:
+            headers += _triple(b"tokens", counters.day_tokens, limits.tpd, DAY, now_ns)
+        return headers
+
+
+def _triple(unit: bytes, bucket: Bucket, limit: int, period_ns: int, now_ns: int) -> Headers:
+    return [
+        (b"x-ratelimit-limit-" + unit, b"%d" % limit),
+        (b"x-ratelimit-remaining-" + unit, b"%d" % bucket.remaining(limit, period_ns, now_ns)),
+        (b"x-ratelimit-reset-" + unit, _duration(bucket.reset_ns(limit, now_ns))),
+    ]
+
+
+def _duration(nanoseconds: int) -> bytes:
+    """A wait in OpenAI's spelling: `20ms`, `7.5s`, `6m0s`, `1h2m3s`."""
+    milliseconds = -(-nanoseconds // 1_000_000)
+    if milliseconds < 1000:
+        return b"%dms" % milliseconds
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:g}s".encode()
+    minutes, seconds = divmod(-(-milliseconds // 1000), 60)
+    hours, minutes = divmod(minutes, 60)
+    return b"%dh%dm%ds" % (hours, minutes, seconds) if hours else b"%dm%ds" % (minutes, seconds)

@@ -1,0 +1,131 @@
+"""Any provider that speaks OpenAI's wire: OpenAI itself, the rows of `rows.py`, and whatever a `base_url` points at."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from aldgate.core.calls import Attempt
+from aldgate.core.errors import UpstreamInvalid
+from aldgate.core.principals import Operation
+from aldgate.core.routes import Deployment, Origin, Source
+from aldgate.dialects.openai_errors import read_error
+from aldgate.providers.prices import PriceBook
+from aldgate.providers.rows import Row
+from aldgate.upstream.pool import Pool
+from aldgate.upstream.reply import Reply
+
+_PATHS: dict[Operation, str] = {"chat": "/chat/completions", "complete": "/completions", "embed": "/embeddings"}
+_MAX_LISTED = 20_000
+
+
+class _Model(msgspec.Struct):
+    id: str
+    owned_by: str | None = None
+
+
+class _Models(msgspec.Struct):
+    data: list[_Model]
+
+
+_models = msgspec.json.Decoder(_Models | list[Any])
+
+
+class OpenAICompatible:
+    """Implements `ports.Backend`; see the attributes there.
+
+    Args:
+        name: What the catalogue calls this provider.
+        row: What is special about its kind.
+        pool: Connections to its origin.
+        base_path: Path of the base URL, without a slash at the end.
+        api_key: Sent as a bearer token; empty sends none.
+        models: The operator's list; None asks the provider.
+        origin: Where this provider was configured.
+        prices: Prices of its models.
+    """
+
+    operations: frozenset[Operation] = frozenset(_PATHS)
+    dialect = "openai"
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        row: Row,
+        pool: Pool,
+        base_path: str,
+        api_key: str,
+        models: tuple[str, ...] | None,
+        origin: Origin,
+        prices: PriceBook,
+    ) -> None:
+        self.name = name
+        self.pool = pool
+        self.output_cap_field = row.output_cap_field
+        self.reports_stream_usage: Literal["asked", "always"] = row.stream_usage
+        self._row = row
+        self._models = models
+        self._origin: Origin = origin
+        self._prices = prices
+        credential = f"authorization: Bearer {api_key}\r\n" if api_key else ""
+        common = f"host: {pool.origin.host_header}\r\n{credential}accept-encoding: identity\r\n"
+        self._heads = {
+            operation: (
+                f"POST {base_path}{path} HTTP/1.1\r\n{common}accept: application/json, text/event-stream\r\n"
+                "content-type: application/json\r\ncontent-length: "
+            ).encode("latin-1")
+            for operation, path in _PATHS.items()
+        }
+        self._list_head = f"GET {base_path}/models HTTP/1.1\r\n{common}accept: application/json\r\n\r\n".encode("latin-1")
+
+    async def start(self, attempt: Attempt) -> Reply:
+        """Send the attempt; see `ports.Backend`."""
+        body = attempt.body
+        return await self.pool.request(b"%s%d\r\n\r\n" % (self._heads[attempt.operation], len(body)), body)
+
+    async def discover(self) -> Source:
+        """The operator's list of models, or else the provider's own (`GET /models`); see `ports.Backend`."""
+        if self._models is not None:
+            return self._source(self._models, accepts_any=False)
+        return self._source(tuple(model.id for model in await self.list_models()), accepts_any=True)
+
+    def unlisted(self) -> Source:
+        """The provider while its list is not known: any name is taken as `provider/name`."""
+        return self._source(self._models or (), accepts_any=self._models is None)
+
+    async def list_models(self) -> list[_Model]:
+        """What `GET /models` lists. Together answers with a bare array, everybody else with `{"data": [...]}`.
+
+        Raises:
+            UpstreamError: No answer, an error, or not such a list.
+        """
+        reply = await self.pool.request(self._list_head, b"")
+        body = await reply.read()
+        if reply.status != 200:
+            raise read_error(reply.status, body, None)
+        try:
+            listed = _models.decode(body)
+            models = listed.data if isinstance(listed, _Models) else msgspec.convert(listed, list[_Model])
+        except msgspec.MsgspecError:
+            raise UpstreamInvalid(f"What `{self.name}` answers to GET /models is no list of models.") from None
+        return models[:_MAX_LISTED]
+
+    def _source(self, models: tuple[str, ...], *, accepts_any: bool) -> Source:
+        deployments = tuple(self._deployment(model) for model in dict.fromkeys(models))
+        unlisted_price = self._prices.unlisted()
+        return Source(self.name, deployments, self._origin, accepts_any=accepts_any, unlisted_price=unlisted_price)
+
+    def _deployment(self, model: str) -> Deployment:
+        return Deployment(
+            id=f"{self.name}/{model}",
+            backend=self.name,
+            model=model,
+            price=self._prices.price(model),
+            origin=self._origin,
+        )
+
+    async def aclose(self) -> None:
+        """Close idle connections."""
+        await self.pool.aclose()

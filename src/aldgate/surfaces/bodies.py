@@ -1,0 +1,95 @@
+"""Request bodies: read once, bounded one by one and all together."""
+
+from __future__ import annotations
+
+import msgspec
+
+from aldgate.core.errors import BodyTooLarge, ClientGone, InvalidRequest, Shedding, UnsupportedMediaType
+from aldgate.surfaces.asgi import Message, Receive, Scope, header
+
+
+class BytesInFlight(msgspec.Struct):
+    """The one bound on bytes that are held for calls under way."""
+
+    limit: int
+    held: int = 0
+
+    def take(self, count: int) -> None:
+        """Hold `count` more bytes.
+
+        Raises:
+            Shedding: They do not fit.
+        """
+        if self.held + count > self.limit:
+            raise Shedding("More is in flight than this gate holds; try again shortly.", retry_after_s=1)
+        self.held += count
+
+    def release(self, count: int) -> None:
+        """Let go of `count` bytes."""
+        self.held -= count
+
+
+def check_json(scope: Scope) -> None:
+    """Refuse a body that says it is not JSON.
+
+    Raises:
+        UnsupportedMediaType: Its content type is another one.
+    """
+    content_type = header(scope, b"content-type")
+    if content_type is None or content_type.startswith(b"application/json"):
+        return
+    kind = content_type.split(b";")[0].strip().lower()
+    if kind != b"application/json" and not kind.endswith(b"+json"):
+        raise UnsupportedMediaType("The body must be JSON: send `Content-Type: application/json`.")
+
+
+async def read_body(scope: Scope, receive: Receive, max_bytes: int, in_flight: BytesInFlight) -> bytes:
+    """The whole body. Its bytes are taken from `in_flight`; the caller releases as many as it got.
+
+    Raises:
+        BodyTooLarge: Over `max_bytes`, by its own word or in fact.
+        Shedding: No room for it now.
+        ClientGone: The caller left before it was complete.
+    """
+    length = header(scope, b"content-length")
+    if length is not None and int(length) > max_bytes:
+        raise BodyTooLarge(f"The body has {int(length)} bytes; at most {max_bytes} are taken.")
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message["body"]
+        if len(body) > max_bytes:
+            raise BodyTooLarge(f"The body has {len(body)} bytes; at most {max_bytes} are taken.")
+        in_flight.take(len(body))
+        return body
+    return await _gather(message, receive, max_bytes, in_flight)
+
+
+async def _gather(message: Message, receive: Receive, max_bytes: int, in_flight: BytesInFlight) -> bytes:
+    body = bytearray()
+    try:
+        while True:
+            if message["type"] != "http.request":
+                raise ClientGone("The caller left before its body was complete.")
+            piece: bytes = message.get("body", b"")
+            in_flight.take(len(piece))
+            body += piece
+            if len(body) > max_bytes:
+                raise BodyTooLarge(f"The body has more than {max_bytes} bytes.")
+            if not message.get("more_body"):
+                return bytes(body)
+            message = await receive()
+    except BaseException:
+        in_flight.release(len(body))
+        raise
+
+
+def object_of(body: bytes) -> dict[str, object]:
+    """A body as a JSON object.
+
+    Raises:
+        InvalidRequest: It is not one.
+    """
+    try:
+        return msgspec.json.decode(body, type=dict[str, object])
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The body is not a JSON object: {error}.") from None

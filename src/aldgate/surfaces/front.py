@@ -1,0 +1,57 @@
+"""The ASGI entry: one dict look-up for the paths that matter, a short prefix table, and FastAPI for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from aldgate.core.errors import MethodNotAllowed, NotFound
+from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, send_whole
+from aldgate.surfaces.faults import render_for_path
+
+
+class Front:
+    """Routes requests by method and raw path.
+
+    Args:
+        exact: (method, path) -> handler.
+        prefixes: (method, prefix) -> handler, tried in order.
+        rest: Takes what is in neither table; None refuses it.
+    """
+
+    def __init__(
+        self,
+        exact: Mapping[tuple[str, str], Handler],
+        prefixes: Sequence[tuple[str, str, Handler]] = (),
+        rest: Handler | None = None,
+    ) -> None:
+        self._exact = dict(exact)
+        self._prefixes = tuple(prefixes)
+        self._rest = rest
+        self._paths = {path for _, path in exact}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "http":
+            handler = self._exact.get((scope["method"], scope["path"]))
+            await (handler or self._look(scope))(scope, receive, send)
+        elif self._rest is not None:
+            await self._rest(scope, receive, send)
+
+    def _look(self, scope: Scope) -> Handler:
+        method, path = scope["method"], scope["path"]
+        for other, prefix, handler in self._prefixes:
+            if method == other and path.startswith(prefix) and len(path) > len(prefix):
+                return handler
+        if path in self._paths:
+            return _method_not_allowed
+        return self._rest or _not_found
+
+
+async def _method_not_allowed(scope: Scope, receive: Receive, send: Send) -> None:
+    error = MethodNotAllowed(f"`{scope['path']}` does not answer to {scope['method']}.")
+    await send_whole(send, *render_for_path(scope["path"], error))
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    error = NotFound(f"There is nothing at `{scope['path'][:200]}`.")
+    await send_whole(send, *render_for_path(scope["path"], error))

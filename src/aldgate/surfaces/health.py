@@ -1,0 +1,74 @@
+"""Liveness, readiness and metrics: no credential on loopback, no I/O for liveness, never a live probe of an upstream."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from aldgate.core.errors import GatewayError, ScopeDenied
+from aldgate.gate.gate import Gate
+from aldgate.gate.identity import Identity
+from aldgate.surfaces.asgi import Headers, Receive, Scope, Send, send_whole
+from aldgate.surfaces.credentials import principal_of
+from aldgate.surfaces.faults import render_for_path
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class HealthFace:
+    """What probes and scrapers ask.
+
+    Args:
+        reasons: Why the gate is not ready, in words; empty when it is.
+    """
+
+    def __init__(self, gate: Gate, identity: Identity, reasons: Callable[[], Awaitable[list[str]]]) -> None:
+        self._gate = gate
+        self._identity = identity
+        self._reasons = reasons
+
+    async def health(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """GET and HEAD /health: the process answers. One superset of what the five united gateways answered."""
+        body: dict[str, Any] = {
+            "status": "ok",
+            "ok": True,
+            "success": True,
+            "gateway": "healthy",
+            "data": {"status": "healthy"},
+            "error": None,
+            "timestamp": datetime.now(UTC).isoformat(),
+        }
+        await _send_json(send, scope, 200, body)
+
+    async def ready(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """GET /ready: 200, or 503 with reasons."""
+        reasons = await self._reasons()
+        is_ready = not reasons
+        body = {"status": "ready" if is_ready else "not_ready", "ok": is_ready, "ready": is_ready, "reasons": reasons}
+        await _send_json(send, scope, 200 if is_ready else 503, body)
+
+    async def metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """GET /metrics: Prometheus' text format. Open on loopback; elsewhere it needs an admin key."""
+        try:
+            if (scope.get("server") or ("",))[0] not in LOOPBACK:
+                principal = await principal_of(scope, self._identity)
+                if "admin" not in principal.policy.scopes:
+                    raise ScopeDenied("Metrics need an admin key here.")
+        except GatewayError as error:
+            return await send_whole(send, *render_for_path(scope["path"], error))
+        body = self._gate.metrics.expose()
+        headers = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+        await send_whole(send, 200, headers, body)
+
+
+async def _send_json(send: Send, scope: Scope, status: int, answer: dict[str, Any]) -> None:
+    body = msgspec.json.encode(answer)
+    headers: Headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+    ]
+    await send_whole(send, status, headers, b"" if scope["method"] == "HEAD" else body)

@@ -1,0 +1,133 @@
+"""`Idempotency-Key`: the same key and body give the same answer, once paid for; another body is a conflict.
+
+What is kept is what was sent, so a replay is the same to the byte, streams included. A call that was refused or failed without
+costing anything is not kept: its key may be tried anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from aldgate.core.errors import GatewayError, IdempotencyConflict, IdempotencyUnknown, InvalidRequest
+from aldgate.ports import SavedReply, Store
+from aldgate.surfaces.asgi import Headers, Message, Scope, Send, header, send_whole
+
+LONGEST_KEY = 255
+
+
+def idempotency_key(scope: Scope) -> str | None:
+    """The request's idempotency key.
+
+    Raises:
+        InvalidRequest: Empty, too long or not printable ASCII.
+    """
+    value = header(scope, b"idempotency-key")
+    if value is None:
+        return None
+    if not 0 < len(value) <= LONGEST_KEY or not all(32 < byte < 127 for byte in value):
+        raise InvalidRequest(f"An `Idempotency-Key` has 1 to {LONGEST_KEY} printable ASCII characters.")
+    return value.decode()
+
+
+class _UnderWay(msgspec.Struct):
+    fingerprint: bytes
+    reply: asyncio.Future[SavedReply | None]
+
+
+class Once:
+    """Serves each idempotency key once.
+
+    Args:
+        store: Keeps finished replies for a day.
+        incarnation: This process's random id: a key begun by another process and never finished is a call of unknown fate.
+        now: Unix seconds.
+    """
+
+    def __init__(self, store: Store, incarnation: str, now: Callable[[], float]) -> None:
+        self._store = store
+        self._incarnation = incarnation
+        self._now = now
+        self._under_way: dict[tuple[str, str], _UnderWay] = {}
+
+    async def serve(self, principal: str, key: str, request: bytes, send: Send, call: Callable[[Send], Awaitable[None]]) -> None:
+        """Answer with the kept reply, or make the call and keep its reply.
+
+        Raises:
+            IdempotencyConflict: The key came with another request before.
+            IdempotencyUnknown: A crash cut the first call off; nobody knows what became of it.
+            GatewayError: What the call itself raises.
+        """
+        fingerprint = hashlib.sha256(request).digest()
+        while first := self._under_way.get((principal, key)):
+            _check(first.fingerprint, fingerprint)
+            reply = await asyncio.shield(first.reply)
+            if reply is not None:
+                return await _replay(send, reply)
+        mine = self._under_way[principal, key] = _UnderWay(fingerprint, asyncio.get_running_loop().create_future())
+        reply = None
+        try:
+            reply = await self._first(principal, key, fingerprint, send, call)
+        finally:
+            del self._under_way[principal, key]
+            mine.reply.set_result(reply)
+
+    async def _first(
+        self, principal: str, key: str, fingerprint: bytes, send: Send, call: Callable[[Send], Awaitable[None]]
+    ) -> SavedReply | None:
+        record = await self._store.begin_idempotent(principal, key, fingerprint, self._incarnation, self._now())
+        if record is not None:
+            _check(record.fingerprint, fingerprint)
+            if record.reply is not None:
+                await _replay(send, record.reply)
+                return record.reply
+            if record.incarnation != self._incarnation:
+                raise IdempotencyUnknown("The first call with this `Idempotency-Key` was cut off; use a new key to call again.")
+        recorder = _Recorder(send)
+        try:
+            await call(recorder)
+        except GatewayError:
+            await self._store.finish_idempotent(principal, key, None)
+            raise
+        reply = recorder.reply()
+        await self._store.finish_idempotent(principal, key, reply)
+        return reply
+
+
+def _check(first: bytes, now: bytes) -> None:
+    if first != now:
+        raise IdempotencyConflict("This `Idempotency-Key` was used with another request before.")
+
+
+async def _replay(send: Send, reply: SavedReply) -> None:
+    headers: Headers = [*reply.headers, (b"idempotent-replayed", b"true")]
+    await send_whole(send, reply.status, headers, reply.body)
+
+
+class _Recorder:
+    """A `send` that remembers what passes."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._status = 0
+        self._headers: Headers = []
+        self._body: list[bytes] = []
+        self._is_complete = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status, self._headers = message["status"], list(message["headers"])
+        else:
+            self._body.append(message.get("body", b""))
+            self._is_complete = not message.get("more_body")
+        await self._send(message)
+
+    def reply(self) -> SavedReply | None:
+        if not self._is_complete:
+            return None
+        body = b"".join(self._body)
+        headers = [(name, value) for name, value in self._headers if name != b"content-length"]
+        return SavedReply(self._status, (*headers, (b"content-length", b"%d" % len(body))), body)

@@ -1,0 +1,249 @@
+"""OpenAI's face: chat completions, completions and embeddings, whole and streamed.
+
+Bytes pass through: a reply of the same dialect reaches the caller as it came, and only its usage is read on the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from aldgate.core.calls import Admission, Call, Outcome
+from aldgate.core.errors import (
+    ClientGone,
+    GatewayError,
+    ShuttingDown,
+    UpstreamBroken,
+    UpstreamInvalid,
+)
+from aldgate.core.principals import Operation, Principal
+from aldgate.core.usage import Usage
+from aldgate.dialects import openai_errors
+from aldgate.dialects.openai_requests import peek
+from aldgate.dialects.openai_usage import StreamMeter, read_reply
+from aldgate.gate.gate import Gate
+from aldgate.gate.identity import Identity
+from aldgate.ports import Exchange
+from aldgate.surfaces.asgi import Headers, Receive, Scope, Send, send_whole
+from aldgate.surfaces.bodies import BytesInFlight, check_json, read_body
+from aldgate.surfaces.credentials import principal_of
+from aldgate.surfaces.faults import render_for_path
+from aldgate.surfaces.idempotency import Once, idempotency_key
+
+Committed = Callable[[], Awaitable[None]]
+
+_JSON = (b"content-type", b"application/json")
+_EVENTS: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class OpenAIFace:
+    """Handlers for the paths of OpenAI's API that make calls.
+
+    Args:
+        committed: With strict durability, waits until what was settled is on disk; None does not wait.
+        max_body_bytes: Largest request body.
+    """
+
+    def __init__(
+        self,
+        *,
+        gate: Gate,
+        identity: Identity,
+        once: Once,
+        in_flight: BytesInFlight,
+        committed: Committed | None,
+        max_body_bytes: int,
+    ) -> None:
+        self._gate = gate
+        self._identity = identity
+        self._once = once
+        self._in_flight = in_flight
+        self._committed = committed
+        self._max_body_bytes = max_body_bytes
+
+    async def chat(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """POST /v1/chat/completions."""
+        await self._serve("chat", scope, receive, send)
+
+    async def complete(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """POST /v1/completions."""
+        await self._serve("complete", scope, receive, send)
+
+    async def embed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """POST /v1/embeddings."""
+        await self._serve("embed", scope, receive, send)
+
+    async def _serve(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
+        call_id = self._gate.new_id()
+        connection = scope.get("aldgate.connection")
+        task = asyncio.current_task()
+        if connection is not None and task is not None:
+            connection.on_lost = task.cancel
+        try:
+            await self._answer(operation, call_id, scope, receive, send)
+        except GatewayError as error:
+            status, headers, body = render_for_path(scope["path"], error)
+            await send_whole(send, status, [*headers, (b"x-request-id", call_id.encode())], body)
+        except asyncio.CancelledError:
+            if connection is None or task is None or not connection.is_lost:
+                raise
+            task.uncancel()  # the caller left, nobody is cancelling us: everything is settled, and there is no one to answer
+        finally:
+            if connection is not None:
+                connection.on_lost = None
+
+    async def _answer(self, operation: Operation, call_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+        principal = await principal_of(scope, self._identity)
+        check_json(scope)
+        body = await read_body(scope, receive, self._max_body_bytes, self._in_flight)
+        try:
+            key = idempotency_key(scope)
+            if key is None:
+                await self._call(operation, call_id, principal, body, send)
+            else:
+                if connection := scope.get("aldgate.connection"):
+                    connection.on_lost = None  # such a call runs to its end: its answer is owed to the repetition
+                await self._once.serve(
+                    principal.id,
+                    key,
+                    scope["path"].encode() + b"\0" + body,
+                    send,
+                    lambda recording: self._call(operation, call_id, principal, body, recording),
+                )
+        finally:
+            self._in_flight.release(len(body))
+
+    async def _call(self, operation: Operation, call_id: str, principal: Principal, body: bytes, send: Send) -> None:
+        call = self._gate.call(call_id, operation, principal, peek(operation, body))
+        admission = self._gate.admit(call) or await self._gate.admit_shared(call)
+        if call.peek.stream:
+            await self._stream(admission, send)
+        else:
+            await self._whole(admission, send)
+
+    def _headers(self, admission: Admission) -> Headers:
+        call = admission.call
+        return [(b"x-request-id", call.id.encode()), *self._gate.headers(call.principal)]
+
+    async def _whole(self, admission: Admission, send: Send) -> None:
+        outcome = Outcome()
+        try:
+            body = await self._read_whole(admission, outcome)
+        except GatewayError as error:
+            outcome.fail(error)
+            raise
+        except asyncio.CancelledError:
+            _left(admission, outcome, self._gate)
+            raise
+        finally:
+            self._gate.settle(admission, outcome)
+        if self._committed is not None:
+            await self._committed()
+        await send_whole(send, 200, [_JSON, (b"content-length", b"%d" % len(body)), *self._headers(admission)], body)
+
+    async def _read_whole(self, admission: Admission, outcome: Outcome) -> bytes:
+        call = admission.call
+        exchange = await self._gate.run(admission)
+        try:
+            outcome.first_byte_s = time.perf_counter() - call.started_at
+            _expect(exchange, b"json")
+            body = await exchange.read()
+            usage = read_reply(body)
+        finally:
+            exchange.close()
+        outcome.status = 200
+        if usage is None:
+            outcome.usage, outcome.usage_source = _counted(call, len(body) // 4), "counted"
+        else:
+            outcome.usage, outcome.usage_source = usage, "reported"
+        return body
+
+    async def _stream(self, admission: Admission, send: Send) -> None:
+        call = admission.call
+        outcome = Outcome()
+        meter = StreamMeter(wants_usage=call.peek.wants_usage)
+        last = b""
+        has_begun = False
+        try:
+            exchange = await self._gate.run(admission)
+            try:
+                _expect(exchange, b"text/event-stream")
+                first = await self._first(exchange, meter)
+                outcome.first_byte_s = time.perf_counter() - call.started_at
+                await send({"type": "http.response.start", "status": 200, "headers": _EVENTS + self._headers(admission)})
+                has_begun = True
+                last = await self._relay(admission, exchange, meter, first, send)
+            finally:
+                exchange.close()
+            outcome.status = 200
+        except GatewayError as error:
+            outcome.fail(error)
+            if not has_begun:
+                raise
+            last = b"data: " + openai_errors.render(error) + b"\n\n"
+        except asyncio.CancelledError:
+            _left(admission, outcome, self._gate)
+            raise
+        finally:
+            _count_stream(call, meter, outcome)
+            self._gate.settle(admission, outcome)
+        if self._committed is not None:
+            await self._committed()
+        await send({"type": "http.response.body", "body": last})
+
+    async def _first(self, exchange: Exchange, meter: StreamMeter) -> bytes:
+        """The first events, before anything is promised to the caller: until then a failure is a plain error answer."""
+        while True:
+            piece = await exchange.next()
+            if piece is None:
+                return meter.end()
+            events = meter.feed(piece)
+            if events or meter.is_done:
+                return events
+
+    async def _relay(self, admission: Admission, exchange: Exchange, meter: StreamMeter, events: bytes, send: Send) -> bytes:
+        """Pass events on until the stream is done; returns the last ones, which wait for the settlement."""
+        while not meter.is_done:
+            if events:
+                await send({"type": "http.response.body", "body": events, "more_body": True})
+                if not self._gate.extend(admission, Usage(output_tokens=meter.delivered)):
+                    raise ShuttingDown("The stream was cut: its key is no longer valid.")
+            piece = await exchange.next()
+            if piece is None:
+                return meter.end()
+            events = meter.feed(piece)
+        return events
+
+
+def _expect(exchange: Exchange, kind: bytes) -> None:
+    content_type = exchange.header(b"content-type")
+    if content_type is not None and kind not in content_type.lower():
+        raise UpstreamInvalid(f"The provider answered with `{content_type.decode('latin-1')[:100]}`.")
+
+
+def _left(admission: Admission, outcome: Outcome, gate: Gate) -> None:
+    """The task was cancelled: the caller left, or the gate ran out of patience while stopping.
+
+    A provider charges for what it began, whoever is there to read it; so the input is billed as counted, with what was delivered.
+    """
+    cut = ShuttingDown("The gate stopped.") if gate.is_draining else ClientGone("The caller left.")
+    outcome.fail(cut)
+    outcome.usage, outcome.usage_source = _counted(admission.call, 0), "counted"
+
+
+def _counted(call: Call, output_tokens: int) -> Usage:
+    """Our own count where the provider reports none: four bytes of the request are about a token."""
+    return Usage(input_tokens=-(-len(call.peek.body) // 4), output_tokens=0 if call.operation == "embed" else output_tokens)
+
+
+def _count_stream(call: Call, meter: StreamMeter, outcome: Outcome) -> None:
+    """What a stream is billed: what the provider reported, else what was delivered, else nothing."""
+    if meter.usage is not None:
+        outcome.usage, outcome.usage_source = meter.usage, "reported"
+    elif meter.delivered or isinstance(outcome.error, ClientGone | ShuttingDown | UpstreamBroken) and outcome.first_byte_s:
+        outcome.usage, outcome.usage_source = _counted(call, meter.delivered), "counted"
