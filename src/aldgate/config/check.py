@@ -1,0 +1,75 @@
+"""What must hold between settings, and of the one secret among them."""
+
+import re
+from pathlib import Path
+
+from aldgate.config.errors import ConfigError
+from aldgate.config.prices import to_price
+from aldgate.config.secret import Secret
+from aldgate.config.settings import Settings
+
+MIN_ADMIN_KEY = 32
+_EXAMPLES = re.compile(
+    r"change[-_ ]?me|replace[-_ ]?(me|this)|your[-_ ](key|secret|token|admin)|placeholder|insecure", re.IGNORECASE
+)
+_VISIBLE = re.compile(r"[!-~]+")
+
+
+def check(settings: Settings) -> None:
+    """Refuse settings that would fail, or be unsafe, once the gate runs.
+
+    Raises:
+        ConfigError: The first that is wrong.
+    """
+    if settings.auth.admin_key is not None:
+        _check_admin_key(settings.auth.admin_key)
+    for listener in settings.server.listeners:
+        _check_pair(listener.tls_cert, listener.tls_key)
+    _check_addresses(settings)
+    _check_files(settings)
+    if settings.server.max_body_bytes > settings.server.max_inflight_bytes:
+        message = "`server.max_body_bytes` is over `server.max_inflight_bytes`: no such body could ever be held"
+        raise ConfigError(message, hint="lower the first or raise the second")
+    for model, entry in settings.prices.items():
+        try:
+            to_price(entry)
+        except ConfigError as error:
+            raise ConfigError(f'prices."{model}": {error.message}', hint=error.hint) from None
+
+
+def _check_admin_key(key: Secret) -> None:
+    text = key.reveal()
+    hint = "make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+    if _EXAMPLES.search(text):
+        raise ConfigError("the admin key comes from an example that everybody knows", hint=hint)
+    if len(text) < MIN_ADMIN_KEY:
+        raise ConfigError(f"the admin key has {len(text)} characters; it needs {MIN_ADMIN_KEY} or more", hint=hint)
+    if _VISIBLE.fullmatch(text) is None:
+        raise ConfigError("the admin key has a space or a character that no header can carry", hint=hint)
+    if len(set(text)) < 8:
+        raise ConfigError("the admin key repeats a few characters and is easily guessed", hint=hint)
+
+
+def _check_pair(cert: str, key: str) -> None:
+    if bool(cert) != bool(key):
+        given, missing = ("tls_cert", "tls_key") if cert else ("tls_key", "tls_cert")
+        raise ConfigError(f"`{given}` is set, `{missing}` is not", hint="HTTPS needs both; set both or neither")
+
+
+def _check_addresses(settings: Settings) -> None:
+    seen: set[tuple[str, int]] = set()
+    for listener in settings.server.listeners:
+        address = (listener.host, listener.port)
+        if listener.port and address in seen:
+            raise ConfigError(f"{listener.host}:{listener.port} is to be bound twice", hint="give each listener its own port")
+        seen.add(address)
+
+
+def _check_files(settings: Settings) -> None:
+    named = [("server.tls_cert", listener.tls_cert) for listener in settings.server.listeners]
+    named += [("server.tls_key", listener.tls_key) for listener in settings.server.listeners]
+    named += [("upstream.ca_bundle", settings.upstream.ca_bundle)]
+    named += [("upstream.client_cert", part) for part in settings.upstream.client_cert.split(",")]
+    for path, file in named:
+        if file and not Path(file).is_file():
+            raise ConfigError(f"`{path}`: there is no file {file}", hint="correct the path, or make the file readable")

@@ -1,0 +1,54 @@
+"""What the joined settings still lack: inherited values, absolute paths, and the secret that a reference names."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aldgate.config.secret import Secret, is_reference, resolve_reference
+from aldgate.config.settings import Server
+
+_INHERITED = ("host", "tls_cert", "tls_key")
+
+
+def complete(tree: dict[str, Any], environment: Mapping[str, str], directory: Path) -> None:
+    """Complete `tree` in place. It has the right types already.
+
+    Args:
+        tree: The settings as nested plain values.
+        environment: What `env:` references and `~` refer to.
+        directory: What relative paths are relative to.
+
+    Raises:
+        ConfigError: The admin key's reference leads nowhere.
+    """
+    server, upstream = tree.setdefault("server", {}), tree.setdefault("upstream", {})
+    home = environment.get("HOME") or str(Path.home())
+    tree["data"] = _absolute(tree.get("data") or _default_data(environment), home, directory)
+    for section, names in ((server, ("tls_cert", "tls_key")), (upstream, ("ca_bundle", "client_cert"))):
+        for name in names:
+            # Only `client_cert` may be two paths; a comma in another path would be its own.
+            parts = str(section.get(name, "")).split(",") if name == "client_cert" else [section.get(name, "")]
+            section[name] = ",".join(_absolute(part.strip(), home, directory) if part else "" for part in parts)
+    for listener in server.get("listen", ()):
+        inherited = {name: server.get(name, getattr(Server(), name)) for name in _INHERITED if name not in listener}
+        own = {name: _absolute(listener[name], home, directory) for name in _INHERITED[1:] if listener.get(name)}
+        listener |= inherited | own
+    _resolve_admin_key(tree.get("auth", {}), environment)
+
+
+def _resolve_admin_key(auth: dict[str, Any], environment: Mapping[str, str]) -> None:
+    key = auth.get("admin_key")
+    if key is not None:
+        auth["admin_key"] = Secret(resolve_reference(key, environment) if is_reference(key) else key)
+
+
+def _default_data(environment: Mapping[str, str]) -> str:
+    # https://specifications.freedesktop.org/basedir-spec: a relative XDG_DATA_HOME is to be ignored.
+    base = environment.get("XDG_DATA_HOME", "")
+    return str(Path(base) / "aldgate") if Path(base).is_absolute() else "~/.local/share/aldgate"
+
+
+def _absolute(path: str, home: str, directory: Path) -> str:
+    if path == "~" or path.startswith("~/"):
+        path = home + path[1:]
+    return str(directory / Path(path).expanduser())

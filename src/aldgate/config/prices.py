@@ -1,0 +1,57 @@
+"""Prices an operator sets: dollars as people write them, exact down to the unit the ledger counts in."""
+
+from decimal import Decimal
+
+import msgspec
+
+from aldgate.config.errors import ConfigError
+from aldgate.core.prices import MILLION, Price
+
+MAX_USD = 1_000_000
+VERSION = "config"
+
+
+class PriceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One price, under `[prices."provider/model"]`. Numbers or strings, both read exactly."""
+
+    input: Decimal | None = None
+    """Dollars per million input tokens."""
+    output: Decimal | None = None
+    """Dollars per million output tokens."""
+    cached_input: Decimal | None = None
+    """Dollars per million input tokens read from the provider's cache; unset, what other input costs."""
+    cache_write: Decimal | None = None
+    """Dollars per million input tokens written to the provider's cache; unset, what other input costs."""
+    request: Decimal | None = None
+    """Dollars per request."""
+
+
+def to_price(entry: PriceEntry) -> Price:
+    """The price as the ledger counts it, in micro-dollars per million units.
+
+    Raises:
+        ConfigError: A figure is negative, not finite, beyond 10^6 dollars or finer than the ledger's unit, or there is none.
+    """
+    if entry == PriceEntry():
+        raise ConfigError("a price has no figures", hint="write `input = 0` for a model that is free")
+    return Price(
+        input=_micro("input", entry.input, MILLION) or 0,
+        output=_micro("output", entry.output, MILLION) or 0,
+        cached=_micro("cached_input", entry.cached_input, MILLION),
+        cache_write=_micro("cache_write", entry.cache_write, MILLION),
+        request=_micro("request", entry.request, MILLION * MILLION) or 0,
+        version=VERSION,
+    )
+
+
+def _micro(name: str, usd: Decimal | None, scale: int) -> int | None:
+    """Dollars times `scale`, which must come out whole."""
+    if usd is None:
+        return None
+    if not usd.is_finite() or not 0 <= usd <= MAX_USD:
+        raise ConfigError(f"`{name}` is not an amount from 0 to {MAX_USD} dollars", hint="write dollars, like `input = 2.50`")
+    digits = len(str(scale)) - 1
+    exponent = usd.normalize().as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > digits:
+        raise ConfigError(f"`{name}` has more than {digits} decimals", hint="round it; finer amounts cannot be billed")
+    return int(usd * scale)

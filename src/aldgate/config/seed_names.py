@@ -1,0 +1,43 @@
+"""Environment names of the gateways that came before, and the setting each one sets now.
+
+An `ALDGATE_` name beats them; two of them that disagree stop the start. `docs/migrating.md` lists these and the rest.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+PERSONALPLEX = "PersonalPlex API Gateway"
+PORT_1301 = "API Gateway (Port 1301)"
+PLUGGABLY = "Pluggably LLM API Gateway"
+LOCAL_AI = "Local AI Gateway"
+DSP = "DSP AI Gateway"
+
+
+class SeedName(NamedTuple):
+    """One name: the setting it sets, which gateways read it, and how its value is put in our terms."""
+
+    path: str
+    gateways: tuple[str, ...]
+    translate: Callable[[str], str] = str
+
+
+def _body_limit(text: str) -> str:
+    # Zero was "no limit" there. Here a body is always bounded: by what the gate holds at once.
+    return "536870912" if text.strip() == "0" else text
+
+
+SEED_NAMES: dict[str, SeedName] = {
+    "API_PORT": SeedName("server.port", (PORT_1301,)),
+    "LLM_API_PORT": SeedName("server.port", (PLUGGABLY,)),
+    "LLM_API_HOST": SeedName("server.host", (PLUGGABLY,)),
+    "GATEWAY_TLS_CERT_PATH": SeedName("server.tls_cert", (LOCAL_AI,)),
+    "GATEWAY_TLS_KEY_PATH": SeedName("server.tls_key", (LOCAL_AI,)),
+    "MAX_REQUEST_BYTES": SeedName("server.max_body_bytes", (LOCAL_AI,), _body_limit),
+    "LOG_LEVEL": SeedName("log.level", (PORT_1301, DSP)),
+    "LLM_API_LOG_LEVEL": SeedName("log.level", (PLUGGABLY,)),
+    "DATABASE_URL": SeedName("store", (PORT_1301,)),
+    "LLM_API_DATABASE_URL": SeedName("store", (PLUGGABLY,)),
+    "BACKEND_VERIFY_TLS": SeedName("upstream.verify_tls", (LOCAL_AI,)),
+    "BACKEND_CA_BUNDLE": SeedName("upstream.ca_bundle", (LOCAL_AI,)),
+    "BACKEND_CLIENT_CERT": SeedName("upstream.client_cert", (LOCAL_AI,)),
+}

@@ -1,0 +1,180 @@
+"""Every setting there is, its default and what it is for: one frozen tree, read once.
+
+The line beneath a field is its help; `.env.example` and the reference page are made of these lines. Tables (`providers`,
+`engines`, `aliases`, `prices`, `server.listen`) live in the file; every other field also has an environment name.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from aldgate.config.prices import PriceEntry
+from aldgate.config.redaction import redacted
+from aldgate.config.secret import Secret
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Tokens = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Bytes = Annotated[int, Meta(ge=1, le=2**50)]
+Seconds = Annotated[float, Meta(gt=0, le=604_800)]
+
+
+class Listener(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One address the gate answers on. What it leaves out is taken from `[server]`."""
+
+    host: str = "127.0.0.1"
+    """Address to bind."""
+    port: Port
+    """Port to bind; 0 takes any free one."""
+    tls_cert: str = ""
+    """PEM certificate chain; empty speaks plain HTTP."""
+    tls_key: str = ""
+    """PEM private key of the certificate."""
+    faces: Literal["all", "ops"] = "all"
+    """What it serves: everything, or health and metrics alone."""
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How callers reach the gate, and how much they may send."""
+
+    host: str = "127.0.0.1"
+    """Address to bind."""
+    port: Port = 8000
+    """Port to bind; 0 takes any free one."""
+    workers: Annotated[int, Meta(ge=1, le=256)] = 1
+    """Processes that serve."""
+    tls_cert: str = ""
+    """PEM certificate chain; with it the gate speaks HTTPS."""
+    tls_key: str = ""
+    """PEM private key of the certificate."""
+    listen: tuple[Listener, ...] = ()
+    """Addresses instead of host and port; in the environment `HOST:PORT`, `:PORT` or `:PORT/ops`, separated by commas."""
+    max_body_bytes: Bytes = 33_554_432
+    """Largest request body; a larger one is 413."""
+    max_reply_bytes: Bytes = 67_108_864
+    """Largest reply read from a provider as a whole."""
+    max_inflight_bytes: Bytes = 536_870_912
+    """Request bodies held at once over all callers; beyond it callers get 503."""
+    max_head_bytes: Annotated[int, Meta(ge=1024, le=16_777_216)] = 65_536
+    """Largest request line and headers together; larger is 431."""
+    head_timeout_s: Seconds = 10.0
+    """Seconds a caller has to send the request head."""
+    body_min_bytes_per_s: Annotated[int, Meta(ge=0, le=2**40)] = 1024
+    """Slowest body accepted, on average; 0 accepts any."""
+    keep_alive_s: Seconds = 75.0
+    """Seconds an idle connection is kept."""
+    max_connections: Count = 10_000
+    """Connections at once; further ones wait in the kernel's queue."""
+    drain_s: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
+    """Seconds that calls under way may take to end when the gate stops."""
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """The addresses to bind: `listen`, or the one of `host` and `port`."""
+        one = Listener(host=self.host, port=self.port, tls_cert=self.tls_cert, tls_key=self.tls_key)
+        return self.listen or (one,)
+
+
+class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may administer the gate."""
+
+    admin_key: Secret | None = None
+    """Admin key, 32 characters or more, as it is or as `env:NAME` or `file:/path`; unset, one is made at the first start."""
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How usage is written down."""
+
+    durability: Literal["batched", "strict"] = "batched"
+    """`batched` writes within the window; `strict` answers only when the row is on disk."""
+    window_s: Annotated[float, Meta(gt=0, le=60)] = 0.2
+    """Seconds of usage written in one transaction."""
+    on_failure: Literal["continue", "refuse"] = "continue"
+    """While the database is away: serve on and write later, or refuse calls."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds for callers who set none."""
+
+    default_max_tokens: Tokens = 4096
+    """Output tokens asked for when a budget needs a bound and the caller gave none."""
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What goes to standard error. No level logs bodies or credentials."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    """Least severity that is logged."""
+    format: Literal["json", "text"] = "json"
+    """One JSON object per line, or text for people."""
+    calls: bool = False
+    """Log one line per call."""
+
+
+class Discovery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How providers are found that nobody configured."""
+
+    environment: bool = True
+    """Add a provider for each well-known key in the environment, like `OPENAI_API_KEY`."""
+    local: bool = True
+    """Look for model servers on this machine."""
+    interval_s: Seconds = 300.0
+    """Seconds between two looks."""
+
+
+class Upstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the gate reaches providers."""
+
+    verify_tls: bool = True
+    """Check providers' certificates."""
+    ca_bundle: str = ""
+    """PEM file of certificate authorities to trust instead of the system's."""
+    client_cert: str = ""
+    """PEM file, or certificate and key separated by a comma, to show to providers."""
+    connect_timeout_s: Seconds = 5.0
+    """Seconds to connect."""
+    first_byte_timeout_s: Seconds = 300.0
+    """Seconds from the request sent to the reply's head."""
+    idle_timeout_s: Seconds = 120.0
+    """Seconds of silence within a reply."""
+    total_timeout_s: Seconds = 1800.0
+    """Seconds for a whole attempt."""
+    max_connections: Count = 1000
+    """Connections at once to one provider."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set. `repr` redacts secrets and leaves out `environment`."""
+
+    data: str = "~/.local/share/aldgate"
+    """Directory of the database and everything else that is kept; follows `XDG_DATA_HOME`."""
+    store: str = ""
+    """Database URL; empty is the SQLite file `aldgate.db` in the data directory."""
+    server: Server = Server()
+    auth: Auth = Auth()
+    ledger: Ledger = Ledger()
+    limits: Limits = Limits()
+    log: Log = Log()
+    discovery: Discovery = Discovery()
+    upstream: Upstream = Upstream()
+    engines: dict[str, dict[str, Any]] = {}
+    """Engines by name; each engine's own type reads its table."""
+    providers: dict[str, dict[str, Any]] = {}
+    """Providers by name; each provider's own type reads its table."""
+    aliases: dict[str, str] = {}
+    """Other names for models: alias to model."""
+    prices: dict[str, PriceEntry] = {}
+    """Prices by model, in dollars; they beat the catalogue's."""
+    environment: Mapping[str, str] = MappingProxyType({})
+    """The process environment over `.env`, for whoever resolves references later; not a setting."""
+
+    def __repr__(self) -> str:
+        return f"Settings({redacted(self)!r})"
+
+
+def show(settings: Settings) -> dict[str, Any]:
+    """All settings as plain values with every secret as `***`: what `aldgate config show` prints."""
+    return redacted(settings)

@@ -1,0 +1,53 @@
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aldgate.config import ConfigError, PriceEntry, load, to_price
+from aldgate.core.prices import Price
+
+
+def price(directory: Path, toml: str) -> Price:
+    (directory / "aldgate.toml").write_text(f'[prices."lab/m"]\n{toml}')
+    return to_price(load(flags={}, environment={"HOME": "/h"}, directory=directory).prices["lab/m"])
+
+
+def test_dollars_become_whole_micro_dollars(tmp_path: Path) -> None:
+    assert price(
+        tmp_path, "input = 2.50\noutput = '10'\ncached_input = 0.125\ncache_write = 3\nrequest = 0.000000000001"
+    ) == Price(input=2_500_000, output=10_000_000, cached=125_000, cache_write=3_000_000, request=1, version="config")
+
+
+def test_numbers_of_the_file_are_read_exactly(tmp_path: Path) -> None:
+    assert price(tmp_path, "input = 1.1\noutput = 0.000001").input == 1_100_000
+    assert price(tmp_path, "input = 0.1e1").input == 1_000_000
+
+
+def test_what_is_not_said_costs_nothing_or_what_input_costs(tmp_path: Path) -> None:
+    assert price(tmp_path, "input = 0") == Price(version="config")
+
+
+@pytest.mark.parametrize(
+    "figure", ["-1", "nan", "inf", "'NaN'", "'-0.5'", "0.0000001", "1000000.5", "'1e-7'", "'1e400'", "'ten'", "true", "'sNaN'"]
+)
+def test_other_figures_are_refused(tmp_path: Path, figure: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        price(tmp_path, f"input = {figure}")
+    assert "prices" in caught.value.message
+
+
+def test_a_price_of_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no figures"):
+        to_price(PriceEntry())
+
+
+@given(st.integers(0, 10**12))
+def test_every_micro_dollar_survives(microusd: int) -> None:
+    assert to_price(PriceEntry(output=Decimal(microusd) / 1_000_000)).output == microusd
+
+
+@given(st.integers(0, 10**15))
+def test_every_micro_dollar_per_million_requests_survives(microusd: int) -> None:
+    assert to_price(PriceEntry(request=Decimal(microusd).scaleb(-12))).request == microusd
