@@ -1,0 +1,54 @@
+"""The `builtin` backend: what answers on a bare CPU, always the same to the same request, and never pretends to be a model."""
+
+from typing import Literal
+
+from aldgate.core.calls import Attempt
+from aldgate.core.errors import InvalidRequest
+from aldgate.core.prices import FREE
+from aldgate.core.principals import Operation
+from aldgate.core.routes import Deployment, Source
+from aldgate.engines.builtin.echo import Echo, EchoOptions
+from aldgate.engines.builtin.embed import Embed, EmbedOptions
+from aldgate.engines.builtin.reply import Reply
+
+_OPERATIONS: dict[str, frozenset[Operation]] = {"echo": frozenset({"chat", "complete"}), "embed": frozenset({"embed"})}
+
+
+class Builtin:
+    """`builtin/echo` and `builtin/embed`.
+
+    Args:
+        echo: Options of the echo.
+        embed: Options of the embedder.
+    """
+
+    name: str = "builtin"
+    operations: frozenset[Operation] = frozenset({"chat", "complete", "embed"})
+    dialect: str = "openai"
+    output_cap_field: str = "max_completion_tokens"
+    reports_stream_usage: Literal["asked", "always"] = "asked"
+
+    def __init__(self, echo: EchoOptions, embed: EmbedOptions) -> None:
+        self._engines = {"echo": Echo(echo), "embed": Embed(embed)}
+
+    async def start(self, attempt: Attempt) -> Reply:
+        """Run the attempt here and now.
+
+        Raises:
+            InvalidRequest: The body is not what the operation takes, or the model does not do it.
+        """
+        model = attempt.deployment.model
+        if attempt.operation not in _OPERATIONS[model]:
+            raise InvalidRequest(f"`builtin/{model}` does not do `{attempt.operation}`.", param="model")
+        return await self._engines[model].start(attempt)
+
+    async def discover(self) -> Source:
+        """Name the two models; nothing has to be asked."""
+        deployments = tuple(
+            Deployment(f"{self.name}/{model}", self.name, model, FREE, "builtin", operations)
+            for model, operations in _OPERATIONS.items()
+        )
+        return Source(self.name, deployments, "builtin")
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
