@@ -1,0 +1,318 @@
+"""The composition root: the only file that imports everything."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from aldgate import __version__
+from aldgate.config.errors import ConfigError
+from aldgate.config.prices import to_price
+from aldgate.config.settings import Listener, Settings
+from aldgate.core.errors import GatewayError
+from aldgate.core.routes import Source, build_catalogue
+from aldgate.engines.builtin.backend import Builtin
+from aldgate.engines.builtin.echo import EchoOptions
+from aldgate.engines.builtin.embed import EmbedOptions
+from aldgate.gate.gate import Gate
+from aldgate.gate.identity import Identity
+from aldgate.gate.metrics import Metrics
+from aldgate.gate.slices import Slices
+from aldgate.limiter.memory import MemoryLimiter
+from aldgate.logs import configure_logging
+from aldgate.ports import Backend, Store
+from aldgate.providers.finding import configured, in_environment, on_this_machine
+from aldgate.providers.openai import OpenAICompatible
+from aldgate.providers.section import Surroundings
+from aldgate.store.stores import open_url
+from aldgate.store.writer import LedgerWriter
+from aldgate.surfaces.api import Api
+from aldgate.surfaces.asgi import Handler
+from aldgate.surfaces.banner import banner
+from aldgate.surfaces.bodies import BytesInFlight
+from aldgate.surfaces.front import Front
+from aldgate.surfaces.health import HealthFace
+from aldgate.surfaces.idempotency import Once
+from aldgate.surfaces.listener import Bounds
+from aldgate.surfaces.models import PREFIX, ModelsFace
+from aldgate.surfaces.openai import OpenAIFace
+from aldgate.surfaces.server import Address, CannotListen, Server
+from aldgate.upstream.pool import Sweeper
+
+log = logging.getLogger("aldgate")
+
+
+class Providers:
+    """The backends there are now, and the catalogue built from what they offer."""
+
+    def __init__(self, settings: Settings) -> None:
+        prices = {name: to_price(entry) for name, entry in settings.prices.items()}
+        self._settings = settings
+        self._surroundings = Surroundings(settings.upstream, settings.server.max_reply_bytes, settings.environment, prices)
+        self.sweeper = Sweeper()
+        self.backends: dict[str, Backend] = {"builtin": _builtin(settings)}
+        self._sources: dict[str, Source] = {}
+        for provider in configured(settings.providers, self._surroundings):
+            self._add(provider)
+        if settings.discovery.environment:
+            for provider in in_environment(self._surroundings, self.backends):
+                self._add(provider)
+
+    def _add(self, provider: OpenAICompatible) -> None:
+        self.backends[provider.name] = provider
+        self._sources[provider.name] = provider.unlisted()
+        self.sweeper.pools.add(provider.pool)
+
+    async def look(self) -> None:
+        """Find servers on this machine and ask every provider for its models. One that does not answer keeps its last list."""
+        if self._settings.discovery.local:
+            for provider in await on_this_machine(self._surroundings, self.backends):
+                log.info("found a model server on this machine", extra={"provider": provider.name})
+                self._add(provider)
+        await asyncio.gather(*(self._ask(name, backend) for name, backend in list(self.backends.items())))
+
+    async def _ask(self, name: str, backend: Backend) -> None:
+        try:
+            self._sources[name] = await backend.discover()
+        except GatewayError as error:
+            log.warning("a provider did not list its models", extra={"provider": name, "error_code": error.code})
+
+    def apply(self, gate: Gate | None) -> list[str]:
+        """Build the catalogue anew and hand it to the gate. Returns what is wrong with it, in words."""
+        order = [*(name for name in self.backends if name != "builtin"), "builtin"]
+        sources = [self._sources[name] for name in order if name in self._sources]
+        self.catalogue, problems = build_catalogue(sources, self._settings.aliases)
+        if gate is not None:
+            gate.catalogue = self.catalogue
+        return problems
+
+    async def aclose(self) -> None:
+        """Close all connections to providers."""
+        for backend in self.backends.values():
+            await backend.aclose()
+
+
+def _builtin(settings: Settings) -> Builtin:
+    known = {"echo": EchoOptions, "embed": EmbedOptions}
+    for name in settings.engines:
+        if name not in known:
+            raise ConfigError(f"[engines.{name}]: there is no such engine", hint=f"there are {', '.join(known)}")
+    try:
+        return Builtin(
+            msgspec.convert(settings.engines.get("echo", {}), EchoOptions),
+            msgspec.convert(settings.engines.get("embed", {}), EmbedOptions),
+        )
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"[engines]: {error}", hint="`aldgate config check` names the options") from None
+
+
+class App:
+    """A running gate without its sockets.
+
+    Attributes:
+        handlers: By face: everything, or health and metrics alone.
+        fresh_admin_key: The admin key, if it was made now; shown once and kept nowhere.
+    """
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, Handler] = {}
+        self.fresh_admin_key: str | None = None
+        self.gate: Gate
+        self.providers: Providers
+        self.writer: LedgerWriter
+
+
+@asynccontextmanager
+async def create(settings: Settings) -> AsyncIterator[App]:
+    """Open everything the gate needs, in order; close it in reverse.
+
+    Raises:
+        ConfigError: A setting cannot be used.
+        StoreUnavailable: The database cannot be opened.
+    """
+    app = App()
+    incarnation = secrets.token_hex(8)
+    async with AsyncExitStack() as stack:
+        app.providers = providers = Providers(settings)
+        stack.push_async_callback(providers.aclose)
+        store = open_url(_store_url(settings), incarnation, durability=settings.ledger.durability)
+        stack.push_async_callback(store.aclose)
+        await store.open()
+        identity, app.fresh_admin_key = await _identity(store, settings)
+        slices = Slices(store, incarnation, time.time)
+        app.writer = writer = LedgerWriter(
+            store,
+            durability=settings.ledger.durability,
+            window_s=settings.ledger.window_s,
+            on_failure=settings.ledger.on_failure,
+            report=slices.reports,
+            on_alarm=lambda is_failing: log.error(
+                "the ledger cannot be written" if is_failing else "the ledger is written again"
+            ),
+        )
+        await providers.look()
+        for problem in providers.apply(None):
+            log.warning("%s", problem)
+        in_flight = BytesInFlight(settings.server.max_inflight_bytes)
+        refuses = settings.ledger.on_failure == "refuse"
+        metrics = Metrics({})
+        app.gate = gate = Gate(
+            catalogue=providers.catalogue,
+            backends=providers.backends,
+            store=store,
+            limiter=MemoryLimiter(),
+            slices=slices,
+            append=writer.append,
+            may_record=lambda: not (refuses and writer.is_failing),
+            metrics=metrics,
+            default_max_tokens=settings.limits.default_max_tokens,
+            logs_calls=settings.log.calls,
+        )
+        metrics.gauges |= {
+            "aldgate_calls_under_way": ("Calls admitted and not settled.", lambda: gate.under_way),
+            "aldgate_request_bytes_held": ("Bytes of request bodies held.", lambda: in_flight.held),
+            "aldgate_ledger_rows_lost": ("Ledger rows dropped because the database was away too long.", lambda: writer.lost_rows),
+            "aldgate_ledger_failing": ("1 while the ledger cannot be written.", lambda: float(writer.is_failing)),
+        }
+        app.handlers = _handlers(settings, app, store, identity, in_flight, incarnation)
+        tasks = [asyncio.create_task(job) for job in (writer.run(), providers.sweeper.run(), _looking(settings, app))]
+        stack.push_async_callback(_finish, tasks, writer, slices)
+        yield app
+
+
+async def _finish(tasks: list[asyncio.Task[None]], writer: LedgerWriter, slices: Slices) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await writer.aclose()
+    await slices.give_back()
+
+
+async def _looking(settings: Settings, app: App) -> None:
+    """Look for models again from time to time."""
+    while True:
+        await asyncio.sleep(settings.discovery.interval_s)
+        await app.providers.look()
+        app.providers.apply(app.gate)
+        app.gate.slices.forget_past()
+
+
+def _store_url(settings: Settings) -> str:
+    if settings.store:
+        return settings.store
+    data = Path(settings.data).expanduser()
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return f"sqlite:///{data.absolute() / 'aldgate.db'}"
+
+
+async def _identity(store: Store, settings: Settings) -> tuple[Identity, str | None]:
+    """The identity, and the admin key if this is the first start and nobody preset one."""
+    pepper, _ = await store.secret("pepper", secrets.token_bytes(32))
+    preset = settings.auth.admin_key
+    probe = Identity(store, pepper, b"")
+    if preset is not None:
+        return Identity(store, pepper, probe.digest(preset.reveal().encode())), None
+    fresh = "agk-admin-" + secrets.token_urlsafe(32)
+    digest, is_new = await store.secret("admin_digest", probe.digest(fresh.encode()))
+    return Identity(store, pepper, digest), fresh if is_new else None
+
+
+def _handlers(
+    settings: Settings, app: App, store: Store, identity: Identity, in_flight: BytesInFlight, incarnation: str
+) -> dict[str, Handler]:
+    gate, writer = app.gate, app.writer
+
+    async def reasons() -> list[str]:
+        found = ["the gate is stopping"] if gate.is_draining else []
+        if writer.is_failing:
+            found.append("the ledger cannot be written")
+        try:
+            await store.ping()
+        except GatewayError as error:
+            found.append(error.message)
+        return found
+
+    calls = OpenAIFace(
+        gate=gate,
+        identity=identity,
+        once=Once(store, incarnation, time.time),
+        in_flight=in_flight,
+        committed=writer.committed if settings.ledger.durability == "strict" else None,
+        max_body_bytes=settings.server.max_body_bytes,
+    )
+    models = ModelsFace(gate, identity, int(time.time()))
+    health = HealthFace(gate, identity, reasons)
+    operations: dict[tuple[str, str], Handler] = {
+        ("GET", "/health"): health.health,
+        ("HEAD", "/health"): health.health,
+        ("GET", "/ready"): health.ready,
+        ("GET", "/readyz"): health.ready,
+        ("GET", "/metrics"): health.metrics,
+    }
+    everything: dict[tuple[str, str], Handler] = {
+        ("POST", "/v1/chat/completions"): calls.chat,
+        ("POST", "/v1/completions"): calls.complete,
+        ("POST", "/v1/embeddings"): calls.embed,
+        ("GET", "/v1/models"): models.list,
+        **operations,
+    }
+    api = Api(store=store, identity=identity, new_id=gate.new_id)
+    return {
+        "all": Front(everything, [("GET", PREFIX, models.get)], api.app),
+        "ops": Front(operations),
+    }
+
+
+async def run(settings: Settings) -> None:
+    """Serve until told to stop, then let calls under way end."""
+    async with create(settings) as app:
+        bounds = Bounds(
+            settings.server.max_head_bytes,
+            settings.server.head_timeout_s,
+            settings.server.body_min_bytes_per_s,
+            settings.server.keep_alive_s,
+            settings.server.max_connections,
+        )
+        server = Server([_address(listener, app) for listener in settings.server.listeners], bounds)
+        await server.open()
+        sys.stdout.write(banner(settings, server.urls, app.fresh_admin_key, app.gate.catalogue))
+        sys.stdout.flush()
+        await server.until_stopped()
+        app.gate.is_draining = True
+        await server.drain(settings.server.drain_s)
+
+
+def _address(listener: Listener, app: App) -> Address:
+    return Address(listener.host, listener.port, app.handlers[listener.faces], listener.tls_cert, listener.tls_key)
+
+
+def serve(settings: Settings) -> None:
+    """Run the gate in this process; returns when it has stopped. Prints what went wrong, with a hint, and exits with 1."""
+    configure_logging(settings.log.level, settings.log.format)
+    log.info("starting", extra={"version": __version__, "pid": os.getpid()})
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(run(settings))
+    except ConfigError as error:
+        sys.exit(f"error: {error.message}\nhint: {error.hint}")
+    except CannotListen as error:
+        sys.exit(f"error: {error}\nhint: another process may use the port; try --port")
+    except GatewayError as error:
+        sys.exit(f"error: {error.message}\nhint: look at `store` and `data` in the configuration ({error.__cause__})")
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # not on every platform
+    except ImportError:
+        return None
+    return uvloop.Loop

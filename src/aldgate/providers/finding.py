@@ -1,0 +1,70 @@
+"""Providers nobody configured: keys found in the environment, and model servers found on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from aldgate.core.errors import GatewayError
+from aldgate.providers.openai import OpenAICompatible
+from aldgate.providers.rows import ROWS
+from aldgate.providers.section import ProviderSection, Surroundings, build_provider, decode_section
+
+log = logging.getLogger("aldgate.providers")
+
+KNOCK_S = 0.5
+"""A server on this machine that does not take a connection within this time is not there."""
+
+
+def configured(tables: Mapping[str, Mapping[str, Any]], surroundings: Surroundings) -> list[OpenAICompatible]:
+    """The providers of the file, in its order.
+
+    Raises:
+        ConfigError: One of them is not usable.
+    """
+    return [build_provider(name, decode_section(name, table), "file", surroundings) for name, table in tables.items()]
+
+
+def in_environment(surroundings: Surroundings, taken: Iterable[str]) -> list[OpenAICompatible]:
+    """A provider for each usual key name in the environment, unless the file already has one of that name."""
+    names = set(taken)
+    return [
+        build_provider(kind, ProviderSection(kind=kind, api_key=f"env:{key_name}"), "environment", surroundings)
+        for kind, row in ROWS.items()
+        if kind not in names and (key_name := _present(row.key_names, surroundings.environment))
+    ]
+
+
+def _present(key_names: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
+    return next((name for name in key_names if environment.get(name)), None)
+
+
+async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> list[OpenAICompatible]:
+    """Model servers that answer on their usual ports and say what they are. The port alone proves nothing."""
+    names = set(taken)
+    knocking = msgspec.structs.replace(
+        surroundings, upstream=msgspec.structs.replace(surroundings.upstream, connect_timeout_s=KNOCK_S, first_byte_timeout_s=2.0)
+    )
+    kinds = [kind for kind, row in ROWS.items() if row.local_url and kind not in names]
+    found = await asyncio.gather(*(_answers(kind, knocking) for kind in kinds))
+    return [
+        build_provider(kind, ProviderSection(kind=kind), "discovered", surroundings)
+        for kind, is_there in zip(kinds, found, strict=True)
+        if is_there
+    ]
+
+
+async def _answers(kind: str, surroundings: Surroundings) -> bool:
+    provider = build_provider(kind, ProviderSection(kind=kind), "discovered", surroundings)
+    try:
+        models = await provider.list_models()
+    except GatewayError as error:
+        log.debug("no %s on this machine: %s", kind, error.code)
+        return False
+    finally:
+        await provider.aclose()
+    return any(model.owned_by == ROWS[kind].owned_by for model in models)

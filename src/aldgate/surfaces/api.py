@@ -1,0 +1,125 @@
+"""The FastAPI application behind the front: administration, usage, and the OpenAPI document of everything."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from aldgate import __version__
+from aldgate.core.errors import BodyTooLarge, GatewayError, InternalError, InvalidRequest, MethodNotAllowed, NotFound
+from aldgate.core.principals import Principal
+from aldgate.gate.identity import Identity
+from aldgate.ports import Store
+from aldgate.surfaces.admin import KeyAdmin, require_admin
+from aldgate.surfaces.bodies import check_json
+from aldgate.surfaces.credentials import principal_of
+from aldgate.surfaces.faults import render_for_path
+from aldgate.surfaces.openapi import document
+from aldgate.surfaces.usage import usage
+
+MAX_ADMIN_BODY_BYTES = 1_048_576
+
+
+class Api:
+    """Builds the application.
+
+    Args:
+        new_id: Makes request ids.
+    """
+
+    def __init__(self, *, store: Store, identity: Identity, new_id: Callable[[], str]) -> None:
+        self._store = store
+        self._identity = identity
+        self._keys = KeyAdmin(store, identity)
+        self._new_id = new_id
+        off = {"tracing": False, "metrics": False, "logs": False}  # the gate measures itself
+        self.app = FastAPI(title="Aldgate", version=__version__, telemetry=off)
+        self.app.openapi = document  # pyright: ignore[reportAttributeAccessIssue] - FastAPI's documented way to replace it
+        self.app.add_exception_handler(HTTPException, _http_error)
+        route = self.app.add_api_route
+        route("/admin/keys", self._create_key, methods=["POST"])
+        route("/admin/keys", self._list_keys, methods=["GET"])
+        route("/admin/keys/{key_id}", self._revoke_key, methods=["DELETE"])
+        route("/admin/keys/{key_id}/rotate", self._rotate_key, methods=["POST"])
+        route("/v1/usage", self._usage, methods=["GET"])
+
+    async def _admin(self, request: Request) -> Principal:
+        principal = await principal_of(request.scope, self._identity)
+        require_admin(principal)
+        return principal
+
+    async def _create_key(self, request: Request) -> Response:
+        async def act() -> dict[str, Any]:
+            await self._admin(request)
+            return await self._keys.create(await _body(request))
+
+        return await self._answer(request, act, status=201)
+
+    async def _list_keys(self, request: Request) -> Response:
+        async def act() -> dict[str, Any]:
+            await self._admin(request)
+            return await self._keys.list()
+
+        return await self._answer(request, act)
+
+    async def _revoke_key(self, request: Request, key_id: str) -> Response:
+        async def act() -> dict[str, Any]:
+            await self._admin(request)
+            return await self._keys.revoke(key_id)
+
+        return await self._answer(request, act)
+
+    async def _rotate_key(self, request: Request, key_id: str) -> Response:
+        async def act() -> dict[str, Any]:
+            await self._admin(request)
+            return await self._keys.rotate(key_id, await _body(request))
+
+        return await self._answer(request, act)
+
+    async def _usage(self, request: Request) -> Response:
+        async def act() -> dict[str, Any]:
+            principal = await principal_of(request.scope, self._identity)
+            return await usage(self._store, principal, request.query_params)
+
+        return await self._answer(request, act)
+
+    async def _answer(self, request: Request, act: Callable[[], Awaitable[dict[str, Any]]], status: int = 200) -> Response:
+        request_id = self._new_id()
+        try:
+            answer = await act()
+        except GatewayError as error:
+            return _rendered(request, error, request_id)
+        headers = {"x-request-id": request_id, "cache-control": "no-store"}
+        return Response(msgspec.json.encode(answer), status, headers, "application/json")
+
+
+async def _body(request: Request) -> bytes:
+    check_json(request.scope)
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_ADMIN_BODY_BYTES:
+            raise BodyTooLarge(f"The body has more than {MAX_ADMIN_BODY_BYTES} bytes.")
+    return bytes(body)
+
+
+def _rendered(request: Request, error: GatewayError, request_id: str | None = None) -> Response:
+    status, headers, body = render_for_path(request.scope["path"], error)
+    response = Response(body, status)
+    response.raw_headers = [*headers, *([(b"x-request-id", request_id.encode())] if request_id else [])]
+    return response
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """What Starlette raises itself: unknown paths and methods."""
+    assert isinstance(error, HTTPException)
+    path = request.scope["path"][:200]
+    if error.status_code == 404:
+        return _rendered(request, NotFound(f"There is nothing at `{path}`."))
+    if error.status_code == 405:
+        return _rendered(request, MethodNotAllowed(f"`{path}` does not answer to {request.method}."))
+    return _rendered(request, InvalidRequest(str(error.detail)) if error.status_code < 500 else InternalError("It failed."))

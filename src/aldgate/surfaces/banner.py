@@ -1,0 +1,40 @@
+"""What a person sees at the start: where the gate is, where its data is, the key, the models, and a line to paste."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aldgate import __version__
+from aldgate.config.settings import Settings
+from aldgate.core.routes import Catalogue
+
+SHOWN_MODELS = 12
+
+
+def banner(settings: Settings, urls: list[str], fresh_admin_key: str | None, catalogue: Catalogue) -> str:
+    """The text. The admin key is in it only when it was made now; it is shown this once."""
+    data = settings.store.partition("://")[0] if settings.store else str(Path(settings.data).expanduser())
+    lines = [
+        f"Aldgate {__version__}",
+        *(f"  listening on   {url}" for url in urls),
+        f"  data in        {data}",
+        f"  models         {_models(catalogue)}",
+    ]
+    if fresh_admin_key is not None:
+        lines += [f"  admin key      {fresh_admin_key}", "                 (shown this once: keep it)"]
+    key = fresh_admin_key or "$ALDGATE_ADMIN_KEY"
+    lines += ["", "Try it:", f"  {_curl(urls[0], key)}", ""]
+    return "\n".join(lines) + "\n"
+
+
+def _models(catalogue: Catalogue) -> str:
+    names = [deployment.id for deployment in catalogue.models]
+    names += [f"{source}/..." for source, found in catalogue.open_sources.items() if not found.deployments]
+    rest = f" and {len(names) - SHOWN_MODELS} more (aldgate models list)" if len(names) > SHOWN_MODELS else ""
+    return ", ".join(names[:SHOWN_MODELS]) + rest
+
+
+def _curl(url: str, key: str) -> str:
+    insecure = " -k" if url.startswith("https") else ""
+    body = '{"model": "builtin/echo", "messages": [{"role": "user", "content": "Hello, gate!"}]}'
+    return f"curl{insecure} {url}/v1/chat/completions -H \"Authorization: Bearer {key}\" -H 'Content-Type: application/json' -d '{body}'"

@@ -1,0 +1,124 @@
+"""The OpenAPI document of every path, from the msgspec types that the faces are described by."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from aldgate import __version__
+from aldgate.dialects import openai_types as types
+from aldgate.ports import UsageRow
+from aldgate.surfaces.admin import KeyRequest, RotateRequest
+
+REF = "#/components/schemas/{name}"
+
+
+class Path(NamedTuple):
+    """One operation of the document."""
+
+    method: str
+    path: str
+    summary: str
+    request: type | None = None
+    reply: type | None = None
+    status: int = 200
+    errors: tuple[int, ...] = (401, 403, 429, 503)
+    query: tuple[str, ...] = ()
+    is_open: bool = False
+    tag: str = "openai"
+
+
+class UsageList(msgspec.Struct):
+    """Ledger sums."""
+
+    object: str
+    data: list[UsageRow]
+
+
+_CALL_ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 429, 500, 502, 503, 504)
+_ADMIN_ERRORS = (400, 401, 403, 404, 413, 415, 503)
+
+PATHS = (
+    Path("post", "/v1/chat/completions", "Answer a conversation", types.ChatRequest, types.ChatCompletion, errors=_CALL_ERRORS),
+    Path("post", "/v1/completions", "Continue a text", types.CompletionRequest, types.Completion, errors=_CALL_ERRORS),
+    Path("post", "/v1/embeddings", "Embed texts", types.EmbeddingRequest, types.EmbeddingList, errors=_CALL_ERRORS),
+    Path("get", "/v1/models", "List models", None, types.ModelList),
+    Path("get", "/v1/models/{model}", "Show one model; ids may contain slashes", None, types.Model, errors=(401, 403, 404, 503)),
+    Path(
+        "get",
+        "/v1/usage",
+        "What was used and what it cost",
+        None,
+        UsageList,
+        errors=(400, 401, 403, 503),
+        query=("group_by", "since", "until"),
+        tag="aldgate",
+    ),
+    Path("post", "/admin/keys", "Make a key", KeyRequest, None, 201, _ADMIN_ERRORS, tag="admin"),
+    Path("get", "/admin/keys", "List keys", None, None, 200, (401, 403, 503), tag="admin"),
+    Path("delete", "/admin/keys/{key_id}", "Revoke a key", None, None, 200, (401, 403, 404, 503), tag="admin"),
+    Path("post", "/admin/keys/{key_id}/rotate", "Give a key a new secret", RotateRequest, None, 200, _ADMIN_ERRORS, tag="admin"),
+    Path("get", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
+    Path("head", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
+    Path("get", "/ready", "The gate can serve; 503 says why not", errors=(503,), is_open=True, tag="operations"),
+    Path("get", "/metrics", "Prometheus metrics", errors=(401, 403), is_open=True, tag="operations"),
+)
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The document. Built on first use and kept."""
+    named = [kind for path in PATHS for kind in (path.request, path.reply) if kind is not None]
+    schemas, components = msgspec.json.schema_components([*dict.fromkeys(named), types.ErrorBody], ref_template=REF)
+    by_type: dict[type, Any] = dict(zip([*dict.fromkeys(named), types.ErrorBody], schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for path in PATHS:
+        paths.setdefault(path.path, {})[path.method] = _operation(path, by_type)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Aldgate", "version": __version__, "description": "One gate in front of every model."},
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            },
+        },
+    }
+
+
+def _operation(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "summary": path.summary,
+        "tags": [path.tag],
+        "operationId": f"{path.method}{path.path.replace('/', '_').replace('{', '').replace('}', '')}",
+        "responses": _responses(path, by_type),
+        "security": [] if path.is_open else [{"bearer": []}, {"apiKey": []}],
+    }
+    names = [piece[1:-1] for piece in path.path.split("/") if piece.startswith("{")]
+    parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+    parameters += [{"name": name, "in": "query", "schema": {"type": "string"}} for name in path.query]
+    if parameters:
+        operation["parameters"] = parameters
+    if path.request is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": by_type[path.request]}}}
+    return operation
+
+
+def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": "Done"}
+    if path.path == "/metrics":
+        good["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    elif path.method != "head":
+        schema = by_type[path.reply] if path.reply is not None else {"type": "object"}
+        good["content"] = {"application/json": {"schema": schema}}
+        if path.request in (types.ChatRequest, types.CompletionRequest):
+            good["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+    responses: dict[str, Any] = {str(path.status): good}
+    error: Any = {"type": "object"} if path.path.startswith(("/admin", "/ready", "/metrics")) else by_type[types.ErrorBody]
+    for status in path.errors:
+        responses[str(status)] = {"description": "Refused or failed", "content": {"application/json": {"schema": error}}}
+    return responses

@@ -1,0 +1,143 @@
+"""Serves an ASGI application on several addresses at once, in one process, and stops without cutting anybody off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Any, NamedTuple, cast
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from aldgate.surfaces.asgi import Handler
+from aldgate.surfaces.listener import Bounds, Connection, bounded, sweep
+
+log = logging.getLogger("aldgate.server")
+
+BACKLOG = 2048
+
+
+class Address(NamedTuple):
+    """Where to listen, and what answers there."""
+
+    host: str
+    port: int
+    app: Handler
+    tls_cert: str = ""
+    tls_key: str = ""
+
+
+class CannotListen(Exception):
+    """An address could not be bound, or its certificate not be read."""
+
+
+class Server:
+    """All listeners of the process.
+
+    Args:
+        addresses: Where to listen.
+        bounds: What every listener tolerates.
+    """
+
+    def __init__(self, addresses: list[Address], bounds: Bounds) -> None:
+        self._addresses = addresses
+        self._protocol = bounded(bounds)
+        self._servers: list[asyncio.Server] = []
+        self.state = ServerState()
+        self.urls: list[str] = []
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ask `until_stopped` to return."""
+        self._stop.set()
+
+    async def open(self) -> None:
+        """Bind every address and begin to answer.
+
+        Raises:
+            CannotListen: Names the address and the reason.
+        """
+        self._tick()
+        loop = asyncio.get_running_loop()
+        for address in self._addresses:
+            context = _tls(address)
+            config = Config(
+                cast(Any, address.app), http=self._protocol, ws="none", lifespan="off", log_config=None, server_header=False
+            )
+            config.load()
+            listening = _bind(address)
+            server = await loop.create_server(self._factory(config), sock=listening, ssl=context, backlog=BACKLOG)
+            self._servers.append(server)
+            host, port = listening.getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            self.urls.append(f"{'https' if context else 'http'}://{shown}:{port}")
+
+    def _factory(self, config: Config) -> Callable[[], Connection]:
+        return lambda: self._protocol(config, self.state, {})
+
+    def _tick(self) -> None:
+        self.state.default_headers = [(b"date", formatdate(time.time(), usegmt=True).encode())]
+
+    async def until_stopped(self) -> None:
+        """Serve until SIGINT, SIGTERM or `stop`."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in its loop
+                loop.add_signal_handler(number, self._stop.set)
+        sweeping = loop.create_task(sweep(self.state))
+        try:
+            while not self._stop.is_set():
+                self._tick()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        await self._stop.wait()
+        finally:
+            sweeping.cancel()
+
+    async def drain(self, patience_s: float) -> None:
+        """Take no new connections, let what is under way end within `patience_s`, then cut the rest."""
+        for server in self._servers:
+            server.close()
+        for connection in list(self.state.connections):
+            connection.shutdown()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + patience_s
+        while self.state.tasks and loop.time() < end:
+            await asyncio.wait(self.state.tasks, timeout=end - loop.time())
+        if self.state.tasks:
+            log.warning("calls cut at the end of the drain", extra={"count": len(self.state.tasks)})
+            for task in self.state.tasks:
+                task.cancel()
+            await asyncio.wait(self.state.tasks, timeout=5)
+        for connection in list(self.state.connections):
+            connection.transport.close()
+
+
+def _bind(address: Address) -> socket.socket:
+    try:
+        family, _, _, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(where)
+    except OSError as error:
+        raise CannotListen(f"cannot listen on {address.host}:{address.port}: {error.strerror or error}") from error
+    return listening
+
+
+def _tls(address: Address) -> ssl.SSLContext | None:
+    if not address.tls_cert:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(address.tls_cert, address.tls_key or None)
+    except OSError as error:
+        raise CannotListen(f"cannot use the certificate `{address.tls_cert}`: {error.strerror or error}") from error
+    return context
