@@ -1,0 +1,94 @@
+"""Keys and their credentials."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, Select, func, insert, or_, select, update
+
+from aldgate.core.budgets import Budget
+from aldgate.core.limits import Limits
+from aldgate.ports import Credential, StoredKey
+from aldgate.store.database import QueryGroup
+from aldgate.store.tables import credentials, keys
+
+
+class Keys(QueryGroup):
+    """Queries on keys; each method as `ports.Store` says."""
+
+    async def add_key(self, key: StoredKey, digest: bytes) -> None:
+        """See `Store`.
+
+        Raises:
+            Conflict: The id or the digest is taken.
+        """
+        async with self._database.write() as connection:
+            await connection.execute(insert(keys).values(_columns(key)))
+            await connection.execute(insert(credentials).values(digest=digest, key_id=key.id))
+
+    async def find_credential(self, digest: bytes) -> Credential | None:
+        """See `Store`."""
+        query = (
+            select(keys, credentials.c.expires_at.label("credential_expires_at"))
+            .join(credentials, credentials.c.key_id == keys.c.id)
+            .where(credentials.c.digest == digest)
+        )
+        row = await self._first(query)
+        return None if row is None else Credential(digest, _key(row), row.credential_expires_at)
+
+    async def get_key(self, key_id: str) -> StoredKey | None:
+        """See `Store`."""
+        row = await self._first(select(keys).where(keys.c.id == key_id))
+        return None if row is None else _key(row)
+
+    async def list_keys(self) -> list[StoredKey]:
+        """See `Store`."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(keys).order_by(keys.c.created_at.desc(), keys.c.id.desc()))
+            return [_key(row) for row in rows]
+
+    async def revoke_key(self, key_id: str, at: float) -> bool:
+        """See `Store`."""
+        statement = update(keys).where(keys.c.id == key_id).values(revoked_at=func.coalesce(keys.c.revoked_at, at))
+        async with self._database.write() as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def rotate_key(self, key_id: str, digest: bytes, prefix: str, old_expire_at: float) -> bool:
+        """See `Store`. A credential that ends sooner anyway keeps its end.
+
+        Raises:
+            Conflict: The digest is taken.
+        """
+        outlives = or_(credentials.c.expires_at.is_(None), credentials.c.expires_at > old_expire_at)
+        retire = update(credentials).where(credentials.c.key_id == key_id, outlives).values(expires_at=old_expire_at)
+        async with self._database.write() as connection:
+            if not (await connection.execute(update(keys).where(keys.c.id == key_id).values(prefix=prefix))).rowcount:
+                return False
+            await connection.execute(retire)
+            await connection.execute(insert(credentials).values(digest=digest, key_id=key_id))
+        return True
+
+    async def _first(self, query: Select[*tuple[Any, ...]]) -> Row[*tuple[Any, ...]] | None:
+        async with self._database.read() as connection:
+            return (await connection.execute(query)).first()
+
+
+def _columns(key: StoredKey) -> dict[str, Any]:
+    return msgspec.structs.asdict(key) | {
+        "scopes": msgspec.json.encode(sorted(key.scopes)).decode(),
+        "limits": msgspec.json.encode(key.limits).decode(),
+        "budget": key.budget and msgspec.json.encode(key.budget).decode(),
+    }
+
+
+def _key(row: Row[*tuple[Any, ...]]) -> StoredKey:
+    return StoredKey(
+        id=row.id,
+        name=row.name,
+        prefix=row.prefix,
+        scopes=msgspec.json.decode(row.scopes, type=frozenset[str]),
+        limits=msgspec.json.decode(row.limits, type=Limits),
+        budget=row.budget and msgspec.json.decode(row.budget, type=Budget),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+    )

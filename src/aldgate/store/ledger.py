@@ -1,0 +1,140 @@
+"""The ledger: appending to it, and summing it up."""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec.structs import replace
+from sqlalchemy import Column, ColumnElement, case, func, literal_column, null, select
+
+from aldgate.core.calls import LedgerRow
+from aldgate.core.errors import Conflict, StoreUnavailable
+from aldgate.ports import KeyUse, RecentUse, SliceRequest, UsageRow
+from aldgate.store.budgets import lock_slices, save_slices
+from aldgate.store.database import QueryGroup
+from aldgate.store.tables import keys, ledger
+
+DAY_S = 86_400
+MOST = 10**15
+"""A single figure above this is nonsense from a provider, and is summed up as this, so that no sum leaves 64 bits."""
+
+
+class Ledger(QueryGroup):
+    """Queries on the ledger; each method as `ports.Store` says."""
+
+    async def record(self, rows: Sequence[LedgerRow], reports: Sequence[SliceRequest]) -> None:
+        """See `Store`. A row that the database cannot hold as it is is mended, so that it does not keep others out."""
+        try:
+            await self._record(rows, reports)
+        except (StoreUnavailable, Conflict):
+            mended = [storable(row) for row in rows]
+            if mended == list(rows):
+                raise
+            await self._record(mended, reports)
+
+    async def _record(self, rows: Sequence[LedgerRow], reports: Sequence[SliceRequest]) -> None:
+        async with self._database.write(relaxed=True) as connection:
+            if rows:
+                await self._database.append(connection, rows)
+            held = await lock_slices(self._database, connection, self._incarnation, reports)
+            for report in reports:
+                held[report.account, report.period].report(report.limit, report.reported)
+            await save_slices(self._database, connection, self._incarnation, held)
+
+    async def key_uses(self) -> Mapping[str, KeyUse]:
+        """See `Store`."""
+        query = (
+            select(keys.c.id, func.count().label("calls"), func.max(ledger.c.received_at).label("last_used_at"))
+            .join(ledger, ledger.c.account == keys.c.id)
+            .group_by(keys.c.id)
+        )
+        async with self._database.read() as connection:
+            return {row.id: KeyUse(row.calls, row.last_used_at) for row in await connection.execute(query)}
+
+    async def usage(
+        self, *, group_by: Sequence[str], account: str | None, since: float | None, until: float | None
+    ) -> list[UsageRow]:
+        """See `Store`. An account without a key (an admin's) goes by its own name."""
+        groups = self._groups(group_by)
+        cost = _sum(ledger.c.cost_microusd)
+        query = (
+            select(
+                *(groups.get(name, null()).label(name) for name in ("key_id", "key", "model", "day")),
+                func.count().label("calls"),
+                func.count(case((ledger.c.status >= 400, 1))).label("errors"),
+                _sum(ledger.c.input_tokens).label("prompt_tokens"),
+                _sum(ledger.c.output_tokens).label("completion_tokens"),
+                _sum(ledger.c.cached_tokens).label("cached_tokens"),
+                cost.label("cost_microusd"),
+            )
+            .select_from(ledger.outerjoin(keys, keys.c.id == ledger.c.account))
+            .where(*_between(account, since, until))
+            .group_by(*groups.values())
+            .order_by(*(groups[name].desc() for name in ("day",) if name in groups), cost.desc(), *groups.values())
+        )
+        async with self._database.read() as connection:
+            return [_usage_row(row) for row in (await connection.execute(query)).mappings()]
+
+    def _groups(self, group_by: Sequence[str]) -> dict[str, ColumnElement[Any]]:
+        groups: dict[str, ColumnElement[Any]] = {}
+        if "key" in group_by:
+            groups["key_id"] = ledger.c.account
+            groups["key"] = func.coalesce(keys.c.name, ledger.c.account)
+        if "model" in group_by:
+            groups["model"] = ledger.c.model
+        if "day" in group_by:
+            groups["day"] = self._database.floor(ledger.c.received_at / literal_column(str(DAY_S)))
+        return groups
+
+    async def recent_use(self, account: str, since: float) -> list[RecentUse]:
+        """See `Store`. `at` is the last moment of each step, so that a limit rebuilt from it is never laxer than it was."""
+        at = ledger.c.received_at
+        second, minute = self._database.floor(at), self._database.floor(at / literal_column("60")) * literal_column("60")
+        step = case((at >= self._clock() - 60, second), else_=minute)
+        tokens = ledger.c.input_tokens + ledger.c.output_tokens
+        each = select(step.label("step"), at, tokens.label("tokens")).where(*_between(account, since, None)).subquery()
+        latest = func.max(each.c.received_at)
+        query = select(latest, func.count(), func.sum(each.c.tokens)).group_by(each.c.step).order_by(latest)
+        async with self._database.read() as connection:
+            return [RecentUse(at, calls, int(tokens)) for at, calls, tokens in await connection.execute(query)]
+
+
+def storable(row: LedgerRow) -> LedgerRow:
+    """The row with what no database holds replaced: integers over 64 bits, broken Unicode, NUL characters, NaN."""
+    fields = {name: getattr(row, name) for name in row.__struct_fields__}
+    return replace(row, **{name: _storable(value) for name, value in fields.items()})
+
+
+def _storable(value: object) -> object:
+    match value:
+        case int() if abs(value) > MOST:
+            return MOST if value > 0 else -MOST
+        case float() if not math.isfinite(value):
+            return 0.0
+        case str():
+            return value.encode(errors="replace").decode().replace("\0", "?")
+        case _:
+            return value
+
+
+def _sum(column: Column[Any]) -> ColumnElement[Any]:
+    return func.coalesce(func.sum(case((column > MOST, MOST), else_=column)), 0)
+
+
+def _between(account: str | None, since: float | None, until: float | None) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if account is not None:
+        conditions.append(ledger.c.account == account)
+    if since is not None:
+        conditions.append(ledger.c.received_at >= since)
+    if until is not None:
+        conditions.append(ledger.c.received_at < until)
+    return conditions
+
+
+def _usage_row(sums: Mapping[Any, Any]) -> UsageRow:
+    # PostgreSQL sums 64-bit integers as decimals.
+    counts = {name: int(value) for name, value in sums.items() if name not in ("key_id", "key", "model", "day")}
+    day = None if sums["day"] is None else datetime.fromtimestamp(sums["day"] * DAY_S, UTC).strftime("%Y-%m-%d")
+    return UsageRow(key_id=sums["key_id"], key=sums["key"], model=sums["model"], day=day, **counts)

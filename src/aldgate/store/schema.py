@@ -1,0 +1,62 @@
+"""Whether a database has the shape the queries expect, and bringing it there."""
+
+from sqlalchemy import Column, Connection, MetaData, String, Table, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aldgate.core.errors import StoreUnavailable
+from aldgate.store.database import Database
+
+REVISION = "0001"
+"""The newest file in `migrations/versions`."""
+
+# Alembic's own table; it is not ours to create, so it has its own MetaData.
+alembic_version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+
+
+async def stored_revision(connection: AsyncConnection) -> str | None:
+    """The revision a database is at, None if it has none."""
+    return await connection.scalar(select(alembic_version.c.version_num))
+
+
+async def is_current(database: Database) -> bool:
+    """Whether the database is at `REVISION`. One SELECT.
+
+    Raises:
+        StoreUnavailable: No connection could be made.
+    """
+    async with database.read() as connection:
+        try:
+            return await stored_revision(connection) == REVISION
+        except DBAPIError:
+            # No such table, most likely. If it is anything worse, the migration that follows runs into it too.
+            return False
+
+
+async def bring_up_to_date(database: Database) -> None:
+    """Create or migrate the tables unless they are as they should be. Processes that start together take turns.
+
+    Raises:
+        StoreUnavailable: The database did not answer, or a newer version of this program has changed it.
+    """
+    if await is_current(database):
+        return
+    async with database.write() as connection:
+        await database.lock_schema(connection)
+        await connection.run_sync(_migrate)
+
+
+def _migrate(connection: Connection) -> None:
+    # Alembic is 11 MB that an up-to-date database never needs.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", "aldgate.store:migrations")
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, REVISION)
+    except CommandError as error:
+        raise StoreUnavailable("The database is of a newer version than this program; upgrade the program.") from error

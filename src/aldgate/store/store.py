@@ -1,0 +1,43 @@
+"""The store: every query group over one database, and its life from opening to closing."""
+
+from sqlalchemy import select
+
+from aldgate.store.budgets import Budgets
+from aldgate.store.idempotency import Idempotency
+from aldgate.store.keys import Keys
+from aldgate.store.ledger import Ledger
+from aldgate.store.schema import bring_up_to_date, stored_revision
+from aldgate.store.tables import secrets
+
+
+class SqlStore(Keys, Ledger, Budgets, Idempotency):
+    """A `ports.Store` in an SQL database."""
+
+    async def open(self) -> None:
+        """See `Store`. On a shared database other processes are taken for alive: what they hold stays counted as held.
+
+        Raises:
+            StoreUnavailable: No connection could be made, or a newer version of this program has changed the tables.
+        """
+        await self._database.open()
+        await bring_up_to_date(self._database)
+        if self._database.is_embedded:
+            await self._presume_spent()
+
+    async def aclose(self) -> None:
+        """See `Store`."""
+        await self._database.aclose()
+
+    async def ping(self) -> None:
+        """See `Store`."""
+        async with self._database.read() as connection:
+            await stored_revision(connection)
+
+    async def secret(self, name: str, fresh: bytes) -> tuple[bytes, bool]:
+        """See `Store`. Of several processes that come with fresh ones, one keeps its own and all get that."""
+        keep = self._database.insert(secrets).values(name=name, value=fresh).on_conflict_do_nothing()
+        async with self._database.write() as connection:
+            is_kept = (await connection.execute(keep.returning(secrets.c.name))).first() is not None
+            value = await connection.scalar(select(secrets.c.value).where(secrets.c.name == name))
+        assert value is not None
+        return value, is_kept

@@ -1,0 +1,31 @@
+"""Which databases there are, by the scheme of their URLs."""
+
+from sqlalchemy import make_url
+
+from aldgate.ports import Store
+from aldgate.registry import Registry
+from aldgate.store.database import Database, Durability
+from aldgate.store.store import SqlStore
+
+STORES: Registry[Database] = Registry(
+    "database",
+    {"postgresql": "aldgate.store.postgres:Postgres", "sqlite": "aldgate.store.sqlite:Sqlite"},
+)
+
+
+def open_url(url: str, incarnation: str, *, durability: Durability = "batched") -> Store:
+    """Build the store that `url` names; nothing is connected before its `open`.
+
+    Args:
+        url: `sqlite:////path/to/aldgate.db` or `postgresql://user:password@host:port/database`.
+        incarnation: Random id of this process, new at each start.
+        durability: See `Durability`.
+
+    Raises:
+        UnknownName: No such kind of database.
+        ValueError: The URL is incomplete.
+        ModuleNotFoundError: The driver of this database is not installed.
+    """
+    parsed = make_url(url)
+    database: type[Database] = STORES.load(parsed.drivername)
+    return SqlStore(database(parsed, durability), incarnation)

@@ -1,0 +1,121 @@
+"""The tables. Times are Unix seconds, money is whole micro-dollars; `migrations/` brings a database to this shape."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+
+METADATA = MetaData()
+
+secrets = Table(
+    "secrets",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+keys = Table(
+    "keys",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("limits", Text, nullable=False),
+    Column("budget", Text),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("revoked_at", Double),
+)
+
+credentials = Table(
+    "credentials",
+    METADATA,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("key_id", Text, ForeignKey("keys.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("expires_at", Double),
+)
+
+# Columns in the order of `LedgerRow`, so that a row is written as the tuple it is. Call ids are time-ordered: a table
+# clustered on them (no rowid) is appended to at its end and needs no second index.
+ledger = Table(
+    "ledger",
+    METADATA,
+    Column("call_id", Text, primary_key=True),
+    Column("received_at", Double, nullable=False),
+    Column("principal_id", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("deployment", Text, nullable=False),
+    Column("stream", Boolean, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("error_code", Text),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("cache_write_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("usage_source", Text, nullable=False),
+    Column("cost_microusd", BigInteger, nullable=False),
+    Column("price_version", Text, nullable=False),
+    Column("first_byte_s", Double),
+    Column("total_s", Double, nullable=False),
+    Index("ix_ledger_account_received_at", "account", "received_at"),
+    sqlite_with_rowid=False,
+)
+
+budgets = Table(
+    "budgets",
+    METADATA,
+    Column("account", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("limit_microusd", BigInteger, nullable=False),
+    Column("settled", BigInteger, nullable=False),
+    Column("presumed", BigInteger, nullable=False),
+    PrimaryKeyConstraint("account", "period"),
+)
+
+slices = Table(
+    "slices",
+    METADATA,
+    Column("account", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("process", Text, nullable=False),
+    Column("granted", BigInteger, nullable=False),
+    Column("reported", BigInteger, nullable=False),
+    PrimaryKeyConstraint("account", "period", "process"),
+)
+
+refills = Table(
+    "refills",
+    METADATA,
+    Column("process", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    METADATA,
+    Column("principal", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("incarnation", Text, nullable=False),
+    Column("began_at", Double, nullable=False, index=True),
+    Column("status", Integer),
+    Column("headers", LargeBinary),
+    Column("body", LargeBinary),
+    PrimaryKeyConstraint("principal", "key"),
+)

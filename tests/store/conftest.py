@@ -1,0 +1,102 @@
+"""A store of every kind in the registry; PostgreSQL runs from its own binaries in a temporary directory."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from aldgate.store.stores import STORES, open_url
+
+NewUrl = Callable[[], str]
+
+
+def postgres_binaries() -> Path | None:
+    """Where `initdb` and `postgres` are: on the path, or where Debian keeps them."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    return versions[-1].parent if versions else None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def postgres_server() -> Iterator[NewUrl]:
+    binaries = postgres_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed: no `initdb` on the path or in /usr/lib/postgresql/*/bin")
+    is_root = os.geteuid() == 0  # the server refuses to run as root
+    if is_root and shutil.which("runuser") is None:
+        pytest.skip("PostgreSQL does not run as root, and there is no `runuser`")
+    home = tempfile.mkdtemp(prefix="aldgate-postgres-")
+    if is_root:
+        shutil.chown(home, "postgres")
+
+    def run(program: str, *arguments: str) -> None:
+        command = ["runuser", "-u", "postgres", "--"] if is_root else []
+        output = subprocess.DEVNULL  # a pipe would be inherited by the server and never end
+        subprocess.run([*command, str(binaries / program), *arguments], check=True, cwd=home, stdout=output, stderr=output)
+
+    port, data = str(free_port()), f"{home}/data"
+    try:
+        run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        options = f"-k {home} -p {port} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=50"
+        run("pg_ctl", "-w", "-D", data, "-l", f"{home}/log", "-o", options, "start")
+        numbers = count()
+
+        def new_url() -> str:
+            name = f"test{next(numbers)}"
+            run("createdb", "-h", "127.0.0.1", "-p", port, "-U", "postgres", name)
+            return f"postgresql://postgres@127.0.0.1:{port}/{name}"
+
+        yield new_url
+    finally:
+        if Path(data, "postmaster.pid").exists():
+            run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+        shutil.rmtree(home)
+
+
+def sqlite_files() -> Iterator[NewUrl]:
+    with tempfile.TemporaryDirectory(prefix="aldgate-sqlite-") as home:
+        numbers = count()
+        yield lambda: f"sqlite:///{home}/test{next(numbers)}.db"
+
+
+SERVERS = {"sqlite": sqlite_files, "postgresql": postgres_server}
+
+
+@pytest.fixture(scope="session", params=STORES.names())
+def new_url(request: pytest.FixtureRequest) -> Iterator[NewUrl]:
+    """Gives URLs of empty databases of one kind."""
+    yield from SERVERS[request.param]()
+
+
+@pytest.fixture
+def url(new_url: NewUrl) -> str:
+    """An empty database."""
+    return new_url()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """An empty SQLite database."""
+    return f"sqlite:///{tmp_path}/aldgate.db"
+
+
+@pytest.fixture
+async def store(url: str):
+    """An open store on an empty database."""
+    store = open_url(url, "this-process")
+    await store.open()
+    yield store
+    await store.aclose()

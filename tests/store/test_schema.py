@@ -1,0 +1,51 @@
+"""Migrations lead where the tables are declared to be, and cost nothing once they have."""
+
+import subprocess
+import sys
+
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from aldgate.ports import Store
+from aldgate.store.schema import REVISION, is_current
+from aldgate.store.tables import METADATA
+
+UP_TO_DATE = """
+import asyncio, sys
+from aldgate.store.stores import open_url
+
+async def main():
+    store = open_url(sys.argv[1], "one")
+    await store.open()
+    await store.aclose()
+
+asyncio.run(main())
+print("alembic" in sys.modules)
+"""
+
+
+def test_the_revision_is_the_newest_there_is():
+    config = Config()
+    config.set_main_option("script_location", "aldgate.store:migrations")
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_heads() == [REVISION]
+
+
+async def test_migrations_from_nothing_make_the_declared_tables(store: Store):
+    def differences(connection: Connection) -> list[object]:
+        return compare_metadata(MigrationContext.configure(connection), METADATA)
+
+    async with store._database.read() as connection:
+        assert await connection.run_sync(differences) == []
+    assert await is_current(store._database)
+
+
+def test_only_a_database_that_needs_it_loads_alembic(sqlite_url: str):
+    outputs = [
+        subprocess.run([sys.executable, "-c", UP_TO_DATE, sqlite_url], capture_output=True, text=True, check=True).stdout.strip()
+        for _ in range(2)
+    ]
+    assert outputs == ["True", "False"]
