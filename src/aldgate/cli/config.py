@@ -1,0 +1,35 @@
+"""`aldgate config`: check and show the settings. No secret is ever printed."""
+
+from pathlib import Path
+
+from aldgate.cli.group import group
+from aldgate.cli.options import ConfigFile, Json
+from aldgate.cli.output import say, say_json
+from aldgate.cli.toml import toml_lines
+from aldgate.config.environment import merged_environment
+
+app = group("Check and show the settings; secrets stay hidden.")
+
+
+@app.command()
+def check(config: ConfigFile = None) -> None:
+    """Read all settings and say whether the gate would start with them."""
+    # Decoding settings loads msgspec (40 ms), which `--help` need not pay. Likewise below.
+    from aldgate.config.loader import find_file, load
+
+    settings = load(flags={}, file=config)
+    source = find_file(config, merged_environment(Path.cwd()), Path.cwd())
+    listeners = ", ".join(f"{listener.host}:{listener.port}" for listener in settings.server.listeners)
+    say(f"ok: {source or 'no file'}; {len(settings.providers)} providers; listens on {listeners}")
+
+
+@app.command()
+def show(config: ConfigFile = None, as_json: Json = False) -> None:
+    """Print every setting as it would be used, as TOML."""
+    from aldgate.config.loader import load
+    from aldgate.config.settings import show as shown
+
+    tree = shown(load(flags={}, file=config))
+    if as_json:
+        return say_json(tree)
+    say("\n".join(toml_lines(tree)))

@@ -1,0 +1,15 @@
+"""What a command ends with when it cannot go on: a message, a hint and an exit code of 1."""
+
+
+class CliError(Exception):
+    """A command failed.
+
+    Args:
+        message: What went wrong; holds no secret.
+        hint: What to do about it.
+    """
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
