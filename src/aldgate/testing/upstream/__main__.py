@@ -4,7 +4,10 @@ import argparse
 import asyncio
 import sys
 
-import uvloop
+try:
+    from uvloop import run
+except ImportError:  # there is none for Windows
+    from asyncio import run
 
 from aldgate.testing.upstream import FAULTS, FakeUpstream, Reply
 
@@ -40,6 +43,6 @@ async def _serve(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     try:
-        uvloop.run(_serve(_options()))
+        run(_serve(_options()))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,12 +1,10 @@
 """Requests as they arrive: enough HTTP/1.1 to read a head and a `Content-Length` body, strictly."""
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([^\r]*)", re.IGNORECASE)
-_CODING = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+_LENGTH = b"\r\ncontent-length:"
 MAX_HEAD_BYTES = 1 << 20
 
 
@@ -83,11 +81,13 @@ def _request_line(head: bytes) -> tuple[str, str]:
 
 
 def _length(head: bytes) -> int:
-    if _CODING.search(head):
+    lowered = head.lower()  # plain searches are several times faster than one that ignores case
+    if b"\r\ntransfer-encoding:" in lowered:
         raise Malformed("transfer codings are not read here")
-    lengths = _LENGTH.findall(head)
-    if not lengths:
+    _, found, rest = lowered.partition(_LENGTH)
+    if not found:
         return 0
-    if len(lengths) > 1 or not lengths[0].strip().isdigit():
+    value = rest.partition(b"\r")[0].strip()
+    if _LENGTH in rest or not value.isdigit():
         raise Malformed("no single sound Content-Length")
-    return int(lengths[0])
+    return int(value)
