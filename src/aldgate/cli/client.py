@@ -78,10 +78,10 @@ class Client:
         connection = connect(address.hostname or "", address.port, timeout=timeout_s)
         try:
             connection.request(method, address.path + target, None if body is None else json.dumps(body).encode(), headers)
-            reply = connection.getresponse()
-            if not 200 <= reply.status < 300:
-                raise _refusal(reply.status, reply.read(), reply.headers.get("Retry-After"))
-            yield reply
+            with connection.getresponse() as reply:
+                if not 200 <= reply.status < 300:
+                    raise _refusal(reply.status, reply.read(), reply.headers.get("Retry-After"))
+                yield reply
         except TimeoutError:
             raise CliError(f"the gate at {self.url} did not answer in time", hint="try again, or look at its log") from None
         except ConnectionRefusedError:

@@ -17,9 +17,10 @@ def numbers(flat: dict[str, Any], whole: bool, count: int) -> Iterator[int | flo
     low, high = _bound(flat, "minimum", "exclusiveMinimum", max), _bound(flat, "maximum", "exclusiveMaximum", min)
     start = _nearest(low, high, step)
     steps = [start + sign * at * step for at in range(count) for sign in (1, -1)]
-    if not whole and "multipleOf" not in flat and low is not None and high is not None:
-        # Bounds closer than 1 may hold no whole number, but what lies between them.
-        steps.insert(0 if low > 0 or high < 0 else 1, (low + high) / 2)
+    if not whole and "multipleOf" not in flat:
+        # Bounds closer than 1 may hold no whole number, and a schema may not want one.
+        middle = start + Fraction(1, 2) if low is None or high is None else (low + high) / 2
+        steps.insert(3, middle)
     for value in dict.fromkeys(steps):
         yield value.numerator if value.denominator == 1 else float(value)
 

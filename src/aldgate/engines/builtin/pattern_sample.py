@@ -37,7 +37,7 @@ def shortest_match(pattern: str, text: str, least: int = 0, most: int | None = N
         return text
     try:
         made = _Parser(pattern).match(least)
-    except _NotSimple:
+    except (_NotSimple, RecursionError):
         return None
     return made if least <= len(made) <= most else None
 

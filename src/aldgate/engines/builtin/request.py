@@ -36,5 +36,5 @@ def _invalid(fault: str) -> InvalidRequest:
     if missing:
         path = f"{path}.{missing[1]}" if path else missing[1]
     # msgspec quotes the value it found, which may be prompt text of any length.
-    what = re.sub(r" '.*'", "", what, flags=re.DOTALL)
+    what = re.sub(r" ['\"].*", "", what, flags=re.DOTALL)
     return InvalidRequest(f"`{path}`: {what}." if path else f"The body is wrong: {what}.", param=path or None)

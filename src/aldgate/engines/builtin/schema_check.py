@@ -1,7 +1,8 @@
 """Whether a JSON value satisfies a JSON Schema, as far as a sample needs to know.
 
 `pattern` and `format` are taken to hold: a sample is made to fit them, and matching a caller's regular expression could take
-for ever. `unevaluated*` is not looked at. Semantics: https://json-schema.org/draft/2020-12/json-schema-validation
+for ever. For the same reason an object with a name that `patternProperties` may be about is refused. `unevaluated*` is not
+looked at. Semantics: https://json-schema.org/draft/2020-12/json-schema-validation
 """
 
 from collections.abc import Callable
@@ -51,15 +52,22 @@ def is_type(value: Any, name: str) -> bool:
 
 
 class Check:
-    """Checks values against one document's schemas."""
+    """Checks values against one document's schemas.
 
-    def __init__(self, resolve: Resolve) -> None:
+    Args:
+        resolve: Follows references.
+        step: Told how much work comes next; ends the check by raising.
+    """
+
+    def __init__(self, resolve: Resolve, step: Callable[[int], None]) -> None:
         self._resolve = resolve
+        self._step = step
 
     def accepts(self, schema: Schema, value: Any) -> bool:
         """Whether `value` satisfies `schema`."""
         if isinstance(schema, bool):
             return schema
+        self._step(1 + len(schema.get("enum", ())))
         if not (self._any_value(schema, value) and self._applied(schema, value)):
             return False
         if is_list(value):
@@ -116,6 +124,7 @@ class Check:
             all(name in value for name in schema.get("required", ()))
             and all(other in value for name in value for other in needed.get(name, ()))
             and all(self.accepts(known.get(name, extra), item) for name, item in value.items())
+            and ("patternProperties" not in schema or known.keys() >= value.keys())
             and all(self.accepts(schema.get("propertyNames", True), name) for name in value)
             and all(self.accepts(part, value) for name, part in schema.get("dependentSchemas", {}).items() if name in value)
         )

@@ -11,8 +11,9 @@ from aldgate.engines.builtin.schema_shape import Unsamplable, check_shape, resol
 
 _REFERENCE_DEPTHS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 32)
 """How many `$ref`s may lie inside each other; the first depth that gives an instance gives the smallest."""
-_MAX_STEPS = 20_000
+_MAX_STEPS = 100_000
 _MAX_LETTERS = 1_000_000
+_JOINED = frozenset({"$ref", "allOf", "anyOf", "oneOf", "if", "then", "else"})
 _VARIANTS = 20
 """How many other strings or numbers are tried where the first one is not allowed."""
 
@@ -29,9 +30,9 @@ _FORMATS = {
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
 _KEYWORD_TYPES = {
-    "object": ("properties", "required", "minProperties", "additionalProperties"),
-    "array": ("items", "prefixItems", "minItems", "contains"),
-    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    "object": frozenset({"properties", "required", "minProperties", "additionalProperties"}),
+    "array": frozenset({"items", "prefixItems", "minItems", "contains"}),
+    "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
 }
 
 
@@ -51,9 +52,10 @@ def sample(schema: Schema, text: str, *, once: bool = False) -> Any:
         Unsamplable: The schema is malformed, accepts nothing, or asks for more than can be found here.
     """
     check_shape(schema)
+    sampler = _Sampler(schema, text, once)
     try:
         for depth in _REFERENCE_DEPTHS:
-            found = next(_Sampler(schema, text, once, depth).values(schema, 0), _NOTHING)
+            found = sampler.find(depth)
             if found is not _NOTHING:
                 return found
     except (_TooLarge, RecursionError):
@@ -67,15 +69,21 @@ _NOTHING = object()
 class _Sampler:
     """One search. `_text` is what the next string says; `_letters` and `_steps` are what may still be made and tried."""
 
-    def __init__(self, document: Schema, text: str, once: bool, depth: int) -> None:
+    def __init__(self, document: Schema, text: str, once: bool) -> None:
         self._document = document
         self._text = text
         self._once = once
-        self._depth = depth
+        self._depth = 0
         self._placed = False
         self._steps = _MAX_STEPS
         self._letters = _MAX_LETTERS + len(text)
-        self._check = Check(self._resolve)
+        self._check = Check(self._resolve, self._step)
+        self._resolved: dict[str, Schema] = {}
+
+    def find(self, depth: int) -> Any:
+        """An instance of the document with at most `depth` references inside each other, or `_NOTHING`."""
+        self._depth = depth
+        return next(self.values(self._document, 0), _NOTHING)
 
     def values(self, schema: Schema, references: int) -> Iterator[Any]:
         """Instances of `schema`, simplest first. What a rejected one placed is taken back."""
@@ -87,11 +95,12 @@ class _Sampler:
                 self._text, self._placed = before
 
     def _resolve(self, reference: str) -> Schema:
-        self._step()
-        return resolve_pointer(self._document, reference)
+        if reference not in self._resolved:
+            self._resolved[reference] = resolve_pointer(self._document, reference)
+        return self._resolved[reference]
 
-    def _step(self, letters: int = 0) -> None:
-        self._steps -= 1
+    def _step(self, steps: int = 1, letters: int = 0) -> None:
+        self._steps -= steps
         self._letters -= letters
         if self._steps < 0 or self._letters < 0:
             raise _TooLarge
@@ -103,9 +112,12 @@ class _Sampler:
             if schema:
                 yield {}, references
             return
-        plain = {key: value for key, value in schema.items() if key not in ("$ref", "allOf", "anyOf", "oneOf")}
+        plain = {key: value for key, value in schema.items() if key not in _JOINED}
         groups: list[list[Schema]] = [[part] for part in schema.get("allOf", ())]
         groups += [schema[key] for key in ("anyOf", "oneOf") if key in schema]
+        if "if" in schema:
+            yes = {"allOf": [schema["if"], schema.get("then", True)]}
+            groups.append([yes, {"allOf": [{"not": schema["if"]}, schema.get("else", True)]}])
         if "$ref" in schema:
             if references == self._depth:
                 return
@@ -143,7 +155,7 @@ class _Sampler:
 
     def _strings(self, flat: Flat) -> Iterator[str]:
         least, most = flat.get("minLength", 0), flat.get("maxLength")
-        self._step(least)
+        self._step(letters=least)
         if "pattern" in flat:
             fitting = shortest_match(flat["pattern"], self._text, least, most)
             yield from () if fitting is None else (fitting,)
@@ -152,12 +164,12 @@ class _Sampler:
             yield _FORMATS[flat["format"]]
             return
         text = self._text if len(self._text) < self._letters else ""
-        self._step(len(text))
+        self._step(letters=len(text))
         self._placed = True
         self._text = "" if self._once else self._text
         yield text[:most].ljust(least, "x")
         for variant in range(1, _VARIANTS):
-            self._step(len(text))
+            self._step(letters=len(text))
             mark = str(variant)
             yield text[: None if most is None else max(0, most - len(mark))].ljust(max(0, least - len(mark)), "x") + mark
 
@@ -199,6 +211,11 @@ class _Sampler:
             if value is not _NOTHING:
                 made[name] = value
         yield made
+        yield made | self._optional(known.keys() - made.keys(), known, references)
+
+    def _optional(self, names: set[str], known: dict[str, Schema], references: int) -> dict[str, Any]:
+        values = {name: next(self.values(known[name], references), _NOTHING) for name in known if name in names}
+        return {name: value for name, value in values.items() if value is not _NOTHING}
 
     def _with_text(self, made: dict[str, Any], known: dict[str, Schema], references: int) -> Iterator[dict[str, Any]]:
         """`made` with the first optional string in it."""
@@ -214,6 +231,7 @@ def _types(flat: Flat) -> list[str]:
     """The JSON types to try: null last, and where none is said, what the other keywords are about, else a string."""
     given = flat.get("type")
     if given is None:
-        return [name for name, keywords in _KEYWORD_TYPES.items() if any(keyword in flat for keyword in keywords)] or ["string"]
+        meant = [name for name, keywords in _KEYWORD_TYPES.items() if not keywords.isdisjoint(flat)]
+        return meant or ["string", *_KEYWORD_TYPES, "boolean", "null"]
     names: list[str] = [given] if isinstance(given, str) else given
     return sorted(names, key=lambda name: name == "null")

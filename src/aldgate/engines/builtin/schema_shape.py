@@ -73,7 +73,8 @@ def check_shape(schema: Any) -> None:
     try:
         msgspec.convert({"schema": schema}, _Document)
     except msgspec.ValidationError as error:
-        raise Unsamplable(f"it is not a schema that can be read ({error})") from None
+        place = str(error).partition("`$.schema")[2].rstrip("`")
+        raise Unsamplable(f"`{place.lstrip('.') or '$'}` is not what a schema has there") from None
 
 
 def resolve_pointer(document: Any, reference: str) -> Any:

@@ -1,0 +1,87 @@
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from loopback_gate import KEY, Aldgate
+
+from aldgate.cli.toml import toml_lines
+
+CANARY = "canary-k9Xw2-Lq7Zt4_Rv8Nc1Bd5Hm3Js6"
+FILE = f"""
+store = "postgresql://u:{CANARY}@h/d"
+[[server.listen]]
+port = 8801
+faces = "ops"
+[providers.lab]
+kind = "openai"
+base_url = "http://127.0.0.1:9001/v1"
+api_key = "{CANARY}"
+models = ["gpt-4.1"]
+[providers."a b".extra]
+token = "env:LAB_KEY"
+weight = 0.5
+"quoted \\"name\\"" = true
+[prices."lab/gpt-4.1"]
+input = 2.50
+"""
+
+
+def test_show_prints_toml_without_secrets(aldgate: Aldgate, home: Path) -> None:
+    (home / "aldgate.toml").write_text(FILE)
+    result = aldgate("config", "show")
+    assert result.code == 0
+    assert CANARY not in result.out and KEY not in result.out
+    tree = tomllib.loads(result.out)
+    assert tree["providers"]["lab"] == {
+        "kind": "openai",
+        "base_url": "http://127.0.0.1:9001/v1",
+        "api_key": "***",
+        "models": ["gpt-4.1"],
+    }
+    assert tree["providers"]["a b"]["extra"] == {"token": "env:LAB_KEY", "weight": 0.5, 'quoted "name"': True}
+    assert tree["server"]["listen"][0]["port"] == 8801
+    assert tree["auth"]["admin_key"] == "***"
+    assert "environment" not in tree
+
+
+def test_show_as_json(aldgate: Aldgate, home: Path) -> None:
+    (home / "other.toml").write_text(FILE)
+    shown = aldgate("config", "show", "--config", "other.toml", "--json").json
+    assert shown["prices"] == {
+        "lab/gpt-4.1": {"input": "2.50", "output": None, "cached_input": None, "cache_write": None, "request": None}
+    }
+    assert CANARY not in json.dumps(shown)
+
+
+def test_show_says_what_is_not_set(aldgate: Aldgate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ALDGATE_ADMIN_KEY")
+    assert "# auth.admin_key is not set" in aldgate("config", "show").out
+
+
+def test_check_says_what_would_be_used(aldgate: Aldgate, home: Path) -> None:
+    assert aldgate("config", "check").out == "ok: no file; 0 providers; listens on 127.0.0.1:8000\n"
+    (home / "aldgate.toml").write_text(FILE)
+    assert aldgate("config", "check").out == f"ok: {home / 'aldgate.toml'}; 2 providers; listens on 127.0.0.1:8801\n"
+
+
+def test_check_refuses_with_a_hint(aldgate: Aldgate, home: Path) -> None:
+    (home / "bad.toml").write_text("[server]\nprot = 1")
+    result = aldgate("config", "check", "--config", "bad.toml")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.endswith("bad.toml: there is no setting `server.prot`\nhint: did you mean `server.port`?\n")
+
+
+texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=8)
+values = st.recursive(
+    st.booleans() | st.integers(-(2**63), 2**63 - 1) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(texts, values, max_size=4))
+def test_what_is_shown_reads_back(tree: dict[str, object]) -> None:
+    assert tomllib.loads("\n".join(toml_lines(tree))) == tree
