@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -132,7 +132,7 @@ class App:
 
 
 @asynccontextmanager
-async def create(settings: Settings) -> AsyncIterator[App]:
+async def create(settings: Settings) -> AsyncGenerator[App]:
     """Open everything the gate needs, in order; close it in reverse.
 
     Raises:
@@ -151,7 +151,6 @@ async def create(settings: Settings) -> AsyncIterator[App]:
         slices = Slices(store, incarnation, time.time)
         app.writer = writer = LedgerWriter(
             store,
-            durability=settings.ledger.durability,
             window_s=settings.ledger.window_s,
             on_failure=settings.ledger.on_failure,
             report=slices.reports,
@@ -265,7 +264,7 @@ def _handlers(
         ("GET", "/v1/models"): models.list,
         **operations,
     }
-    api = Api(store=store, identity=identity, new_id=gate.new_id)
+    api = Api(store=store, identity=identity, committed=writer.committed, new_id=gate.new_id)
     return {
         "all": Front(everything, [("GET", PREFIX, models.get)], api.app),
         "ops": Front(operations),

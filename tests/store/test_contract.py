@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 from msgspec.structs import replace
-from .rows import KEY, NOON, ROW, ask
 
 from aldgate.core.budgets import Budget
 from aldgate.core.errors import Conflict
 from aldgate.ports import Credential, IdempotencyRecord, KeyUse, SavedReply, SliceGrant, Store
 from aldgate.store.stores import open_url
+
+from .rows import KEY, NOON, ROW, ask
 
 DAY_S = 86_400
 REPLY = SavedReply(200, ((b"content-type", b"application/json"), (b"x-odd", b"\xff\x00")), b'{"ok":true}\x00\xff')

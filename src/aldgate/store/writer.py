@@ -10,7 +10,6 @@ from typing import Literal
 from aldgate.core.calls import LedgerRow
 from aldgate.core.errors import GatewayError, StoreUnavailable
 from aldgate.ports import SliceRequest, Store
-from aldgate.store.database import Durability
 
 LOG = logging.getLogger("aldgate.ledger")
 
@@ -34,7 +33,6 @@ class LedgerWriter:
 
     Args:
         store: Where to.
-        durability: `strict` lets `committed` wait; under `batched` nobody waits.
         window_s: Seconds between batches while nobody waits.
         capacity: Rows kept while the store is away; beyond it the oldest are lost, counted and logged.
         on_failure: See `OnFailure`.
@@ -47,7 +45,6 @@ class LedgerWriter:
         self,
         store: Store,
         *,
-        durability: Durability,
         on_failure: OnFailure,
         report: Callable[[], Sequence[SliceRequest]],
         on_alarm: Callable[[bool], None],
@@ -56,7 +53,6 @@ class LedgerWriter:
         wait: Callable[[asyncio.Event, float], Awaitable[None]] = wait_for_event,
     ) -> None:
         self._store = store
-        self._is_strict = durability == "strict"
         self._refuses = on_failure == "refuse"
         self._report = report
         self._on_alarm = on_alarm
@@ -92,12 +88,12 @@ class LedgerWriter:
                 self._log_losses()
 
     async def committed(self) -> None:
-        """Return once everything appended so far is committed; those who wait share one commit. At once under `batched`.
+        """Return once everything appended so far is committed; those who wait share one commit.
 
         Raises:
             StoreUnavailable: The commit failed and `on_failure` is `refuse`. The rows are kept and tried again.
         """
-        if not self._is_strict or self._written >= self._appended:
+        if self._written >= self._appended:
             return
         if self._is_closed and self._refuses:
             raise StoreUnavailable("The ledger is closed.")
@@ -131,7 +127,7 @@ class LedgerWriter:
         return min(self._window_s * 2**self._failures, max(self._window_s, LONGEST_BACKOFF_S))
 
     async def _flush(self) -> bool:
-        """Write a report and every row that waits now; False if the store failed. Rows that come meanwhile make the next batch."""
+        """Write a report and every row that waits now; False if the store failed. Rows that come meanwhile come next."""
         async with self._turn:
             through = self._appended
             while await self._write_batch():

@@ -35,6 +35,7 @@ def _models(catalogue: Catalogue) -> str:
 
 
 def _curl(url: str, key: str) -> str:
-    insecure = " -k" if url.startswith("https") else ""
+    curl = "curl -k" if url.startswith("https") else "curl"
     body = '{"model": "builtin/echo", "messages": [{"role": "user", "content": "Hello, gate!"}]}'
-    return f"curl{insecure} {url}/v1/chat/completions -H \"Authorization: Bearer {key}\" -H 'Content-Type: application/json' -d '{body}'"
+    head = f"-H \"Authorization: Bearer {key}\" -H 'Content-Type: application/json'"
+    return f"{curl} {url}/v1/chat/completions {head} -d '{body}'"

@@ -19,6 +19,8 @@ async def usage(store: Store, principal: Principal, query: Mapping[str, str]) ->
     """Sums grouped by `group_by` (any of key, model, day, comma-separated), from `since` to before `until`.
 
     Args:
+        store: Holds the ledger.
+        principal: Who asks.
         query: `since` and `until` are ISO dates or times (UTC where they say nothing), or Unix seconds.
 
     Raises:
