@@ -157,7 +157,10 @@ class SliceRequest(msgspec.Struct, frozen=True):
 
 
 class SliceGrant(msgspec.Struct, frozen=True):
-    """The answer to a `SliceRequest`: micro-dollars granted now (0 when the minimum did not fit), and what is free after it."""
+    """The answer to a `SliceRequest`: micro-dollars granted now (0 when the minimum did not fit), and what is free after it.
+
+    `free` is below 0 after an overdraft or when a limit was lowered.
+    """
 
     granted: int
     free: int

@@ -223,7 +223,7 @@ async def main():
     await store.open()
     await store.refill("killed", 1, [ask(minimum=600)])
     writer = LedgerWriter(
-        store, durability="strict", on_failure="refuse", report=lambda: [], on_alarm=lambda is_failing: None
+        store, on_failure="refuse", report=lambda: [], on_alarm=lambda is_failing: None
     )
     async with asyncio.TaskGroup() as group:
         group.create_task(writer.run())

@@ -53,7 +53,7 @@ class Bench:
         self.reports: list[SliceRequest] = []
         self.window = asyncio.Event()
         self.is_waiting = asyncio.Event()
-        options = {"durability": "batched", "on_failure": "refuse"} | options
+        options = {"on_failure": "refuse"} | options
         self.writer = LedgerWriter(
             self.ledger, report=lambda: self.reports, on_alarm=self.alarms.append, wait=self.wait, **options
         )
@@ -116,15 +116,8 @@ async def test_a_backlog_is_written_in_batches_of_bounded_size(group: asyncio.Ta
     await bench.writer.aclose()
 
 
-async def test_nobody_waits_under_batched_durability():
-    bench = Bench()
-    bench.append(1)
-    await bench.writer.committed()
-    assert bench.ledger.batches == []
-
-
 async def test_tickets_share_one_commit_and_wait_for_no_window(group: asyncio.TaskGroup):
-    bench = Bench(durability="strict")
+    bench = Bench()
     group.create_task(bench.writer.run())
     await bench.writer.committed()
     bench.append(1)
@@ -140,7 +133,7 @@ async def test_tickets_share_one_commit_and_wait_for_no_window(group: asyncio.Ta
 
 
 async def test_a_failed_commit_refuses_the_ticket_and_keeps_the_row(group: asyncio.TaskGroup):
-    bench = Bench(durability="strict")
+    bench = Bench()
     group.create_task(bench.writer.run())
     bench.ledger.error = AWAY
     bench.append(1)
@@ -156,7 +149,7 @@ async def test_a_failed_commit_refuses_the_ticket_and_keeps_the_row(group: async
 
 
 async def test_a_failed_commit_lets_the_ticket_go_on_if_told_so(group: asyncio.TaskGroup):
-    bench = Bench(durability="strict", on_failure="continue")
+    bench = Bench(on_failure="continue")
     group.create_task(bench.writer.run())
     bench.ledger.error = AWAY
     bench.append(1)
@@ -223,7 +216,7 @@ async def test_closing_after_a_cancelled_write_writes_the_same_rows():
 
 
 async def test_closing_while_the_store_is_away_counts_the_losses(caplog: pytest.LogCaptureFixture):
-    bench = Bench(durability="strict")
+    bench = Bench()
     bench.ledger.error = AWAY
     bench.append(1, 2)
     closing = asyncio.ensure_future(bench.writer.aclose())
@@ -239,7 +232,7 @@ async def test_closing_while_the_store_is_away_counts_the_losses(caplog: pytest.
 
 
 async def test_a_ticket_whose_caller_left_harms_nobody(group: asyncio.TaskGroup):
-    bench = Bench(durability="strict")
+    bench = Bench()
     group.create_task(bench.writer.run())
     bench.ledger.gate.clear()
     bench.append(1)
@@ -255,9 +248,7 @@ async def test_a_ticket_whose_caller_left_harms_nobody(group: asyncio.TaskGroup)
 async def test_a_writer_on_a_real_store(url: str, group: asyncio.TaskGroup):
     store: Store = open_url(url, "one", durability="strict")
     await store.open()
-    writer = LedgerWriter(
-        store, durability="strict", on_failure="refuse", report=lambda: [ask(reported=9)], on_alarm=lambda is_failing: None
-    )
+    writer = LedgerWriter(store, on_failure="refuse", report=lambda: [ask(reported=9)], on_alarm=lambda is_failing: None)
     task = group.create_task(writer.run())
     for number in range(3):
         writer.append(replace(ROW, call_id=f"req-{number}"))

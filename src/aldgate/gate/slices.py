@@ -100,6 +100,8 @@ class Slices:
         async with part.lock:
             if part.available >= need:
                 return
+            part.granted = max(part.granted, part.spent)  # an overdraft that was reported counts as granted there, too
+            need += max(0, -part.available)
             give_back = max(0, part.available)
             wish = most or max(need * CALLS_PER_SLICE, self._recent(part))
             request = SliceRequest(account, part.period, budget.microusd, part.spent, give_back, need, wish)
