@@ -2,7 +2,8 @@
 
 Unknown fields are allowed everywhere, so that a newer client's request still decodes. Where OpenAI takes several array
 shapes (which msgspec cannot tell apart) the field is one array of the union of their items; whoever decodes checks that the
-items are of one kind. Shapes: https://platform.openai.com/docs/api-reference
+items are of one kind. `object` and an answer's `role` are tags, so that they come first on the wire and are always right.
+Shapes: https://platform.openai.com/docs/api-reference
 """
 
 from typing import Annotated, Any, Literal
@@ -309,11 +310,10 @@ class CompletionUsage(Struct, frozen=True):
     completion_tokens_details: CompletionTokensDetails = CompletionTokensDetails()
 
 
-class AssistantMessage(Struct):
+class AssistantMessage(Struct, tag_field="role", tag="assistant"):
     """What the model answered."""
 
     content: str | None
-    role: Literal["assistant"] = "assistant"
     refusal: str | None = None
     annotations: list[JsonObject] | UnsetType = UNSET
     tool_calls: list[ToolCall] | UnsetType = UNSET
@@ -328,7 +328,7 @@ class ChatChoice(Struct):
     logprobs: JsonObject | None = None
 
 
-class ChatCompletion(Struct):
+class ChatCompletion(Struct, tag_field="object", tag="chat.completion"):
     """Reply of `POST /v1/chat/completions`. `created` in Unix seconds."""
 
     id: str
@@ -336,7 +336,6 @@ class ChatCompletion(Struct):
     model: str
     choices: list[ChatChoice]
     usage: CompletionUsage | UnsetType = UNSET
-    object: Literal["chat.completion"] = "chat.completion"
     service_tier: str | None | UnsetType = UNSET
     system_fingerprint: str | None | UnsetType = UNSET
 
@@ -383,7 +382,7 @@ class ChunkChoice(Struct):
     logprobs: JsonObject | None = None
 
 
-class ChatChunk(Struct):
+class ChatChunk(Struct, tag_field="object", tag="chat.completion.chunk"):
     """One event of a streamed chat. `usage` is null until the last chunk, and there at all only when asked for."""
 
     id: str
@@ -391,7 +390,6 @@ class ChatChunk(Struct):
     model: str
     choices: list[ChunkChoice]
     usage: CompletionUsage | None | UnsetType = UNSET
-    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
     service_tier: str | None | UnsetType = UNSET
     system_fingerprint: str | None | UnsetType = UNSET
 
@@ -405,7 +403,7 @@ class CompletionChoice(Struct):
     logprobs: JsonObject | None = None
 
 
-class Completion(Struct):
+class Completion(Struct, tag_field="object", tag="text_completion"):
     """Reply of `POST /v1/completions`, and each event of its stream."""
 
     id: str
@@ -413,7 +411,6 @@ class Completion(Struct):
     model: str
     choices: list[CompletionChoice]
     usage: CompletionUsage | None | UnsetType = UNSET
-    object: Literal["text_completion"] = "text_completion"
     system_fingerprint: str | None | UnsetType = UNSET
 
 
@@ -424,37 +421,33 @@ class EmbeddingUsage(Struct):
     total_tokens: int
 
 
-class Embedding(Struct):
+class Embedding(Struct, tag_field="object", tag="embedding"):
     """One vector: numbers, or base64 of little-endian float32."""
 
     index: int
     embedding: list[float] | str
-    object: Literal["embedding"] = "embedding"
 
 
-class EmbeddingList(Struct):
+class EmbeddingList(Struct, tag_field="object", tag="list"):
     """Reply of `POST /v1/embeddings`."""
 
     data: list[Embedding]
     model: str
     usage: EmbeddingUsage
-    object: Literal["list"] = "list"
 
 
-class Model(Struct):
+class Model(Struct, tag_field="object", tag="model"):
     """One entry of `GET /v1/models`. `created` in Unix seconds."""
 
     id: str
     created: int
     owned_by: str
-    object: Literal["model"] = "model"
 
 
-class ModelList(Struct):
+class ModelList(Struct, tag_field="object", tag="list"):
     """Reply of `GET /v1/models`."""
 
     data: list[Model]
-    object: Literal["list"] = "list"
 
 
 class ErrorDetail(Struct):
