@@ -163,6 +163,8 @@ class Connection(HttpToolsProtocol):
         self._is_reading_head = True
         self._head_bytes = 0
         super().on_message_complete()
+        if not self.pipeline:
+            self.flow.resume_reading()  # a large body may have paused it, and only who reads notices that the caller leaves
 
     def on_response_complete(self) -> None:
         """A response was written: go idle, or on to the next pipelined request."""
