@@ -69,7 +69,13 @@ class Server:
         for address in self._addresses:
             context = _tls(address)
             config = Config(
-                cast(Any, address.app), http=self._protocol, ws="none", lifespan="off", log_config=None, server_header=False
+                cast(Any, address.app),
+                http=self._protocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                server_header=False,
+                proxy_headers=False,  # else whoever connects from this machine may claim any address
             )
             config.load()
             listening = _bind(address)
