@@ -14,6 +14,7 @@ from tests.faults.wire import Wire, request, wire
 STREAM = {**HELLO, "stream": True}
 LARGE = {**HELLO, "user": "x" * 1_000_000}
 """More than the gate's flow control reads at once."""
+BODIES = {"whole": HELLO, "stream": STREAM, "large": LARGE, "large-stream": {**LARGE, "stream": True}}
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +68,7 @@ async def test_in_the_middle_of_a_stream(go: Callable[[Wire], None], lab: Lab, k
 
 
 @WAYS
-@pytest.mark.parametrize(
-    "body", [HELLO, STREAM, LARGE, {**LARGE, "stream": True}], ids=["whole", "stream", "large", "large-stream"]
-)
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("make", [faults.hang_before_head, faults.hang_after_head])
 async def test_before_the_first_byte(
     make: Callable[[], Step], body: dict[str, Any], go: Callable[[Wire], None], lab: Lab, key: str
