@@ -138,12 +138,14 @@ class Connection(HttpToolsProtocol):
         for name, value in self.headers:
             if name == b"host":
                 hosts += 1
-                if any(character in value for character in b" /?#@\\"):
+                if not value.isascii() or any(character in value for character in b" /?#@\\"):
                     raise InvalidRequest("The `Host` header is not a host.")
             elif name == b"content-length":
                 lengths += 1
             elif name == b"transfer-encoding":
                 codings += 1
+                if value.lower() != b"chunked" or self._parser.get_http_version() != "1.1":
+                    raise InvalidRequest("The only transfer encoding taken here is `chunked`, in HTTP/1.1.")
         if hosts != 1 and (hosts or self._parser.get_http_version() == "1.1"):
             raise InvalidRequest("A request needs exactly one `Host` header.")
         if lengths + codings > 1:
