@@ -83,7 +83,7 @@ class Server:
         return lambda: self._protocol(config, self.state, {})
 
     def _tick(self) -> None:
-        self.state.default_headers = [(b"date", formatdate(time.time(), usegmt=True).encode())]
+        self.state.default_headers = [(b"date", b"date: %b\r\n" % formatdate(time.time(), usegmt=True).encode())]
 
     async def until_stopped(self) -> None:
         """Serve until SIGINT, SIGTERM or `stop`."""
