@@ -41,7 +41,7 @@ class Identity:
         self._known: dict[bytes, _Known] = {}
 
     def digest(self, secret: bytes) -> bytes:
-        """The keyed digest under which a secret is kept: BLAKE2b, whose keyed mode is a MAC (RFC 7693), at a third of HMAC's cost."""
+        """The keyed digest under which a secret is kept: BLAKE2b, whose keyed mode is a MAC (RFC 7693)."""
         return blake2b(secret, key=self._pepper, digest_size=32).digest()
 
     def known(self, secret: bytes) -> Principal | None:

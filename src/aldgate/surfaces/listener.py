@@ -66,7 +66,7 @@ class Connection(HttpToolsProtocol):
         self.on_lost: Callable[[], object] | None = None
         self.is_lost = False
         self.url = b""
-        self._handler = cast(Handler, config.loaded_app)
+        self._handler: Handler = cast(Any, config).loaded_app
         self._waiting: deque[Cycle] = deque()
         self._current: Cycle | None = None
         """The request being answered."""

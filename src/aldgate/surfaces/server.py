@@ -69,7 +69,13 @@ class Server:
         for address in self._addresses:
             context = _tls(address)
             config = Config(
-                cast(Any, address.app), http=self._protocol, ws="none", lifespan="off", log_config=None, server_header=False
+                cast(Any, address.app),
+                http=self._protocol,
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                server_header=False,
             )
             config.load()
             listening = _bind(address)
