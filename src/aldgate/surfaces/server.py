@@ -76,6 +76,8 @@ class Server:
                 interface="asgi3",
                 log_config=None,
                 server_header=False,
+                proxy_headers=False,
+                access_log=False,
             )
             config.load()
             listening = _bind(address)
