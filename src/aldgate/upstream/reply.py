@@ -77,7 +77,7 @@ class Reply:
     def header(self, name: bytes) -> bytes | None:
         """The value of a reply header (`name` in lower case), or None."""
         for other, value in self.headers:
-            if other == name:
+            if len(other) == len(name) and other.lower() == name:
                 return value
         return None
 
