@@ -67,9 +67,9 @@ def _top_level_keys(body: bytes) -> list[str]:
 
 
 def with_model(body: bytes, model: str) -> bytes:
-    """Replace the value of `model` in a plain body."""
+    """Replace the value of the top-level `model`. A `model` further in, in metadata or in a tool's schema, stays as it is."""
     found = _MODEL.search(body)
-    if found is None:
+    if found is None or body.count(b'"model"') > 1:
         return with_members(body, {"model": model})
     return b"".join((body[: found.start()], b'"model":', _encode(model), body[found.end() :]))
 

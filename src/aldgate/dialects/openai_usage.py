@@ -30,16 +30,21 @@ class _Usage(msgspec.Struct):
 
     def canonical(self) -> Usage:
         """As the ledger counts. Where the total says more than its parts, the provider left reasoning out of the output."""
-        given = self.prompt_tokens or 0
-        made = max(self.completion_tokens or 0, (self.total_tokens or 0) - given)
+        given = _count(self.prompt_tokens)
+        made = max(_count(self.completion_tokens), _count(self.total_tokens) - given)
         details, output = self.prompt_tokens_details, self.completion_tokens_details
         return Usage(
             input_tokens=given,
             output_tokens=made,
-            cached_tokens=(details.cached_tokens or 0) if details else 0,
-            cache_write_tokens=(details.cache_write_tokens or 0) if details else 0,
-            reasoning_tokens=(output.reasoning_tokens or 0) if output else 0,
+            cached_tokens=_count(details.cached_tokens) if details else 0,
+            cache_write_tokens=_count(details.cache_write_tokens) if details else 0,
+            reasoning_tokens=_count(output.reasoning_tokens) if output else 0,
         )
+
+
+def _count(reported: int | None) -> int:
+    """A figure as it can be billed: one below 0 would pay the caller."""
+    return max(0, reported or 0)
 
 
 class _Reply(msgspec.Struct):
@@ -133,10 +138,18 @@ class StreamMeter:
         if not end:
             return b""
         events = data if end == len(data) else data[:end]
-        return self._sift(events)
+        return self._sift_or_undo(events)
+
+    def _sift_or_undo(self, events: bytes) -> bytes:
+        before = self.delivered, self.usage
+        try:
+            return self._sift(events)
+        except GatewayError:
+            self.delivered, self.usage = before  # what came with the failure is not passed on, so it is not billed either
+            raise
 
     def _sift(self, events: bytes) -> bytes:
-        if events.startswith(b"data: ") and events.find(b"\n\n") == len(events) - 2:
+        if events.startswith(b"data: ") and events.find(b"\n") == len(events) - 2:
             return events if self._keep(events[6:-2]) else b""
         return self._sift_many(events)
 
@@ -186,7 +199,7 @@ class StreamMeter:
             return b""
         owed = b""
         if self._carry.strip():
-            owed, self._carry = self._sift(self._carry + b"\n\n"), b""
+            owed, self._carry = self._sift_or_undo(self._carry + b"\n\n"), b""
         if self.is_done:
             return owed
         if not self._is_finished:

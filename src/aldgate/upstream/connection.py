@@ -17,6 +17,7 @@ from aldgate.upstream.reply import Reply
 
 MAX_HEAD_BYTES = 65_536
 _ONE_WRITE_BYTES = 65_536
+_TOO_LARGE = f"The head of the provider's reply is over {MAX_HEAD_BYTES} bytes."
 
 
 class Connection(asyncio.Protocol):
@@ -105,6 +106,8 @@ class Connection(asyncio.Protocol):
         if reply is None:  # nobody asked: the tail of an old reply must never become the head of a new one
             self.transport.abort()
             return
+        if not reply.status:
+            self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -117,9 +120,8 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
             return
         if not reply.status:
-            self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
-                reply.abort(UpstreamInvalid(f"The head of the provider's reply is over {MAX_HEAD_BYTES} bytes."))
+                reply.abort(UpstreamInvalid(_TOO_LARGE))
         elif not self._is_paused and not reply.is_complete:
             reply.deadline = min(self._loop.time() + reply.idle_timeout_s, reply.total_deadline)
 
@@ -158,6 +160,8 @@ class Connection(asyncio.Protocol):
             return
         if len(self._framing) > 1:
             raise _Refused("The provider's reply says twice how long it is.")
+        if self._head_bytes > MAX_HEAD_BYTES and sum(len(name) + len(value) for name, value in reply.headers) > MAX_HEAD_BYTES:
+            raise _Refused(_TOO_LARGE)
         reply.began(status, reply.header(b"content-encoding"))
 
     def on_body(self, body: bytes) -> None:
