@@ -35,7 +35,16 @@ class Address(NamedTuple):
 
 
 class CannotListen(Exception):
-    """An address could not be bound, or its certificate not be read."""
+    """An address could not be bound, or its certificate not be read.
+
+    Args:
+        message: Which, and why.
+        hint: What to do about it.
+    """
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class Server:
@@ -127,7 +136,8 @@ def _bind(address: Address) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(where)
     except OSError as error:
-        raise CannotListen(f"cannot listen on {address.host}:{address.port}: {error.strerror or error}") from error
+        reason = f"cannot listen on {address.host}:{address.port}: {error.strerror or error}"
+        raise CannotListen(reason, hint="another process may use the port; try --port") from error
     return listening
 
 
@@ -139,5 +149,8 @@ def _tls(address: Address) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(address.tls_cert, address.tls_key or None)
     except OSError as error:
-        raise CannotListen(f"cannot use the certificate `{address.tls_cert}`: {error.strerror or error}") from error
+        reason = f"cannot use the certificate `{address.tls_cert}`: {error.strerror or error}"
+        raise CannotListen(
+            reason, hint="look at `tls_cert` and `tls_key`: a PEM chain, and the key that belongs to it"
+        ) from error
     return context
