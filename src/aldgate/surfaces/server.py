@@ -111,15 +111,17 @@ class Server:
             sweeping.cancel()
 
     async def drain(self, patience_s: float) -> None:
-        """Take no new connections, let what is under way end within `patience_s`, then cut the rest."""
+        """Take no new connections, let what is under way end within `patience_s` or until a second signal, then cut the rest."""
         for server in self._servers:
             server.close()
         for connection in list(self.state.connections):
             connection.shutdown()
+        self._stop.clear()
         loop = asyncio.get_running_loop()
-        end = loop.time() + patience_s
-        while self.state.tasks and loop.time() < end:
-            await asyncio.wait(self.state.tasks, timeout=end - loop.time())
+        waiting = {loop.create_task(self._all_ended()), loop.create_task(self._stop.wait())}
+        await asyncio.wait(waiting, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
         if self.state.tasks:
             log.warning("calls cut at the end of the drain", extra={"count": len(self.state.tasks)})
             for task in self.state.tasks:
@@ -127,6 +129,10 @@ class Server:
             await asyncio.wait(self.state.tasks, timeout=5)
         for connection in list(self.state.connections):
             connection.transport.close()
+
+    async def _all_ended(self) -> None:
+        while self.state.tasks:
+            await asyncio.wait(self.state.tasks)
 
 
 def _bind(address: Address) -> socket.socket:
