@@ -24,7 +24,9 @@ def test_skips(tmp_path: Path, ci: str, code: int, named: bool) -> None:
     shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
     (tmp_path / "test_suite.py").write_text(SUITE)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
-    run = subprocess.run(command, cwd=tmp_path, env={**os.environ, "CI": ci}, capture_output=True, text=True)
+    run = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, capture_output=True, text=True
+    )
     assert run.returncode == code, run.stdout
     assert "    2 no such service here" in run.stdout
     assert ("SKIPPED test_suite.py::test_skipped[1]" in run.stdout) is named

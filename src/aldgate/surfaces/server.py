@@ -78,7 +78,13 @@ class Server:
         for address in self._addresses:
             context = _tls(address)
             config = Config(
-                cast(Any, address.app), http=self._protocol, ws="none", lifespan="off", log_config=None, server_header=False
+                cast(Any, address.app),
+                http=self._protocol,
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                server_header=False,
             )
             config.load()
             listening = _bind(address)
@@ -92,7 +98,7 @@ class Server:
         return lambda: self._protocol(config, self.state, {})
 
     def _tick(self) -> None:
-        self.state.default_headers = [(b"date", formatdate(time.time(), usegmt=True).encode())]
+        self.state.default_headers = [(b"date", b"date: %b\r\n" % formatdate(time.time(), usegmt=True).encode())]
 
     async def until_stopped(self) -> None:
         """Serve until SIGINT, SIGTERM or `stop`."""
