@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from aldgate.core.errors import InternalError
 from aldgate.surfaces.asgi import Handler, Message
 from aldgate.surfaces.faults import render_for_path
-
-if TYPE_CHECKING:
-    from aldgate.surfaces.listener import Connection
 
 log = logging.getLogger("aldgate.server")
 
@@ -25,6 +23,23 @@ _NO_BODY = frozenset({204, 304})
 
 class BrokenResponse(Exception):
     """The application sent something that is no response."""
+
+
+class Carrier(Protocol):
+    """The connection as its cycles see it."""
+
+    transport: asyncio.Transport
+    flow: FlowControl
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def date_header(self) -> bytes:
+        """The `Date` line of this second."""
+        ...
+
+    def answered(self, cycle: Cycle) -> None:
+        """The response of `cycle` is written."""
+        ...
 
 
 class Cycle:
@@ -53,7 +68,7 @@ class Cycle:
         "scope",
     )
 
-    def __init__(self, connection: Connection, scope: dict[str, Any], *, expects_continue: bool, keep_alive: bool) -> None:
+    def __init__(self, connection: Carrier, scope: dict[str, Any], *, expects_continue: bool, keep_alive: bool) -> None:
         self._connection = connection
         self.scope = scope
         self.expects_continue = expects_continue
