@@ -51,36 +51,22 @@ class Cycle:
         is_complete: The response is written.
     """
 
-    __slots__ = (
-        "_connection",
-        "_head",
-        "_is_chunked",
-        "_is_received",
-        "_length",
-        "_waiter",
-        "body",
-        "expects_continue",
-        "is_complete",
-        "is_lost",
-        "is_started",
-        "keep_alive",
-        "more_body",
-        "scope",
-    )
+    body: bytes | bytearray = b""
+    more_body = True
+    is_lost = False
+    is_started = False
+    is_complete = False
+    _is_received = False
+    _is_chunked = False
+    _length = 0
+    _head: bytes | None = None
+    _waiter: asyncio.Future[None] | None = None
 
     def __init__(self, connection: Carrier, scope: dict[str, Any], *, expects_continue: bool, keep_alive: bool) -> None:
         self._connection = connection
         self.scope = scope
         self.expects_continue = expects_continue
         self.keep_alive = keep_alive
-        self.body: bytes | bytearray = b""
-        self.more_body = True
-        self.is_lost = self.is_started = self.is_complete = False
-        self._waiter: asyncio.Future[None] | None = None
-        self._head: bytes | None = None
-        self._is_chunked = False
-        self._is_received = False
-        self._length = 0
 
     async def run(self, app: Handler) -> None:
         """Call the application and see that it answers."""

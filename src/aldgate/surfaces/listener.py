@@ -73,6 +73,8 @@ class Connection(HttpToolsProtocol):
         self.url = b""
         self._http: Any = self.parser
         self._handler: Handler = cast(Any, config).loaded_app
+        self._scope: dict[str, Any] = {}
+        """What the scopes of all requests on this connection have in common."""
         self._waiting: deque[Cycle] = deque()
         self._current: Cycle | None = None
         """The request being answered."""
@@ -92,6 +94,16 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Part of `asyncio.Protocol`."""
         super().connection_made(cast(asyncio.Transport, transport))
+        self._scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "scheme": self.scheme,
+            "root_path": "",
+            "server": self.server,
+            "client": self.client,
+            "state": self.app_state,
+            "aldgate.connection": self,
+        }
         if len(self.connections) > self.bounds.max_connections:
             self._refuse(Shedding("Too many connections are open.", retry_after_s=1))
 
@@ -151,25 +163,16 @@ class Connection(HttpToolsProtocol):
         self._body_bytes = 0
         path, _, query = self._target().partition(b"?")
         decoded = path.decode("latin-1")
-        scope: dict[str, Any] = {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": version,
-            "method": http.get_method().decode("ascii"),
-            "scheme": self.scheme,
-            "path": unquote(decoded) if "%" in decoded else decoded,
-            "raw_path": path,
-            "query_string": query,
-            "root_path": "",
-            "headers": self.headers,
-            "server": self.server,
-            "client": self.client,
-            "state": self.app_state,
-            "aldgate.connection": self,
-            "aldgate.headers": index,
-        }
-        self.scope = cast(Any, scope)
+        scope = self._scope.copy()
+        scope["http_version"] = version
+        scope["method"] = http.get_method().decode("ascii")
+        scope["path"] = unquote(decoded) if "%" in decoded else decoded
+        scope["raw_path"] = path
+        scope["query_string"] = query
+        scope["headers"] = self.headers
+        scope["aldgate.headers"] = index
         if http.should_upgrade() and self._should_upgrade():
+            self.scope = cast(Any, scope)
             return
         keep_alive = version != "1.0" and http.should_keep_alive()
         cycle = Cycle(self, scope, expects_continue=self.expect_100_continue, keep_alive=keep_alive)
