@@ -236,6 +236,8 @@ class Connection(HttpToolsProtocol):
         if self._latest is not None:
             self._latest.more_body = False
             self._latest.wake()
+        if not self._waiting:
+            self.flow.resume_reading()  # a large body may have paused it, and only who reads notices that the caller leaves
 
     def answered(self, cycle: Cycle) -> None:
         """A response was written: on to the next pipelined request, or go idle."""
