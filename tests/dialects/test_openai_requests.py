@@ -126,12 +126,19 @@ nested = st.sampled_from(["model", "n", "stream_options", "max_tokens"]).flatmap
 )
 streams = st.sampled_from(
     [{}, {"stream": True}]
-    + [{"stream": True, "stream_options": options} for options in (None, {}, {"include_usage": False}, {"x": 1, "include_usage": True})]
+    + [
+        {"stream": True, "stream_options": options}
+        for options in (None, {}, {"include_usage": False}, {"x": 1, "include_usage": True})
+    ]
 )
-caps = st.sampled_from([{}, {"max_tokens": None}, {"max_completion_tokens": None}, {"max_tokens": None, "max_completion_tokens": None}])
+caps = st.sampled_from(
+    [{}, {"max_tokens": None}, {"max_completion_tokens": None}, {"max_tokens": None, "max_completion_tokens": None}]
+)
 
 
-@given(nested, streams, caps, st.booleans(), st.booleans(), st.sampled_from(["max_tokens", "max_completion_tokens"]), st.booleans())
+@given(
+    nested, streams, caps, st.booleans(), st.booleans(), st.sampled_from(["max_tokens", "max_completion_tokens"]), st.booleans()
+)
 def test_only_what_must_change_changes_and_no_key_stands_twice(
     extra: dict[str, Any], stream: dict[str, Any], cap: dict[str, Any], is_last: bool, asks: bool, field: str, injects: bool
 ) -> None:
