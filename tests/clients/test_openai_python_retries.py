@@ -84,6 +84,16 @@ async def test_what_waiting_does_not_mend_is_not_repeated(
     assert len(upstream.requests) == 1
 
 
+async def test_what_would_have_to_wait_for_hours_is_not_repeated(connect: Connect, gate: RunningGate) -> None:
+    sdk = await connect(await gate.key(tpd=1))
+    asked: dict[str, Any] = {"model": "builtin/echo", "messages": QUESTION}
+    await sdk.call(lambda client: client.chat.completions.create(**asked))
+    with pytest.raises(openai.RateLimitError) as raised:
+        await sdk.call(lambda client: client.chat.completions.create(**asked))
+    headers = raised.value.response.headers
+    assert int(headers["retry-after"]) > 3600 and headers["x-should-retry"] == "false"
+
+
 async def refusals(gate: RunningGate, code: str) -> float:
     """How many calls the gate has refused with `code`."""
     counts = re.findall(
