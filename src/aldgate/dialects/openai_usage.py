@@ -117,7 +117,7 @@ class StreamMeter:
     Whole events are passed on as the bytes that came. The usage chunk is held back unless the caller asked for it.
     """
 
-    __slots__ = ("_carry", "_is_finished", "_wants_usage", "delivered", "is_done", "usage")
+    __slots__ = ("_carry", "_is_finished", "_wants_usage", "delivered", "failure", "is_done", "usage")
 
     def __init__(self, *, wants_usage: bool) -> None:
         self._wants_usage = wants_usage
@@ -128,9 +128,13 @@ class StreamMeter:
         """Chunks passed on that carried output: a token each, or a little more."""
         self.is_done = False
         """`[DONE]` has come."""
+        self.failure: GatewayError | None = None
+        """The error that followed the events returned last; to be raised once they are passed on."""
 
     def feed(self, piece: bytes) -> bytes:
         """Take a piece as the wire gave it; return the events to pass on.
+
+        How the wire cut the stream decides nothing: an error behind good events of the same piece is left in `failure`.
 
         Raises:
             UpstreamError: The provider reported an error in the stream, or sent something that is no chunk.
@@ -168,11 +172,18 @@ class StreamMeter:
                 continue
             lines = event.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
             payload = b"\n".join(line[5:].strip() for line in lines if line.startswith(b"data:"))
-            if payload and not self._keep(payload):
-                dropped = True
-                continue
+            try:
+                if payload and not self._keep(payload):
+                    dropped = True
+                    continue
+            except GatewayError as error:
+                if not kept:
+                    raise
+                self.failure = error
+                break
             kept.append(event)
-        return events if not dropped and not self.is_done else b"".join(event + b"\n\n" for event in kept)
+        is_whole = not (dropped or self.is_done or self.failure)
+        return events if is_whole else b"".join(event + b"\n\n" for event in kept)
 
     def _keep(self, payload: bytes) -> bool:
         if payload == b"[DONE]":

@@ -203,6 +203,8 @@ class OpenAIFace:
                 await send({"type": "http.response.body", "body": events, "more_body": True})
                 if not self._gate.extend(admission, Usage(output_tokens=meter.delivered)):
                     raise ShuttingDown("The stream was cut: its key is no longer valid.")
+            if meter.failure is not None:
+                raise meter.failure
             piece = await exchange.next()
             if piece is None:
                 return meter.end()
