@@ -178,6 +178,8 @@ class Gate:
             cap = peek.cap
             if cap is None and price.at(usage.input_tokens).output:
                 cap = admission.inject_cap = admission.inject_cap or self._default_max_tokens
+            elif peek.cap_field == "max_completion_tokens" != self.backends[deployment.backend].output_cap_field:
+                admission.inject_cap = cap  # all providers know `max_tokens`; those whose own field it is may know no other
             usage = Usage(input_tokens=len(peek.body), output_tokens=(cap or 0) * peek.choices)
         return price.bound(usage)
 
@@ -291,16 +293,8 @@ class Gate:
                 total_s,
             )
         )
-        self.metrics.settled(
-            operation=call.operation,
-            deployment=deployment.id if deployment.id in call.catalogue.routes else "other",
-            status=outcome.status,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cost_microusd=cost,
-            first_byte_s=outcome.first_byte_s,
-            total_s=total_s,
-        )
+        shown = deployment.id if deployment.id in call.catalogue.routes else "other"
+        self.metrics.settled((call.operation, shown, outcome.status), usage, cost, outcome.first_byte_s, total_s)
         if self._logs_calls or outcome.status >= 500:
             _log_call(call, deployment, outcome, total_s)
 
