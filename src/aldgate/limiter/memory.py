@@ -100,7 +100,9 @@ class MemoryLimiter:
         if account in self._accounts:
             return
         long_ago_ns = now_ns - 2 * DAY  # below 0 if the machine has just booted: monotonic time begins there
-        counters = self._accounts[account] = _Counters(*(Bucket(at_ns=long_ago_ns) for _ in range(3)))
+        counters = self._accounts[account] = _Counters(
+            Bucket(at_ns=long_ago_ns), Bucket(at_ns=long_ago_ns), Bucket(at_ns=long_ago_ns)
+        )
         for use in uses:
             at_ns = now_ns - int((now_s - use.at) * SECOND)
             for bucket, limit, period, units in (
