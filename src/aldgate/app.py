@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +21,7 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.prices import to_price
 from aldgate.config.settings import Listener, Settings
 from aldgate.core.errors import GatewayError
+from aldgate.core.prices import Price
 from aldgate.core.routes import Source, build_catalogue
 from aldgate.engines.builtin.backend import Builtin
 from aldgate.engines.builtin.echo import EchoOptions
@@ -64,7 +65,7 @@ class Providers:
         self._settings = settings
         self._surroundings = Surroundings(settings.upstream, settings.server.max_reply_bytes, settings.environment, prices)
         self.sweeper = Sweeper()
-        self.backends: dict[str, Backend] = {"builtin": _builtin(settings)}
+        self.backends: dict[str, Backend] = {"builtin": _builtin(settings, prices)}
         self._sources: dict[str, Source] = {}
         for provider in configured(settings.providers, self._surroundings):
             self._add(provider)
@@ -106,11 +107,11 @@ class Providers:
             await backend.aclose()
 
 
-def _builtin(settings: Settings) -> Builtin:
+def _builtin(settings: Settings, prices: Mapping[str, Price]) -> Builtin:
     for name in settings.engines:
         if name not in ("echo", "embed"):
             raise ConfigError(f"[engines.{name}]: there is no such engine", hint="there are echo, embed")
-    return Builtin(_engine(settings, "echo", EchoOptions), _engine(settings, "embed", EmbedOptions))
+    return Builtin(_engine(settings, "echo", EchoOptions), _engine(settings, "embed", EmbedOptions), prices)
 
 
 def _engine(settings: Settings, name: str, options: type[Options]) -> Options:
