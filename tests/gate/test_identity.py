@@ -18,7 +18,13 @@ SECRET = b"agk-secret"
 
 
 def key(clock: Clock, **more: Any) -> StoredKey:
-    fields: dict[str, Any] = {"id": "key-1", "name": "shop", "prefix": "agk-", "scopes": frozenset({"chat"}), "limits": Limits(rpm=3)}
+    fields: dict[str, Any] = {
+        "id": "key-1",
+        "name": "shop",
+        "prefix": "agk-",
+        "scopes": frozenset({"chat"}),
+        "limits": Limits(rpm=3),
+    }
     return StoredKey(**{**fields, "budget": Budget(5, "day"), "created_at": clock.at, **more})
 
 
@@ -59,7 +65,9 @@ async def refused(identity: Identity, secret: bytes) -> type[GatewayError]:
 
 
 @pytest.mark.anyio
-async def test_a_key_is_looked_up_once_and_means_its_principal(identity: Identity, asked: Asked, store: Store, clock: Clock) -> None:
+async def test_a_key_is_looked_up_once_and_means_its_principal(
+    identity: Identity, asked: Asked, store: Store, clock: Clock
+) -> None:
     await store.add_key(key(clock, expires_at=clock.at + 9), identity.digest(SECRET))
     assert identity.known(SECRET) is None
     for _ in range(3):

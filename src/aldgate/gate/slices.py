@@ -13,7 +13,7 @@ import msgspec
 from aldgate.core.budgets import Budget, period_end, period_name
 from aldgate.core.errors import BudgetExceeded
 from aldgate.core.prices import MILLION
-from aldgate.ports import SliceRequest, Store
+from aldgate.ports import SliceGrant, SliceRequest, Store
 
 CALLS_PER_SLICE = 8
 SECONDS_PER_SLICE = 5
@@ -24,7 +24,6 @@ class _Slice(msgspec.Struct):
     account: str
     period: str
     limit: int
-    lock: asyncio.Lock
     granted: int = 0
     spent: int = 0
     held: int = 0
@@ -52,6 +51,7 @@ class Slices:
         self._now = now
         self._seq = 0
         self._refilling = asyncio.Lock()
+        self._unanswered: tuple[int, _Slice, SliceRequest] | None = None
         self._slices: dict[tuple[str, str], _Slice] = {}
         self._periods: dict[str, tuple[str, float]] = {}
 
@@ -70,7 +70,7 @@ class Slices:
         key = account, self.period(budget)
         part = self._slices.get(key)
         if part is None:
-            part = self._slices[key] = _Slice(account, key[1], budget.microusd, asyncio.Lock(), refilled_at=self._now())
+            part = self._slices[key] = _Slice(account, key[1], budget.microusd, refilled_at=self._now())
         part.limit = budget.microusd
         return part
 
@@ -97,30 +97,31 @@ class Slices:
             StoreUnavailable: The database did not answer; nothing was granted.
         """
         part = self._slice(account, budget)
-        async with part.lock:
+        async with self._refilling:
+            if self._unanswered is not None:
+                await self._answer(self._unanswered)
             if part.available >= need:
                 return
             part.granted = max(part.granted, part.spent)  # an overdraft that was reported counts as granted there, too
-            need += max(0, -part.available)
-            give_back = max(0, part.available)
-            wish = most or max(need * CALLS_PER_SLICE, self._recent(part))
-            request = SliceRequest(account, part.period, budget.microusd, part.spent, give_back, need, wish)
-            part.granted -= give_back
-            try:
-                granted, free = await self._ask(request)
-            except BaseException:
-                part.granted += give_back
-                raise
-            part.granted += granted
-            part.refilled_at, part.spent_at_refill = self._now(), part.spent
-        if not granted:
-            raise _exceeded(budget, need, free, part.held)
-
-    async def _ask(self, request: SliceRequest) -> tuple[int, int]:
-        async with self._refilling:
+            lacking = need - part.available
+            most = max(lacking, (most or max(need * CALLS_PER_SLICE, self._recent(part))) - max(0, part.available))
             self._seq += 1
-            grant = (await self._store.refill(self._incarnation, self._seq, [request]))[0]
-        return grant.granted, grant.free
+            self._unanswered = self._seq, part, SliceRequest(account, part.period, part.limit, part.spent, 0, lacking, most)
+            grant = await self._answer(self._unanswered)
+            if not grant.granted:
+                raise _exceeded(budget, need, grant.free + part.available, part.held)
+            part.refilled_at, part.spent_at_refill = self._now(), part.spent
+
+    async def _answer(self, asked: tuple[int, _Slice, SliceRequest]) -> SliceGrant:
+        """Ask, and note the answer. Until there is one it is not known what the database did, so the next to ask repeats this.
+
+        The number is the same then, and so the database answers as before instead of granting twice.
+        """
+        seq, part, request = asked
+        (grant,) = await self._store.refill(self._incarnation, seq, [request])
+        self._unanswered = None
+        part.granted += grant.granted
+        return grant
 
     def _recent(self, part: _Slice) -> int:
         elapsed = max(1.0, self._now() - part.refilled_at)
@@ -151,6 +152,8 @@ class Slices:
 
     async def give_back(self) -> None:
         """Return all that is not held, before the process ends."""
+        if self._unanswered is not None:
+            await self._answer(self._unanswered)
         requests = [
             SliceRequest(part.account, part.period, part.limit, part.spent, max(0, part.available), 0, 0)
             for part in self._slices.values()
