@@ -33,8 +33,12 @@ LAZY = {
 TASKS = {
     "app.py": "the root's tasks, ended by its exit stack",
     "surfaces/server.py": "the sweep of connections, ended with the server",
+    "surfaces/listener.py": "one task per request, which the server waits for when it drains",
 }
-BROAD = {"store/writer.py": "whatever is wrong with the store must not end the ledger's writer"}
+BROAD = {
+    "store/writer.py": "whatever is wrong with the store must not end the ledger's writer",
+    "surfaces/cycle.py": "one request's fault must not reach another's",
+}
 SYNCHRONOUS = {("gate/gate.py", "Gate"): {"admit", "_admit", "settle"}}
 MODULE_LINES = {0.5: 180, 0.9: 500, 1.0: 800}
 FUNCTION_LINES = {0.5: 12, 0.95: 50, 1.0: 100}

@@ -46,8 +46,8 @@ def test_it_decides_as_the_exact_model_does(limit: int, period_ns: int, steps: l
         if fits:
             model.level += units
         assert Fraction(bucket.level, period_ns) == model.level
-        assert bucket.remaining(limit, period_ns, now) == max(0, (limit - model.level) // 1)
-        assert bucket.reset_ns(limit, now) == -(-model.level // model.rate)
+        assert bucket.standing(limit, period_ns, now)[0] == max(0, (limit - model.level) // 1)
+        assert bucket.standing(limit, period_ns, now)[1] == -(-model.level // model.rate)
 
 
 @given(limits, periods, st.integers(0, 10**15))
@@ -93,9 +93,9 @@ def test_the_wait_is_the_first_instant_at_which_it_passes(limit: int, period_ns:
 def test_more_than_the_limit_waits_for_an_empty_bucket_and_pays_off_its_excess(limit: int, period_ns: int, more: int) -> None:
     bucket = Bucket()
     assert take(bucket, limit + more, limit, period_ns, 0)
-    assert bucket.remaining(limit, period_ns, 0) == 0
-    assert bucket.wait_ns(limit + more, limit, period_ns, 0) == bucket.reset_ns(limit, 0)
-    assert bucket.reset_ns(limit, 0) == -(-(limit + more) * period_ns // limit)
+    assert bucket.standing(limit, period_ns, 0)[0] == 0
+    assert bucket.wait_ns(limit + more, limit, period_ns, 0) == bucket.standing(limit, period_ns, 0)[1]
+    assert bucket.standing(limit, period_ns, 0)[1] == -(-(limit + more) * period_ns // limit)
 
 
 def test_a_clock_that_steps_back_leaks_nothing_and_forgives_nothing() -> None:
@@ -112,7 +112,7 @@ def test_giving_back_never_leaves_less_than_nothing(limit: int, period_ns: int, 
     bucket.spend(spent, period_ns)
     bucket.spend(-back, period_ns)
     assert bucket.level == max(0, spent - back) * period_ns
-    assert bucket.remaining(limit, period_ns, 0) <= limit
+    assert bucket.standing(limit, period_ns, 0)[0] <= limit
 
 
 def test_limits_know_when_there_are_none() -> None:

@@ -45,7 +45,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     port: Port = 8000
     """Port to bind; 0 takes any free one."""
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
-    """Processes that serve."""
+    """Processes that serve; more than 1 is refused for now."""
     tls_cert: str = ""
     """PEM certificate chain; with it the gate speaks HTTPS."""
     tls_key: str = ""
@@ -67,7 +67,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     keep_alive_s: Seconds = 75.0
     """Seconds an idle connection is kept."""
     max_connections: Count = 10_000
-    """Connections at once; further ones wait in the kernel's queue."""
+    """Connections at once; further ones get 503."""
     drain_s: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
     """Seconds that calls under way may take to end when the gate stops."""
 

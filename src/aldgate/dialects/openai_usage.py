@@ -117,7 +117,7 @@ class StreamMeter:
     Whole events are passed on as the bytes that came. The usage chunk is held back unless the caller asked for it.
     """
 
-    __slots__ = ("_carry", "_is_finished", "_wants_usage", "delivered", "is_done", "usage")
+    __slots__ = ("_carry", "_is_finished", "_wants_usage", "delivered", "failure", "is_done", "usage")
 
     def __init__(self, *, wants_usage: bool) -> None:
         self._wants_usage = wants_usage
@@ -128,9 +128,13 @@ class StreamMeter:
         """Chunks passed on that carried output: a token each, or a little more."""
         self.is_done = False
         """`[DONE]` has come."""
+        self.failure: GatewayError | None = None
+        """The error that followed the events returned last; to be raised once they are passed on."""
 
     def feed(self, piece: bytes) -> bytes:
         """Take a piece as the wire gave it; return the events to pass on.
+
+        How the wire cut the stream decides nothing: an error behind good events of the same piece is left in `failure`.
 
         Raises:
             UpstreamError: The provider reported an error in the stream, or sent something that is no chunk.
@@ -143,7 +147,15 @@ class StreamMeter:
         if not end:
             return b""
         events = data if end == len(data) else data[:end]
-        return self._sift(events)
+        return self._sift_or_undo(events)
+
+    def _sift_or_undo(self, events: bytes) -> bytes:
+        before = self.delivered, self.usage
+        try:
+            return self._sift(events)
+        except GatewayError:
+            self.delivered, self.usage = before  # what came with the failure is not passed on, so it is not billed either
+            raise
 
     def _sift(self, events: bytes) -> bytes:
         if self.is_done:
@@ -160,11 +172,18 @@ class StreamMeter:
                 continue
             lines = event.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
             payload = b"\n".join(line[5:].strip() for line in lines if line.startswith(b"data:"))
-            if payload and not self._keep(payload):
-                dropped = True
-                continue
+            try:
+                if payload and not self._keep(payload):
+                    dropped = True
+                    continue
+            except GatewayError as error:
+                if not kept:
+                    raise
+                self.failure = error
+                break
             kept.append(event)
-        return events if not dropped and not self.is_done else b"".join(event + b"\n\n" for event in kept)
+        is_whole = not (dropped or self.is_done or self.failure)
+        return events if is_whole else b"".join(event + b"\n\n" for event in kept)
 
     def _keep(self, payload: bytes) -> bool:
         if payload == b"[DONE]":
@@ -199,7 +218,7 @@ class StreamMeter:
             return b""
         owed = b""
         if self._carry.strip():
-            owed, self._carry = self._sift(self._carry + b"\n\n"), b""
+            owed, self._carry = self._sift_or_undo(self._carry + b"\n\n"), b""
         if self.is_done:
             return owed
         if not self._is_finished:
