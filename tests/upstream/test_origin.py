@@ -22,7 +22,18 @@ def test_an_origin_is_read_from_a_url(url: str, origin: Origin, host_header: str
 
 @pytest.mark.parametrize(
     "url",
-    ["", "example.com", "ftp://h/", "http://", "http:///v1", "//h/v1", "http://h:0/", "http://h:65536/", "http://h:x/", "http://[::1/"]
+    [
+        "",
+        "example.com",
+        "ftp://h/",
+        "http://",
+        "http:///v1",
+        "//h/v1",
+        "http://h:0/",
+        "http://h:65536/",
+        "http://h:x/",
+        "http://[::1/",
+    ]
     + ["http://user@h/", "http://user:pw@h/", "http://@h/", "http://h/ v1", "http://h/\r\nx: y", "http://h\t/", "http://h/\x7f"]
     + ["http://h/v1?key=1", "http://h/v1#x", "http://\u4f8b/", "http://h/\u00e9", "http://a..b/", f"http://{'a' * 64}.com/"],
 )

@@ -127,6 +127,11 @@ class Slices:
         elapsed = max(1.0, self._now() - part.refilled_at)
         return int((part.spent - part.spent_at_refill) / elapsed * SECONDS_PER_SLICE)
 
+    @property
+    def held(self) -> int:
+        """Micro-dollars that calls under way hold, over all accounts."""
+        return sum(part.held for part in self._slices.values())
+
     def affordable(self, account: str, budget: Budget) -> int:
         """Micro-dollars that could be held now without asking the database."""
         return max(0, self._slice(account, budget).available)
