@@ -52,7 +52,7 @@ class Reply:
         total_deadline: float,
     ) -> None:
         self.loop = loop
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: dict[bytes, bytes] = {}
         self.deadline = deadline
         self.total_deadline = total_deadline
         self.idle_timeout_s = idle_timeout_s
@@ -61,10 +61,7 @@ class Reply:
 
     def header(self, name: bytes) -> bytes | None:
         """The value of a reply header (`name` in lower case), or None."""
-        for other, value in self.headers:
-            if len(other) == len(name) and other.lower() == name:
-                return value
-        return None
+        return self.headers.get(name)
 
     async def head(self) -> None:
         """Wait until the head has arrived.
