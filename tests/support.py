@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import trustme
 
 from aldgate.app import App, create
 from aldgate.config.loader import load
@@ -65,6 +67,7 @@ async def running_gate(
     flags: Mapping[str, str] | None = None,
     bounds: Bounds | None = None,
     app_face: str = "all",
+    authority: trustme.CA | None = None,
 ) -> AsyncIterator[RunningGate]:
     """Start a gate with this configuration on a free port, and stop it with everything settled.
 
@@ -74,6 +77,7 @@ async def running_gate(
         config: More TOML.
         flags: Dotted settings that beat the file, as in `{"ledger.durability": "strict"}`.
         bounds: What the listener tolerates.
+        authority: Issues the gate's certificate: it then speaks HTTPS.
     """
     data.mkdir(parents=True, exist_ok=True)
     file = data / "aldgate.toml"
@@ -86,18 +90,32 @@ async def running_gate(
         file=file,
     )
     async with create(settings) as app:
-        server = Server([Address("127.0.0.1", 0, app.handlers[app_face])], bounds or Bounds())
+        server = Server([Address("127.0.0.1", 0, app.handlers[app_face], *_certificate(data, authority))], bounds or Bounds())
         await server.open()
         serving = asyncio.create_task(server.until_stopped())
         headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+        trust = ssl.create_default_context()
+        if authority is not None:
+            authority.configure_trust(trust)
         try:
-            async with httpx2.AsyncClient(base_url=server.urls[0], headers=headers, timeout=30, trust_env=False) as http:
+            async with httpx2.AsyncClient(
+                base_url=server.urls[0], headers=headers, timeout=30, trust_env=False, verify=trust
+            ) as http:
                 yield RunningGate(app, server, http)
         finally:
             app.gate.is_draining = True
             server.stop()
             await serving
             await server.drain(5)
+
+
+def _certificate(data: Path, authority: trustme.CA | None) -> tuple[str, str]:
+    """Files of a certificate for the loopback address and of its key; empty without an authority."""
+    if authority is None:
+        return "", ""
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_and_cert_chain_pem.write_to_path(str(data / "tls.pem"))
+    return str(data / "tls.pem"), str(data / "tls.pem")
 
 
 def _table(name: str, table: Mapping[str, Any]) -> str:

@@ -28,6 +28,8 @@ _TYPES = {
 _REJECTIONS = frozenset({400, 404, 409, 413, 415, 422})
 _OVERLOADED = frozenset({498, 503, 529})
 _LONGEST_MESSAGE = 2_000
+_LONGEST_WAIT_S = 60
+"""The most that every SDK waits when told to; openai-node tries again after half a second when told to wait longer."""
 
 
 class ErrorBody(msgspec.Struct):
@@ -69,7 +71,11 @@ def should_retry(error: GatewayError) -> bool:
 
     https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py
     """
-    return error.retry_after_s is not None or (error.status >= 500 and error.status != 501)
+    if isinstance(error, UpstreamAuth):  # waiting gives the gate no other credential
+        return False
+    if error.retry_after_s is not None:
+        return error.retry_after_s <= _LONGEST_WAIT_S
+    return error.status >= 500 and error.status != 501
 
 
 def read_error(status: int, body: bytes, retry_after_s: int | None) -> UpstreamError:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from aldgate.core.errors import GatewayError, UpstreamBroken, UpstreamInvalid
+from aldgate.core.errors import UpstreamBroken, UpstreamInvalid
 from aldgate.core.usage import Usage
 from aldgate.dialects.openai_errors import ErrorBody, error_in_reply
 
@@ -12,34 +12,43 @@ MAX_EVENT_BYTES = 4_194_304
 """A single event of a stream may not be larger; images in chunks are the largest seen."""
 
 
+Tokens = int | float | None
+"""Some servers count in `12.0`."""
+
+
 class _InputDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
+    cached_tokens: Tokens = None
+    cache_write_tokens: Tokens = None
 
 
 class _OutputDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
+    reasoning_tokens: Tokens = None
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
+    prompt_tokens: Tokens = None
+    completion_tokens: Tokens = None
+    total_tokens: Tokens = None
     prompt_tokens_details: _InputDetails | None = None
     completion_tokens_details: _OutputDetails | None = None
 
     def canonical(self) -> Usage:
         """As the ledger counts. Where the total says more than its parts, the provider left reasoning out of the output."""
-        given = self.prompt_tokens or 0
-        made = max(self.completion_tokens or 0, (self.total_tokens or 0) - given)
+        given = _count(self.prompt_tokens)
+        made = max(_count(self.completion_tokens), _count(self.total_tokens) - given)
         details, output = self.prompt_tokens_details, self.completion_tokens_details
         return Usage(
             input_tokens=given,
             output_tokens=made,
-            cached_tokens=(details.cached_tokens or 0) if details else 0,
-            cache_write_tokens=(details.cache_write_tokens or 0) if details else 0,
-            reasoning_tokens=(output.reasoning_tokens or 0) if output else 0,
+            cached_tokens=_count(details.cached_tokens) if details else 0,
+            cache_write_tokens=_count(details.cache_write_tokens) if details else 0,
+            reasoning_tokens=_count(output.reasoning_tokens) if output else 0,
         )
+
+
+def _count(tokens: float | None) -> int:
+    """A figure of a provider's; below nothing is nonsense that must not pay anybody's bill."""
+    return max(0, int(tokens or 0))
 
 
 class _Reply(msgspec.Struct):
@@ -61,7 +70,7 @@ def read_reply(body: bytes) -> Usage | None:
         reply = _reply.decode(body)
     except msgspec.ValidationError:
         return None if body.lstrip().startswith(b"{") else _not_a_reply()
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _not_a_reply()
     if reply.error is not None:
         raise error_in_reply(reply.error)
@@ -99,6 +108,7 @@ class _Chunk(msgspec.Struct):
 
 _chunk = msgspec.json.Decoder(_Chunk)
 _EMPTY = (b"null", b'""', b"[]")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class StreamMeter:
@@ -107,7 +117,7 @@ class StreamMeter:
     Whole events are passed on as the bytes that came. The usage chunk is held back unless the caller asked for it.
     """
 
-    __slots__ = ("_carry", "_is_finished", "_wants_usage", "delivered", "is_done", "usage")
+    __slots__ = ("_carry", "_is_finished", "_wants_usage", "delivered", "failure", "is_done", "usage")
 
     def __init__(self, *, wants_usage: bool) -> None:
         self._wants_usage = wants_usage
@@ -118,9 +128,13 @@ class StreamMeter:
         """Chunks passed on that carried output: a token each, or a little more."""
         self.is_done = False
         """`[DONE]` has come."""
+        self.failure: GatewayError | None = None
+        """The error that followed the events returned last; to be raised once they are passed on."""
 
     def feed(self, piece: bytes) -> bytes:
         """Take a piece as the wire gave it; return the events to pass on.
+
+        How the wire cut the stream decides nothing: an error behind good events of the same piece is left in `failure`.
 
         Raises:
             UpstreamError: The provider reported an error in the stream, or sent something that is no chunk.
@@ -133,10 +147,20 @@ class StreamMeter:
         if not end:
             return b""
         events = data if end == len(data) else data[:end]
-        return self._sift(events)
+        return self._sift_or_undo(events)
+
+    def _sift_or_undo(self, events: bytes) -> bytes:
+        before = self.delivered, self.usage
+        try:
+            return self._sift(events)
+        except GatewayError:
+            self.delivered, self.usage = before  # what came with the failure is not passed on, so it is not billed either
+            raise
 
     def _sift(self, events: bytes) -> bytes:
-        if events.startswith(b"data: ") and events.find(b"\n\n") == len(events) - 2:
+        if self.is_done:
+            return b""
+        if events.startswith(b"data: ") and events.find(b"\n") == len(events) - 2:
             return events if self._keep(events[6:-2]) else b""
         return self._sift_many(events)
 
@@ -146,12 +170,20 @@ class StreamMeter:
         for event in events.replace(b"\r\n", b"\n").split(b"\n\n"):
             if not event or self.is_done:
                 continue
-            payload = b"\n".join(line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:"))
-            if payload and not self._keep(payload):
-                dropped = True
-                continue
+            lines = event.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
+            payload = b"\n".join(line[5:].strip() for line in lines if line.startswith(b"data:"))
+            try:
+                if payload and not self._keep(payload):
+                    dropped = True
+                    continue
+            except GatewayError as error:
+                if not kept:
+                    raise
+                self.failure = error
+                break
             kept.append(event)
-        return events if not dropped and not self.is_done else b"".join(event + b"\n\n" for event in kept)
+        is_whole = not (dropped or self.is_done or self.failure)
+        return events if is_whole else b"".join(event + b"\n\n" for event in kept)
 
     def _keep(self, payload: bytes) -> bool:
         if payload == b"[DONE]":
@@ -159,7 +191,7 @@ class StreamMeter:
             return True
         try:
             chunk = _chunk.decode(payload)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise UpstreamInvalid("The provider sent an event that is not a chunk of a completion.") from None
         if chunk.error is not None:
             raise error_in_reply(chunk.error)
@@ -186,7 +218,7 @@ class StreamMeter:
             return b""
         owed = b""
         if self._carry.strip():
-            owed, self._carry = self._sift(self._carry + b"\n\n"), b""
+            owed, self._carry = self._sift_or_undo(self._carry + b"\n\n"), b""
         if self.is_done:
             return owed
         if not self._is_finished:
@@ -204,8 +236,3 @@ def _last_event_end(data: bytes) -> int:
     if data.endswith(b"\n\n"):
         return len(data)
     return max(data.rfind(b"\n\n") + 2 if b"\n\n" in data else 0, data.rfind(b"\n\r\n") + 3 if b"\n\r\n" in data else 0)
-
-
-def failed_event(error: GatewayError, body: bytes) -> bytes:
-    """The last event of a stream that failed: openai-python raises on a top-level `error` object. No `[DONE]` follows."""
-    return b"data: " + body + b"\n\n"

@@ -178,6 +178,8 @@ class Gate:
             cap = peek.cap
             if cap is None and price.at(usage.input_tokens).output:
                 cap = admission.inject_cap = admission.inject_cap or self._default_max_tokens
+            elif peek.cap_field == "max_completion_tokens" != self.backends[deployment.backend].output_cap_field:
+                admission.inject_cap = cap  # all providers know `max_tokens`; those whose own field it is may know no other
             usage = Usage(input_tokens=len(peek.body), output_tokens=(cap or 0) * peek.choices)
         return price.bound(usage)
 

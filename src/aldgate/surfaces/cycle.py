@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from aldgate.core.errors import InternalError
 from aldgate.surfaces.asgi import Handler, Message
 from aldgate.surfaces.faults import render_for_path
-
-if TYPE_CHECKING:
-    from aldgate.surfaces.listener import Connection
 
 log = logging.getLogger("aldgate.server")
 
@@ -25,6 +23,23 @@ _NO_BODY = frozenset({204, 304})
 
 class BrokenResponse(Exception):
     """The application sent something that is no response."""
+
+
+class Carrier(Protocol):
+    """The connection as its cycles see it."""
+
+    transport: asyncio.Transport
+    flow: FlowControl
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def date_header(self) -> bytes:
+        """The `Date` line of this second."""
+        ...
+
+    def answered(self, cycle: Cycle) -> None:
+        """The response of `cycle` is written."""
+        ...
 
 
 class Cycle:
@@ -36,36 +51,22 @@ class Cycle:
         is_complete: The response is written.
     """
 
-    __slots__ = (
-        "_connection",
-        "_head",
-        "_is_chunked",
-        "_is_received",
-        "_length",
-        "_waiter",
-        "body",
-        "expects_continue",
-        "is_complete",
-        "is_lost",
-        "is_started",
-        "keep_alive",
-        "more_body",
-        "scope",
-    )
+    body: bytes | bytearray = b""
+    more_body = True
+    is_lost = False
+    is_started = False
+    is_complete = False
+    _is_received = False
+    _is_chunked = False
+    _length = 0
+    _head: bytes | None = None
+    _waiter: asyncio.Future[None] | None = None
 
-    def __init__(self, connection: Connection, scope: dict[str, Any], *, expects_continue: bool, keep_alive: bool) -> None:
+    def __init__(self, connection: Carrier, scope: dict[str, Any], *, expects_continue: bool, keep_alive: bool) -> None:
         self._connection = connection
         self.scope = scope
         self.expects_continue = expects_continue
         self.keep_alive = keep_alive
-        self.body: bytes | bytearray = b""
-        self.more_body = True
-        self.is_lost = self.is_started = self.is_complete = False
-        self._waiter: asyncio.Future[None] | None = None
-        self._head: bytes | None = None
-        self._is_chunked = False
-        self._is_received = False
-        self._length = 0
 
     async def run(self, app: Handler) -> None:
         """Call the application and see that it answers."""

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import re
 from collections import deque
-from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -31,6 +30,10 @@ log = logging.getLogger("aldgate.listener")
 
 SWEEP_S = 1.0
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
+_SINGLE = frozenset(
+    {b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization", b"x-api-key", b"idempotency-key"}
+)
+"""Headers of which two could be read as one thing by us and as another by somebody else."""
 _NOT_IN_HOST = re.compile(rb"[\x00-\x20/?#@\\]")
 
 
@@ -49,7 +52,8 @@ class Connection(HttpToolsProtocol):
 
     Attributes:
         bounds: Set once per server, on the class that `bounded` makes.
-        on_lost: Called when the client leaves while its request is served.
+        cancels_on_loss: The request being served wants its task cancelled when the client leaves.
+        task: Serves the current request.
         is_lost: The client has left.
     """
 
@@ -63,10 +67,14 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.on_lost: Callable[[], object] | None = None
+        self.cancels_on_loss = False
         self.is_lost = False
+        self.task: asyncio.Task[None] | None = None
         self.url = b""
+        self._http: Any = self.parser
         self._handler: Handler = cast(Any, config).loaded_app
+        self._scope: dict[str, Any] = {}
+        """What the scopes of all requests on this connection have in common."""
         self._waiting: deque[Cycle] = deque()
         self._current: Cycle | None = None
         """The request being answered."""
@@ -79,10 +87,6 @@ class Connection(HttpToolsProtocol):
         self._since = self.loop.time()
 
     @property
-    def _http(self) -> Any:
-        return self.parser
-
-    @property
     def date_header(self) -> bytes:
         """The `Date` line of this second."""
         return self.server_state.default_headers[0][1]
@@ -90,12 +94,24 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Part of `asyncio.Protocol`."""
         super().connection_made(cast(asyncio.Transport, transport))
+        self._scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "scheme": self.scheme,
+            "root_path": "",
+            "server": self.server,
+            "client": self.client,
+            "state": self.app_state,
+            "aldgate.connection": self,
+        }
         if len(self.connections) > self.bounds.max_connections:
             self._refuse(Shedding("Too many connections are open.", retry_after_s=1))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Part of `asyncio.Protocol`."""
         self.is_lost = True
+        self._http = None  # it refers back to us
+        self.parser = cast(Any, None)
         self.connections.discard(self)
         for cycle in (self._current, *self._waiting):
             if cycle is not None:
@@ -103,9 +119,8 @@ class Connection(HttpToolsProtocol):
                 cycle.wake()
         self._waiting.clear()
         self.flow.resume_writing()
-        on_lost, self.on_lost = self.on_lost, None
-        if on_lost is not None:
-            on_lost()
+        if self.cancels_on_loss and self.task is not None:
+            self.task.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Part of `asyncio.Protocol`."""
@@ -143,29 +158,21 @@ class Connection(HttpToolsProtocol):
             raise HeadTooLarge(f"The request head is over {self.bounds.max_head_bytes} bytes.")
         http = self._http
         version = http.get_http_version()
-        self._check_head(version)
+        index = self._check_head(version)
         self._is_reading_head = False
         self._body_bytes = 0
         path, _, query = self._target().partition(b"?")
         decoded = path.decode("latin-1")
-        scope: dict[str, Any] = {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": version,
-            "method": http.get_method().decode("ascii"),
-            "scheme": self.scheme,
-            "path": unquote(decoded) if "%" in decoded else decoded,
-            "raw_path": path,
-            "query_string": query,
-            "root_path": "",
-            "headers": self.headers,
-            "server": self.server,
-            "client": self.client,
-            "state": self.app_state,
-            "aldgate.connection": self,
-        }
-        self.scope = cast(Any, scope)
+        scope = self._scope.copy()
+        scope["http_version"] = version
+        scope["method"] = http.get_method().decode("ascii")
+        scope["path"] = unquote(decoded) if "%" in decoded else decoded
+        scope["raw_path"] = path
+        scope["query_string"] = query
+        scope["headers"] = self.headers
+        scope["aldgate.headers"] = index
         if http.should_upgrade() and self._should_upgrade():
+            self.scope = cast(Any, scope)
             return
         keep_alive = version != "1.0" and http.should_keep_alive()
         cycle = Cycle(self, scope, expects_continue=self.expect_100_continue, keep_alive=keep_alive)
@@ -176,19 +183,26 @@ class Connection(HttpToolsProtocol):
             self.flow.pause_reading()
             self._waiting.append(cycle)
 
-    def _check_head(self, version: str) -> None:
-        hosts = framings = 0
-        for name, value in self.headers:
-            if name == b"host":
-                hosts += 1
-                if _NOT_IN_HOST.search(value):
-                    raise InvalidRequest("The `Host` header is not a host.")
-            elif name == b"content-length" or name == b"transfer-encoding":
-                framings += 1
-        if hosts != 1 and (hosts or version == "1.1"):
-            raise InvalidRequest("A request needs exactly one `Host` header.")
-        if framings > 1:
+    def _check_head(self, version: str) -> dict[bytes, bytes]:
+        """The headers by name, once they are known to be unambiguous."""
+        index = dict(self.headers)
+        if len(index) != len(self.headers):
+            self._check_repeated()
+        host = index.get(b"host")
+        if host is None and version == "1.1":
+            raise InvalidRequest("A request needs a `Host` header.")
+        if host is not None and _NOT_IN_HOST.search(host):
+            raise InvalidRequest("The `Host` header is not a host.")
+        if b"content-length" in index and b"transfer-encoding" in index:
             raise InvalidRequest("The request says twice how long its body is.")
+        return index
+
+    def _check_repeated(self) -> None:
+        seen: set[bytes] = set()
+        for name, _ in self.headers:
+            if name in seen and name in _SINGLE:
+                raise InvalidRequest(f"The header `{name.decode('latin-1')}` stands twice.")
+            seen.add(name)
 
     def _target(self) -> bytes:
         url = self.url
@@ -203,7 +217,7 @@ class Connection(HttpToolsProtocol):
 
     def _start(self, cycle: Cycle) -> None:
         self._current = cycle
-        task = self.loop.create_task(cycle.run(self._handler))
+        self.task = task = self.loop.create_task(cycle.run(self._handler))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
@@ -222,12 +236,14 @@ class Connection(HttpToolsProtocol):
         if self._latest is not None:
             self._latest.more_body = False
             self._latest.wake()
+        if not self._waiting:
+            self.flow.resume_reading()  # a large body may have paused it, and only who reads notices that the caller leaves
 
     def answered(self, cycle: Cycle) -> None:
         """A response was written: on to the next pipelined request, or go idle."""
         self.server_state.total_requests += 1
         self._current = None
-        self.on_lost = None
+        self.cancels_on_loss = False
         if not cycle.keep_alive or cycle.more_body:  # a body nobody read would be taken for the next request
             self.transport.close()
         if self.transport.is_closing():

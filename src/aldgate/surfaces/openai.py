@@ -31,6 +31,7 @@ from aldgate.surfaces.bodies import BytesInFlight, check_json, read_body
 from aldgate.surfaces.credentials import secret_of
 from aldgate.surfaces.faults import render_for_path
 from aldgate.surfaces.idempotency import Once, idempotency_key
+from aldgate.surfaces.listener import Connection
 
 Committed = Callable[[], Awaitable[None]]
 
@@ -73,10 +74,8 @@ class OpenAIFace:
 
     async def _serve(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
         call_id = self._gate.new_id()
-        connection = scope.get("aldgate.connection")
-        task = asyncio.current_task()
-        if connection is not None and task is not None:
-            connection.on_lost = task.cancel
+        connection: Connection = scope["aldgate.connection"]
+        connection.cancels_on_loss = True
         try:
             secret = secret_of(scope)
             principal = (self._identity.known(secret) if secret else None) or await self._identity.identify(secret)
@@ -94,18 +93,16 @@ class OpenAIFace:
             status, headers, body = render_for_path(scope["path"], error)
             await send_whole(send, status, [*headers, (b"x-request-id", call_id.encode())], body)
         except asyncio.CancelledError:
-            if connection is None or task is None or not connection.is_lost:
+            if not connection.is_lost or connection.task is None:
                 raise
-            task.uncancel()  # the caller left, nobody is cancelling us: everything is settled, and there is no one to answer
+            connection.task.uncancel()  # the caller left, nobody cancels us: all is settled, and no one is there to answer
         finally:
-            if connection is not None:
-                connection.on_lost = None
+            connection.cancels_on_loss = False
 
     async def _call_once(
         self, key: str, operation: Operation, call_id: str, principal: Principal, body: bytes, scope: Scope, send: Send
     ) -> None:
-        if connection := scope.get("aldgate.connection"):
-            connection.on_lost = None  # such a call runs to its end: its answer is owed to the repetition
+        scope["aldgate.connection"].cancels_on_loss = False  # such a call runs to its end: its answer is owed to the repetition
         request = scope["path"].encode() + b"\0" + body
         await self._once.serve(
             principal.id, key, request, send, lambda recording: self._call(operation, call_id, principal, body, recording)
@@ -206,6 +203,8 @@ class OpenAIFace:
                 await send({"type": "http.response.body", "body": events, "more_body": True})
                 if not self._gate.extend(admission, Usage(output_tokens=meter.delivered)):
                     raise ShuttingDown("The stream was cut: its key is no longer valid.")
+            if meter.failure is not None:
+                raise meter.failure
             piece = await exchange.next()
             if piece is None:
                 return meter.end()

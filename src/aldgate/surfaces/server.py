@@ -85,6 +85,8 @@ class Server:
                 interface="asgi3",
                 log_config=None,
                 server_header=False,
+                proxy_headers=False,  # else whoever connects from this machine may claim any address
+                access_log=False,
             )
             config.load()
             listening = _bind(address)
@@ -144,7 +146,8 @@ class Server:
 def _bind(address: Address) -> socket.socket:
     try:
         family, _, _, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        # asyncio turns off Nagle's delay only where it reads TCP here; without it an answer waits 40 ms for its second packet.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(where)
     except OSError as error:
