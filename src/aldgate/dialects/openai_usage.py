@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from aldgate.core.errors import UpstreamBroken, UpstreamInvalid
+from aldgate.core.errors import GatewayError, UpstreamBroken, UpstreamInvalid
 from aldgate.core.usage import Usage
 from aldgate.dialects.openai_errors import ErrorBody, error_in_reply
 
