@@ -4,16 +4,18 @@ PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
 DATA ?=
+ARGS ?=
 BIN := .venv/bin
+SERVE = $(BIN)/aldgate serve --host $(HOST) --port $(PORT) $(if $(DATA),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup develop run dev test check format bench docs lock clean
+.PHONY: help setup develop run dev test check lint types shape format bench docs lock clean
 
 help: ## list the doors
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: .venv/.run ## make .venv from the hashed lockfile; leaves .venv/bin/aldgate
-develop: .venv/.develop
+setup: .venv/.run ## make .venv from the hashed lockfile; leaves .venv/bin/aldgate (PYTHON=)
+develop: .venv/.develop ## the same with what tests, checks and bench need
 
 .venv/.run: requirements/run.lock pyproject.toml
 	@scripts/venv.sh $(PYTHON)
@@ -26,34 +28,40 @@ develop: .venv/.develop
 	@touch $@
 
 run: setup ## start the gate on 127.0.0.1:8000 (HOST=, PORT=, DATA=)
-	@exec $(BIN)/aldgate serve --host $(HOST) --port $(PORT) $(if $(DATA),--data $(DATA))
+	@exec $(SERVE)
 
 dev: develop ## the same, restarting on change
-	@exec $(BIN)/watchfiles --filter python "$(BIN)/aldgate serve --host $(HOST) --port $(PORT) $(if $(DATA),--data $(DATA))" src
+	@exec $(BIN)/watchfiles --filter python "$(SERVE)" src
 
-test: develop ## the whole suite
+test: develop ## the whole suite, or what ARGS= says: make test ARGS="-k idempotency"
 	@scripts/services.sh
-	@$(BIN)/pytest
+	@$(BIN)/pytest $(ARGS)
 
-check: develop ## ruff, format, pyright strict, architecture, import budget
+check: lint types shape ## ruff, format, pyright strict, architecture, import budget
+
+lint: develop
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+types: develop
 	@$(BIN)/pyright
+
+shape: develop
 	@$(BIN)/pytest -q tests/test_architecture.py tests/test_imports.py
 
 format: develop ## put the code in its one format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: develop ## figures against nginx and the naive proxy, to bench/results.json
+bench: develop ## figures against nginx and the naive proxy, to bench/results.json (ARGS=--quick)
 	@scripts/services.sh
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench $(ARGS)
 
-docs: develop ## write the generated pages (configuration, command line, errors)
+docs: develop ## write the generated pages: configuration, command line, errors, .env.example, changelog
 	@$(BIN)/python scripts/docs.py
 
 lock: ## resolve requirements/*.lock anew, with hashes and without index addresses
 	@scripts/lock.sh
 
-clean:
+clean: ## remove .venv and what tools keep; your data stays
 	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis .schemathesis

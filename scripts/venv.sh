@@ -1,14 +1,28 @@
 #!/usr/bin/env bash
-# Makes .venv with the given python3. Debian ships `venv` apart: it is installed when we may, and named when we may not.
+# Makes .venv with the given python3, or with a newer one on the PATH if that is too old. Debian ships `venv` apart: it is
+# installed when we may, and named when we may not.
 set -euo pipefail
-python=${1:-python3}
+wanted=${1:-python3}
 cd "$(dirname "$0")/.."
-"$python" - <<'PY' || exit 1
-import sys
-if sys.version_info < (3, 11):
-    sys.exit(f"aldgate needs Python 3.11 or newer, this is {sys.version.split()[0]}\nhint: make PYTHON=python3.12 ...")
-PY
-[ -x .venv/bin/pip ] && exit 0
+
+is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+[ -x .venv/bin/pip ] && is_new_enough .venv/bin/python && exit 0
+python=
+for candidate in "$wanted" python3.13 python3.12 python3.11; do
+    if is_new_enough "$candidate"; then
+        python=$candidate
+        break
+    fi
+done
+if [ -z "$python" ]; then
+    found=$("$wanted" -V 2>&1) || found="not there"
+    echo "error: aldgate needs Python 3.11 or newer; \`$wanted\` is ${found##*$'\n'}, and no python3.11, 3.12 or 3.13 is on the PATH" >&2
+    echo "hint: install one (Debian 12, Ubuntu 24.04 and newer: apt-get install python3 python3-venv; anywhere: https://www.python.org)," >&2
+    echo "      then name it, if it is not \`python3\`: make run PYTHON=/path/to/python3.12" >&2
+    exit 1
+fi
+[ "$python" = "$wanted" ] || echo "\`$wanted\` is older than 3.11; using $python" >&2
 rm -rf .venv
 if ! "$python" -m venv .venv 2>/dev/null; then
     rm -rf .venv
@@ -17,7 +31,7 @@ if ! "$python" -m venv .venv 2>/dev/null; then
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
         "$python" -m venv .venv
     else
-        echo "this python3 has no venv module" >&2
+        echo "error: this python3 has no venv module" >&2
         echo "hint: install it (Debian: apt-get install python3-venv) and run make again" >&2
         exit 1
     fi

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import secrets
@@ -11,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -33,6 +35,7 @@ from aldgate.ports import Backend, Store
 from aldgate.providers.finding import configured, in_environment, on_this_machine
 from aldgate.providers.openai import OpenAICompatible
 from aldgate.providers.section import Surroundings
+from aldgate.registry import UnknownName
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter
 from aldgate.surfaces.api import Api
@@ -49,6 +52,8 @@ from aldgate.surfaces.server import Address, CannotListen, Server
 from aldgate.upstream.pool import Sweeper
 
 log = logging.getLogger("aldgate")
+
+Options = TypeVar("Options", EchoOptions, EmbedOptions)
 
 
 class Providers:
@@ -102,17 +107,18 @@ class Providers:
 
 
 def _builtin(settings: Settings) -> Builtin:
-    known = {"echo": EchoOptions, "embed": EmbedOptions}
     for name in settings.engines:
-        if name not in known:
-            raise ConfigError(f"[engines.{name}]: there is no such engine", hint=f"there are {', '.join(known)}")
+        if name not in ("echo", "embed"):
+            raise ConfigError(f"[engines.{name}]: there is no such engine", hint="there are echo, embed")
+    return Builtin(_engine(settings, "echo", EchoOptions), _engine(settings, "embed", EmbedOptions))
+
+
+def _engine(settings: Settings, name: str, options: type[Options]) -> Options:
     try:
-        return Builtin(
-            msgspec.convert(settings.engines.get("echo", {}), EchoOptions),
-            msgspec.convert(settings.engines.get("embed", {}), EmbedOptions),
-        )
+        return msgspec.convert(settings.engines.get(name, {}), options)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"[engines]: {error}", hint="`aldgate config check` names the options") from None
+        known = ", ".join(field.name for field in msgspec.structs.fields(options))
+        raise ConfigError(f"[engines.{name}]: {error}", hint=f"it may have {known}") from None
 
 
 class App:
@@ -144,7 +150,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
     async with AsyncExitStack() as stack:
         app.providers = providers = Providers(settings)
         stack.push_async_callback(providers.aclose)
-        store = open_url(_store_url(settings), incarnation, durability=settings.ledger.durability)
+        store = _store(settings, incarnation)
         stack.push_async_callback(store.aclose)
         await store.open()
         identity, app.fresh_admin_key = await _identity(store, settings)
@@ -205,12 +211,20 @@ async def _looking(settings: Settings, app: App) -> None:
         app.gate.slices.forget_past()
 
 
-def _store_url(settings: Settings) -> str:
-    if settings.store:
-        return settings.store
-    data = Path(settings.data).expanduser()
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return f"sqlite:///{data.absolute() / 'aldgate.db'}"
+def _store(settings: Settings, incarnation: str) -> Store:
+    data = Path(settings.data).absolute()
+    url = settings.store or f"sqlite:///{data / 'aldgate.db'}"
+    try:
+        if not settings.store:
+            data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return open_url(url, incarnation, durability=settings.ledger.durability)
+    except OSError as error:
+        raise ConfigError(f"`data`: {data} cannot be made: {error.strerror}", hint="name another directory with --data") from None
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"`store`: {error.name} is not installed", hint="pip install 'aldgate[postgres]'") from None
+    except (UnknownName, ValueError) as error:
+        hint = "write `sqlite:////path/to/aldgate.db` or `postgresql://user:password@host/database`"
+        raise ConfigError(f"`store`: {error}", hint=hint) from None
 
 
 async def _identity(store: Store, settings: Settings) -> tuple[Identity, str | None]:
@@ -258,9 +272,9 @@ def _handlers(
         ("GET", "/metrics"): health.metrics,
     }
     everything: dict[tuple[str, str], Handler] = {
-        ("POST", "/v1/chat/completions"): calls.chat,
-        ("POST", "/v1/completions"): calls.complete,
-        ("POST", "/v1/embeddings"): calls.embed,
+        ("POST", "/v1/chat/completions"): calls.serving("chat"),
+        ("POST", "/v1/completions"): calls.serving("complete"),
+        ("POST", "/v1/embeddings"): calls.serving("embed"),
         ("GET", "/v1/models"): models.list,
         **operations,
     }
@@ -283,11 +297,30 @@ async def run(settings: Settings) -> None:
         )
         server = Server([_address(listener, app) for listener in settings.server.listeners], bounds)
         await server.open()
+        _spare_the_collector()
         sys.stdout.write(banner(settings, server.urls, app.fresh_admin_key, app.gate.catalogue))
         sys.stdout.flush()
         await server.until_stopped()
         app.gate.is_draining = True
         await server.drain(settings.server.drain_s)
+
+
+def check(settings: Settings) -> None:
+    """See that the parts that read their own tables can: providers, engines, the database's URL. Connects to nothing.
+
+    Raises:
+        ConfigError: One cannot.
+    """
+    Providers(settings)
+    if settings.store:
+        _store(settings, "check")
+
+
+def _spare_the_collector() -> None:
+    """Take what the start made out of the garbage collector's sight and let it look less often: calls make no cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def _address(listener: Listener, app: App) -> Address:
@@ -304,7 +337,7 @@ def serve(settings: Settings) -> None:
     except ConfigError as error:
         sys.exit(f"error: {error.message}\nhint: {error.hint}")
     except CannotListen as error:
-        sys.exit(f"error: {error}\nhint: another process may use the port; try --port")
+        sys.exit(f"error: {error}\nhint: {error.hint}")
     except GatewayError as error:
         sys.exit(f"error: {error.message}\nhint: look at `store` and `data` in the configuration ({error.__cause__})")
 

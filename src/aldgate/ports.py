@@ -1,6 +1,6 @@
 """Every protocol that something plugs into. Implementations live to the right; nothing here imports them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -59,7 +59,7 @@ class Backend(Protocol):
     reports_stream_usage: Literal["asked", "always"]
     """Whether streamed usage must be asked for with `stream_options`."""
 
-    async def start(self, attempt: Attempt) -> Exchange:
+    def start(self, attempt: Attempt) -> Awaitable[Exchange]:
         """Send the attempt and return when the reply's head has arrived.
 
         Raises:

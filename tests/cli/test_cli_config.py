@@ -63,8 +63,8 @@ def test_show_says_what_is_not_set(aldgate: Aldgate, monkeypatch: pytest.MonkeyP
 
 def test_check_says_what_would_be_used(aldgate: Aldgate, home: Path) -> None:
     assert aldgate("config", "check").out == "ok: no file; 0 providers; listens on 127.0.0.1:8000\n"
-    (home / "aldgate.toml").write_text(FILE)
-    assert aldgate("config", "check").out == f"ok: {home / 'aldgate.toml'}; 2 providers; listens on 127.0.0.1:8801\n"
+    (home / "aldgate.toml").write_text("[providers.groq]\n[[server.listen]]\nport = 8801")
+    assert aldgate("config", "check").out == f"ok: {home / 'aldgate.toml'}; 1 providers; listens on 127.0.0.1:8801\n"
 
 
 def test_check_refuses_with_a_hint(aldgate: Aldgate, home: Path) -> None:
@@ -72,6 +72,32 @@ def test_check_refuses_with_a_hint(aldgate: Aldgate, home: Path) -> None:
     result = aldgate("config", "check", "--config", "bad.toml")
     assert (result.code, result.out) == (1, "")
     assert result.err.endswith("bad.toml: there is no setting `server.prot`\nhint: did you mean `server.port`?\n")
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("[providers.lab]\nkind = 'opnai'", "error: [providers.lab]: no kind is called `opnai`\nhint: there are cerebras, "),
+        (
+            "[providers.lab]\nmodel = ['m']",
+            "error: [providers.lab]: Object contains unknown field `model`\nhint: it may have kind",
+        ),
+        (f"[providers.lab]\napi_key = '{CANARY}'", "error: [providers.lab]: `api_key`: a secret stands where a reference"),
+        (
+            "[engines.echo]\npace = 1",
+            "error: [engines.echo]: Object contains unknown field `pace`\nhint: it may have first_byte_ms",
+        ),
+        ("[engines.whisper]", "error: [engines.whisper]: there is no such engine\nhint: there are echo, embed"),
+        ("store = 'mysql://u@h/d'", "error: `store`: no database is called `mysql`; there are postgresql, sqlite\nhint: write "),
+        ("store = 'sqlite:///:memory:'", "error: `store`: `sqlite:///%3Amemory%3A` names no file"),
+        (f"store = '{CANARY}'", "error: `store`: this is no database URL\nhint: write `sqlite:"),
+    ],
+)
+def test_check_refuses_what_the_start_would(aldgate: Aldgate, home: Path, table: str, said: str) -> None:
+    (home / "aldgate.toml").write_text(table)
+    result = aldgate("config", "check")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(said) and CANARY not in result.err
 
 
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=8)

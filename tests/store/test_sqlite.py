@@ -46,6 +46,19 @@ def test_an_unknown_scheme_names_the_known_ones():
         open_url("mysql://host/db", "one")
 
 
+def test_a_text_that_is_no_url_is_refused_unshown():
+    with pytest.raises(ValueError, match="^this is no database URL$"):
+        open_url("pa55word", "one")
+
+
+async def test_urls_of_other_programs_are_understood(tmp_path: Path):
+    for scheme in ("postgres", "postgresql+asyncpg", "postgresql+psycopg2"):
+        await open_url(f"{scheme}://user@127.0.0.1/db", "one").aclose()
+    store = open_url(f"sqlite+aiosqlite:///{tmp_path / 'other.db'}", "one")
+    await store.open()
+    await store.aclose()
+
+
 async def test_the_file_is_its_owners_alone(tmp_path: Path):
     path = tmp_path / "aldgate.db"
     store = open_url(url_of(path), "one")

@@ -1,5 +1,6 @@
 """`aldgate config`: check and show the settings. No secret is ever printed."""
 
+import importlib
 from pathlib import Path
 
 from aldgate.cli.group import group
@@ -7,6 +8,9 @@ from aldgate.cli.options import ConfigFile, Json
 from aldgate.cli.output import say, say_json
 from aldgate.cli.toml import toml_lines
 from aldgate.config.environment import merged_environment
+
+ENTRY = "aldgate.app:check"
+"""What knows each provider's and engine's own options. A text, because only this command needs the whole gate."""
 
 app = group("Check and show the settings; secrets stay hidden.")
 
@@ -18,6 +22,8 @@ def check(config: ConfigFile = None) -> None:
     from aldgate.config.loader import find_file, load
 
     settings = load(flags={}, file=config)
+    module, _, attribute = ENTRY.partition(":")
+    getattr(importlib.import_module(module), attribute)(settings)
     source = find_file(config, merged_environment(Path.cwd()), Path.cwd())
     listeners = ", ".join(f"{listener.host}:{listener.port}" for listener in settings.server.listeners)
     say(f"ok: {source or 'no file'}; {len(settings.providers)} providers; listens on {listeners}")

@@ -67,7 +67,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     keep_alive_s: Seconds = 75.0
     """Seconds an idle connection is kept."""
     max_connections: Count = 10_000
-    """Connections at once; further ones wait in the kernel's queue."""
+    """Connections at once; further ones get 503."""
     drain_s: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
     """Seconds that calls under way may take to end when the gate stops."""
 

@@ -42,7 +42,8 @@ class Bucket(msgspec.Struct):
         """Bring the level forward to `now_ns` and return it. A clock that steps back leaks nothing."""
         elapsed = now_ns - self.at_ns
         if elapsed > 0:
-            self.level = max(0, self.level - elapsed * limit)
+            level = self.level - elapsed * limit
+            self.level = level if level > 0 else 0
             self.at_ns = now_ns
         return self.level
 
@@ -51,21 +52,20 @@ class Bucket(msgspec.Struct):
 
         More units than the limit holds wait for an empty bucket: such a call runs alone and its excess is paid off afterwards.
         """
-        capacity = limit * period_ns
-        excess = self.leak(limit, now_ns) + min(units, limit) * period_ns - capacity
+        fitting = units if units < limit else limit
+        excess = self.leak(limit, now_ns) + (fitting - limit) * period_ns
         return 0 if excess <= 0 else -(-excess // limit)
 
     def spend(self, units: int, period_ns: int) -> None:
         """Add `units` (negative gives back, never below empty)."""
-        self.level = max(0, self.level + units * period_ns)
+        level = self.level + units * period_ns
+        self.level = level if level > 0 else 0
 
-    def remaining(self, limit: int, period_ns: int, now_ns: int) -> int:
-        """Whole units that would fit now."""
-        return max(0, (limit * period_ns - self.leak(limit, now_ns)) // period_ns)
-
-    def reset_ns(self, limit: int, now_ns: int) -> int:
-        """Nanoseconds until the bucket is empty again."""
-        return -(-self.leak(limit, now_ns) // limit)
+    def standing(self, limit: int, period_ns: int, now_ns: int) -> tuple[int, int]:
+        """Whole units that would fit now, and nanoseconds until the bucket is empty again."""
+        level = self.leak(limit, now_ns)
+        left = limit - -(-level // period_ns)
+        return (left if left > 0 else 0), -(-level // limit)
 
 
 def whole_seconds(wait_ns: int) -> int:

@@ -59,17 +59,18 @@ class Price(msgspec.Struct, frozen=True):
     def bound(self, usage: Usage) -> int:
         """The most `usage` can cost, whichever way its input turns out to be cached."""
         price = self.at(usage.input_tokens)
-        dearest = max(price.input, price.cached or 0, price.cache_write or 0)
-        total = usage.input_tokens * dearest + usage.output_tokens * price.output + usage.requests * price.request
-        return -(-total // MILLION)
+        return -(-(price._dearest_input(usage) + usage.output_tokens * price.output) // MILLION)
+
+    def _dearest_input(self, usage: Usage) -> int:
+        dearest = max(self.input, self.cached or 0, self.cache_write or 0)
+        return usage.input_tokens * dearest + usage.requests * self.request
 
     def affordable_output(self, microusd: int, usage: Usage) -> int | None:
         """Output tokens that `microusd` still pays for after the input and requests of `usage`; None if output is free."""
-        output = self.at(usage.input_tokens).output
-        if not output:
+        price = self.at(usage.input_tokens)
+        if not price.output:
             return None
-        fixed = Usage(input_tokens=usage.input_tokens, requests=usage.requests)
-        return max(0, (microusd - self.bound(fixed)) * MILLION // output)
+        return max(0, (microusd * MILLION - price._dearest_input(usage)) // price.output)
 
 
 FREE = Price()

@@ -24,13 +24,17 @@ _encode = msgspec.json.Encoder().encode
 
 
 def is_plain(body: bytes, governed: tuple[bytes, ...]) -> bool:
-    """True if every governed key (quoted, as in `b'"model"'`) stands at most once, in no spelling that parsers dispute."""
+    """True if every governed key (quoted, as in `b'"model"'`) stands at most once, and in no spelling that parsers dispute."""
     if b"\\u" in body and _ESCAPED.search(body):
         return False
     if not body.isascii() and any(letter in body for letter in _FOLDS_TO_ASCII):
         return False
     lowered = body.lower()
-    return all(lowered.count(key) <= 1 for key in governed)
+    for key in governed:  # a loop, because a generator costs as much as all the counting
+        seen = lowered.count(key)
+        if seen > 1 or (seen and key not in body):
+            return False
+    return True
 
 
 def rewritten(body: bytes, governed: tuple[bytes, ...]) -> bytes:
@@ -64,9 +68,9 @@ def _top_level_keys(body: bytes) -> list[str]:
 
 
 def with_model(body: bytes, model: str) -> bytes:
-    """Replace the value of `model` in a plain body."""
+    """Replace the value of the top-level `model`. A `model` further in, in metadata or in a tool's schema, stays as it is."""
     found = _MODEL.search(body)
-    if found is None:
+    if found is None or body.count(b'"model"') > 1:
         return with_members(body, {"model": model})
     return b"".join((body[: found.start()], b'"model":', _encode(model), body[found.end() :]))
 

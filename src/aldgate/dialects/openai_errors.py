@@ -71,6 +71,8 @@ def should_retry(error: GatewayError) -> bool:
 
     https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py
     """
+    if isinstance(error, UpstreamAuth):  # waiting gives the gate no other credential
+        return False
     if error.retry_after_s is not None:
         return error.retry_after_s <= _LONGEST_WAIT_S
     return error.status >= 500 and error.status != 501

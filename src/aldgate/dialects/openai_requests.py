@@ -156,7 +156,9 @@ def outgoing(seen: Peek, *, model: str, cap_field: str | None, cap: int | None, 
     """
     body = seen.body if model == seen.model else with_model(seen.body, model)
     if cap is not None and cap_field is not None:
-        body = with_member_first(body, b'"%s":%d' % (cap_field.encode(), cap))
+        field = b'"%s"' % cap_field.encode()
+        # The field may be there as null, and a parser may keep the last of two.
+        body = with_members(body, {cap_field: cap}) if field in body else with_member_first(body, b"%s:%d" % (field, cap))
     if ask_usage and seen.stream and not seen.wants_usage:
         if not seen.has_stream_options and b'"stream_options"' not in body:
             return with_member_first(body, b'"stream_options":{"include_usage":true}')

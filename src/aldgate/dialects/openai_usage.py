@@ -30,16 +30,21 @@ class _Usage(msgspec.Struct):
 
     def canonical(self) -> Usage:
         """As the ledger counts. Where the total says more than its parts, the provider left reasoning out of the output."""
-        given = self.prompt_tokens or 0
-        made = max(self.completion_tokens or 0, (self.total_tokens or 0) - given)
+        given = _count(self.prompt_tokens)
+        made = max(_count(self.completion_tokens), _count(self.total_tokens) - given)
         details, output = self.prompt_tokens_details, self.completion_tokens_details
         return Usage(
             input_tokens=given,
             output_tokens=made,
-            cached_tokens=(details.cached_tokens or 0) if details else 0,
-            cache_write_tokens=(details.cache_write_tokens or 0) if details else 0,
-            reasoning_tokens=(output.reasoning_tokens or 0) if output else 0,
+            cached_tokens=_count(details.cached_tokens) if details else 0,
+            cache_write_tokens=_count(details.cache_write_tokens) if details else 0,
+            reasoning_tokens=_count(output.reasoning_tokens) if output else 0,
         )
+
+
+def _count(reported: int | None) -> int:
+    """A figure as it can be billed: one below 0 would pay the caller."""
+    return max(0, reported or 0)
 
 
 class _Reply(msgspec.Struct):
@@ -124,7 +129,7 @@ class StreamMeter:
     def feed(self, piece: bytes) -> bytes:
         """Take a piece as the wire gave it; return the events to pass on.
 
-        How the wire cut the stream decides nothing: an error behind good events of the same piece is left in `failure`.
+        An error behind good events of the same piece is left in `failure`.
 
         Raises:
             UpstreamError: The provider reported an error in the stream, or sent something that is no chunk.
@@ -139,8 +144,12 @@ class StreamMeter:
         events = data if end == len(data) else data[:end]
         return self._sift(events)
 
+    def retract(self) -> None:
+        """What was fed is not passed on after all, so it is not billed either."""
+        self.delivered, self.usage = 0, None
+
     def _sift(self, events: bytes) -> bytes:
-        if events.startswith(b"data: ") and events.find(b"\n\n") == len(events) - 2:
+        if events.startswith(b"data: ") and events.find(b"\n") == len(events) - 2:
             return events if self._keep(events[6:-2]) else b""
         return self._sift_many(events)
 

@@ -291,16 +291,8 @@ class Gate:
                 total_s,
             )
         )
-        self.metrics.settled(
-            operation=call.operation,
-            deployment=deployment.id if deployment.id in call.catalogue.routes else "other",
-            status=outcome.status,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cost_microusd=cost,
-            first_byte_s=outcome.first_byte_s,
-            total_s=total_s,
-        )
+        shown = deployment.id if deployment.id in call.catalogue.routes else "other"
+        self.metrics.settled((call.operation, shown, outcome.status), usage, cost, outcome.first_byte_s, total_s)
         if self._logs_calls or outcome.status >= 500:
             _log_call(call, deployment, outcome, total_s)
 

@@ -1,17 +1,17 @@
 """Ids of calls: `req-` and 24 hex digits that grow with time, so that the ledger's index is appended to and not torn."""
 
+import itertools
 import secrets
 import time
 
 
 class CallIds:
-    """Makes ids: 48 bits of milliseconds, 24 bits that are this process's own, 24 bits of a counter."""
+    """Makes ids: 32 bits of the second this process began, 32 random bits of its own, and a counter of 32 bits."""
 
     def __init__(self) -> None:
-        self._process = secrets.randbits(24) << 24
-        self._next = 0
+        self._prefix = f"req-{int(time.time()):08x}{secrets.token_hex(4)}"
+        self._numbers = itertools.count(1)
 
     def __call__(self) -> str:
-        """A new id, unique among processes up to 16 million calls a millisecond."""
-        self._next = (self._next + 1) & 0xFFFFFF
-        return f"req-{(int(time.time() * 1000) << 48) | self._process | self._next:024x}"
+        """A new id, unique among processes; one process has 4 billion."""
+        return f"{self._prefix}{next(self._numbers):08x}"

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from aldgate.core.usage import Usage
+
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
@@ -56,31 +58,21 @@ class Metrics:
         self.latency_ms = 0.0
 
     def settled(
-        self,
-        *,
-        operation: str,
-        deployment: str,
-        status: int,
-        input_tokens: int,
-        output_tokens: int,
-        cost_microusd: int,
-        first_byte_s: float | None,
-        total_s: float,
+        self, key: tuple[str, str, int], usage: Usage, cost_microusd: int, first_byte_s: float | None, total_s: float
     ) -> None:
-        """Count one settled call."""
-        key = operation, deployment, status
+        """Count one settled call; `key` is its operation, model and status."""
         series = self._series.get(key)
         if series is None:
             series = self._series[key] = _Series()
         series.calls += 1
-        series.input_tokens += input_tokens
-        series.output_tokens += output_tokens
+        series.input_tokens += usage.input_tokens
+        series.output_tokens += usage.output_tokens
         series.cost_microusd += cost_microusd
         series.duration.observe(total_s)
         if first_byte_s is not None:
             series.first_byte.observe(first_byte_s)
         self.requests += 1
-        self.errors += status >= 400
+        self.errors += key[2] >= 400
         self.latency_ms += total_s * 1000
 
     def refused(self, operation: str, code: str) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from aldgate.core.budgets import Budget, period_end, period_name
 from aldgate.core.errors import BudgetExceeded
 from aldgate.core.prices import MILLION
-from aldgate.ports import SliceRequest, Store
+from aldgate.ports import SliceGrant, SliceRequest, Store
 
 CALLS_PER_SLICE = 8
 SECONDS_PER_SLICE = 5
@@ -24,7 +24,6 @@ class _Slice(msgspec.Struct):
     account: str
     period: str
     limit: int
-    lock: asyncio.Lock
     granted: int = 0
     spent: int = 0
     held: int = 0
@@ -52,6 +51,7 @@ class Slices:
         self._now = now
         self._seq = 0
         self._refilling = asyncio.Lock()
+        self._unanswered: tuple[_Slice, SliceRequest] | None = None
         self._slices: dict[tuple[str, str], _Slice] = {}
         self._periods: dict[str, tuple[str, float]] = {}
 
@@ -70,7 +70,7 @@ class Slices:
         key = account, self.period(budget)
         part = self._slices.get(key)
         if part is None:
-            part = self._slices[key] = _Slice(account, key[1], budget.microusd, asyncio.Lock(), refilled_at=self._now())
+            part = self._slices[key] = _Slice(account, key[1], budget.microusd, refilled_at=self._now())
         part.limit = budget.microusd
         return part
 
@@ -97,34 +97,44 @@ class Slices:
             StoreUnavailable: The database did not answer; nothing was granted.
         """
         part = self._slice(account, budget)
-        async with part.lock:
+        async with self._refilling:
+            if self._unanswered is not None:
+                await self._ask()
             if part.available >= need:
                 return
             part.granted = max(part.granted, part.spent)  # an overdraft that was reported counts as granted there, too
             need += max(0, -part.available)
             give_back = max(0, part.available)
             wish = most or max(need * CALLS_PER_SLICE, self._recent(part))
-            request = SliceRequest(account, part.period, budget.microusd, part.spent, give_back, need, wish)
-            part.granted -= give_back
-            try:
-                granted, free = await self._ask(request)
-            except BaseException:
-                part.granted += give_back
-                raise
-            part.granted += granted
-            part.refilled_at, part.spent_at_refill = self._now(), part.spent
-        if not granted:
-            raise _exceeded(budget, need, free, part.held)
-
-    async def _ask(self, request: SliceRequest) -> tuple[int, int]:
-        async with self._refilling:
+            self._unanswered = part, SliceRequest(account, part.period, budget.microusd, part.spent, give_back, need, wish)
             self._seq += 1
-            grant = (await self._store.refill(self._incarnation, self._seq, [request]))[0]
-        return grant.granted, grant.free
+            part.granted -= give_back
+            grant = await self._ask()
+            part.refilled_at, part.spent_at_refill = self._now(), part.spent
+        if not grant.granted:
+            raise _exceeded(budget, need, grant.free, part.held)
+
+    async def _ask(self) -> SliceGrant:
+        """Send the request under its number until it is answered.
+
+        A caller who leaves, or a database that fails, may cut it off when it is already committed. Then the next refill sends
+        it again, and the database, knowing the number, says once more what it granted.
+        """
+        assert self._unanswered is not None
+        part, request = self._unanswered
+        grant = (await self._store.refill(self._incarnation, self._seq, [request]))[0]
+        self._unanswered = None
+        part.granted += grant.granted
+        return grant
 
     def _recent(self, part: _Slice) -> int:
         elapsed = max(1.0, self._now() - part.refilled_at)
         return int((part.spent - part.spent_at_refill) / elapsed * SECONDS_PER_SLICE)
+
+    @property
+    def held(self) -> int:
+        """Micro-dollars that calls under way hold, over all accounts."""
+        return sum(part.held for part in self._slices.values())
 
     def affordable(self, account: str, budget: Budget) -> int:
         """Micro-dollars that could be held now without asking the database."""
@@ -151,6 +161,8 @@ class Slices:
 
     async def give_back(self) -> None:
         """Return all that is not held, before the process ends."""
+        if self._unanswered is not None:
+            await self._ask()
         requests = [
             SliceRequest(part.account, part.period, part.limit, part.spent, max(0, part.available), 0, 0)
             for part in self._slices.values()

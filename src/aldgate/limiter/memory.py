@@ -48,22 +48,15 @@ class MemoryLimiter:
             raise ConcurrencyLimited(
                 f"{counters.in_flight} calls are under way with this key, and its limit is {limits.concurrency}.", retry_after_s=1
             )
-        wait_ns, name, limit = 0, "", 0
-        if limits.rpm is not None:
-            wait_ns, name, limit = counters.requests.wait_ns(1, limits.rpm, MINUTE, now_ns), "requests per minute", limits.rpm
-        if limits.tpm is not None:
-            wait = counters.minute_tokens.wait_ns(tokens, limits.tpm, MINUTE, now_ns)
-            if wait > wait_ns:
-                wait_ns, name, limit = wait, "tokens per minute", limits.tpm
-        if limits.tpd is not None:
-            wait = counters.day_tokens.wait_ns(tokens, limits.tpd, DAY, now_ns)
-            if wait > wait_ns:
-                wait_ns, name, limit = wait, "tokens per day", limits.tpd
-        if wait_ns > 0:
-            retry_after_s = whole_seconds(wait_ns)
-            raise RateLimited(
-                f"The limit of {limit} {name} is reached; try again in {retry_after_s} s.", retry_after_s=retry_after_s
-            )
+        waits: list[tuple[int, str]] = []
+        if limits.rpm is not None and (wait_ns := counters.requests.wait_ns(1, limits.rpm, MINUTE, now_ns)):
+            waits.append((wait_ns, f"{limits.rpm} requests per minute"))
+        if limits.tpm is not None and (wait_ns := counters.minute_tokens.wait_ns(tokens, limits.tpm, MINUTE, now_ns)):
+            waits.append((wait_ns, f"{limits.tpm} tokens per minute"))
+        if limits.tpd is not None and (wait_ns := counters.day_tokens.wait_ns(tokens, limits.tpd, DAY, now_ns)):
+            waits.append((wait_ns, f"{limits.tpd} tokens per day"))
+        if waits:
+            raise _limited(*max(waits))
 
     def spend(self, account: str, limits: Limits, tokens: int) -> None:
         """Take what `check` allowed."""
@@ -123,12 +116,21 @@ class MemoryLimiter:
         return headers
 
 
+def _limited(wait_ns: int, limit: str) -> RateLimited:
+    retry_after_s = whole_seconds(wait_ns)
+    return RateLimited(f"The limit of {limit} is reached; try again in {retry_after_s} s.", retry_after_s=retry_after_s)
+
+
+_NAMES = {
+    unit: (b"x-ratelimit-limit-" + unit, b"x-ratelimit-remaining-" + unit, b"x-ratelimit-reset-" + unit)
+    for unit in (b"requests", b"tokens")
+}
+
+
 def _triple(unit: bytes, bucket: Bucket, limit: int, period_ns: int, now_ns: int) -> Headers:
-    return [
-        (b"x-ratelimit-limit-" + unit, b"%d" % limit),
-        (b"x-ratelimit-remaining-" + unit, b"%d" % bucket.remaining(limit, period_ns, now_ns)),
-        (b"x-ratelimit-reset-" + unit, _duration(bucket.reset_ns(limit, now_ns))),
-    ]
+    remaining, reset_ns = bucket.standing(limit, period_ns, now_ns)
+    names = _NAMES[unit]
+    return [(names[0], b"%d" % limit), (names[1], b"%d" % remaining), (names[2], _duration(reset_ns))]
 
 
 def _duration(nanoseconds: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any, Literal
 
 import msgspec
@@ -80,10 +81,10 @@ class OpenAICompatible:
         }
         self._list_head = f"GET {base_path}/models HTTP/1.1\r\n{common}accept: application/json\r\n\r\n".encode("latin-1")
 
-    async def start(self, attempt: Attempt) -> Reply:
+    def start(self, attempt: Attempt) -> Awaitable[Reply]:
         """Send the attempt; see `ports.Backend`."""
         body = attempt.body
-        return await self.pool.request(b"%s%d\r\n\r\n" % (self._heads[attempt.operation], len(body)), body)
+        return self.pool.request(b"%s%d\r\n\r\n" % (self._heads[attempt.operation], len(body)), body)
 
     async def discover(self) -> Source:
         """The operator's list of models, or else the provider's own (`GET /models`); see `ports.Backend`."""

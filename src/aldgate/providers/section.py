@@ -27,8 +27,9 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 class ProviderSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A provider that speaks OpenAI's wire. What is left out comes from its kind's row or from `[upstream]`."""
 
-    kind: str = "openai"
-    """One of the known kinds (`openai`, `groq`, `vllm` ...); any server that speaks OpenAI's wire is `openai`."""
+    kind: str = ""
+    """One of the known kinds (`openai`, `groq`, `vllm` ...). Empty is the kind of the table's own name, else `openai`, which
+    suits any server that speaks OpenAI's wire."""
     base_url: str = ""
     """Up to and including the version: `https://host/v1`. Empty takes the kind's own."""
     api_key: str = ""
@@ -83,7 +84,7 @@ def build_provider(name: str, section: ProviderSection, origin: Origin, surround
     Raises:
         ConfigError: Its kind, URL, key reference or TLS files are not usable.
     """
-    row = ROWS.get(section.kind)
+    row = ROWS.get(section.kind or (name if name in ROWS else "openai"))
     if row is None:
         raise ConfigError(f"[providers.{name}]: no kind is called `{section.kind}`", hint=f"there are {', '.join(sorted(ROWS))}")
     url = (section.base_url or row.base_url or row.local_url).rstrip("/")
@@ -91,19 +92,26 @@ def build_provider(name: str, section: ProviderSection, origin: Origin, surround
         address = Address.of(url)
     except ValueError as error:
         raise ConfigError(f"[providers.{name}]: {error}", hint='write `base_url = "https://host/v1"`') from None
-    key = resolve_reference(section.api_key, surroundings.environment) if section.api_key else ""
-    if not key.isascii() or not key.isprintable():
-        raise ConfigError(f"[providers.{name}]: the API key has characters that no header can carry", hint="look at its source")
     return OpenAICompatible(
         name,
         row=row,
         pool=_pool(name, address, section, surroundings),
         base_path=urlsplit(url).path.rstrip("/"),
-        api_key=key,
+        api_key=_api_key(name, section.api_key, surroundings.environment),
         models=None if section.models is None else tuple(section.models),
         origin=origin,
         prices=_prices(name, row, address, surroundings),
     )
+
+
+def _api_key(name: str, reference: str, environment: Mapping[str, str]) -> str:
+    try:
+        key = resolve_reference(reference, environment) if reference else ""
+    except ConfigError as error:
+        raise ConfigError(f"[providers.{name}]: `api_key`: {error.message}", hint=error.hint) from None
+    if not key.isascii() or not key.isprintable():
+        raise ConfigError(f"[providers.{name}]: the API key has characters that no header can carry", hint="look at its source")
+    return key
 
 
 def _prices(name: str, row: Row, address: Address, surroundings: Surroundings) -> PriceBook:

@@ -1,6 +1,7 @@
 """Which databases there are, by the scheme of their URLs."""
 
 from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from aldgate.ports import Store
 from aldgate.registry import Registry
@@ -17,7 +18,8 @@ def open_url(url: str, incarnation: str, *, durability: Durability = "batched") 
     """Build the store that `url` names; nothing is connected before its `open`.
 
     Args:
-        url: `sqlite:////path/to/aldgate.db` or `postgresql://user:password@host:port/database`.
+        url: `sqlite:////path/to/aldgate.db` or `postgresql://user:password@host:port/database`. A driver in the scheme
+            (`postgresql+asyncpg`) is passed over, and `postgres` is `postgresql`, as other programs write it.
         incarnation: Random id of this process, new at each start.
         durability: See `Durability`.
 
@@ -26,6 +28,10 @@ def open_url(url: str, incarnation: str, *, durability: Durability = "batched") 
         ValueError: The URL is incomplete.
         ModuleNotFoundError: The driver of this database is not installed.
     """
-    parsed = make_url(url)
-    database: type[Database] = STORES.load(parsed.drivername)
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError("this is no database URL") from None
+    kind = parsed.get_backend_name()
+    database: type[Database] = STORES.load("postgresql" if kind == "postgres" else kind)
     return SqlStore(database(parsed, durability), incarnation)

@@ -13,10 +13,8 @@ Headers = list[tuple[bytes, bytes]]
 
 def header(scope: Scope, name: bytes) -> bytes | None:
     """The value of a request header (`name` in lower case), or None."""
-    for other, value in scope["headers"]:
-        if other == name:
-            return value
-    return None
+    index: dict[bytes, bytes] | None = scope.get("aldgate.headers")
+    return dict(scope["headers"]).get(name) if index is None else index.get(name)
 
 
 async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aldgate.core.errors import UnknownKey
 from aldgate.core.principals import Principal
 from aldgate.gate.identity import Identity
-from aldgate.surfaces.asgi import Scope
+from aldgate.surfaces.asgi import Scope, header
 
 
 def secret_of(scope: Scope) -> bytes:
@@ -14,15 +14,12 @@ def secret_of(scope: Scope) -> bytes:
     Raises:
         UnknownKey: There is an `Authorization` header, but not a Bearer one.
     """
-    api_key = b""
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            if value[:7].lower() != b"bearer ":
-                raise UnknownKey("The `Authorization` header is not `Bearer KEY`.")
-            return value[7:].strip()
-        if name == b"x-api-key" and not api_key:
-            api_key = value.strip()
-    return api_key
+    authorization = header(scope, b"authorization")
+    if authorization is None:
+        return (header(scope, b"x-api-key") or b"").strip()
+    if authorization[:7].lower() != b"bearer ":
+        raise UnknownKey("The `Authorization` header is not `Bearer KEY`.")
+    return authorization[7:].strip()
 
 
 async def principal_of(scope: Scope, identity: Identity) -> Principal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 from aldgate.core.errors import MethodNotAllowed, NotFound
 from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, send_whole
@@ -29,13 +29,13 @@ class Front:
         self._rest = rest
         self._paths = {path for _, path in exact}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """ASGI. Hands over without a frame of its own: what is awaited is the handler."""
         if scope["type"] == "http":
-            handler = self._exact.get((scope["method"], scope["path"]))
-            await (handler or self._look(scope))(scope, receive, send)
-        elif self._rest is not None:
-            await self._rest(scope, receive, send)
+            handler = self._exact.get((scope["method"], scope["path"])) or self._look(scope)
+        else:
+            handler = self._rest or _not_found
+        return handler(scope, receive, send)
 
     def _look(self, scope: Scope) -> Handler:
         method, path = scope["method"], scope["path"]

@@ -9,21 +9,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import re
+from collections import deque
 from typing import Any, cast
+from urllib.parse import unquote
 
 import httptools
 import msgspec
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from aldgate.core.errors import GatewayError, HeadTimeout, HeadTooLarge, InvalidRequest, Shedding
+from aldgate.surfaces.asgi import Handler
+from aldgate.surfaces.cycle import Cycle
 from aldgate.surfaces.faults import render_for_path
 
 log = logging.getLogger("aldgate.listener")
 
 SWEEP_S = 1.0
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
+_SINGLE = frozenset(
+    {b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization", b"x-api-key", b"idempotency-key"}
+)
+"""Headers of which two could be read as one thing by us and as another by somebody else."""
+_NOT_IN_HOST = re.compile(rb"[\x00-\x20/?#@\\]")
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -41,7 +52,9 @@ class Connection(HttpToolsProtocol):
 
     Attributes:
         bounds: Set once per server, on the class that `bounded` makes.
-        on_lost: Called when the client leaves while its request is served.
+        cancels_on_loss: The request being served wants its task cancelled when the client leaves.
+        task: Serves the current request.
+        is_lost: The client has left.
     """
 
     bounds = Bounds()
@@ -54,48 +67,72 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.on_lost: Callable[[], object] | None = None
+        self.cancels_on_loss = False
         self.is_lost = False
+        self.task: asyncio.Task[None] | None = None
+        self.url = b""
+        self._http: Any = self.parser
+        self._handler: Handler = cast(Any, config).loaded_app
+        self._scope: dict[str, Any] = {}
+        """What the scopes of all requests on this connection have in common."""
+        self._waiting: deque[Cycle] = deque()
+        self._current: Cycle | None = None
+        """The request being answered."""
+        self._latest: Cycle | None = None
+        """The request being read; another one than `_current` when the client pipelines."""
         self._is_reading_head = True
-        self._is_busy = False
+        self._is_idle = True
         self._head_bytes = 0
         self._body_bytes = 0
         self._since = self.loop.time()
-        self._idle = True
 
     @property
-    def _parser(self) -> Any:
-        return self.parser
-
-    @property
-    def _cycle(self) -> RequestResponseCycle | None:
-        return self.cycle  # uvicorn declares it never None, and begins with None
+    def date_header(self) -> bytes:
+        """The `Date` line of this second."""
+        return self.server_state.default_headers[0][1]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Part of `asyncio.Protocol`."""
         super().connection_made(cast(asyncio.Transport, transport))
+        self._scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "scheme": self.scheme,
+            "root_path": "",
+            "server": self.server,
+            "client": self.client,
+            "state": self.app_state,
+            "aldgate.connection": self,
+        }
         if len(self.connections) > self.bounds.max_connections:
             self._refuse(Shedding("Too many connections are open.", retry_after_s=1))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Part of `asyncio.Protocol`."""
         self.is_lost = True
-        on_lost, self.on_lost = self.on_lost, None
-        super().connection_lost(exc)
-        if on_lost is not None:
-            on_lost()
+        self._http = None  # it refers back to us
+        self.parser = cast(Any, None)
+        self.connections.discard(self)
+        for cycle in (self._current, *self._waiting):
+            if cycle is not None:
+                cycle.is_lost = True
+                cycle.wake()
+        self._waiting.clear()
+        self.flow.resume_writing()
+        if self.cancels_on_loss and self.task is not None:
+            self.task.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Part of `asyncio.Protocol`."""
         if self._is_reading_head:
-            if self._idle:
-                self._idle = False
+            if self._is_idle:
+                self._is_idle = False
                 self._since = self.loop.time()
             self._head_bytes += len(data)
         else:
             self._body_bytes += len(data)
         try:
-            self._parser.feed_data(data)
+            self._http.feed_data(data)
         except httptools.HttpParserUpgrade:
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
@@ -110,73 +147,118 @@ class Connection(HttpToolsProtocol):
             self._refuse(HeadTooLarge(f"The request head is over {self.bounds.max_head_bytes} bytes."))
 
     def on_message_begin(self) -> None:
-        """Parser callback: the same scope as uvicorn's, and this connection in it."""
+        """Parser callback."""
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
-        self.scope = cast(
-            Any,
-            {
-                "type": "http",
-                "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
-                "http_version": "1.1",
-                "server": self.server,
-                "client": self.client,
-                "scheme": self.scheme,
-                "root_path": "",
-                "headers": self.headers,
-                "state": self.app_state,
-                "aldgate.connection": self,
-            },
-        )
 
     def on_headers_complete(self) -> None:
-        """Parser callback: checks what HTTP demands of a head before anybody acts on it."""
+        """Parser callback: checks what HTTP demands of a head before anybody acts on it, then calls the application."""
         if self._head_bytes > self.bounds.max_head_bytes and self._size_of_head() > self.bounds.max_head_bytes:
             raise HeadTooLarge(f"The request head is over {self.bounds.max_head_bytes} bytes.")
-        hosts = lengths = codings = 0
-        for name, value in self.headers:
-            if name == b"host":
-                hosts += 1
-                if any(character in value for character in b" /?#@\\"):
-                    raise InvalidRequest("The `Host` header is not a host.")
-            elif name == b"content-length":
-                lengths += 1
-            elif name == b"transfer-encoding":
-                codings += 1
-        if hosts != 1 and (hosts or self._parser.get_http_version() == "1.1"):
-            raise InvalidRequest("A request needs exactly one `Host` header.")
-        if lengths + codings > 1:
-            raise InvalidRequest("The request says twice how long its body is.")
-        if not self.url.startswith((b"/", b"http://", b"https://")):
-            raise InvalidRequest("The request target is not a path.")
+        http = self._http
+        version = http.get_http_version()
+        index = self._check_head(version)
         self._is_reading_head = False
-        self._is_busy = True
         self._body_bytes = 0
-        super().on_headers_complete()
+        path, _, query = self._target().partition(b"?")
+        decoded = path.decode("latin-1")
+        scope = self._scope.copy()
+        scope["http_version"] = version
+        scope["method"] = http.get_method().decode("ascii")
+        scope["path"] = unquote(decoded) if "%" in decoded else decoded
+        scope["raw_path"] = path
+        scope["query_string"] = query
+        scope["headers"] = self.headers
+        scope["aldgate.headers"] = index
+        if http.should_upgrade() and self._should_upgrade():
+            self.scope = cast(Any, scope)
+            return
+        keep_alive = version != "1.0" and http.should_keep_alive()
+        cycle = Cycle(self, scope, expects_continue=self.expect_100_continue, keep_alive=keep_alive)
+        self._latest = cycle
+        if self._current is None:
+            self._start(cycle)
+        else:
+            self.flow.pause_reading()
+            self._waiting.append(cycle)
+
+    def _check_head(self, version: str) -> dict[bytes, bytes]:
+        """The headers by name, once they are known to be unambiguous."""
+        index = dict(self.headers)
+        if len(index) != len(self.headers):
+            self._check_repeated()
+        host = index.get(b"host")
+        if host is None and version == "1.1":
+            raise InvalidRequest("A request needs a `Host` header.")
+        if host is not None and _NOT_IN_HOST.search(host):
+            raise InvalidRequest("The `Host` header is not a host.")
+        if b"content-length" in index and b"transfer-encoding" in index:
+            raise InvalidRequest("The request says twice how long its body is.")
+        return index
+
+    def _check_repeated(self) -> None:
+        seen: set[bytes] = set()
+        for name, _ in self.headers:
+            if name in seen and name in _SINGLE:
+                raise InvalidRequest(f"The header `{name.decode('latin-1')}` stands twice.")
+            seen.add(name)
+
+    def _target(self) -> bytes:
+        url = self.url
+        if url.startswith(b"/"):
+            return url.partition(b"#")[0]
+        if url.startswith((b"http://", b"https://")):  # a proxy's form; RFC 9112, 3.2.2
+            return b"/" + url.split(b"/", 3)[3] if url.count(b"/") > 2 else b"/"
+        raise InvalidRequest("The request target is not a path.")
 
     def _size_of_head(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _start(self, cycle: Cycle) -> None:
+        self._current = cycle
+        self.task = task = self.loop.create_task(cycle.run(self._handler))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def on_body(self, body: bytes) -> None:
+        """Parser callback."""
+        cycle = self._latest
+        if cycle is not None and not cycle.is_complete:
+            cycle.feed(body)
+            if len(cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
         """Parser callback."""
         self._is_reading_head = True
         self._head_bytes = 0
-        super().on_message_complete()
+        if self._latest is not None:
+            self._latest.more_body = False
+            self._latest.wake()
 
-    def on_response_complete(self) -> None:
-        """A response was written: go idle, or on to the next pipelined request."""
+    def answered(self, cycle: Cycle) -> None:
+        """A response was written: on to the next pipelined request, or go idle."""
         self.server_state.total_requests += 1
-        self._is_busy = False
-        self._idle = True
-        self._since = self.loop.time()
+        self._current = None
+        self.cancels_on_loss = False
+        if not cycle.keep_alive or cycle.more_body:  # a body nobody read would be taken for the next request
+            self.transport.close()
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
-        if self.pipeline:
-            self._is_busy = True
-            cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
+        if self._waiting:
+            self._start(self._waiting.popleft())
+        else:
+            self._is_idle = not self._head_bytes
+            self._since = self.loop.time()
+
+    def shutdown(self) -> None:
+        """Close when what is under way is answered."""
+        if self._current is None:
+            self.transport.close()
+        else:
+            self._current.keep_alive = False
 
     def send_400_response(self, msg: str) -> None:
         """Uvicorn's own refusals, in the caller's dialect."""
@@ -186,8 +268,8 @@ class Connection(HttpToolsProtocol):
         """Answer without a request, if none is being answered, and close."""
         if self.transport.is_closing():
             return
-        if self._cycle is None or self._cycle.response_complete or not self._cycle.response_started:
-            status, headers, body = render_for_path(self.url.decode("latin-1") if hasattr(self, "url") else "", error)
+        if self._current is None or not self._current.is_started:
+            status, headers, body = render_for_path(self.url.decode("latin-1"), error)
             lines = [name + b": " + value + b"\r\n" for name, value in headers]
             self.transport.write(b"".join((STATUS_LINE[status], *lines, b"connection: close\r\n\r\n", body)))
         self.transport.close()
@@ -196,11 +278,13 @@ class Connection(HttpToolsProtocol):
         """The sweep's visit: close what is too slow or has been idle for too long."""
         waited = now - self._since
         bounds = self.bounds
-        if self._is_busy:
-            is_receiving = not self._is_reading_head and not self.flow.read_paused
-            if is_receiving and waited > bounds.head_timeout_s and self._body_bytes < waited * bounds.body_min_bytes_per_s:
+        if not self._is_reading_head:
+            is_slow = self._body_bytes < waited * bounds.body_min_bytes_per_s
+            if waited > bounds.head_timeout_s and is_slow and not self.flow.read_paused:
                 self._refuse(HeadTimeout("The request body comes too slowly."))
-        elif self._idle:
+        elif self._current is not None:
+            return
+        elif self._is_idle:
             if waited > bounds.keep_alive_s:
                 self.transport.close()
         elif waited > bounds.head_timeout_s:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from aldgate.core.calls import Admission, Call, Outcome
 from aldgate.core.errors import (
@@ -25,11 +26,12 @@ from aldgate.dialects.openai_usage import StreamMeter, read_reply
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.ports import Exchange
-from aldgate.surfaces.asgi import Headers, Receive, Scope, Send, send_whole
+from aldgate.surfaces.asgi import Handler, Headers, Receive, Scope, Send, send_whole
 from aldgate.surfaces.bodies import BytesInFlight, check_json, read_body
-from aldgate.surfaces.credentials import principal_of
+from aldgate.surfaces.credentials import secret_of
 from aldgate.surfaces.faults import render_for_path
 from aldgate.surfaces.idempotency import Once, idempotency_key
+from aldgate.surfaces.listener import Connection
 
 Committed = Callable[[], Awaitable[None]]
 
@@ -66,57 +68,45 @@ class OpenAIFace:
         self._committed = committed
         self._max_body_bytes = max_body_bytes
 
-    async def chat(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """POST /v1/chat/completions."""
-        await self._serve("chat", scope, receive, send)
-
-    async def complete(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """POST /v1/completions."""
-        await self._serve("complete", scope, receive, send)
-
-    async def embed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """POST /v1/embeddings."""
-        await self._serve("embed", scope, receive, send)
+    def serving(self, operation: Operation) -> Handler:
+        """The handler for the path of an operation."""
+        return partial(self._serve, operation)
 
     async def _serve(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
         call_id = self._gate.new_id()
-        connection = scope.get("aldgate.connection")
-        task = asyncio.current_task()
-        if connection is not None and task is not None:
-            connection.on_lost = task.cancel
+        connection: Connection = scope["aldgate.connection"]
+        connection.cancels_on_loss = True
         try:
-            await self._answer(operation, call_id, scope, receive, send)
+            secret = secret_of(scope)
+            principal = (self._identity.known(secret) if secret else None) or await self._identity.identify(secret)
+            check_json(scope)
+            body = await read_body(scope, receive, self._max_body_bytes, self._in_flight)
+            try:
+                key = idempotency_key(scope)
+                if key is None:
+                    await self._call(operation, call_id, principal, body, send)
+                else:
+                    await self._call_once(key, operation, call_id, principal, body, scope, send)
+            finally:
+                self._in_flight.release(len(body))
         except GatewayError as error:
             status, headers, body = render_for_path(scope["path"], error)
             await send_whole(send, status, [*headers, (b"x-request-id", call_id.encode())], body)
         except asyncio.CancelledError:
-            if connection is None or task is None or not connection.is_lost:
+            if not connection.is_lost or connection.task is None:
                 raise
-            task.uncancel()  # the caller left, nobody is cancelling us: everything is settled, and there is no one to answer
+            connection.task.uncancel()  # the caller left, nobody cancels us: all is settled, and no one is there to answer
         finally:
-            if connection is not None:
-                connection.on_lost = None
+            connection.cancels_on_loss = False
 
-    async def _answer(self, operation: Operation, call_id: str, scope: Scope, receive: Receive, send: Send) -> None:
-        principal = await principal_of(scope, self._identity)
-        check_json(scope)
-        body = await read_body(scope, receive, self._max_body_bytes, self._in_flight)
-        try:
-            key = idempotency_key(scope)
-            if key is None:
-                await self._call(operation, call_id, principal, body, send)
-            else:
-                if connection := scope.get("aldgate.connection"):
-                    connection.on_lost = None  # such a call runs to its end: its answer is owed to the repetition
-                await self._once.serve(
-                    principal.id,
-                    key,
-                    scope["path"].encode() + b"\0" + body,
-                    send,
-                    lambda recording: self._call(operation, call_id, principal, body, recording),
-                )
-        finally:
-            self._in_flight.release(len(body))
+    async def _call_once(
+        self, key: str, operation: Operation, call_id: str, principal: Principal, body: bytes, scope: Scope, send: Send
+    ) -> None:
+        scope["aldgate.connection"].cancels_on_loss = False  # such a call runs to its end: its answer is owed to the repetition
+        request = scope["path"].encode() + b"\0" + body
+        await self._once.serve(
+            principal.id, key, request, send, lambda recording: self._call(operation, call_id, principal, body, recording)
+        )
 
     async def _call(self, operation: Operation, call_id: str, principal: Principal, body: bytes, send: Send) -> None:
         call = self._gate.call(call_id, operation, principal, peek(operation, body))
@@ -203,6 +193,9 @@ class OpenAIFace:
             if piece is None:
                 return meter.end()
             events = meter.feed(piece)
+            if meter.failure is not None:
+                meter.retract()
+                raise meter.failure
             if events or meter.is_done:
                 return events
 

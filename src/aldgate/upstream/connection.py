@@ -17,6 +17,7 @@ from aldgate.upstream.reply import Reply
 
 MAX_HEAD_BYTES = 65_536
 _ONE_WRITE_BYTES = 65_536
+_TOO_LARGE = f"The head of the provider's reply is over {MAX_HEAD_BYTES} bytes."
 
 
 class Connection(asyncio.Protocol):
@@ -105,6 +106,8 @@ class Connection(asyncio.Protocol):
         if reply is None:  # nobody asked: the tail of an old reply must never become the head of a new one
             self.transport.abort()
             return
+        if not reply.status:
+            self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -117,9 +120,8 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
             return
         if not reply.status:
-            self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
-                reply.abort(UpstreamInvalid(f"The head of the provider's reply is over {MAX_HEAD_BYTES} bytes."))
+                reply.abort(UpstreamInvalid(_TOO_LARGE))
         elif not self._is_paused and not reply.is_complete:
             reply.deadline = min(self._loop.time() + reply.idle_timeout_s, reply.total_deadline)
 
@@ -133,13 +135,18 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Parser callback."""
-        name = name.lower()
-        if name in (b"content-length", b"transfer-encoding"):
-            self._framing.append(name)
-            if name == b"transfer-encoding" and value.lower() != b"chunked":
-                raise _Refused("The provider's reply has a transfer encoding other than chunked.")
+        if len(name) == 14 or len(name) == 17:  # cheaper than spelling every name in lower case
+            self._frame(name.lower(), value)
         if self.reply is not None:
             self.reply.headers.append((name, value))
+
+    def _frame(self, name: bytes, value: bytes) -> None:
+        if name == b"content-length":
+            self._framing.append(name)
+        elif name == b"transfer-encoding":
+            self._framing.append(name)
+            if value.lower() != b"chunked":
+                raise _Refused("The provider's reply has a transfer encoding other than chunked.")
 
     def on_headers_complete(self) -> None:
         """Parser callback."""
@@ -153,6 +160,8 @@ class Connection(asyncio.Protocol):
             return
         if len(self._framing) > 1:
             raise _Refused("The provider's reply says twice how long it is.")
+        if self._head_bytes > MAX_HEAD_BYTES and sum(len(name) + len(value) for name, value in reply.headers) > MAX_HEAD_BYTES:
+            raise _Refused(_TOO_LARGE)
         reply.began(status, reply.header(b"content-encoding"))
 
     def on_body(self, body: bytes) -> None:

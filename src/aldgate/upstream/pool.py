@@ -143,6 +143,9 @@ class Pool:
             raise UpstreamUnreachable("No connection to the provider could be made.") from error
         finally:
             self._connecting -= 1
+        if not connection.is_usable():
+            connection.drop()
+            raise UpstreamUnreachable("The provider closed the connection, or spoke on it, before it was asked anything.")
         self._open.add(connection)
         return connection
 

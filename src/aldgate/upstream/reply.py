@@ -25,25 +25,18 @@ class Reply:
         total_deadline: Loop time by which everything must be there.
     """
 
-    __slots__ = (
-        "_body",
-        "_buffered",
-        "_decompress",
-        "_error",
-        "_is_whole",
-        "_max_body_bytes",
-        "_seen",
-        "_waiter",
-        "deadline",
-        "headers",
-        "idle_timeout_s",
-        "is_complete",
-        "let_go",
-        "loop",
-        "pause",
-        "status",
-        "total_deadline",
-    )
+    status = 0
+    is_complete = False
+    let_go: Callable[[], None] | None = None
+    """Set by the connection while it serves this reply: drops the connection."""
+    pause: Callable[[bool], None] | None = None
+    """Set by the connection: stops or resumes reading from the socket."""
+    _buffered = 0
+    _seen = 0
+    _is_whole = False
+    _error: GatewayError | None = None
+    _waiter: asyncio.Future[None] | None = None
+    _decompress: Callable[[bytes, int], bytes] | None = None
 
     def __init__(
         self,
@@ -55,29 +48,17 @@ class Reply:
         total_deadline: float,
     ) -> None:
         self.loop = loop
-        self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
-        self.is_complete = False
         self.deadline = deadline
         self.total_deadline = total_deadline
         self.idle_timeout_s = idle_timeout_s
-        self.let_go: Callable[[], None] | None = None
-        """Set by the connection while it serves this reply: drops the connection."""
-        self.pause: Callable[[bool], None] | None = None
-        """Set by the connection: stops or resumes reading from the socket."""
         self._max_body_bytes = max_body_bytes
         self._body: list[bytes] = []
-        self._buffered = 0
-        self._seen = 0
-        self._is_whole = False
-        self._error: GatewayError | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._decompress: Callable[[bytes, int], bytes] | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """The value of a reply header (`name` in lower case), or None."""
         for other, value in self.headers:
-            if other == name:
+            if len(other) == len(name) and other.lower() == name:
                 return value
         return None
 

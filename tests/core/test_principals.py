@@ -1,0 +1,24 @@
+from typing import get_args
+
+from aldgate.core.calls import Outcome
+from aldgate.core.errors import RateLimited, UpstreamTimeout
+from aldgate.core.limits import UNLIMITED
+from aldgate.core.principals import ALL_SCOPES, CALLER_SCOPES, Operation, Policy
+from aldgate.core.usage import NOTHING, Usage
+
+
+def test_every_operation_has_a_scope_and_nobody_administers_by_default() -> None:
+    assert set(get_args(Operation)) < CALLER_SCOPES < ALL_SCOPES
+    assert ALL_SCOPES - CALLER_SCOPES == {"admin"}
+    assert Policy() == Policy(CALLER_SCOPES, UNLIMITED, None)
+
+
+def test_an_outcome_begins_as_nothing_and_keeps_what_was_used_when_it_fails() -> None:
+    outcome = Outcome()
+    assert (outcome.status, outcome.usage, outcome.usage_source, outcome.error) == (500, NOTHING, "none", None)
+    outcome.usage, outcome.usage_source = Usage(3, 4), "reported"
+    error = UpstreamTimeout("slow")
+    outcome.fail(error)
+    assert (outcome.status, outcome.error, outcome.usage.total_tokens) == (504, error, 7)
+    outcome.fail(RateLimited("no"))
+    assert outcome.status == 429

@@ -1,0 +1,36 @@
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from aldgate.config.errors import ConfigError
+from aldgate.config.settings import Upstream
+from aldgate.providers.openai import OpenAICompatible
+from aldgate.providers.section import Surroundings, build_provider, decode_section
+
+
+def build(name: str, **table: Any) -> OpenAICompatible:
+    surroundings = Surroundings(Upstream(), 1024, MappingProxyType({"LAB_KEY": "sk-lab", "BROKEN": "sk\r\nx: y"}), {})
+    return build_provider(name, decode_section(name, table), "file", surroundings)
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "host"),
+    [
+        ("groq", {}, "api.groq.com"),
+        ("lab", {}, "api.openai.com"),
+        ("lab", {"kind": "mistral"}, "api.mistral.ai"),
+        ("groq", {"kind": "mistral"}, "api.mistral.ai"),
+        ("groq", {"base_url": "https://proxy.example/v1"}, "proxy.example"),
+    ],
+)
+def test_a_table_named_like_a_kind_is_of_that_kind(name: str, table: dict[str, str], host: str) -> None:
+    assert build(name, api_key="env:LAB_KEY", **table).pool.origin.host == host
+
+
+@pytest.mark.parametrize("reference", ["sk-plain", "env:MISSING", "env:BROKEN", "file:/nowhere/key"])
+def test_a_bad_key_names_its_provider_and_not_itself(reference: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        build("lab", api_key=reference)
+    assert raised.value.message.startswith("[providers.lab]: ") and raised.value.hint
+    assert "sk-plain" not in raised.value.message and "x: y" not in raised.value.message
