@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what tests and bench use beyond PyPI: nginx, PostgreSQL, Redis (or Valkey), Node. As root on Debian, and only what is
+# Installs what tests and bench use beyond PyPI: curl, nginx, PostgreSQL, Redis (or Valkey), Node. As root on Debian, and only what is
 # missing. What cannot be had is named, and the tests that need it skip by that name; with CI=true it is an error instead.
 set -uo pipefail
 PATH=$PATH:/usr/sbin:/usr/local/sbin
@@ -11,7 +11,7 @@ has() {
     *) command -v "$1" >/dev/null ;;
     esac
 }
-missing() { for service in nginx postgresql redis node npm; do has "$service" || echo "$service"; done; }
+missing() { for service in curl nginx postgresql redis node npm; do has "$service" || echo "$service"; done; }
 
 packages() { # Debian's names; valkey where there is no redis any more
     for service in $1; do

@@ -25,10 +25,3 @@ def test_an_error_that_comes_alone_is_raised(bad: bytes, kind: type[UpstreamErro
     with pytest.raises(kind):
         meter.feed(bad + GOOD)
     assert (meter.delivered, meter.failure) == (1, None)
-
-
-def test_what_is_not_passed_on_is_not_billed() -> None:
-    meter = StreamMeter(wants_usage=False)
-    meter.feed(GOOD + b'data: {"choices":[],"usage":{"prompt_tokens":1}}\n\ndata: {half\n\n')
-    meter.retract()
-    assert (meter.delivered, meter.usage) == (0, None)

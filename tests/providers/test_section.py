@@ -1,3 +1,4 @@
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -26,6 +27,13 @@ def build(name: str, **table: Any) -> OpenAICompatible:
 )
 def test_a_table_named_like_a_kind_is_of_that_kind(name: str, table: dict[str, str], host: str) -> None:
     assert build(name, api_key="env:LAB_KEY", **table).pool.origin.host == host
+
+
+def test_a_missing_certificate_is_named(tmp_path: Path) -> None:
+    missing = str(tmp_path / "gate.pem")
+    for key in ("ca_bundle", "client_cert"):
+        with pytest.raises(ConfigError, match=missing):
+            build("openai", **{key: missing})
 
 
 @pytest.mark.parametrize("reference", ["sk-plain", "env:MISSING", "env:BROKEN", "file:/nowhere/key"])

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+
 from tests.support import running_gate
 
 SLOW = "[engines.echo]\nfirst_byte_ms = 600000\n"

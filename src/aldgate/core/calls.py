@@ -18,7 +18,8 @@ class Peek(msgspec.Struct):
 
     Attributes:
         body: As it came, or written anew where parsers could have disagreed about it.
-        cap: The least of the caller's own bounds on output tokens per choice.
+        cap: The caller's own bound on output tokens per choice; of two the greater, as providers differ in which they obey.
+        cap_field: Name of the field that `cap` stood in, if it was one of two that the operation knows.
         choices: How many answers are generated (and charged for) at the most.
         wants_usage: The caller asked for the usage chunk of a stream.
         has_stream_options: The body holds `stream_options`.
@@ -31,6 +32,7 @@ class Peek(msgspec.Struct):
     choices: int = 1
     wants_usage: bool = False
     has_stream_options: bool = False
+    cap_field: str | None = None
 
 
 class Call(msgspec.Struct):

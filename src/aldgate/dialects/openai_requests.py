@@ -85,18 +85,17 @@ def peek(operation: Operation, body: bytes) -> Peek:
 
 def _peek_chat(body: bytes) -> Peek:
     seen = _chat.decode(body)
-    cap = seen.max_tokens
-    if seen.max_completion_tokens is not None:
-        cap = seen.max_completion_tokens if cap is None else min(cap, seen.max_completion_tokens)
+    old, new = seen.max_tokens, seen.max_completion_tokens
     options = seen.stream_options
     return Peek(
         body=body,
         model=seen.model,
         stream=seen.stream is True,
-        cap=cap,
+        cap=max(old or 0, new or 0) or None,
         choices=seen.n or 1,
         wants_usage=options is not None and options.include_usage is True,
         has_stream_options=options is not None,
+        cap_field="max_tokens" if old and not new else "max_completion_tokens" if new and not old else None,
     )
 
 

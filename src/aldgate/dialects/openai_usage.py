@@ -12,19 +12,23 @@ MAX_EVENT_BYTES = 4_194_304
 """A single event of a stream may not be larger; images in chunks are the largest seen."""
 
 
+Tokens = int | float | None
+"""Some servers count in `12.0`."""
+
+
 class _InputDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
+    cached_tokens: Tokens = None
+    cache_write_tokens: Tokens = None
 
 
 class _OutputDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
+    reasoning_tokens: Tokens = None
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
+    prompt_tokens: Tokens = None
+    completion_tokens: Tokens = None
+    total_tokens: Tokens = None
     prompt_tokens_details: _InputDetails | None = None
     completion_tokens_details: _OutputDetails | None = None
 
@@ -42,9 +46,9 @@ class _Usage(msgspec.Struct):
         )
 
 
-def _count(reported: int | None) -> int:
-    """A figure as it can be billed: one below 0 would pay the caller."""
-    return max(0, reported or 0)
+def _count(tokens: float | None) -> int:
+    """A figure of a provider's; below nothing is nonsense that must not pay anybody's bill."""
+    return max(0, int(tokens or 0))
 
 
 class _Reply(msgspec.Struct):
@@ -66,7 +70,7 @@ def read_reply(body: bytes) -> Usage | None:
         reply = _reply.decode(body)
     except msgspec.ValidationError:
         return None if body.lstrip().startswith(b"{") else _not_a_reply()
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _not_a_reply()
     if reply.error is not None:
         raise error_in_reply(reply.error)
@@ -104,6 +108,7 @@ class _Chunk(msgspec.Struct):
 
 _chunk = msgspec.json.Decoder(_Chunk)
 _EMPTY = (b"null", b'""', b"[]")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class StreamMeter:
@@ -129,7 +134,7 @@ class StreamMeter:
     def feed(self, piece: bytes) -> bytes:
         """Take a piece as the wire gave it; return the events to pass on.
 
-        An error behind good events of the same piece is left in `failure`.
+        How the wire cut the stream decides nothing: an error behind good events of the same piece is left in `failure`.
 
         Raises:
             UpstreamError: The provider reported an error in the stream, or sent something that is no chunk.
@@ -144,11 +149,9 @@ class StreamMeter:
         events = data if end == len(data) else data[:end]
         return self._sift(events)
 
-    def retract(self) -> None:
-        """What was fed is not passed on after all, so it is not billed either."""
-        self.delivered, self.usage = 0, None
-
     def _sift(self, events: bytes) -> bytes:
+        if self.is_done:
+            return b""
         if events.startswith(b"data: ") and events.find(b"\n") == len(events) - 2:
             return events if self._keep(events[6:-2]) else b""
         return self._sift_many(events)
@@ -159,14 +162,15 @@ class StreamMeter:
         for event in events.replace(b"\r\n", b"\n").split(b"\n\n"):
             if not event or self.is_done:
                 continue
-            payload = b"\n".join(line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:"))
+            lines = event.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
+            payload = b"\n".join(line[5:].strip() for line in lines if line.startswith(b"data:"))
             try:
                 if payload and not self._keep(payload):
                     dropped = True
                     continue
             except GatewayError as error:
-                if not kept:
-                    raise
+                if not (kept and self.delivered):
+                    raise  # nothing was said yet that would be worth passing on
                 self.failure = error
                 break
             kept.append(event)
@@ -179,7 +183,7 @@ class StreamMeter:
             return True
         try:
             chunk = _chunk.decode(payload)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise UpstreamInvalid("The provider sent an event that is not a chunk of a completion.") from None
         if chunk.error is not None:
             raise error_in_reply(chunk.error)
@@ -207,6 +211,8 @@ class StreamMeter:
         owed = b""
         if self._carry.strip():
             owed, self._carry = self._sift(self._carry + b"\n\n"), b""
+            if self.failure is not None:
+                raise self.failure
         if self.is_done:
             return owed
         if not self._is_finished:
@@ -224,8 +230,3 @@ def _last_event_end(data: bytes) -> int:
     if data.endswith(b"\n\n"):
         return len(data)
     return max(data.rfind(b"\n\n") + 2 if b"\n\n" in data else 0, data.rfind(b"\n\r\n") + 3 if b"\n\r\n" in data else 0)
-
-
-def failed_event(error: GatewayError, body: bytes) -> bytes:
-    """The last event of a stream that failed: openai-python raises on a top-level `error` object. No `[DONE]` follows."""
-    return b"data: " + body + b"\n\n"

@@ -73,12 +73,11 @@ class Identity:
             raise MissingKey("No API key was sent. Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.")
         if len(secret) > LONGEST_SECRET:
             raise UnknownKey("This API key is not known here.")
-        principal = self.known(secret)
-        if principal is None:
-            digest = self.digest(secret)
-            self._remember(digest, await self._look_up(digest))
-            principal = self.known(secret)
-        assert principal is not None
+        while (principal := self.known(secret)) is None:
+            digest, known_then = self.digest(secret), self._known
+            known = await self._look_up(digest)
+            if known_then is self._known:  # else a key was changed meanwhile, and this may be what it was before
+                self._remember(digest, known)
         return principal
 
     async def _look_up(self, digest: bytes) -> _Known:
@@ -98,7 +97,7 @@ class Identity:
 
     def forget(self) -> None:
         """A key was made, changed or revoked: look everybody up anew."""
-        self._known.clear()
+        self._known = {}
 
 
 def principal_of(key: StoredKey) -> Principal:

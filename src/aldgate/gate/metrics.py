@@ -124,5 +124,6 @@ class Metrics:
         yield GaugeMetricFamily("api_gateway_up", "The gate answers.", value=1)
         yield GaugeMetricFamily("llm_api_request_count", "Calls, refused ones included.", value=self.requests)
         yield GaugeMetricFamily("llm_api_error_count", "Calls that failed or were refused.", value=self.errors)
-        yield GaugeMetricFamily("llm_api_latency_ms_count", "Calls with a latency.", value=self.requests)
+        settled = sum(series.calls for series in self._series.values())
+        yield GaugeMetricFamily("llm_api_latency_ms_count", "Calls with a latency.", value=settled)
         yield GaugeMetricFamily("llm_api_latency_ms_sum", "Milliseconds of all calls.", value=self.latency_ms)

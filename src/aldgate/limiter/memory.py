@@ -88,10 +88,21 @@ class MemoryLimiter:
         return account in self._accounts
 
     def restore(self, account: str, limits: Limits, uses: Iterable[RecentUse], *, now_s: float, now_ns: int) -> None:
-        """Rebuild an account's counters from what the ledger remembers, so that a restart resets no limit."""
+        """Rebuild an account's counters from what the ledger remembers, so that a restart resets no limit.
+
+        Args:
+            account: Whose counters; if there are some, nothing happens.
+            limits: What is allowed.
+            uses: At most two days old, oldest first.
+            now_s: Unix seconds, as the times of `uses` are.
+            now_ns: Monotonic nanoseconds.
+        """
         if account in self._accounts:
             return
-        counters = self._counters(account)
+        long_ago_ns = now_ns - 2 * DAY  # below 0 if the machine has just booted: monotonic time begins there
+        counters = self._accounts[account] = _Counters(
+            Bucket(at_ns=long_ago_ns), Bucket(at_ns=long_ago_ns), Bucket(at_ns=long_ago_ns)
+        )
         for use in uses:
             at_ns = now_ns - int((now_s - use.at) * SECOND)
             for bucket, limit, period, units in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from aldgate.core.errors import BodyTooLarge, ClientGone, InvalidRequest, Shedding, UnsupportedMediaType
+from aldgate.core.errors import BodyTooLarge, ClientGone, Shedding, UnsupportedMediaType
 from aldgate.surfaces.asgi import Message, Receive, Scope, header
 
 
@@ -81,15 +81,3 @@ async def _gather(message: Message, receive: Receive, max_bytes: int, in_flight:
     except BaseException:
         in_flight.release(len(body))
         raise
-
-
-def object_of(body: bytes) -> dict[str, object]:
-    """A body as a JSON object.
-
-    Raises:
-        InvalidRequest: It is not one.
-    """
-    try:
-        return msgspec.json.decode(body, type=dict[str, object])
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"The body is not a JSON object: {error}.") from None

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import re
 from collections import deque
+from collections.abc import Awaitable
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -85,6 +86,10 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._body_bytes = 0
         self._since = self.loop.time()
+
+    def write(self, piece: bytes) -> Awaitable[None] | bool:
+        """Pass on a piece of the body being answered; see `surfaces.asgi.Write`."""
+        return self._current.write(piece) if self._current is not None else True
 
     @property
     def date_header(self) -> bytes:
@@ -236,6 +241,8 @@ class Connection(HttpToolsProtocol):
         if self._latest is not None:
             self._latest.more_body = False
             self._latest.wake()
+        if not self._waiting:
+            self.flow.resume_reading()  # a large body may have paused it, and only who reads notices that the caller leaves
 
     def answered(self, cycle: Cycle) -> None:
         """A response was written: on to the next pipelined request, or go idle."""

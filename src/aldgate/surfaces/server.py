@@ -85,7 +85,7 @@ class Server:
                 interface="asgi3",
                 log_config=None,
                 server_header=False,
-                proxy_headers=False,
+                proxy_headers=False,  # else whoever connects from this machine may claim any address
                 access_log=False,
             )
             config.load()

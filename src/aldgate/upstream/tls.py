@@ -16,12 +16,20 @@ def client_context(*, verify: bool, ca_bundle: str, client_cert: str) -> ssl.SSL
         OSError: A file cannot be read.
         ssl.SSLError: A file is not what it should be.
     """
-    context = ssl.create_default_context(cafile=str(Path(ca_bundle).expanduser()) if ca_bundle else None)
+    context = ssl.create_default_context(cafile=_existing(ca_bundle) if ca_bundle else None)
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if client_cert:
         certificate, _, key = client_cert.partition(",")
-        context.load_cert_chain(Path(certificate.strip()).expanduser(), Path(key.strip()).expanduser() if key else None)
+        context.load_cert_chain(_existing(certificate), _existing(key) if key else None)
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def _existing(file: str) -> str:
+    # The ssl module's own error names no file.
+    path = Path(file.strip()).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    return str(path)

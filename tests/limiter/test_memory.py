@@ -1,0 +1,148 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aldgate.core.errors import ConcurrencyLimited, GatewayError, RateLimited
+from aldgate.core.limits import DAY, MINUTE, SECOND, UNLIMITED, Limits
+from aldgate.limiter.memory import MemoryLimiter
+from aldgate.ports import RecentUse
+
+ALL = Limits(rpm=3, tpm=100, tpd=250, concurrency=2)
+HUGE = Limits(rpm=10**12, tpm=10**12, tpd=10**12, concurrency=10**12)
+
+
+def call(limiter: MemoryLimiter, limits: Limits, tokens: int, now_ns: int, account: str = "key") -> None:
+    limiter.check(account, limits, tokens, now_ns)
+    limiter.spend(account, limits, tokens)
+
+
+def refusal(limiter: MemoryLimiter, limits: Limits, tokens: int, now_ns: int) -> GatewayError:
+    with pytest.raises((RateLimited, ConcurrencyLimited)) as raised:
+        limiter.check("key", limits, tokens, now_ns)
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("limits", "tokens", "name", "retry_after_s"),
+    [
+        (Limits(rpm=1), 0, "1 requests per minute", 60),
+        (Limits(tpm=10), 10, "10 tokens per minute", 60),
+        (Limits(tpd=10), 10, "10 tokens per day", 86_400),
+        (Limits(rpm=1, tpm=10, tpd=10), 10, "10 tokens per day", 86_400),
+        (Limits(rpm=1, tpm=1000), 10, "1 requests per minute", 60),
+    ],
+)
+def test_a_refusal_names_the_limit_that_lasts_longest(limits: Limits, tokens: int, name: str, retry_after_s: int) -> None:
+    limiter = MemoryLimiter()
+    call(limiter, limits, tokens, 0)
+    limiter.settle("key", limits, tokens, tokens)
+    error = refusal(limiter, limits, tokens, 0)
+    assert name in error.message and error.retry_after_s == retry_after_s
+    limiter.check("key", limits, tokens, retry_after_s * SECOND)
+
+
+def test_a_refused_call_spends_nothing() -> None:
+    limiter = MemoryLimiter()
+    call(limiter, ALL, 90, 0)
+    before = limiter.headers("key", ALL, 0)
+    for _ in range(5):
+        refusal(limiter, ALL, 20, 0)
+    assert limiter.headers("key", ALL, 0) == before
+    assert limiter.in_flight() == 1
+
+
+def test_calls_under_way_are_counted_and_their_places_come_back() -> None:
+    limiter = MemoryLimiter()
+    limits = Limits(concurrency=2)
+    call(limiter, limits, 0, 0)
+    call(limiter, limits, 0, 0)
+    assert refusal(limiter, limits, 0, 0).retry_after_s == 1
+    limiter.settle("key", limits, 0, 0)
+    call(limiter, limits, 0, 0)
+    assert limiter.in_flight() == 2
+
+
+def test_settling_gives_back_what_was_held_and_not_used_or_takes_more() -> None:
+    limiter = MemoryLimiter()
+    limits = Limits(tpm=100, tpd=1000)
+    call(limiter, limits, 100, 0)
+    limiter.settle("key", limits, 100, 30)
+    call(limiter, limits, 70, 0)
+    limiter.settle("key", limits, 70, 170)
+    assert refusal(limiter, limits, 50, 0).retry_after_s == 90
+    assert dict(limiter.headers("key", limits, 0))[b"x-ratelimit-remaining-tokens"] == b"0"
+
+
+def test_accounts_are_apart_and_limits_may_change_between_calls() -> None:
+    limiter = MemoryLimiter()
+    call(limiter, Limits(rpm=1), 0, 0)
+    call(limiter, Limits(rpm=1), 0, 0, account="other")
+    refusal(limiter, Limits(rpm=1), 0, 0)
+    call(limiter, Limits(rpm=2), 0, 0)
+    call(limiter, UNLIMITED, 10**9, 0)
+    assert limiter.in_flight() == 4
+
+
+def test_limits_of_a_million_million_are_exact() -> None:
+    limiter = MemoryLimiter()
+    call(limiter, HUGE, 10**12 - 1, 0)
+    assert dict(limiter.headers("key", HUGE, 0))[b"x-ratelimit-remaining-tokens"] == b"1"
+    call(limiter, HUGE, 1, 0)
+    assert refusal(limiter, HUGE, 1, 0).retry_after_s == 1
+    assert "1000000000000 tokens per day" in refusal(limiter, HUGE, 1, 0).message
+
+
+def test_headers_are_those_of_openai() -> None:
+    limiter = MemoryLimiter()
+    assert limiter.headers("key", Limits(concurrency=1), 0) == []
+    call(limiter, ALL, 40, 0)
+    assert dict(limiter.headers("key", ALL, 0)) == {
+        b"x-ratelimit-limit-requests": b"3",
+        b"x-ratelimit-remaining-requests": b"2",
+        b"x-ratelimit-reset-requests": b"20s",
+        b"x-ratelimit-limit-tokens": b"100",
+        b"x-ratelimit-remaining-tokens": b"60",
+        b"x-ratelimit-reset-tokens": b"24s",
+    }
+    daily = dict(limiter.headers("key", Limits(tpd=250), 0))
+    assert (daily[b"x-ratelimit-limit-tokens"], daily[b"x-ratelimit-remaining-tokens"]) == (b"250", b"210")
+
+
+@pytest.mark.parametrize(
+    ("used", "limit", "reset"),
+    [(0, 1, b"0ms"), (1, 60_000, b"1ms"), (1, 61, b"984ms"), (15, 120, b"7.5s"), (6, 1, b"6m0s"), (61, 1, b"1h1m0s")],
+)
+def test_resets_are_spelled_as_openai_spells_them(used: int, limit: int, reset: bytes) -> None:
+    limiter = MemoryLimiter()
+    limiter.settle("key", Limits(rpm=limit, tpm=limit), 0, used)
+    assert dict(limiter.headers("key", Limits(rpm=limit, tpm=limit), 0))[b"x-ratelimit-reset-tokens"] == reset
+
+
+MORNING = 1_790_000_000.0
+uses = st.lists(st.tuples(st.integers(0, 86_400), st.integers(1, 3), st.integers(0, 300)), max_size=12)
+
+
+@given(uses, st.integers(0, 2 * DAY))
+def test_a_restart_resets_no_limit_whatever_the_machines_clock_says(uses: list[tuple[int, int, int]], uptime_ns: int) -> None:
+    """A limiter rebuilt from the ledger stands where one stands that has seen every call; the machine may just have booted."""
+    steps = sorted(uses, reverse=True)
+    seen, rebuilt = MemoryLimiter(), MemoryLimiter()
+    for ago_s, calls, tokens in steps:
+        at_ns = 3 * DAY - ago_s * SECOND
+        for each in range(calls):
+            seen.headers("key", ALL, at_ns)  # brings the levels forward
+            seen.spend("key", ALL, tokens if not each else 0)
+            seen.settle("key", ALL, 0, 0)
+    recent = [RecentUse(MORNING - ago_s, calls, tokens) for ago_s, calls, tokens in steps]
+    rebuilt.restore("key", ALL, recent, now_s=MORNING, now_ns=uptime_ns)
+    assert rebuilt.headers("key", ALL, uptime_ns) == seen.headers("key", ALL, 3 * DAY)
+    assert rebuilt.in_flight() == 0
+
+
+def test_what_is_known_is_not_rebuilt() -> None:
+    limiter = MemoryLimiter()
+    assert not limiter.knows("key")
+    limiter.restore("key", ALL, [], now_s=MORNING, now_ns=MINUTE)
+    assert limiter.knows("key")
+    limiter.restore("key", ALL, [RecentUse(MORNING, 3, 0)], now_s=MORNING, now_ns=MINUTE)
+    limiter.check("key", ALL, 0, MINUTE)
