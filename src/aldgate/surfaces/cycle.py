@@ -174,7 +174,7 @@ class Cycle:
                 continue
             parts += (name, b": ", value, b"\r\n")
             lines += 1
-        if not self.keep_alive:
+        if not self.keep_alive or self.more_body:  # an answer that did not wait for the body is the last one
             parts.append(b"connection: close\r\n")
             lines += 1
         if length is None and status not in _NO_BODY and self.scope["method"] != "HEAD":
