@@ -1,20 +1,15 @@
-from typing import Any
-
 from prometheus_client.parser import text_string_to_metric_families
 
+from aldgate.core.usage import Usage
 from aldgate.gate.metrics import BUCKETS_S, Metrics
 
-CALL: dict[str, Any] = {
-    "operation": "chat",
-    "deployment": "lab/small",
-    "status": 200,
-    "input_tokens": 10,
-    "output_tokens": 5,
-    "cost_microusd": 7,
-    "first_byte_s": 0.2,
-    "total_s": 0.7,
-}
 LABELS = {"operation": "chat", "model": "lab/small", "status": "200"}
+
+
+def settle(
+    metrics: Metrics, *, model: str = "lab/small", status: int = 200, first_byte_s: float | None = 0.2, total_s: float = 0.7
+) -> None:
+    metrics.settled(("chat", model, status), Usage(10, 5), 7, first_byte_s, total_s)
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -29,7 +24,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
 def test_what_was_settled_is_exposed() -> None:
     metrics = Metrics({"aldgate_calls_under_way": ("Calls.", lambda: 3)})
     for first_byte_s in (0.2, None):
-        metrics.settled(**{**CALL, "first_byte_s": first_byte_s})
+        settle(metrics, first_byte_s=first_byte_s)
     assert value(metrics, "aldgate_calls_total", **LABELS) == 2
     assert value(metrics, "aldgate_cost_microusd_total", **LABELS) == 14
     assert value(metrics, "aldgate_tokens_total", **LABELS, direction="input") == 20
@@ -45,7 +40,7 @@ def test_what_was_settled_is_exposed() -> None:
 def test_bounds_are_inclusive_and_buckets_cumulative() -> None:
     metrics = Metrics({})
     for total_s in (*BUCKETS_S, BUCKETS_S[-1] + 1):
-        metrics.settled(**{**CALL, "total_s": total_s})
+        settle(metrics, total_s=total_s)
     for number, bound in enumerate(BUCKETS_S, 1):
         assert value(metrics, "aldgate_call_duration_seconds_bucket", **LABELS, le=str(bound)) == number
     assert value(metrics, "aldgate_call_duration_seconds_bucket", **LABELS, le="+Inf") == len(BUCKETS_S) + 1
@@ -53,8 +48,8 @@ def test_bounds_are_inclusive_and_buckets_cumulative() -> None:
 
 def test_refusals_and_failures_count_as_errors_under_the_older_names_too() -> None:
     metrics = Metrics({})
-    metrics.settled(**CALL)
-    metrics.settled(**{**CALL, "status": 502})
+    settle(metrics)
+    settle(metrics, status=502)
     metrics.refused("chat", "rate_limit_exceeded")
     assert value(metrics, "aldgate_refusals_total", operation="chat", code="rate_limit_exceeded") == 1
     assert value(metrics, "api_gateway_up") == 1
@@ -66,7 +61,7 @@ def test_refusals_and_failures_count_as_errors_under_the_older_names_too() -> No
 
 def test_labels_of_any_text_are_escaped() -> None:
     metrics = Metrics({})
-    metrics.settled(**{**CALL, "deployment": 'lab/"a\\b\n"'})
+    settle(metrics, model='lab/"a\\b\n"')
     assert value(metrics, "aldgate_calls_total", **{**LABELS, "model": 'lab/"a\\b\n"'}) == 1
 
 
