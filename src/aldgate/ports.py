@@ -1,6 +1,6 @@
 """Every protocol that something plugs into. Implementations live to the right; nothing here imports them."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -11,6 +11,9 @@ from aldgate.core.errors import GatewayError
 from aldgate.core.limits import Limits
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Source
+
+Sink = Callable[[bytes], Awaitable[None] | bool]
+"""Takes a piece. True: go on. False: enough. Something to await: go on after that; meanwhile the upstream is slowed down."""
 
 
 class Exchange(Protocol):
@@ -38,8 +41,20 @@ class Exchange(Protocol):
         """
         ...
 
+    async def pipe(self, sink: Sink) -> None:
+        """Hand each piece to `sink` as soon as it comes, until the body ends or the sink has enough.
+
+        Raises:
+            UpstreamError: As `read`; so does what the sink raises.
+        """
+        ...
+
     def abort(self, error: GatewayError) -> None:
-        """Stop at once: whoever waits in `read` or `next` gets `error`, and the upstream sees the close."""
+        """Stop at once: whoever waits in `read`, `next` or `pipe` gets `error`, and the upstream sees the close."""
+        ...
+
+    def finish(self) -> None:
+        """Everything that matters has come: let the upstream end its reply in its own time, soon, and read no more of it."""
         ...
 
     def close(self) -> None:

@@ -55,7 +55,7 @@ def limited(retry_after: str) -> Want:
 
 
 EXPECTED: dict[str, tuple[Want, Want]] = {  # whole, streamed
-    "bad_event": (INVALID, INVALID),
+    "bad_event": (INVALID, INVALID._replace(billed="counted")),
     "chunk_extensions": (FINE, FINE),
     "chunk_size_invalid": (INVALID, INVALID),
     "compressed": (FINE, FINE),
@@ -76,7 +76,7 @@ EXPECTED: dict[str, tuple[Want, Want]] = {  # whole, streamed
     "error_200": (FAILED, INVALID),
     "error_empty": (FAILED, FAILED),
     "error_first_in_stream": (INVALID, OVERLOADED),
-    "error_in_stream": (INVALID, FAILED),
+    "error_in_stream": (INVALID, FAILED._replace(billed="counted")),
     "error_page": (FAILED, FAILED),
     "error_text": (FAILED, FAILED),
     "events_joined": (INVALID, FINE),

@@ -147,15 +147,7 @@ class StreamMeter:
         if not end:
             return b""
         events = data if end == len(data) else data[:end]
-        return self._sift_or_undo(events)
-
-    def _sift_or_undo(self, events: bytes) -> bytes:
-        before = self.delivered, self.usage
-        try:
-            return self._sift(events)
-        except GatewayError:
-            self.delivered, self.usage = before  # what came with the failure is not passed on, so it is not billed either
-            raise
+        return self._sift(events)
 
     def _sift(self, events: bytes) -> bytes:
         if self.is_done:
@@ -177,8 +169,8 @@ class StreamMeter:
                     dropped = True
                     continue
             except GatewayError as error:
-                if not kept:
-                    raise
+                if not (kept and self.delivered):
+                    raise  # nothing was said yet that would be worth passing on
                 self.failure = error
                 break
             kept.append(event)
@@ -218,7 +210,9 @@ class StreamMeter:
             return b""
         owed = b""
         if self._carry.strip():
-            owed, self._carry = self._sift_or_undo(self._carry + b"\n\n"), b""
+            owed, self._carry = self._sift(self._carry + b"\n\n"), b""
+            if self.failure is not None:
+                raise self.failure
         if self.is_done:
             return owed
         if not self._is_finished:

@@ -245,13 +245,10 @@ class Gate:
             await _raise_fault(exchange)
         return exchange
 
-    def extend(self, admission: Admission, used: Usage) -> bool:
-        """A stream or socket has used so much: may it go on? False: cut it."""
-        return admission.is_open and not self.is_cut(admission.call.principal, used)
-
-    def is_cut(self, principal: Principal, used: Usage) -> bool:
-        """True once the principal's key has expired while its stream runs."""
-        return principal.expires_at is not None and time.time() >= principal.expires_at
+    def extend(self, admission: Admission, output_tokens: int) -> bool:
+        """A stream or socket has come to so many output tokens: may it go on? False: cut it."""
+        expires_at = admission.call.principal.expires_at
+        return admission.is_open and (expires_at is None or time.time() < expires_at)
 
     def settle(self, admission: Admission, outcome: Outcome) -> None:
         """Refund what was held and not used, and record the call: ledger, metrics, log. Only the first time counts."""

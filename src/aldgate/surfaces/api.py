@@ -125,5 +125,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         return _rendered(request, NotFound(f"There is nothing at `{path}`."))
     if error.status_code == 405:
-        return _rendered(request, MethodNotAllowed(f"`{path}` does not answer to {request.method}."))
+        response = _rendered(request, MethodNotAllowed(f"`{path}` does not answer to {request.method}."))
+        response.headers.update(error.headers or {})
+        return response
     return _rendered(request, InvalidRequest(str(error.detail)) if error.status_code < 500 else InternalError("It failed."))

@@ -8,6 +8,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
+Write = Callable[[bytes], Awaitable[None] | bool]
+"""Passes on a piece of a body. True: done. Otherwise something to await, because the caller is slow."""
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -21,3 +23,8 @@ async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> 
     """Send a complete answer."""
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def writing(send: Send) -> Write:
+    """`send` as a `Write`."""
+    return lambda piece: send({"type": "http.response.body", "body": piece, "more_body": True})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from typing import Any, Protocol
 
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -139,6 +140,15 @@ class Cycle:
             raise BrokenResponse(f"`{message['type']}` out of turn")
         else:
             self._continue(message.get("body", b""), message.get("more_body", False))
+
+    def write(self, piece: bytes) -> Awaitable[None] | bool:
+        """A piece of the body, as `send` would, but without a coroutine unless the caller is slow: then that is what to await."""
+        if self.is_lost:
+            return True
+        if self._connection.flow.write_paused:
+            return self.send({"type": "http.response.body", "body": piece, "more_body": True})
+        self._continue(piece, True)
+        return True
 
     def _begin(self, status: int, headers: Any) -> None:
         if self._head is not None or self.is_started:

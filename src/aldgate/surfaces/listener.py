@@ -11,6 +11,7 @@ import asyncio
 import logging
 import re
 from collections import deque
+from collections.abc import Awaitable
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -34,7 +35,7 @@ _SINGLE = frozenset(
     {b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization", b"x-api-key", b"idempotency-key"}
 )
 """Headers of which two could be read as one thing by us and as another by somebody else."""
-_NOT_IN_HOST = re.compile(rb"[\x00-\x20/?#@\\]")
+_NOT_IN_HOST = re.compile(rb"[^\x21-\x7e]|[/?#@\\]")
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -85,6 +86,10 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._body_bytes = 0
         self._since = self.loop.time()
+
+    def write(self, piece: bytes) -> Awaitable[None] | bool:
+        """Pass on a piece of the body being answered; see `surfaces.asgi.Write`."""
+        return self._current.write(piece) if self._current is not None else True
 
     @property
     def date_header(self) -> bytes:
@@ -193,8 +198,12 @@ class Connection(HttpToolsProtocol):
             raise InvalidRequest("A request needs a `Host` header.")
         if host is not None and _NOT_IN_HOST.search(host):
             raise InvalidRequest("The `Host` header is not a host.")
-        if b"content-length" in index and b"transfer-encoding" in index:
-            raise InvalidRequest("The request says twice how long its body is.")
+        coding = index.get(b"transfer-encoding")
+        if coding is not None:
+            if b"content-length" in index:
+                raise InvalidRequest("The request says twice how long its body is.")
+            if coding.lower() != b"chunked" or version != "1.1":
+                raise InvalidRequest("The only transfer encoding taken here is `chunked`, in HTTP/1.1.")
         return index
 
     def _check_repeated(self) -> None:

@@ -9,10 +9,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import cast
 
 from aldgate.core.calls import Admission, Call, Outcome
 from aldgate.core.errors import (
     ClientGone,
+    ExpiredKey,
     GatewayError,
     ShuttingDown,
     UpstreamBroken,
@@ -26,7 +28,7 @@ from aldgate.dialects.openai_usage import StreamMeter, read_reply
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.ports import Exchange
-from aldgate.surfaces.asgi import Handler, Headers, Receive, Scope, Send, send_whole
+from aldgate.surfaces.asgi import Handler, Headers, Receive, Scope, Send, Write, send_whole, writing
 from aldgate.surfaces.bodies import BytesInFlight, check_json, read_body
 from aldgate.surfaces.credentials import secret_of
 from aldgate.surfaces.faults import render_for_path
@@ -84,7 +86,7 @@ class OpenAIFace:
             try:
                 key = idempotency_key(scope)
                 if key is None:
-                    await self._call(operation, call_id, principal, body, send)
+                    await self._call(operation, call_id, principal, body, send, connection.write)
                 else:
                     await self._call_once(key, operation, call_id, principal, body, scope, send)
             finally:
@@ -104,15 +106,19 @@ class OpenAIFace:
     ) -> None:
         scope["aldgate.connection"].cancels_on_loss = False  # such a call runs to its end: its answer is owed to the repetition
         request = scope["path"].encode() + b"\0" + body
-        await self._once.serve(
-            principal.id, key, request, send, lambda recording: self._call(operation, call_id, principal, body, recording)
-        )
 
-    async def _call(self, operation: Operation, call_id: str, principal: Principal, body: bytes, send: Send) -> None:
+        async def call(recording: Send) -> None:
+            await self._call(operation, call_id, principal, body, recording, writing(recording))
+
+        await self._once.serve(principal.id, key, request, send, call)
+
+    async def _call(
+        self, operation: Operation, call_id: str, principal: Principal, body: bytes, send: Send, write: Write
+    ) -> None:
         call = self._gate.call(call_id, operation, principal, peek(operation, body))
         admission = self._gate.admit(call) or await self._gate.admit_shared(call)
         if call.peek.stream:
-            await self._stream(admission, send)
+            await self._stream(admission, send, write)
         else:
             await self._whole(admission, send)
 
@@ -153,7 +159,7 @@ class OpenAIFace:
             outcome.usage, outcome.usage_source = usage, "reported"
         return body
 
-    async def _stream(self, admission: Admission, send: Send) -> None:
+    async def _stream(self, admission: Admission, send: Send, write: Write) -> None:
         call = admission.call
         outcome = Outcome()
         meter = StreamMeter(wants_usage=call.peek.wants_usage)
@@ -167,15 +173,17 @@ class OpenAIFace:
                 outcome.first_byte_s = time.perf_counter() - call.started_at
                 await send({"type": "http.response.start", "status": 200, "headers": _EVENTS + self._headers(admission)})
                 has_begun = True
-                last = await self._relay(admission, exchange, meter, first, send)
+                last = await self._relay(admission, exchange, meter, first, write)
             finally:
                 exchange.close()
             outcome.status = 200
+            if meter.failure is not None:
+                raise meter.failure
         except GatewayError as error:
             outcome.fail(error)
             if not has_begun:
                 raise
-            last = b"data: " + openai_errors.render(error) + b"\n\n"
+            last += b"data: " + openai_errors.render(error) + b"\n\n"
         except asyncio.CancelledError:
             _left(admission, outcome, self._gate)
             raise
@@ -196,20 +204,31 @@ class OpenAIFace:
             if events or meter.is_done:
                 return events
 
-    async def _relay(self, admission: Admission, exchange: Exchange, meter: StreamMeter, events: bytes, send: Send) -> bytes:
-        """Pass events on until the stream is done; returns the last ones, which wait for the settlement."""
-        while not meter.is_done:
-            if events:
-                await send({"type": "http.response.body", "body": events, "more_body": True})
-                if not self._gate.extend(admission, Usage(output_tokens=meter.delivered)):
-                    raise ShuttingDown("The stream was cut: its key is no longer valid.")
-            if meter.failure is not None:
-                raise meter.failure
-            piece = await exchange.next()
-            if piece is None:
-                return meter.end()
+    async def _relay(self, admission: Admission, exchange: Exchange, meter: StreamMeter, events: bytes, write: Write) -> bytes:
+        """Pass events on until the stream is done or has failed; returns the last ones, which wait for the settlement."""
+        last = events
+
+        def pass_on(piece: bytes) -> Awaitable[None] | bool:
+            nonlocal last
             events = meter.feed(piece)
-        return events
+            if meter.is_done or meter.failure is not None:
+                last = events
+                return False
+            if not self._gate.extend(admission, meter.delivered):
+                raise ExpiredKey("The stream was cut: its API key has expired.")
+            return write(events) if events else True
+
+        if not meter.is_done and meter.failure is None:
+            last = b""
+            verdict = write(events)
+            if verdict is not True:
+                await cast(Awaitable[None], verdict)
+            await exchange.pipe(pass_on)
+        if meter.is_done:
+            exchange.finish()
+        elif meter.failure is None:
+            last = meter.end()
+        return last
 
 
 def _expect(exchange: Exchange, kind: bytes) -> None:

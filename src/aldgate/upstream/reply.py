@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aldgate.core.errors import GatewayError, UpstreamBroken, UpstreamInvalid
+from aldgate.ports import Sink
 
 HIGH_WATER_BYTES = 65_536
-LOW_WATER_BYTES = 16_384
+FINISH_S = 1.0
 
 
 class Reply:
@@ -37,6 +38,9 @@ class Reply:
     _error: GatewayError | None = None
     _waiter: asyncio.Future[None] | None = None
     _decompress: Callable[[bytes, int], bytes] | None = None
+    _sink: Sink | None = None
+    """Takes pieces straight from the connection while `pipe` waits."""
+    _verdict: Awaitable[None] | bool = True
 
     def __init__(
         self,
@@ -48,7 +52,7 @@ class Reply:
         total_deadline: float,
     ) -> None:
         self.loop = loop
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: dict[bytes, bytes] = {}
         self.deadline = deadline
         self.total_deadline = total_deadline
         self.idle_timeout_s = idle_timeout_s
@@ -57,10 +61,7 @@ class Reply:
 
     def header(self, name: bytes) -> bytes | None:
         """The value of a reply header (`name` in lower case), or None."""
-        for other, value in self.headers:
-            if len(other) == len(name) and other.lower() == name:
-                return value
-        return None
+        return self.headers.get(name)
 
     async def head(self) -> None:
         """Wait until the head has arrived.
@@ -91,6 +92,54 @@ class Reply:
                 return None
             await self._wait()
         return self._take()
+
+    async def pipe(self, sink: Sink) -> None:
+        """Each piece into `sink` as it comes; see `ports.Exchange`.
+
+        While the sink keeps up it is called by the connection itself, and no task is woken for a piece.
+        """
+        try:
+            while (piece := await self._next_or_push(sink)) is not None:
+                verdict = sink(piece) if piece else self._verdict
+                if verdict is False:
+                    return
+                if verdict is not True:
+                    await verdict
+        finally:
+            self._sink = None
+
+    async def _next_or_push(self, sink: Sink) -> bytes | None:
+        """The next buffered piece; without one, let the connection push. Empty: the sink stopped it by its last verdict."""
+        while not self._body:
+            if self.is_complete:
+                if self._error is not None:
+                    raise self._error
+                return None
+            self._sink, self._verdict = sink, True
+            await self._wait()
+            self._sink = None
+            if self._verdict is not True:
+                return b""
+        return self._take()
+
+    def _push(self, sink: Sink, data: bytes) -> None:
+        try:
+            verdict = sink(data)
+        except GatewayError as error:
+            self.abort(error)
+            return
+        if verdict is not True:
+            self._sink, self._verdict = None, verdict
+            self._wake()
+
+    def finish(self) -> None:
+        """Read no more, but let the reply end; see `ports.Exchange`."""
+        if not self.is_complete:
+            self._sink = _discard
+            self._body.clear()
+            self.deadline = self.total_deadline = self.loop.time() + FINISH_S
+            if self.pause is not None:
+                self.pause(False)
 
     def _take(self) -> bytes:
         piece = self._body[0] if len(self._body) == 1 else b"".join(self._body)
@@ -134,6 +183,9 @@ class Reply:
             except zlib.error:
                 self.abort(UpstreamInvalid("The provider's compressed reply cannot be read."))
                 return
+        if self._sink is not None:
+            self._push(self._sink, data)
+            return
         self._seen += len(data)
         self._buffered += len(data)
         if self._is_whole or len(data) > self._max_body_bytes:
@@ -169,13 +221,17 @@ class Reply:
 
     def close(self) -> None:
         """Let go of the reply; see `ports.Exchange`."""
-        if not self.is_complete:
+        if not self.is_complete and self._sink is not _discard:
             self.abort(UpstreamBroken("The reply was let go of."))
 
     def _fail(self, error: GatewayError) -> None:
         if not self.is_complete:
             self._error = error
             self.completed()
+
+
+def _discard(piece: bytes) -> bool:
+    return True
 
 
 def _decompressor(encoding: bytes) -> Callable[[bytes, int], bytes] | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from aldgate.core.errors import GatewayError, UpstreamBroken
 from aldgate.engines.builtin.pause import Later, Pause, call_later
+from aldgate.ports import Sink
 
 Piece = tuple[int, bytes]
 """How many words' time a piece takes to make, and its bytes."""
@@ -54,6 +55,19 @@ class Reply:
         while (piece := await self.next()) is not None:
             pieces.append(piece)
         return b"".join(pieces)
+
+    async def pipe(self, sink: Sink) -> None:
+        """Each piece into `sink`, until there is none or it has enough. Raises as `next` does."""
+        while (piece := await self.next()) is not None:
+            verdict = sink(piece)
+            if verdict is False:
+                return
+            if verdict is not True:
+                await verdict
+
+    def finish(self) -> None:
+        """Make no more pieces."""
+        self.close()
 
     def abort(self, error: GatewayError) -> None:
         """Stop at once: whoever waits, or pulls again, gets `error`. The first error stays."""
