@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -37,16 +37,16 @@ from aldgate.ports import Backend, Store
 from aldgate.providers.finding import configured, in_environment, on_this_machine
 from aldgate.providers.openai import OpenAICompatible
 from aldgate.providers.section import Surroundings
-from aldgate.registry import UnknownName
+from aldgate.registry import Registry, UnknownName
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter
-from aldgate.surfaces.api import Api
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
 from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
+from aldgate.surfaces.later import Later
 from aldgate.surfaces.listener import Bounds
 from aldgate.surfaces.models import PREFIX, ModelsFace
 from aldgate.surfaces.openai import OpenAIFace
@@ -54,6 +54,9 @@ from aldgate.surfaces.server import Address, CannotListen, Server
 from aldgate.upstream.pool import Sweeper
 
 log = logging.getLogger("aldgate")
+
+SURFACES: Registry[Any] = Registry("surface", {"api": "aldgate.surfaces.api:Api"})
+"""Faces that are loaded by their first request: FastAPI is a third of the start and 15 MB."""
 
 Options = TypeVar("Options", EchoOptions, EmbedOptions)
 
@@ -287,9 +290,12 @@ def _handlers(
         ("GET", "/v1/models"): models.list,
         **operations,
     }
-    api = Api(store=store, identity=identity, committed=writer.committed, new_id=gate.new_id)
+
+    def administration() -> Handler:
+        return SURFACES.load("api")(store=store, identity=identity, committed=writer.committed, new_id=gate.new_id).app
+
     return {
-        "all": Front(everything, [("GET", PREFIX, models.get)], api.app),
+        "all": Front(everything, [("GET", PREFIX, models.get)], Later(administration)),
         "ops": Front(operations),
     }
 
