@@ -227,7 +227,7 @@ class StreamMeter:
 
 def _is_one_event(data: bytes) -> bool:
     """The commonest piece by far: a single event in a single line."""
-    return data.startswith(b"data: ") and data.find(b"\n") == len(data) - 2
+    return data.endswith(b"\n\n") and data.startswith(b"data: ") and data.find(b"\n") == len(data) - 2
 
 
 def _last_event_end(data: bytes) -> int:
