@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from aldgate.config.prices import to_price
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
 from aldgate.core.errors import GatewayError
+from aldgate.core.prices import Price
 from aldgate.core.routes import Source, build_catalogue
 from aldgate.engines.builtin.backend import Builtin
 from aldgate.engines.builtin.echo import EchoOptions
@@ -69,7 +70,7 @@ class Providers:
         self._settings = settings
         self._surroundings = Surroundings(settings.upstream, settings.server.max_reply_bytes, settings.environment, prices)
         self.sweeper = Sweeper()
-        self.backends: dict[str, Backend] = {"builtin": _builtin(settings)}
+        self.backends: dict[str, Backend] = {"builtin": _builtin(settings, prices)}
         self._sources: dict[str, Source] = {}
         for provider in configured(settings.providers, self._surroundings):
             self._add(provider)
@@ -111,11 +112,11 @@ class Providers:
             await backend.aclose()
 
 
-def _builtin(settings: Settings) -> Builtin:
+def _builtin(settings: Settings, prices: Mapping[str, Price]) -> Builtin:
     for name in settings.engines:
         if name not in ("echo", "embed"):
             raise ConfigError(f"[engines.{name}]: there is no such engine", hint="there are echo, embed")
-    return Builtin(_engine(settings, "echo", EchoOptions), _engine(settings, "embed", EmbedOptions))
+    return Builtin(_engine(settings, "echo", EchoOptions), _engine(settings, "embed", EmbedOptions), prices)
 
 
 def _engine(settings: Settings, name: str, options: type[Options]) -> Options:
