@@ -9,8 +9,9 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ import msgspec
 from aldgate import __version__
 from aldgate.config.errors import ConfigError
 from aldgate.config.prices import to_price
+from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
 from aldgate.core.errors import GatewayError
 from aldgate.core.routes import Source, build_catalogue
@@ -126,12 +128,13 @@ class App:
 
     Attributes:
         handlers: By face: everything, or health and metrics alone.
-        fresh_admin_key: The admin key, if it was made now; shown once and kept nowhere.
+        make_admin_key: Makes the admin key if there is none, and returns it to be shown once; None if there is one. Called when
+            everything else is ready, so that no start that fails takes the key with it.
     """
 
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] = {}
-        self.fresh_admin_key: str | None = None
+        self.make_admin_key: Callable[[], Awaitable[str | None]]
         self.gate: Gate
         self.providers: Providers
         self.writer: LedgerWriter
@@ -153,7 +156,8 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         store = _store(settings, incarnation)
         stack.push_async_callback(store.aclose)
         await store.open()
-        identity, app.fresh_admin_key = await _identity(store, settings)
+        identity = await _identity(store, settings.auth.admin_key)
+        app.make_admin_key = partial(_make_admin_key, store, identity, settings.auth.admin_key)
         slices = Slices(store, incarnation, time.time)
         app.writer = writer = LedgerWriter(
             store,
@@ -227,16 +231,21 @@ def _store(settings: Settings, incarnation: str) -> Store:
         raise ConfigError(f"`store`: {error}", hint=hint) from None
 
 
-async def _identity(store: Store, settings: Settings) -> tuple[Identity, str | None]:
-    """The identity, and the admin key if this is the first start and nobody preset one."""
+async def _identity(store: Store, preset: Secret | None) -> Identity:
     pepper, _ = await store.secret("pepper", secrets.token_bytes(32))
-    preset = settings.auth.admin_key
-    probe = Identity(store, pepper, b"")
+    identity = Identity(store, pepper, b"")
     if preset is not None:
-        return Identity(store, pepper, probe.digest(preset.reveal().encode())), None
+        identity.appoint(identity.digest(preset.reveal().encode()))
+    return identity
+
+
+async def _make_admin_key(store: Store, identity: Identity, preset: Secret | None) -> str | None:
+    if preset is not None:
+        return None
     fresh = "agk-admin-" + secrets.token_urlsafe(32)
-    digest, is_new = await store.secret("admin_digest", probe.digest(fresh.encode()))
-    return Identity(store, pepper, digest), fresh if is_new else None
+    digest, is_new = await store.secret("admin_digest", identity.digest(fresh.encode()))
+    identity.appoint(digest)
+    return fresh if is_new else None
 
 
 def _handlers(
@@ -298,7 +307,7 @@ async def run(settings: Settings) -> None:
         server = Server([_address(listener, app) for listener in settings.server.listeners], bounds)
         await server.open()
         _spare_the_collector()
-        sys.stdout.write(banner(settings, server.urls, app.fresh_admin_key, app.gate.catalogue))
+        sys.stdout.write(banner(settings, server.urls, await app.make_admin_key(), app.gate.catalogue))
         sys.stdout.flush()
         await server.until_stopped()
         app.gate.is_draining = True

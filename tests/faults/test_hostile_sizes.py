@@ -25,13 +25,20 @@ LARGE_HEADS = {
 
 
 @pytest.mark.parametrize("name", LARGE_HEADS)
-@pytest.mark.parametrize("is_complete", [True, False], ids=["complete", "endless"])
-async def test_a_head_over_its_bound_is_431(name: str, is_complete: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", [slice(None), slice(4500)], ids=["complete", "endless"])
+async def test_a_head_over_its_bound_is_431(name: str, part: slice, tmp_path: Path) -> None:
     data = head(*LARGE_HEADS[name], *credentials(ADMIN_KEY), "content-length: 2") + b"{}"
     async with running_lab(tmp_path, bounds=SMALL) as lab, wire(lab.gate.port) as connection:
-        connection.send(data if is_complete else data[:4500])
+        connection.send(data[part])
         answer = await connection.answer()
         assert (answer.status, answer.code, answer.headers["connection"]) == (431, "head_too_large", "close")
+        assert await connection.is_closed()
+
+
+async def test_whoever_sends_on_gets_to_read_the_431(tmp_path: Path) -> None:
+    async with running_lab(tmp_path, bounds=SMALL) as lab, wire(lab.gate.port) as connection:
+        connection.send(b"GET / HTTP/1.1\r\nx: " + b"x" * 5_000_000)
+        assert (await connection.answer()).status == 431
         assert await connection.is_closed()
 
 
@@ -42,17 +49,24 @@ async def test_a_head_within_its_bound_is_read_whatever_follows_it(tmp_path: Pat
             assert (await connection.answer()).status == 200
 
 
-async def test_a_body_that_says_it_is_too_large_is_not_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [0, 1000, 5_000_000])
+async def test_a_body_that_says_it_is_too_large_is_not_read(sent: int, tmp_path: Path) -> None:
+    """Also who goes on sending gets to read why nobody listens."""
     async with running_lab(tmp_path, flags={"server.max_body_bytes": "1000"}) as lab, wire(lab.gate.port) as connection:
-        connection.send(head(LINE, HOST, *credentials(ADMIN_KEY), "content-length: 1001"))
-        answer = await connection.answer()  # before a byte of the body was sent
-        assert (answer.status, answer.code, answer.headers["x-should-retry"]) == (413, "body_too_large", "false")
-        connection.send(b"x" * 1001)
-        exact = json.dumps({**HELLO, "user": ""}).encode()
-        connection.send(request(ADMIN_KEY, {**HELLO, "user": "x" * (1000 - len(exact))}))
-        assert (await connection.answer()).status == 200
-        assert [len(each.body) for each in lab.upstream.requests] == [1000]
+        connection.send(head(LINE, HOST, *credentials(ADMIN_KEY), "content-length: 10000000") + b" " * sent)
+        answer = await connection.answer()
+        assert (answer.status, answer.code, answer.headers["connection"]) == (413, "body_too_large", "close")
+        assert answer.headers["x-should-retry"] == "false"
+        assert await connection.is_closed()
         await lab.is_quiet()
+
+
+async def test_a_body_of_the_largest_size_is_taken(tmp_path: Path) -> None:
+    spare = 1000 - len(json.dumps({**HELLO, "user": ""}))
+    async with running_lab(tmp_path, flags={"server.max_body_bytes": "1000"}) as lab:
+        assert (await lab.post({**HELLO, "user": "x" * spare})).status_code == 200
+        assert (await lab.post({**HELLO, "user": "x" * (spare + 1)})).status_code == 413
+        assert [len(each.body) for each in lab.upstream.requests] == [1000]
 
 
 async def test_a_body_that_turns_out_too_large_is_read_no_further(tmp_path: Path) -> None:
@@ -61,7 +75,8 @@ async def test_a_body_that_turns_out_too_large_is_read_no_further(tmp_path: Path
         connection.send(b"1f4\r\n%s\r\n" % (b" " * 500))
         connection.send(b"1f5\r\n%s\r\n" % (b" " * 501))
         answer = await connection.answer()  # there is no last chunk
-        assert (answer.status, answer.code) == (413, "body_too_large")
+        assert (answer.status, answer.code, answer.headers["connection"]) == (413, "body_too_large", "close")
+        assert await connection.is_closed()
         await lab.is_quiet()
 
 
@@ -110,6 +125,7 @@ async def test_connections_are_bounded(tmp_path: Path) -> None:
                 connection.send(request(ADMIN_KEY, HELLO))
                 assert (await connection.answer()).status == 200
             async with wire(lab.gate.port) as fourth:
+                fourth.send(request(ADMIN_KEY, HELLO))
                 answer = await fourth.answer()
                 assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "overloaded", "1")
                 assert await fourth.is_closed()

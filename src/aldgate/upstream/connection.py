@@ -157,8 +157,10 @@ class Connection(asyncio.Protocol):
             return
         if len(self._framing) > 1:
             raise _Refused("The provider's reply says twice how long it is.")
-        size = sum(len(name) + len(value) for name, value in reply.headers.items()) if self._head_bytes > MAX_HEAD_BYTES else 0
-        if size > MAX_HEAD_BYTES:
+        if (
+            self._head_bytes > MAX_HEAD_BYTES
+            and sum(len(name) + len(value) for name, value in reply.headers.items()) > MAX_HEAD_BYTES
+        ):
             raise _Refused(_TOO_LARGE)
         reply.began(status, reply.header(b"content-encoding"))
 

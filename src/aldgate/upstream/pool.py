@@ -113,7 +113,8 @@ class Pool:
         )
         connection.send(head, body, reply)
         try:
-            await reply.head()
+            while not reply.status:
+                await reply.wait()
         except BaseException:
             reply.close()
             raise
