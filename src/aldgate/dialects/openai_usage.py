@@ -34,21 +34,20 @@ class _Usage(msgspec.Struct):
 
     def canonical(self) -> Usage:
         """As the ledger counts. Where the total says more than its parts, the provider left reasoning out of the output."""
-        given = _count(self.prompt_tokens)
-        made = max(_count(self.completion_tokens), _count(self.total_tokens) - given)
-        details, output = self.prompt_tokens_details, self.completion_tokens_details
-        return Usage(
-            input_tokens=given,
-            output_tokens=made,
-            cached_tokens=_count(details.cached_tokens) if details else 0,
-            cache_write_tokens=_count(details.cache_write_tokens) if details else 0,
-            reasoning_tokens=_count(output.reasoning_tokens) if output else 0,
-        )
+        given, made, total = _count(self.prompt_tokens), _count(self.completion_tokens), _count(self.total_tokens)
+        if total > given + made:
+            made = total - given
+        cached = written = reasoning = 0
+        if (details := self.prompt_tokens_details) is not None:
+            cached, written = _count(details.cached_tokens), _count(details.cache_write_tokens)
+        if (output := self.completion_tokens_details) is not None:
+            reasoning = _count(output.reasoning_tokens)
+        return Usage(given, made, cached, written, reasoning)
 
 
 def _count(tokens: float | None) -> int:
     """A figure of a provider's; below nothing is nonsense that must not pay anybody's bill."""
-    return max(0, int(tokens or 0))
+    return int(tokens) if tokens and tokens > 0 else 0
 
 
 class _Reply(msgspec.Struct):

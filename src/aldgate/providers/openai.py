@@ -112,7 +112,7 @@ class OpenAICompatible:
         try:
             listed = _models.decode(body)
             models = listed.data if isinstance(listed, _Models) else msgspec.convert(listed, list[_Model])
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise UpstreamInvalid(f"What `{self.name}` answers to GET /models is no list of models.") from None
         return models[:_MAX_LISTED]
 

@@ -15,6 +15,7 @@ from aldgate.core.principals import Principal
 from aldgate.gate.identity import Identity
 from aldgate.ports import Store
 from aldgate.surfaces.admin import KeyAdmin, require_admin
+from aldgate.surfaces.asgi import headers_of
 from aldgate.surfaces.bodies import check_json
 from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.faults import render_for_path
@@ -102,7 +103,7 @@ class Api:
 
 
 async def _body(request: Request) -> bytes:
-    check_json(request.scope)
+    check_json(headers_of(request.scope))
     body = bytearray()
     async for piece in request.stream():
         body += piece
@@ -125,5 +126,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         return _rendered(request, NotFound(f"There is nothing at `{path}`."))
     if error.status_code == 405:
-        return _rendered(request, MethodNotAllowed(f"`{path}` does not answer to {request.method}."))
+        response = _rendered(request, MethodNotAllowed(f"`{path}` does not answer to {request.method}."))
+        response.headers.update(error.headers or {})
+        return response
     return _rendered(request, InvalidRequest(str(error.detail)) if error.status_code < 500 else InternalError("It failed."))

@@ -43,13 +43,14 @@ class Front:
             if method == other and path.startswith(prefix) and len(path) > len(prefix):
                 return handler
         if path in self._paths:
-            return _method_not_allowed
+            return self._method_not_allowed
         return self._rest or _not_found
 
-
-async def _method_not_allowed(scope: Scope, receive: Receive, send: Send) -> None:
-    error = MethodNotAllowed(f"`{scope['path']}` does not answer to {scope['method']}.")
-    await send_whole(send, *render_for_path(scope["path"], error))
+    async def _method_not_allowed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        allowed = sorted(method for method, other in self._exact if other == path)
+        status, headers, body = render_for_path(path, MethodNotAllowed(f"`{path}` does not answer to {scope['method']}."))
+        await send_whole(send, status, [*headers, (b"allow", ", ".join(allowed).encode())], body)  # RFC 9110, 15.5.6
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:

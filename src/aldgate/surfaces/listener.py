@@ -11,7 +11,6 @@ import asyncio
 import logging
 import re
 from collections import deque
-from collections.abc import Awaitable
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -30,12 +29,14 @@ from aldgate.surfaces.faults import render_for_path
 log = logging.getLogger("aldgate.listener")
 
 SWEEP_S = 1.0
+LINGER_S = 1.0
+"""How long a client that is still sending may take to read why it was refused."""
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _SINGLE = frozenset(
     {b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization", b"x-api-key", b"idempotency-key"}
 )
 """Headers of which two could be read as one thing by us and as another by somebody else."""
-_NOT_IN_HOST = re.compile(rb"[\x00-\x20/?#@\\]")
+_NOT_IN_HOST = re.compile(rb"[^\x21-\x7e]|[/?#@\\]")
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -83,13 +84,16 @@ class Connection(HttpToolsProtocol):
         """The request being read; another one than `_current` when the client pipelines."""
         self._is_reading_head = True
         self._is_idle = True
+        self._is_deaf = False
         self._head_bytes = 0
         self._body_bytes = 0
         self._since = self.loop.time()
 
-    def write(self, piece: bytes) -> Awaitable[None] | bool:
-        """Pass on a piece of the body being answered; see `surfaces.asgi.Write`."""
-        return self._current.write(piece) if self._current is not None else True
+    @property
+    def outlet(self) -> Cycle:
+        """Where the answer to the current request goes."""
+        assert self._current is not None, "nothing is being answered"
+        return self._current
 
     @property
     def date_header(self) -> bytes:
@@ -129,6 +133,8 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Part of `asyncio.Protocol`."""
+        if self._is_deaf:
+            return
         if self._is_reading_head:
             if self._is_idle:
                 self._is_idle = False
@@ -198,8 +204,12 @@ class Connection(HttpToolsProtocol):
             raise InvalidRequest("A request needs a `Host` header.")
         if host is not None and _NOT_IN_HOST.search(host):
             raise InvalidRequest("The `Host` header is not a host.")
-        if b"content-length" in index and b"transfer-encoding" in index:
-            raise InvalidRequest("The request says twice how long its body is.")
+        coding = index.get(b"transfer-encoding")
+        if coding is not None:
+            if b"content-length" in index:
+                raise InvalidRequest("The request says twice how long its body is.")
+            if coding.lower() != b"chunked" or version != "1.1":
+                raise InvalidRequest("The only transfer encoding taken here is `chunked`, in HTTP/1.1.")
         return index
 
     def _check_repeated(self) -> None:
@@ -249,9 +259,11 @@ class Connection(HttpToolsProtocol):
         self.server_state.total_requests += 1
         self._current = None
         self.cancels_on_loss = False
-        if not cycle.keep_alive or cycle.more_body:  # a body nobody read would be taken for the next request
+        if cycle.more_body:  # a body nobody read would be taken for the next request
+            self._hang_up()
+        elif not cycle.keep_alive:
             self.transport.close()
-        if self.transport.is_closing():
+        if self._is_deaf or self.transport.is_closing():
             return
         self.flow.resume_reading()
         if self._waiting:
@@ -273,19 +285,38 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, error: GatewayError) -> None:
         """Answer without a request, if none is being answered, and close."""
-        if self.transport.is_closing():
+        if self._is_deaf or self.transport.is_closing():
             return
         if self._current is None or not self._current.is_started:
             status, headers, body = render_for_path(self.url.decode("latin-1"), error)
             lines = [name + b": " + value + b"\r\n" for name, value in headers]
             self.transport.write(b"".join((STATUS_LINE[status], *lines, b"connection: close\r\n\r\n", body)))
-        self.transport.close()
+        if self._current is None:
+            self._hang_up()
+        else:
+            self.transport.close()
+
+    def _hang_up(self) -> None:
+        """Say no more, and close when the client has read it: to close while it sends is a reset, which undoes the answer.
+
+        RFC 9112, 9.6.
+        """
+        if not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self._is_deaf = True
+        self._since = self.loop.time()
+        self.flow.resume_reading()
 
     def look(self, now: float) -> None:
         """The sweep's visit: close what is too slow or has been idle for too long."""
         waited = now - self._since
         bounds = self.bounds
-        if not self._is_reading_head:
+        if self._is_deaf:
+            if waited > LINGER_S:
+                self.transport.close()
+        elif not self._is_reading_head:
             is_slow = self._body_bytes < waited * bounds.body_min_bytes_per_s
             if waited > bounds.head_timeout_s and is_slow and not self.flow.read_paused:
                 self._refuse(HeadTimeout("The request body comes too slowly."))

@@ -90,7 +90,10 @@ def sse(data: bytes, separator: bytes = b"\n") -> bytes:
 @lru_cache(maxsize=64)
 def render(path: str, body: bytes, reply: Reply) -> Rendered:
     """Answer a request. Remembered, so that a repeated call costs a dict lookup."""
-    asked: Object = json.loads(body) if body else {}
+    try:
+        asked: Object = json.loads(body) if body else {}
+    except ValueError:
+        return _whole(error_body("We could not parse the JSON body of your request.", None), status=400)
     match path:
         case "/v1/chat/completions":
             return _completion(asked, reply, _CHAT)
