@@ -22,7 +22,7 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.prices import to_price
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
-from aldgate.core.errors import GatewayError
+from aldgate.core.errors import GatewayError, UpstreamTimeout
 from aldgate.core.prices import Price
 from aldgate.core.routes import Source, build_catalogue
 from aldgate.engines.builtin.backend import Builtin
@@ -84,18 +84,28 @@ class Providers:
         self.sweeper.pools.add(provider.pool)
 
     async def look(self) -> None:
-        """Find servers on this machine and ask every provider for its models. One that does not answer keeps its last list."""
+        """Find servers on this machine and ask every provider for its models. One that does not answer keeps its last list.
+
+        Nobody is waited for longer than a connection may take: the start waits for this.
+        """
+        deadline = asyncio.get_running_loop().time() + self._settings.upstream.connect_timeout_s
+        await asyncio.gather(self._look_around(deadline), *(self._ask(backend, deadline) for backend in self.backends.values()))
+
+    async def _look_around(self, deadline: float) -> None:
         if self._settings.discovery.local:
-            for provider in await on_this_machine(self._surroundings, self.backends):
+            found = await on_this_machine(self._surroundings, self.backends)
+            for provider in found:
                 log.info("found a model server on this machine", extra={"provider": provider.name})
                 self._add(provider)
-        await asyncio.gather(*(self._ask(name, backend) for name, backend in list(self.backends.items())))
+            await asyncio.gather(*(self._ask(provider, deadline) for provider in found))
 
-    async def _ask(self, name: str, backend: Backend) -> None:
+    async def _ask(self, backend: Backend, deadline: float) -> None:
         try:
-            self._sources[name] = await backend.discover()
-        except GatewayError as error:
-            log.warning("a provider did not list its models", extra={"provider": name, "error_code": error.code})
+            async with asyncio.timeout_at(deadline):
+                self._sources[backend.name] = await backend.discover()
+        except (GatewayError, TimeoutError) as error:
+            code = error.code if isinstance(error, GatewayError) else UpstreamTimeout.code
+            log.warning("a provider did not list its models", extra={"provider": backend.name, "error_code": code})
 
     def apply(self, gate: Gate | None) -> list[str]:
         """Build the catalogue anew and hand it to the gate. Returns what is wrong with it, in words."""
