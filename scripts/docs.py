@@ -153,8 +153,8 @@ All four are always there; `param` names the field at fault, if one is. Under `/
 `{"detail": "...", "code": "..."}`.
 
 - `x-request-id` names the call in the gate's log. Every answer to a call, to the models and to administration has it.
-- `Retry-After` (whole seconds) comes with every refusal that waiting mends; `x-should-retry` is `true` or `false`, and OpenAI's
-  libraries obey both.
+- `Retry-After` (whole seconds) comes with every refusal that waiting mends. `x-should-retry` is `true` or `false`, and `false`
+  where the wait is over a minute. OpenAI's libraries obey both.
 - A stream that fails before its first event is a plain error with its status. Later the status has been sent: the stream then
   ends with one event `data: {"error": {...}}` of the shape above, and without `data: [DONE]`.
 - `upstream_rejected` means that the provider refused the request itself. It keeps the provider's status, message and `param`, and

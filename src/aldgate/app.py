@@ -9,18 +9,20 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from aldgate import __version__
 from aldgate.config.errors import ConfigError
 from aldgate.config.prices import to_price
+from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
-from aldgate.core.errors import GatewayError
+from aldgate.core.errors import GatewayError, UpstreamTimeout
 from aldgate.core.prices import Price
 from aldgate.core.routes import Source, build_catalogue
 from aldgate.engines.builtin.backend import Builtin
@@ -36,16 +38,16 @@ from aldgate.ports import Backend, Store
 from aldgate.providers.finding import configured, in_environment, on_this_machine
 from aldgate.providers.openai import OpenAICompatible
 from aldgate.providers.section import Surroundings
-from aldgate.registry import UnknownName
+from aldgate.registry import Registry, UnknownName
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter
-from aldgate.surfaces.api import Api
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
 from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
+from aldgate.surfaces.later import Later
 from aldgate.surfaces.listener import Bounds
 from aldgate.surfaces.models import PREFIX, ModelsFace
 from aldgate.surfaces.openai import OpenAIFace
@@ -53,6 +55,9 @@ from aldgate.surfaces.server import Address, CannotListen, Server
 from aldgate.upstream.pool import Sweeper
 
 log = logging.getLogger("aldgate")
+
+SURFACES: Registry[Any] = Registry("surface", {"api": "aldgate.surfaces.api:Api"})
+"""Faces that are loaded by their first request: FastAPI is a third of the start and 15 MB."""
 
 Options = TypeVar("Options", EchoOptions, EmbedOptions)
 
@@ -79,18 +84,28 @@ class Providers:
         self.sweeper.pools.add(provider.pool)
 
     async def look(self) -> None:
-        """Find servers on this machine and ask every provider for its models. One that does not answer keeps its last list."""
+        """Find servers on this machine and ask every provider for its models. One that does not answer keeps its last list.
+
+        Nobody is waited for longer than a connection may take: the start waits for this.
+        """
+        deadline = asyncio.get_running_loop().time() + self._settings.upstream.connect_timeout_s
+        await asyncio.gather(self._look_around(deadline), *(self._ask(backend, deadline) for backend in self.backends.values()))
+
+    async def _look_around(self, deadline: float) -> None:
         if self._settings.discovery.local:
-            for provider in await on_this_machine(self._surroundings, self.backends):
+            found = await on_this_machine(self._surroundings, self.backends)
+            for provider in found:
                 log.info("found a model server on this machine", extra={"provider": provider.name})
                 self._add(provider)
-        await asyncio.gather(*(self._ask(name, backend) for name, backend in list(self.backends.items())))
+            await asyncio.gather(*(self._ask(provider, deadline) for provider in found))
 
-    async def _ask(self, name: str, backend: Backend) -> None:
+    async def _ask(self, backend: Backend, deadline: float) -> None:
         try:
-            self._sources[name] = await backend.discover()
-        except GatewayError as error:
-            log.warning("a provider did not list its models", extra={"provider": name, "error_code": error.code})
+            async with asyncio.timeout_at(deadline):
+                self._sources[backend.name] = await backend.discover()
+        except (GatewayError, TimeoutError) as error:
+            code = error.code if isinstance(error, GatewayError) else UpstreamTimeout.code
+            log.warning("a provider did not list its models", extra={"provider": backend.name, "error_code": code})
 
     def apply(self, gate: Gate | None) -> list[str]:
         """Build the catalogue anew and hand it to the gate. Returns what is wrong with it, in words."""
@@ -127,12 +142,13 @@ class App:
 
     Attributes:
         handlers: By face: everything, or health and metrics alone.
-        fresh_admin_key: The admin key, if it was made now; shown once and kept nowhere.
+        make_admin_key: Makes the admin key if there is none, and returns it to be shown once; None if there is one. Called when
+            everything else is ready, so that no start that fails takes the key with it.
     """
 
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] = {}
-        self.fresh_admin_key: str | None = None
+        self.make_admin_key: Callable[[], Awaitable[str | None]]
         self.gate: Gate
         self.providers: Providers
         self.writer: LedgerWriter
@@ -154,7 +170,8 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         store = _store(settings, incarnation)
         stack.push_async_callback(store.aclose)
         await store.open()
-        identity, app.fresh_admin_key = await _identity(store, settings)
+        identity = await _identity(store, settings.auth.admin_key)
+        app.make_admin_key = partial(_make_admin_key, store, identity, settings.auth.admin_key)
         slices = Slices(store, incarnation, time.time)
         app.writer = writer = LedgerWriter(
             store,
@@ -228,16 +245,21 @@ def _store(settings: Settings, incarnation: str) -> Store:
         raise ConfigError(f"`store`: {error}", hint=hint) from None
 
 
-async def _identity(store: Store, settings: Settings) -> tuple[Identity, str | None]:
-    """The identity, and the admin key if this is the first start and nobody preset one."""
+async def _identity(store: Store, preset: Secret | None) -> Identity:
     pepper, _ = await store.secret("pepper", secrets.token_bytes(32))
-    preset = settings.auth.admin_key
-    probe = Identity(store, pepper, b"")
+    identity = Identity(store, pepper, b"")
     if preset is not None:
-        return Identity(store, pepper, probe.digest(preset.reveal().encode())), None
+        identity.appoint(identity.digest(preset.reveal().encode()))
+    return identity
+
+
+async def _make_admin_key(store: Store, identity: Identity, preset: Secret | None) -> str | None:
+    if preset is not None:
+        return None
     fresh = "agk-admin-" + secrets.token_urlsafe(32)
-    digest, is_new = await store.secret("admin_digest", probe.digest(fresh.encode()))
-    return Identity(store, pepper, digest), fresh if is_new else None
+    digest, is_new = await store.secret("admin_digest", identity.digest(fresh.encode()))
+    identity.appoint(digest)
+    return fresh if is_new else None
 
 
 def _handlers(
@@ -279,9 +301,12 @@ def _handlers(
         ("GET", "/v1/models"): models.list,
         **operations,
     }
-    api = Api(store=store, identity=identity, committed=writer.committed, new_id=gate.new_id)
+
+    def administration() -> Handler:
+        return SURFACES.load("api")(store=store, identity=identity, committed=writer.committed, new_id=gate.new_id).app
+
     return {
-        "all": Front(everything, [("GET", PREFIX, models.get)], api.app),
+        "all": Front(everything, [("GET", PREFIX, models.get)], Later(administration)),
         "ops": Front(operations),
     }
 
@@ -299,7 +324,7 @@ async def run(settings: Settings) -> None:
         server = Server([_address(listener, app) for listener in settings.server.listeners], bounds)
         await server.open()
         _spare_the_collector()
-        sys.stdout.write(banner(settings, server.urls, app.fresh_admin_key, app.gate.catalogue))
+        sys.stdout.write(banner(settings, server.urls, await app.make_admin_key(), app.gate.catalogue))
         sys.stdout.flush()
         await server.until_stopped()
         app.gate.is_draining = True

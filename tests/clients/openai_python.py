@@ -36,14 +36,15 @@ class Sdk:
         """What `ask` returns, awaited where it must be."""
         return await ask(self.client) if self.is_async else await asyncio.to_thread(ask, self.client)
 
-    async def stream(self, ask: Ask, into: list[Any] | None = None) -> list[Any]:
-        """Everything that iterating over what `ask` returns gives; in `into` what came before an error."""
-        found: list[Any] = [] if into is None else into
+    async def stream(self, ask: Ask, each: Callable[[Any], None] | None = None) -> list[Any]:
+        """Everything that iterating over what `ask` returns gives; `each` is called as it comes, in whatever thread."""
+        found: list[Any] = []
+        take = found.append if each is None else each
         if self.is_async:
             async for item in await ask(self.client):
-                found.append(item)
+                take(item)
         else:
-            await asyncio.to_thread(lambda: found.extend(ask(self.client)))
+            await asyncio.to_thread(lambda: [take(item) for item in ask(self.client)])
         return found
 
     async def follow(self, ask: Ask) -> tuple[list[Any], Any]:

@@ -1,11 +1,12 @@
 """Which exception openai-python raises for each refusal and failure, with the code, status and advice the gate gives."""
 
+import asyncio
 from typing import Any
 
 import openai
 import pytest
 
-from aldgate.testing.upstream import FakeUpstream, Valve, faults
+from aldgate.testing.upstream import Asked, FakeUpstream, Play, Step, Valve, faults
 from tests.clients.conftest import Connect
 from tests.clients.openai_python import Sdk
 from tests.support import RunningGate
@@ -162,6 +163,18 @@ async def test_a_providers_error(connect: Connect, upstream: FakeUpstream, statu
     assert len(upstream.requests) == 1
 
 
+def held_back(step: Step, valve: Valve) -> Step:
+    """`step`, but its last piece waits for the valve: until then all is well."""
+
+    def play(asked: Asked) -> Play:
+        pieces = list(step.play(asked))
+        yield from pieces[:-1]
+        yield valve
+        yield pieces[-1]
+
+    return Step(step.name, play)
+
+
 @pytest.mark.parametrize(
     ("fault", "code"),
     [
@@ -176,10 +189,16 @@ async def test_a_stream_that_fails_midway(
 ) -> None:
     key = await gate.key()
     sdk = await connect(key)
-    upstream.script(fault(after=3))
+    loop, valve = asyncio.get_running_loop(), Valve()
+    upstream.script(held_back(fault(after=3), valve))
     chunks: list[Any] = []
+
+    def take(chunk: Any) -> None:
+        chunks.append(chunk)
+        loop.call_soon_threadsafe(valve.open)
+
     with pytest.raises(openai.APIError) as raised:
-        await sdk.stream(asking(LAB, stream=True), into=chunks)
+        await sdk.stream(asking(LAB, stream=True), take)
     assert not isinstance(raised.value, openai.APIStatusError | openai.APIConnectionError)
     assert (raised.value.code, raised.value.type) == (code, "server_error")
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Hello from "
@@ -206,12 +225,13 @@ async def test_a_whole_reply_that_is_none(connect: Connect, upstream: FakeUpstre
     assert seen(raised.value) == (502, code, "server_error")
 
 
-async def test_an_error_before_the_first_event_is_an_answer(connect: Connect, upstream: FakeUpstream) -> None:
-    sdk = await connect(max_retries=0)
+async def test_an_error_before_the_first_event_is_an_answer(sdk: Sdk, upstream: FakeUpstream) -> None:
     upstream.script(faults.error_first_in_stream())
     with pytest.raises(openai.InternalServerError) as raised:
-        await sdk.stream(asking(LAB, stream=True))
+        await sdk.having(max_retries=0).stream(asking(LAB, stream=True))
     assert seen(raised.value) == (503, "upstream_overloaded", "server_error")
+    upstream.script(faults.error_first_in_stream())
+    assert await sdk.stream(asking(LAB, stream=True))  # and may be repeated
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -27,7 +27,12 @@ STREAM = ROLE + chunk("a", usage=None) + chunk("b") + chunk(None, finish="stop")
 def read(meter: StreamMeter, stream: bytes, size: int | None = None) -> bytes:
     """What the caller gets of a stream that comes in pieces of `size` bytes."""
     pieces = [stream] if size is None else [stream[at : at + size] for at in range(0, len(stream), size)]
-    return b"".join(map(meter.feed, pieces)) + meter.end()
+    given_on = b""
+    for piece in pieces:
+        given_on += meter.feed(piece)
+        if meter.failure:
+            raise meter.failure
+    return given_on + meter.end()
 
 
 def payloads(stream: bytes) -> list[bytes]:

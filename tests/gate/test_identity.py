@@ -1,5 +1,4 @@
 import asyncio
-import hashlib
 from typing import Any
 
 import pytest
@@ -181,5 +180,7 @@ async def test_strangers_cannot_fill_the_memory(identity: Identity, asked: Asked
 
 
 @pytest.mark.anyio
-async def test_a_digest_is_keyed(identity: Identity) -> None:
-    assert identity.digest(b"x") == hashlib.blake2b(b"x", key=PEPPER, digest_size=32).digest()
+async def test_a_digest_depends_on_the_pepper_and_the_whole_secret(identity: Identity, store: Store) -> None:
+    other = Identity(store, b"another pepper", b"")
+    digests = {each.digest(secret) for each in (identity, other) for secret in (b"x", b"xx", b"", b"x" * 10_000)}
+    assert len(digests) == 8 and {len(digest) for digest in digests} == {32}

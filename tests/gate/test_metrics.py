@@ -7,9 +7,9 @@ LABELS = {"operation": "chat", "model": "lab/small", "status": "200"}
 
 
 def settle(
-    metrics: Metrics, status: int = 200, deployment: str = "lab/small", first_byte_s: float | None = 0.2, total_s: float = 0.7
+    metrics: Metrics, *, model: str = "lab/small", status: int = 200, first_byte_s: float | None = 0.2, total_s: float = 0.7
 ) -> None:
-    metrics.settled(("chat", deployment, status), Usage(input_tokens=10, output_tokens=5), 7, first_byte_s, total_s)
+    metrics.settled(("chat", model, status), Usage(10, 5), 7, first_byte_s, total_s)
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -61,7 +61,7 @@ def test_refusals_and_failures_count_as_errors_under_the_older_names_too() -> No
 
 def test_labels_of_any_text_are_escaped() -> None:
     metrics = Metrics({})
-    settle(metrics, deployment='lab/"a\\b\n"')
+    settle(metrics, model='lab/"a\\b\n"')
     assert value(metrics, "aldgate_calls_total", **{**LABELS, "model": 'lab/"a\\b\n"'}) == 1
 
 

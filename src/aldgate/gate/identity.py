@@ -29,7 +29,7 @@ class Identity:
     Args:
         store: Where credentials are kept.
         pepper: Keys the digests, so that a stolen database verifies no guess.
-        admin_digest: Digest of the admin key.
+        admin_digest: Digest of the admin key; empty while nobody has it.
         now: Unix seconds.
     """
 
@@ -43,6 +43,11 @@ class Identity:
     def digest(self, secret: bytes) -> bytes:
         """The keyed digest under which a secret is kept: BLAKE2b, whose keyed mode is a MAC (RFC 7693)."""
         return blake2b(secret, key=self._pepper, digest_size=32).digest()
+
+    def appoint(self, admin_digest: bytes) -> None:
+        """From now on the secret with this digest is the admin key."""
+        self._admin_digest = admin_digest
+        self.forget()
 
     def known(self, secret: bytes) -> Principal | None:
         """The principal of a secret seen before, None if the store must be asked.

@@ -18,6 +18,7 @@ from aldgate.ports import SliceGrant, SliceRequest, Store
 CALLS_PER_SLICE = 8
 SECONDS_PER_SLICE = 5
 REPEATS = 50
+NEVER = float("-inf")
 REFUSED_S = 1.0
 """How long the database's word that a budget is spent is good for; another process may give some back meanwhile."""
 
@@ -33,7 +34,7 @@ class _Slice(msgspec.Struct):
     spent_at_refill: int = 0
     repeats: int = 0
     free: int = 0
-    refused_at: float = 0.0
+    refused_at: float = NEVER
 
     @property
     def available(self) -> int:
@@ -55,7 +56,7 @@ class Slices:
         self._now = now
         self._seq = 0
         self._refilling = asyncio.Lock()
-        self._unanswered: tuple[_Slice, SliceRequest] | None = None
+        self._unanswered: tuple[int, _Slice, SliceRequest] | None = None
         self._slices: dict[tuple[str, str], _Slice] = {}
         self._periods: dict[str, tuple[str, float]] = {}
 
@@ -76,7 +77,7 @@ class Slices:
         if part is None:
             part = self._slices[key] = _Slice(account, key[1], budget.microusd, refilled_at=self._now())
         if part.limit != budget.microusd:
-            part.limit, part.refused_at = budget.microusd, 0.0
+            part.limit, part.refused_at = budget.microusd, NEVER
         return part
 
     def hold(self, account: str, budget: Budget, microusd: int) -> str | None:
@@ -104,33 +105,29 @@ class Slices:
         part = self._slice(account, budget)
         async with self._refilling:
             if self._unanswered is not None:
-                await self._ask()
+                await self._answer(self._unanswered)
             if part.available >= need:
                 return
             if 0 <= self._now() - part.refused_at < REFUSED_S and part.available + part.free < need:
                 raise _exceeded(budget, need, part.available + part.free, part.held)
             part.granted = max(part.granted, part.spent)  # an overdraft that was reported counts as granted there, too
-            need += max(0, -part.available)
-            give_back = max(0, part.available)
-            wish = most or max(need * CALLS_PER_SLICE, self._recent(part))
-            self._unanswered = part, SliceRequest(account, part.period, budget.microusd, part.spent, give_back, need, wish)
+            lacking = need - part.available
+            most = max(lacking, (most or max(need * CALLS_PER_SLICE, self._recent(part))) - max(0, part.available))
             self._seq += 1
-            part.granted -= give_back
-            grant = await self._ask()
+            self._unanswered = self._seq, part, SliceRequest(account, part.period, part.limit, part.spent, 0, lacking, most)
+            grant = await self._answer(self._unanswered)
+            part.free, part.refused_at = grant.free, NEVER if grant.granted else self._now()
+            if not grant.granted:
+                raise _exceeded(budget, need, grant.free + part.available, part.held)
             part.refilled_at, part.spent_at_refill = self._now(), part.spent
-            part.free, part.refused_at = grant.free, 0.0 if grant.granted else self._now()
-        if not grant.granted:
-            raise _exceeded(budget, need, grant.free, part.held)
 
-    async def _ask(self) -> SliceGrant:
-        """Send the request under its number until it is answered.
+    async def _answer(self, asked: tuple[int, _Slice, SliceRequest]) -> SliceGrant:
+        """Ask, and note the answer. Until there is one it is not known what the database did, so the next to ask repeats this.
 
-        A caller who leaves, or a database that fails, may cut it off when it is already committed. Then the next refill sends
-        it again, and the database, knowing the number, says once more what it granted.
+        The number is the same then, and so the database answers as before instead of granting twice.
         """
-        assert self._unanswered is not None
-        part, request = self._unanswered
-        grant = (await self._store.refill(self._incarnation, self._seq, [request]))[0]
+        seq, part, request = asked
+        (grant,) = await self._store.refill(self._incarnation, seq, [request])
         self._unanswered = None
         part.granted += grant.granted
         return grant
@@ -170,7 +167,7 @@ class Slices:
     async def give_back(self) -> None:
         """Return all that is not held, before the process ends."""
         if self._unanswered is not None:
-            await self._ask()
+            await self._answer(self._unanswered)
         requests = [
             SliceRequest(part.account, part.period, part.limit, part.spent, max(0, part.available), 0, 0)
             for part in self._slices.values()

@@ -100,9 +100,8 @@ class MemoryLimiter:
         if account in self._accounts:
             return
         long_ago_ns = now_ns - 2 * DAY  # below 0 if the machine has just booted: monotonic time begins there
-        counters = self._accounts[account] = _Counters(
-            Bucket(at_ns=long_ago_ns), Bucket(at_ns=long_ago_ns), Bucket(at_ns=long_ago_ns)
-        )
+        buckets = Bucket(0, long_ago_ns), Bucket(0, long_ago_ns), Bucket(0, long_ago_ns)
+        counters = self._accounts[account] = _Counters(*buckets)
         for use in uses:
             at_ns = now_ns - int((now_s - use.at) * SECOND)
             for bucket, limit, period, units in (

@@ -103,13 +103,16 @@ class OpenAICompatible:
             UpstreamError: No answer, an error, or not such a list.
         """
         reply = await self.pool.request(self._list_head, b"")
-        body = await reply.read()
+        try:
+            body = await reply.read()
+        finally:
+            reply.close()
         if reply.status != 200:
             raise read_error(reply.status, body, None)
         try:
             listed = _models.decode(body)
             models = listed.data if isinstance(listed, _Models) else msgspec.convert(listed, list[_Model])
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise UpstreamInvalid(f"What `{self.name}` answers to GET /models is no list of models.") from None
         return models[:_MAX_LISTED]
 

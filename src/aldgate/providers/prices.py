@@ -49,6 +49,8 @@ def _listed_price(provider: str, model: str) -> Price | None:
     except LookupError:
         return None
     found = vars(info.get_prices(datetime.now(UTC)))
+    if all(found.get(unit) is None for unit in ("input_mtok", "output_mtok", "requests_kcount")):
+        return None  # sold by the hour, the character or the page, or not known: not free
     starts = {0} | {tier.start for value in found.values() for tier in getattr(value, "tiers", ())}
     price: Price | None = None
     for start in sorted(starts, reverse=True):

@@ -27,7 +27,7 @@ Limit = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
 class KeyRequest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A key to make. A limit that is not given does not exist."""
 
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200, extra_json_schema={"pattern": r"^[^\x00-\x1f\x7f]*$"})]
     rpm: Limit | None = None
     tpm: Limit | None = None
     tpd: Limit | None = None
@@ -61,6 +61,8 @@ class KeyAdmin:
             InvalidRequest: A field is not what a key has.
         """
         wanted = _decode(body, KeyRequest)
+        if any(ord(letter) < 32 or ord(letter) == 127 for letter in wanted.name):  # some databases keep no NUL
+            raise InvalidRequest("A name has no control characters (`name`).", param="name")
         now = time.time()
         secret = KEY_PREFIX + secrets.token_urlsafe(32)
         key = StoredKey(

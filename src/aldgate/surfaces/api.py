@@ -15,6 +15,7 @@ from aldgate.core.principals import Principal
 from aldgate.gate.identity import Identity
 from aldgate.ports import Store
 from aldgate.surfaces.admin import KeyAdmin, require_admin
+from aldgate.surfaces.asgi import headers_of
 from aldgate.surfaces.bodies import check_json
 from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.faults import render_for_path
@@ -102,7 +103,7 @@ class Api:
 
 
 async def _body(request: Request) -> bytes:
-    check_json(request.scope)
+    check_json(headers_of(request.scope))
     body = bytearray()
     async for piece in request.stream():
         body += piece

@@ -1,22 +1,19 @@
 """ASGI's types, and the two messages of a whole answer."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
-Write = Callable[[bytes], Awaitable[None] | bool]
-"""Passes on a piece of a body. True: done. Otherwise something to await, because the caller is slow."""
 Headers = list[tuple[bytes, bytes]]
 
 
-def header(scope: Scope, name: bytes) -> bytes | None:
-    """The value of a request header (`name` in lower case), or None."""
-    index: dict[bytes, bytes] | None = scope.get("aldgate.headers")
-    return dict(scope["headers"]).get(name) if index is None else index.get(name)
+def headers_of(scope: Scope) -> dict[bytes, bytes]:
+    """The request's headers by name, in lower case."""
+    return scope["aldgate.headers"]
 
 
 async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> None:
@@ -25,6 +22,17 @@ async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> 
     await send({"type": "http.response.body", "body": body})
 
 
-def writing(send: Send) -> Write:
-    """`send` as a `Write`."""
-    return lambda piece: send({"type": "http.response.body", "body": piece, "more_body": True})
+class Outlet(Protocol):
+    """Where an answer goes: ASGI's `send`, and shorter ways for answers that need no coroutine."""
+
+    def begin(self, status: int, headers: Headers) -> None:
+        """Begin an answer; nothing is written before its first piece."""
+        ...
+
+    def write(self, piece: bytes) -> Awaitable[None] | bool:
+        """Pass a piece of the body on. True: done. Else something to await first, because the caller is slow."""
+        ...
+
+    def end(self, piece: bytes) -> None:
+        """Pass the last piece on."""
+        ...

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from aldgate.core.errors import BodyTooLarge, ClientGone, Shedding, UnsupportedMediaType
-from aldgate.surfaces.asgi import Message, Receive, Scope, header
+from aldgate.surfaces.asgi import Message, Receive
 
 
 class BytesInFlight(msgspec.Struct):
@@ -29,13 +31,13 @@ class BytesInFlight(msgspec.Struct):
         self.held -= count
 
 
-def check_json(scope: Scope) -> None:
+def check_json(headers: Mapping[bytes, bytes]) -> None:
     """Refuse a body that says it is not JSON.
 
     Raises:
         UnsupportedMediaType: Its content type is another one.
     """
-    content_type = header(scope, b"content-type")
+    content_type = headers.get(b"content-type")
     if content_type is None or content_type.startswith(b"application/json"):
         return
     kind = content_type.split(b";")[0].strip().lower()
@@ -43,7 +45,7 @@ def check_json(scope: Scope) -> None:
         raise UnsupportedMediaType("The body must be JSON: send `Content-Type: application/json`.")
 
 
-async def read_body(scope: Scope, receive: Receive, max_bytes: int, in_flight: BytesInFlight) -> bytes:
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive, max_bytes: int, in_flight: BytesInFlight) -> bytes:
     """The whole body. Its bytes are taken from `in_flight`; the caller releases as many as it got.
 
     Raises:
@@ -51,7 +53,7 @@ async def read_body(scope: Scope, receive: Receive, max_bytes: int, in_flight: B
         Shedding: No room for it now.
         ClientGone: The caller left before it was complete.
     """
-    length = header(scope, b"content-length")
+    length = headers.get(b"content-length")
     if length is not None and int(length) > max_bytes:
         raise BodyTooLarge(f"The body has {int(length)} bytes; at most {max_bytes} are taken.")
     message = await receive()

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aldgate.core.errors import UnknownKey
 from aldgate.core.principals import Principal
 from aldgate.gate.identity import Identity
-from aldgate.surfaces.asgi import Scope, header
+from aldgate.surfaces.asgi import Scope, headers_of
 
 
-def secret_of(scope: Scope) -> bytes:
+def secret_of(headers: Mapping[bytes, bytes]) -> bytes:
     """The caller's secret: `Authorization: Bearer`, else `X-API-Key`; empty if there is none.
 
     Raises:
         UnknownKey: There is an `Authorization` header, but not a Bearer one.
     """
-    authorization = header(scope, b"authorization")
+    authorization = headers.get(b"authorization")
     if authorization is None:
-        return (header(scope, b"x-api-key") or b"").strip()
+        return headers.get(b"x-api-key", b"").strip()
     if authorization[:7].lower() != b"bearer ":
         raise UnknownKey("The `Authorization` header is not `Bearer KEY`.")
     return authorization[7:].strip()
@@ -28,6 +30,6 @@ async def principal_of(scope: Scope, identity: Identity) -> Principal:
     Raises:
         GatewayError: As `Identity.identify`.
     """
-    secret = secret_of(scope)
+    secret = secret_of(headers_of(scope))
     principal = identity.known(secret) if secret else None
     return principal if principal is not None else await identity.identify(secret)

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from aldgate.core.errors import InternalError
-from aldgate.surfaces.asgi import Handler, Message
+from aldgate.surfaces.asgi import Handler, Headers, Message
 from aldgate.surfaces.faults import render_for_path
 
 log = logging.getLogger("aldgate.server")
@@ -135,7 +135,7 @@ class Cycle:
         if self.is_lost:
             return
         if message["type"] == "http.response.start":
-            self._begin(message["status"], message.get("headers", ()))
+            self.begin(message["status"], message.get("headers", ()))
         elif self._head is None and not self.is_started or self.is_complete:
             raise BrokenResponse(f"`{message['type']}` out of turn")
         else:
@@ -150,7 +150,17 @@ class Cycle:
         self._continue(piece, True)
         return True
 
-    def _begin(self, status: int, headers: Any) -> None:
+    def end(self, piece: bytes) -> None:
+        """The last piece of the body."""
+        if not self.is_lost:
+            self._continue(piece, False)
+
+    def begin(self, status: int, headers: Headers) -> None:
+        """The status and headers; written with the first piece of the body.
+
+        Raises:
+            BrokenResponse: Out of turn, or a header with a line break.
+        """
         if self._head is not None or self.is_started:
             raise BrokenResponse("a second start of the response")
         parts = [STATUS_LINE[status], self._connection.date_header]

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
 from aldgate.core.errors import GatewayError, IdempotencyConflict, IdempotencyUnknown, InvalidRequest
 from aldgate.ports import SavedReply, Store
-from aldgate.surfaces.asgi import Headers, Message, Scope, Send, header, send_whole
+from aldgate.surfaces.asgi import Headers, Outlet
 
 LONGEST_KEY = 255
 
 
-def idempotency_key(scope: Scope) -> str | None:
+def idempotency_key(headers: Mapping[bytes, bytes]) -> str | None:
     """The request's idempotency key.
 
     Raises:
         InvalidRequest: Empty, too long or not printable ASCII.
     """
-    value = header(scope, b"idempotency-key")
+    value = headers.get(b"idempotency-key")
     if value is None:
         return None
     if not 0 < len(value) <= LONGEST_KEY or not all(32 < byte < 127 for byte in value):
@@ -53,7 +53,9 @@ class Once:
         self._now = now
         self._under_way: dict[tuple[str, str], _UnderWay] = {}
 
-    async def serve(self, principal: str, key: str, request: bytes, send: Send, call: Callable[[Send], Awaitable[None]]) -> None:
+    async def serve(
+        self, principal: str, key: str, request: bytes, outlet: Outlet, call: Callable[[Outlet], Awaitable[None]]
+    ) -> None:
         """Answer with the kept reply, or make the call and keep its reply.
 
         Raises:
@@ -66,27 +68,27 @@ class Once:
             _check(first.fingerprint, fingerprint)
             reply = await asyncio.shield(first.reply)
             if reply is not None:
-                return await _replay(send, reply)
+                return _replay(outlet, reply)
         mine = self._under_way[principal, key] = _UnderWay(fingerprint, asyncio.get_running_loop().create_future())
         reply = None
         try:
-            reply = await self._first(principal, key, fingerprint, send, call)
+            reply = await self._first(principal, key, fingerprint, outlet, call)
         finally:
             del self._under_way[principal, key]
             mine.reply.set_result(reply)
 
     async def _first(
-        self, principal: str, key: str, fingerprint: bytes, send: Send, call: Callable[[Send], Awaitable[None]]
+        self, principal: str, key: str, fingerprint: bytes, outlet: Outlet, call: Callable[[Outlet], Awaitable[None]]
     ) -> SavedReply | None:
         record = await self._store.begin_idempotent(principal, key, fingerprint, self._incarnation, self._now())
         if record is not None:
             _check(record.fingerprint, fingerprint)
             if record.reply is not None:
-                await _replay(send, record.reply)
+                _replay(outlet, record.reply)
                 return record.reply
             if record.incarnation != self._incarnation:
                 raise IdempotencyUnknown("The first call with this `Idempotency-Key` was cut off; use a new key to call again.")
-        recorder = _Recorder(send)
+        recorder = _Recorder(outlet)
         try:
             await call(recorder)
         except GatewayError:
@@ -102,28 +104,33 @@ def _check(first: bytes, now: bytes) -> None:
         raise IdempotencyConflict("This `Idempotency-Key` was used with another request before.")
 
 
-async def _replay(send: Send, reply: SavedReply) -> None:
-    headers: Headers = [*reply.headers, (b"idempotent-replayed", b"true")]
-    await send_whole(send, reply.status, headers, reply.body)
+def _replay(outlet: Outlet, reply: SavedReply) -> None:
+    outlet.begin(reply.status, [*reply.headers, (b"idempotent-replayed", b"true")])
+    outlet.end(reply.body)
 
 
 class _Recorder:
-    """A `send` that remembers what passes."""
+    """An outlet that remembers what passes."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
+    def __init__(self, outlet: Outlet) -> None:
+        self._outlet = outlet
         self._status = 0
         self._headers: Headers = []
         self._body: list[bytes] = []
         self._is_complete = False
 
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._status, self._headers = message["status"], list(message["headers"])
-        else:
-            self._body.append(message.get("body", b""))
-            self._is_complete = not message.get("more_body")
-        await self._send(message)
+    def begin(self, status: int, headers: Headers) -> None:
+        self._status, self._headers = status, headers
+        self._outlet.begin(status, headers)
+
+    def write(self, piece: bytes) -> Awaitable[None] | bool:
+        self._body.append(piece)
+        return self._outlet.write(piece)
+
+    def end(self, piece: bytes) -> None:
+        self._body.append(piece)
+        self._is_complete = True
+        self._outlet.end(piece)
 
     def reply(self) -> SavedReply | None:
         if not self._is_complete:

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import re
 from collections import deque
-from collections.abc import Awaitable
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -90,9 +89,11 @@ class Connection(HttpToolsProtocol):
         self._body_bytes = 0
         self._since = self.loop.time()
 
-    def write(self, piece: bytes) -> Awaitable[None] | bool:
-        """Pass on a piece of the body being answered; see `surfaces.asgi.Write`."""
-        return self._current.write(piece) if self._current is not None else True
+    @property
+    def outlet(self) -> Cycle:
+        """Where the answer to the current request goes."""
+        assert self._current is not None, "nothing is being answered"
+        return self._current
 
     @property
     def date_header(self) -> bytes:

@@ -28,7 +28,7 @@ from aldgate.dialects.openai_usage import StreamMeter, read_reply
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.ports import Exchange
-from aldgate.surfaces.asgi import Handler, Headers, Receive, Scope, Send, Write, send_whole, writing
+from aldgate.surfaces.asgi import Handler, Headers, Outlet, Receive, Scope, Send, headers_of
 from aldgate.surfaces.bodies import BytesInFlight, check_json, read_body
 from aldgate.surfaces.credentials import secret_of
 from aldgate.surfaces.faults import render_for_path
@@ -78,22 +78,27 @@ class OpenAIFace:
         call_id = self._gate.new_id()
         connection: Connection = scope["aldgate.connection"]
         connection.cancels_on_loss = True
+        outlet = connection.outlet
+        headers = headers_of(scope)
         try:
-            secret = secret_of(scope)
+            secret = secret_of(headers)
             principal = (self._identity.known(secret) if secret else None) or await self._identity.identify(secret)
-            check_json(scope)
-            body = await read_body(scope, receive, self._max_body_bytes, self._in_flight)
+            check_json(headers)
+            body = await read_body(headers, receive, self._max_body_bytes, self._in_flight)
             try:
-                key = idempotency_key(scope)
+                key = idempotency_key(headers)
                 if key is None:
-                    await self._call(operation, call_id, principal, body, send, connection.write)
+                    await self._call(operation, call_id, principal, body, outlet)
                 else:
-                    await self._call_once(key, operation, call_id, principal, body, scope, send)
+                    connection.cancels_on_loss = False  # such a call runs to its end: its answer is owed to the repetition
+                    call = partial(self._call, operation, call_id, principal, body)
+                    await self._once.serve(principal.id, key, scope["path"].encode() + b"\0" + body, outlet, call)
             finally:
                 self._in_flight.release(len(body))
         except GatewayError as error:
-            status, headers, body = render_for_path(scope["path"], error)
-            await send_whole(send, status, [*headers, (b"x-request-id", call_id.encode())], body)
+            status, lines, body = render_for_path(scope["path"], error)
+            outlet.begin(status, [*lines, (b"x-request-id", call_id.encode())])
+            outlet.end(body)
         except asyncio.CancelledError:
             if not connection.is_lost or connection.task is None:
                 raise
@@ -101,32 +106,19 @@ class OpenAIFace:
         finally:
             connection.cancels_on_loss = False
 
-    async def _call_once(
-        self, key: str, operation: Operation, call_id: str, principal: Principal, body: bytes, scope: Scope, send: Send
-    ) -> None:
-        scope["aldgate.connection"].cancels_on_loss = False  # such a call runs to its end: its answer is owed to the repetition
-        request = scope["path"].encode() + b"\0" + body
-
-        async def call(recording: Send) -> None:
-            await self._call(operation, call_id, principal, body, recording, writing(recording))
-
-        await self._once.serve(principal.id, key, request, send, call)
-
-    async def _call(
-        self, operation: Operation, call_id: str, principal: Principal, body: bytes, send: Send, write: Write
-    ) -> None:
+    async def _call(self, operation: Operation, call_id: str, principal: Principal, body: bytes, outlet: Outlet) -> None:
         call = self._gate.call(call_id, operation, principal, peek(operation, body))
         admission = self._gate.admit(call) or await self._gate.admit_shared(call)
         if call.peek.stream:
-            await self._stream(admission, send, write)
+            await self._stream(admission, outlet)
         else:
-            await self._whole(admission, send)
+            await self._whole(admission, outlet)
 
     def _headers(self, admission: Admission) -> Headers:
         call = admission.call
         return [(b"x-request-id", call.id.encode()), *self._gate.headers(call.principal)]
 
-    async def _whole(self, admission: Admission, send: Send) -> None:
+    async def _whole(self, admission: Admission, outlet: Outlet) -> None:
         outcome = Outcome()
         try:
             body = await self._read_whole(admission, outcome)
@@ -140,7 +132,8 @@ class OpenAIFace:
             self._gate.settle(admission, outcome)
         if self._committed is not None:
             await self._committed()
-        await send_whole(send, 200, [_JSON, (b"content-length", b"%d" % len(body)), *self._headers(admission)], body)
+        outlet.begin(200, [_JSON, (b"content-length", b"%d" % len(body)), *self._headers(admission)])
+        outlet.end(body)
 
     async def _read_whole(self, admission: Admission, outcome: Outcome) -> bytes:
         call = admission.call
@@ -159,7 +152,7 @@ class OpenAIFace:
             outcome.usage, outcome.usage_source = usage, "reported"
         return body
 
-    async def _stream(self, admission: Admission, send: Send, write: Write) -> None:
+    async def _stream(self, admission: Admission, outlet: Outlet) -> None:
         call = admission.call
         outcome = Outcome()
         meter = StreamMeter(wants_usage=call.peek.wants_usage)
@@ -171,9 +164,9 @@ class OpenAIFace:
                 _expect(exchange, b"text/event-stream")
                 first = await self._first(exchange, meter)
                 outcome.first_byte_s = time.perf_counter() - call.started_at
-                await send({"type": "http.response.start", "status": 200, "headers": _EVENTS + self._headers(admission)})
+                outlet.begin(200, _EVENTS + self._headers(admission))
                 has_begun = True
-                last = await self._relay(admission, exchange, meter, first, write)
+                last = await self._relay(admission, exchange, meter, first, outlet)
             finally:
                 exchange.close()
             outcome.status = 200
@@ -192,7 +185,7 @@ class OpenAIFace:
             self._gate.settle(admission, outcome)
         if self._committed is not None:
             await self._committed()
-        await send({"type": "http.response.body", "body": last})
+        outlet.end(last)
 
     async def _first(self, exchange: Exchange, meter: StreamMeter) -> bytes:
         """The first events, before anything is promised to the caller: until then a failure is a plain error answer."""
@@ -204,7 +197,7 @@ class OpenAIFace:
             if events or meter.is_done:
                 return events
 
-    async def _relay(self, admission: Admission, exchange: Exchange, meter: StreamMeter, events: bytes, write: Write) -> bytes:
+    async def _relay(self, admission: Admission, exchange: Exchange, meter: StreamMeter, events: bytes, outlet: Outlet) -> bytes:
         """Pass events on until the stream is done or has failed; returns the last ones, which wait for the settlement."""
         last = events
 
@@ -216,11 +209,11 @@ class OpenAIFace:
                 return False
             if not self._gate.extend(admission, meter.delivered):
                 raise ExpiredKey("The stream was cut: its API key has expired.")
-            return write(events) if events else True
+            return outlet.write(events) if events else True
 
         if not meter.is_done and meter.failure is None:
             last = b""
-            verdict = write(events)
+            verdict = outlet.write(events)
             if verdict is not True:
                 await cast(Awaitable[None], verdict)
             await exchange.pipe(pass_on)

@@ -68,13 +68,16 @@ class Server:
         self._stop.set()
 
     async def open(self) -> None:
-        """Bind every address and begin to answer.
+        """Bind every address and begin to answer. From here on SIGINT and SIGTERM stop the server in good order.
 
         Raises:
             CannotListen: Names the address and the reason.
         """
         self._tick()
         loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in its loop
+                loop.add_signal_handler(number, self._stop.set)
         for address in self._addresses:
             context = _tls(address)
             config = Config(
@@ -105,9 +108,6 @@ class Server:
     async def until_stopped(self) -> None:
         """Serve until SIGINT, SIGTERM or `stop`."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in its loop
-                loop.add_signal_handler(number, self._stop.set)
         sweeping = loop.create_task(sweep(self.state))
         try:
             while not self._stop.is_set():

@@ -135,18 +135,15 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Parser callback."""
-        if len(name) == 14 or len(name) == 17:  # cheaper than spelling every name in lower case
-            self._frame(name.lower(), value)
-        if self.reply is not None:
-            self.reply.headers.append((name, value))
-
-    def _frame(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
         if name == b"content-length":
             self._framing.append(name)
         elif name == b"transfer-encoding":
             self._framing.append(name)
             if value.lower() != b"chunked":
                 raise _Refused("The provider's reply has a transfer encoding other than chunked.")
+        if self.reply is not None:
+            self.reply.headers[name] = value
 
     def on_headers_complete(self) -> None:
         """Parser callback."""
@@ -160,7 +157,10 @@ class Connection(asyncio.Protocol):
             return
         if len(self._framing) > 1:
             raise _Refused("The provider's reply says twice how long it is.")
-        if self._head_bytes > MAX_HEAD_BYTES and sum(len(name) + len(value) for name, value in reply.headers) > MAX_HEAD_BYTES:
+        if (
+            self._head_bytes > MAX_HEAD_BYTES
+            and sum(len(name) + len(value) for name, value in reply.headers.items()) > MAX_HEAD_BYTES
+        ):
             raise _Refused(_TOO_LARGE)
         reply.began(status, reply.header(b"content-encoding"))
 

@@ -37,13 +37,17 @@ class Origin(NamedTuple):
         """The origin of an http or https URL.
 
         Raises:
-            ValueError: Another scheme, no host, credentials in the URL, control characters.
+            ValueError: Another scheme, no host or one that no resolver takes, port 0, credentials, a query or a fragment, or
+                characters that stand in no URL.
         """
+        if not url.isascii() or not url.isprintable() or " " in url:
+            raise ValueError("a base URL has only printable ASCII characters (a host in others is written `xn--...`)")
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
             raise ValueError(f"`{url}` is not an http or https URL")
-        if parts.username is not None or any(ord(letter) <= 32 or ord(letter) == 127 for letter in url):
-            raise ValueError("a base URL holds no credentials, spaces or control characters")
+        if parts.username is not None or "?" in url or "#" in url:
+            raise ValueError("a base URL holds no credentials, query or fragment")
+        parts.hostname.encode("idna")  # resolvers do this, and raise what nobody expects of them
         is_tls = parts.scheme == "https"
         return cls(parts.hostname, parts.port or (443 if is_tls else 80), is_tls)
 
@@ -109,7 +113,8 @@ class Pool:
         )
         connection.send(head, body, reply)
         try:
-            await reply.head()
+            while not reply.status:
+                await reply.wait()
         except BaseException:
             reply.close()
             raise

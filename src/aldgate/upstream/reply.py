@@ -52,7 +52,7 @@ class Reply:
         total_deadline: float,
     ) -> None:
         self.loop = loop
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: dict[bytes, bytes] = {}
         self.deadline = deadline
         self.total_deadline = total_deadline
         self.idle_timeout_s = idle_timeout_s
@@ -61,19 +61,7 @@ class Reply:
 
     def header(self, name: bytes) -> bytes | None:
         """The value of a reply header (`name` in lower case), or None."""
-        for other, value in self.headers:
-            if len(other) == len(name) and other.lower() == name:
-                return value
-        return None
-
-    async def head(self) -> None:
-        """Wait until the head has arrived.
-
-        Raises:
-            UpstreamError: It did not.
-        """
-        while not self.status:
-            await self._wait()
+        return self.headers.get(name)
 
     async def read(self) -> bytes:
         """The whole body; see `ports.Exchange`."""
@@ -81,7 +69,7 @@ class Reply:
         if self.pause is not None:
             self.pause(False)
         while not self.is_complete:
-            await self._wait()
+            await self.wait()
         if self._error is not None:
             raise self._error
         return self._take()
@@ -93,7 +81,7 @@ class Reply:
                 if self._error is not None:
                     raise self._error
                 return None
-            await self._wait()
+            await self.wait()
         return self._take()
 
     async def pipe(self, sink: Sink) -> None:
@@ -119,7 +107,7 @@ class Reply:
                     raise self._error
                 return None
             self._sink, self._verdict = sink, True
-            await self._wait()
+            await self.wait()
             self._sink = None
             if self._verdict is not True:
                 return b""
@@ -153,7 +141,12 @@ class Reply:
             self.deadline = min(self.loop.time() + self.idle_timeout_s, self.total_deadline)
         return piece
 
-    async def _wait(self) -> None:
+    async def wait(self) -> None:
+        """Wait until something has happened: the head is there, a piece came, the end.
+
+        Raises:
+            UpstreamError: It went wrong instead.
+        """
         if self._error is not None:
             raise self._error
         self._waiter = self.loop.create_future()

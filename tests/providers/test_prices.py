@@ -1,0 +1,65 @@
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from genai_prices.data_snapshot import get_snapshot
+
+from aldgate.core.prices import FREE, MILLION, Price
+from aldgate.core.usage import Usage
+from aldgate.providers.prices import PriceBook
+
+OWN = Price(input=7, version="config")
+
+
+def book(provider: str, *, catalogue: str | None = None, is_free: bool = False, **overrides: Price) -> PriceBook:
+    return PriceBook(provider, overrides=overrides, catalogue=provider if catalogue is None else catalogue, is_free=is_free)
+
+
+def test_the_operators_word_beats_the_catalogue_and_the_full_name_the_bare_one() -> None:
+    overrides = {"openai/gpt-4.1": OWN, "gpt-4.1": FREE, "gpt-4.1-mini": OWN}
+    prices = PriceBook("openai", overrides=overrides, catalogue="openai", is_free=False)
+    assert prices.price("gpt-4.1") is OWN
+    assert prices.price("gpt-4.1-mini") is OWN
+    listed = prices.price("gpt-4.1-nano")
+    assert listed is not None and listed.version.startswith("genai-prices ")
+
+
+def test_what_nobody_knows_has_no_price_unless_it_runs_here() -> None:
+    assert book("openai").price("made-up-model") is None
+    assert book("openai").unlisted() is None
+    assert book("ollama", catalogue="", is_free=True).price("llama") is FREE
+    assert book("lab", catalogue="").price("gpt-4.1") is None
+
+
+def test_a_listed_price_is_dollars_per_million_to_the_micro_dollar() -> None:
+    price = book("openai").price("gpt-4.1")
+    assert price is not None
+    assert (price.input, price.output, price.cached) == (2 * MILLION, 8 * MILLION, MILLION // 2)
+    assert price.cost(Usage(1_000_000, 1_000_000)) == 10 * MILLION
+
+
+def test_what_is_sold_in_other_units_is_not_free() -> None:
+    for provider, model in (("openai", "whisper-1"), ("openai", "tts-1"), ("mistral", "mistral-ocr-2503")):
+        found = get_snapshot().find_provider_model(model, None, provider, None)[1].get_prices(datetime.now(UTC))
+        assert found.input_mtok is None and found.output_mtok is None
+        assert book(provider).price(model) is None
+
+
+@pytest.mark.parametrize("provider", ["openai", "groq", "mistral", "deepseek", "openrouter", "x-ai", "google", "anthropic"])
+def test_every_price_of_the_catalogue_is_read(provider: str) -> None:
+    (listed,) = [each for each in get_snapshot().providers if each.id == provider]
+    seen = 0
+    for model in listed.models:
+        price = book(provider).price(model.id)
+        if price is None:
+            continue
+        seen += 1
+        figures = model.get_prices(datetime.now(UTC))
+        if isinstance(figures.input_mtok, Decimal):
+            assert 0 <= price.input - figures.input_mtok * MILLION < 1
+        while price.dearer is not None:  # bounds count on it: no tier is cheaper than the one before
+            assert price.above < price.dearer.above
+            for name in ("input", "output", "cached", "cache_write", "request"):
+                assert (getattr(price, name) or 0) <= (getattr(price.dearer, name) or 0), model.id
+            price = price.dearer
+    assert seen
