@@ -18,6 +18,7 @@ from aldgate.ports import SliceGrant, SliceRequest, Store
 CALLS_PER_SLICE = 8
 SECONDS_PER_SLICE = 5
 REPEATS = 50
+NEVER = float("-inf")
 REFUSED_S = 1.0
 """How long the database's word that a budget is spent is good for; another process may give some back meanwhile."""
 
@@ -33,7 +34,7 @@ class _Slice(msgspec.Struct):
     spent_at_refill: int = 0
     repeats: int = 0
     free: int = 0
-    refused_at: float = 0.0
+    refused_at: float = NEVER
 
     @property
     def available(self) -> int:
@@ -76,7 +77,7 @@ class Slices:
         if part is None:
             part = self._slices[key] = _Slice(account, key[1], budget.microusd, refilled_at=self._now())
         if part.limit != budget.microusd:
-            part.limit, part.refused_at = budget.microusd, 0.0
+            part.limit, part.refused_at = budget.microusd, NEVER
         return part
 
     def hold(self, account: str, budget: Budget, microusd: int) -> str | None:
@@ -115,7 +116,7 @@ class Slices:
             self._seq += 1
             self._unanswered = self._seq, part, SliceRequest(account, part.period, part.limit, part.spent, 0, lacking, most)
             grant = await self._answer(self._unanswered)
-            part.free, part.refused_at = grant.free, 0.0 if grant.granted else self._now()
+            part.free, part.refused_at = grant.free, NEVER if grant.granted else self._now()
             if not grant.granted:
                 raise _exceeded(budget, need, grant.free + part.available, part.held)
             part.refilled_at, part.spent_at_refill = self._now(), part.spent
