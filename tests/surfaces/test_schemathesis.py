@@ -1,4 +1,4 @@
-"""Every operation of the served document, with data it describes and data it does not: no fault of ours, no undocumented answer."""
+"""Every operation of the served document, with data it describes and data it does not: no fault of ours, no unknown answer."""
 
 from collections.abc import AsyncIterator
 from typing import Any
