@@ -9,11 +9,11 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,7 +22,8 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.prices import to_price
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
-from aldgate.core.errors import GatewayError
+from aldgate.core.errors import GatewayError, UpstreamTimeout
+from aldgate.core.prices import Price
 from aldgate.core.routes import Source, build_catalogue
 from aldgate.engines.builtin.backend import Builtin
 from aldgate.engines.builtin.echo import EchoOptions
@@ -37,16 +38,16 @@ from aldgate.ports import Backend, Store
 from aldgate.providers.finding import configured, in_environment, on_this_machine
 from aldgate.providers.openai import OpenAICompatible
 from aldgate.providers.section import Surroundings
-from aldgate.registry import UnknownName
+from aldgate.registry import Registry, UnknownName
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter
-from aldgate.surfaces.api import Api
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
 from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
+from aldgate.surfaces.later import Later
 from aldgate.surfaces.listener import Bounds
 from aldgate.surfaces.models import PREFIX, ModelsFace
 from aldgate.surfaces.openai import OpenAIFace
@@ -54,6 +55,9 @@ from aldgate.surfaces.server import Address, CannotListen, Server
 from aldgate.upstream.pool import Sweeper
 
 log = logging.getLogger("aldgate")
+
+SURFACES: Registry[Any] = Registry("surface", {"api": "aldgate.surfaces.api:Api"})
+"""Faces that are loaded by their first request: FastAPI is a third of the start and 15 MB."""
 
 Options = TypeVar("Options", EchoOptions, EmbedOptions)
 
@@ -66,7 +70,7 @@ class Providers:
         self._settings = settings
         self._surroundings = Surroundings(settings.upstream, settings.server.max_reply_bytes, settings.environment, prices)
         self.sweeper = Sweeper()
-        self.backends: dict[str, Backend] = {"builtin": _builtin(settings)}
+        self.backends: dict[str, Backend] = {"builtin": _builtin(settings, prices)}
         self._sources: dict[str, Source] = {}
         for provider in configured(settings.providers, self._surroundings):
             self._add(provider)
@@ -80,18 +84,28 @@ class Providers:
         self.sweeper.pools.add(provider.pool)
 
     async def look(self) -> None:
-        """Find servers on this machine and ask every provider for its models. One that does not answer keeps its last list."""
+        """Find servers on this machine and ask every provider for its models. One that does not answer keeps its last list.
+
+        Nobody is waited for longer than a connection may take: the start waits for this.
+        """
+        deadline = asyncio.get_running_loop().time() + self._settings.upstream.connect_timeout_s
+        await asyncio.gather(self._look_around(deadline), *(self._ask(backend, deadline) for backend in self.backends.values()))
+
+    async def _look_around(self, deadline: float) -> None:
         if self._settings.discovery.local:
-            for provider in await on_this_machine(self._surroundings, self.backends):
+            found = await on_this_machine(self._surroundings, self.backends)
+            for provider in found:
                 log.info("found a model server on this machine", extra={"provider": provider.name})
                 self._add(provider)
-        await asyncio.gather(*(self._ask(name, backend) for name, backend in list(self.backends.items())))
+            await asyncio.gather(*(self._ask(provider, deadline) for provider in found))
 
-    async def _ask(self, name: str, backend: Backend) -> None:
+    async def _ask(self, backend: Backend, deadline: float) -> None:
         try:
-            self._sources[name] = await backend.discover()
-        except GatewayError as error:
-            log.warning("a provider did not list its models", extra={"provider": name, "error_code": error.code})
+            async with asyncio.timeout_at(deadline):
+                self._sources[backend.name] = await backend.discover()
+        except (GatewayError, TimeoutError) as error:
+            code = error.code if isinstance(error, GatewayError) else UpstreamTimeout.code
+            log.warning("a provider did not list its models", extra={"provider": backend.name, "error_code": code})
 
     def apply(self, gate: Gate | None) -> list[str]:
         """Build the catalogue anew and hand it to the gate. Returns what is wrong with it, in words."""
@@ -108,11 +122,11 @@ class Providers:
             await backend.aclose()
 
 
-def _builtin(settings: Settings) -> Builtin:
+def _builtin(settings: Settings, prices: Mapping[str, Price]) -> Builtin:
     for name in settings.engines:
         if name not in ("echo", "embed"):
             raise ConfigError(f"[engines.{name}]: there is no such engine", hint="there are echo, embed")
-    return Builtin(_engine(settings, "echo", EchoOptions), _engine(settings, "embed", EmbedOptions))
+    return Builtin(_engine(settings, "echo", EchoOptions), _engine(settings, "embed", EmbedOptions), prices)
 
 
 def _engine(settings: Settings, name: str, options: type[Options]) -> Options:
@@ -287,9 +301,12 @@ def _handlers(
         ("GET", "/v1/models"): models.list,
         **operations,
     }
-    api = Api(store=store, identity=identity, committed=writer.committed, new_id=gate.new_id)
+
+    def administration() -> Handler:
+        return SURFACES.load("api")(store=store, identity=identity, committed=writer.committed, new_id=gate.new_id).app
+
     return {
-        "all": Front(everything, [("GET", PREFIX, models.get)], api.app),
+        "all": Front(everything, [("GET", PREFIX, models.get)], Later(administration)),
         "ops": Front(operations),
     }
 

@@ -26,9 +26,9 @@ class Request:
 
 
 class LoopbackGate:
-    """Answers by method and target; keeps what it was asked."""
+    """Answers by method and target; keeps what it was asked. Port 0 is any free one."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.requests: list[Request] = []
         self._replies: dict[tuple[str, str], list[Reply]] = {}
         gate = self
@@ -50,7 +50,7 @@ class LoopbackGate:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 

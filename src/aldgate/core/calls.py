@@ -100,7 +100,10 @@ class Outcome(msgspec.Struct):
 
 
 class LedgerRow(msgspec.Struct, frozen=True):
-    """One line of the ledger: flat and append-only. Money in micro-dollars, times in seconds."""
+    """One line of the ledger: flat and append-only. Money in micro-dollars, times in seconds.
+
+    `model` is the deployment that was billed, `requested_model` the name the caller asked for.
+    """
 
     call_id: str
     received_at: float
@@ -109,7 +112,7 @@ class LedgerRow(msgspec.Struct, frozen=True):
     operation: str
     model: str
     provider: str
-    deployment: str
+    requested_model: str
     stream: bool
     status: int
     error_code: str | None

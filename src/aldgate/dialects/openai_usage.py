@@ -81,11 +81,15 @@ def _not_a_reply() -> None:
 
 
 class _Delta(msgspec.Struct):
-    content: msgspec.Raw = msgspec.Raw(b"null")
-    tool_calls: msgspec.Raw = msgspec.Raw(b"null")
-    reasoning_content: msgspec.Raw = msgspec.Raw(b"null")
-    reasoning: msgspec.Raw = msgspec.Raw(b"null")
-    refusal: msgspec.Raw = msgspec.Raw(b"null")
+    content: str | list[Any] | None = None
+    tool_calls: list[Any] | None = None
+    reasoning_content: str | list[Any] | None = None
+    reasoning: str | list[Any] | None = None
+    refusal: str | None = None
+
+    def says_something(self) -> bool:
+        """True if it carries output."""
+        return bool(self.content or self.tool_calls or self.reasoning_content or self.reasoning or self.refusal)
 
 
 class _Choice(msgspec.Struct):
@@ -106,7 +110,6 @@ class _Chunk(msgspec.Struct):
 
 
 _chunk = msgspec.json.Decoder(_Chunk)
-_EMPTY = (b"null", b'""', b"[]")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -138,6 +141,8 @@ class StreamMeter:
         Raises:
             UpstreamError: The provider reported an error in the stream, or sent something that is no chunk.
         """
+        if not self._carry and not self.is_done and _is_one_event(piece):
+            return piece if self._keep(piece[6:-2]) else b""
         data = self._carry + piece if self._carry else piece
         end = _last_event_end(data)
         self._carry = data[end:]
@@ -151,7 +156,7 @@ class StreamMeter:
     def _sift(self, events: bytes) -> bytes:
         if self.is_done:
             return b""
-        if events.startswith(b"data: ") and events.find(b"\n") == len(events) - 2:
+        if _is_one_event(events):
             return events if self._keep(events[6:-2]) else b""
         return self._sift_many(events)
 
@@ -196,7 +201,7 @@ class StreamMeter:
         for choice in chunk.choices or ():
             if choice.finish_reason is not None:
                 self._is_finished = True
-            if choice.text or (choice.delta is not None and _says_something(choice.delta)):
+            if choice.text or (choice.delta is not None and choice.delta.says_something()):
                 self.delivered += 1
 
     def end(self) -> bytes:
@@ -220,9 +225,9 @@ class StreamMeter:
         return owed + b"data: [DONE]\n\n"
 
 
-def _says_something(delta: _Delta) -> bool:
-    parts: tuple[Any, ...] = (delta.content, delta.tool_calls, delta.reasoning_content, delta.reasoning, delta.refusal)
-    return any(bytes(part) not in _EMPTY for part in parts)
+def _is_one_event(data: bytes) -> bool:
+    """The commonest piece by far: a single event in a single line."""
+    return data.endswith(b"\n\n") and data.startswith(b"data: ") and data.find(b"\n") == len(data) - 2
 
 
 def _last_event_end(data: bytes) -> int:

@@ -18,6 +18,9 @@ from aldgate.ports import SliceGrant, SliceRequest, Store
 CALLS_PER_SLICE = 8
 SECONDS_PER_SLICE = 5
 REPEATS = 50
+NEVER = float("-inf")
+REFUSED_S = 1.0
+"""How long the database's word that a budget is spent is good for; another process may give some back meanwhile."""
 
 
 class _Slice(msgspec.Struct):
@@ -30,6 +33,8 @@ class _Slice(msgspec.Struct):
     refilled_at: float = 0.0
     spent_at_refill: int = 0
     repeats: int = 0
+    free: int = 0
+    refused_at: float = NEVER
 
     @property
     def available(self) -> int:
@@ -71,7 +76,8 @@ class Slices:
         part = self._slices.get(key)
         if part is None:
             part = self._slices[key] = _Slice(account, key[1], budget.microusd, refilled_at=self._now())
-        part.limit = budget.microusd
+        if part.limit != budget.microusd:
+            part.limit, part.refused_at = budget.microusd, NEVER
         return part
 
     def hold(self, account: str, budget: Budget, microusd: int) -> str | None:
@@ -102,12 +108,15 @@ class Slices:
                 await self._answer(self._unanswered)
             if part.available >= need:
                 return
+            if 0 <= self._now() - part.refused_at < REFUSED_S and part.available + part.free < need:
+                raise _exceeded(budget, need, part.available + part.free, part.held)
             part.granted = max(part.granted, part.spent)  # an overdraft that was reported counts as granted there, too
             lacking = need - part.available
             most = max(lacking, (most or max(need * CALLS_PER_SLICE, self._recent(part))) - max(0, part.available))
             self._seq += 1
             self._unanswered = self._seq, part, SliceRequest(account, part.period, part.limit, part.spent, 0, lacking, most)
             grant = await self._answer(self._unanswered)
+            part.free, part.refused_at = grant.free, NEVER if grant.granted else self._now()
             if not grant.granted:
                 raise _exceeded(budget, need, grant.free + part.available, part.held)
             part.refilled_at, part.spent_at_refill = self._now(), part.spent

@@ -18,6 +18,8 @@ log = logging.getLogger("aldgate.providers")
 
 KNOCK_S = 0.5
 """A server on this machine that does not take a connection within this time is not there."""
+ANSWER_S = 2.0
+"""Nor is one that has not listed its models by then: something else may listen on the port, and wait for us to speak."""
 
 
 def configured(tables: Mapping[str, Mapping[str, Any]], surroundings: Surroundings) -> list[OpenAICompatible]:
@@ -46,9 +48,8 @@ def _present(key_names: tuple[str, ...], environment: Mapping[str, str]) -> str 
 async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> list[OpenAICompatible]:
     """Model servers that answer on their usual ports and say what they are. The port alone proves nothing."""
     names = set(taken)
-    knocking = msgspec.structs.replace(
-        surroundings, upstream=msgspec.structs.replace(surroundings.upstream, connect_timeout_s=KNOCK_S, first_byte_timeout_s=2.0)
-    )
+    upstream = msgspec.structs.replace(surroundings.upstream, connect_timeout_s=KNOCK_S)
+    knocking = msgspec.structs.replace(surroundings, upstream=upstream)
     kinds = [kind for kind, row in ROWS.items() if row.local_url and kind not in names]
     found = await asyncio.gather(*(_answers(kind, knocking) for kind in kinds))
     return [
@@ -61,9 +62,10 @@ async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> l
 async def _answers(kind: str, surroundings: Surroundings) -> bool:
     provider = build_provider(kind, ProviderSection(kind=kind), "discovered", surroundings)
     try:
-        models = await provider.list_models()
-    except GatewayError as error:
-        log.debug("no %s on this machine: %s", kind, error.code)
+        async with asyncio.timeout(ANSWER_S):
+            models = await provider.list_models()
+    except (GatewayError, TimeoutError) as error:
+        log.debug("no %s on this machine: %r", kind, error)
         return False
     finally:
         await provider.aclose()

@@ -103,7 +103,10 @@ class OpenAICompatible:
             UpstreamError: No answer, an error, or not such a list.
         """
         reply = await self.pool.request(self._list_head, b"")
-        body = await reply.read()
+        try:
+            body = await reply.read()
+        finally:
+            reply.close()
         if reply.status != 200:
             raise read_error(reply.status, body, None)
         try:

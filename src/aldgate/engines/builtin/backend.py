@@ -1,10 +1,12 @@
 """The `builtin` backend: what answers on a bare CPU, always the same to the same request, and never pretends to be a model."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from aldgate.core.calls import Attempt
 from aldgate.core.errors import InvalidRequest
-from aldgate.core.prices import FREE
+from aldgate.core.prices import FREE, Price
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment, Source
 from aldgate.engines.builtin.echo import Echo, EchoOptions
@@ -20,6 +22,7 @@ class Builtin:
     Args:
         echo: Options of the echo.
         embed: Options of the embedder.
+        prices: The operator's, by `builtin/model` or `model`.
     """
 
     name: str = "builtin"
@@ -28,7 +31,8 @@ class Builtin:
     output_cap_field: str = "max_completion_tokens"
     reports_stream_usage: Literal["asked", "always"] = "asked"
 
-    def __init__(self, echo: EchoOptions, embed: EmbedOptions) -> None:
+    def __init__(self, echo: EchoOptions, embed: EmbedOptions, prices: Mapping[str, Price] = MappingProxyType({})) -> None:
+        self._prices = prices
         self._engines = {"echo": Echo(echo), "embed": Embed(embed)}
 
     async def start(self, attempt: Attempt) -> Reply:
@@ -45,10 +49,14 @@ class Builtin:
     async def discover(self) -> Source:
         """Name the two models; nothing has to be asked."""
         deployments = tuple(
-            Deployment(f"{self.name}/{model}", self.name, model, FREE, "builtin", operations)
+            Deployment(f"{self.name}/{model}", self.name, model, self._price(model), "builtin", operations)
             for model, operations in _OPERATIONS.items()
         )
         return Source(self.name, deployments, "builtin")
+
+    def _price(self, model: str) -> Price:
+        """Free, unless the operator wants to try out what costs money."""
+        return self._prices.get(f"{self.name}/{model}") or self._prices.get(model) or FREE
 
     async def aclose(self) -> None:
         """There is nothing to close."""
