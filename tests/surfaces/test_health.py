@@ -5,7 +5,8 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support import RunningGate, running_gate
+from aldgate.surfaces.asgi import Message
+from tests.support import ADMIN_KEY, RunningGate, running_gate
 
 
 @pytest.mark.anyio
@@ -53,6 +54,24 @@ async def test_metrics_are_open_on_loopback_and_parse(gate: RunningGate) -> None
     assert sample.labels == {"operation": "chat", "model": "lab/gpt-4.1", "status": "200"} and sample.value == 1
     for name in ("aldgate_calls_under_way", "aldgate_request_bytes_held", "aldgate_ledger_rows_lost", "aldgate_ledger_failing"):
         assert families[name].samples[0].value == 0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("secret", "status"), [("", 401), ("wrong", 401), ("ordinary", 403), (ADMIN_KEY, 200)])
+async def test_metrics_need_an_admin_elsewhere(gate: RunningGate, secret: str, status: int) -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        raise AssertionError("nothing here reads")
+
+    key = await gate.key() if secret == "ordinary" else secret
+    headers = {b"x-api-key": key.encode()} if key else {}
+    scope = {"type": "http", "method": "GET", "path": "/metrics", "server": ("192.0.2.1", 80), "aldgate.headers": headers}
+    await gate.app.handlers["ops"](scope, receive, send)
+    assert sent[0]["status"] == status and (b"aldgate_calls" in sent[1]["body"]) is (status == 200)
 
 
 @pytest.mark.anyio
