@@ -1,5 +1,7 @@
 """Writes that a cancelled caller does not break off: a transaction cut in the middle would hold the lock until it is noticed."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -13,7 +15,7 @@ R = TypeVar("R")
 class Writing(Protocol):
     """Whoever has unbroken writes."""
 
-    writes: set["asyncio.Task[Any]"]
+    writes: set[asyncio.Task[Any]]
     """Those under way; to be waited for before the connections close."""
 
 
@@ -39,6 +41,6 @@ def unbroken(
     return shielded
 
 
-def _ignore(task: "asyncio.Task[Any]") -> None:
+def _ignore(task: asyncio.Task[Any]) -> None:
     if not task.cancelled():
         task.exception()  # nobody is left to whom it could be told
