@@ -59,6 +59,7 @@ class Admission(msgspec.Struct):
 
     Attributes:
         tokens: Held of the account's token limits.
+        places: Where they stand in the limits per minute and per day.
         microusd: Held of the account's budget.
         budget_period: The period the money is held in; None holds none.
         inject_cap: Output tokens per choice to ask of the provider, where a budget needs a bound and the caller gave none.
@@ -68,6 +69,7 @@ class Admission(msgspec.Struct):
     call: Call
     deployment: Deployment
     tokens: int
+    places: tuple[int, int] = (0, 0)
     microusd: int = 0
     budget_period: str | None = None
     inject_cap: int | None = None
