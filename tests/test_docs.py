@@ -38,7 +38,7 @@ PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path 
 ALL_DOCS = "\n".join(text for name, text in PAGES.items() if name.startswith("docs/"))
 BLOCK = re.compile(r"^(?:<!-- (\w+) -->\n)?```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 ADMIN_KEY = "docs-admin-" + "0123456789abcdef" * 2
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 
 
 class Block(NamedTuple):
@@ -171,14 +171,15 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url[1]
 
 
-@pytest.fixture
-def gate(tmp_path: Path, upstream: str) -> Iterator[Gate]:
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory, upstream: str) -> Iterator[Gate]:
+    home = tmp_path_factory.mktemp("gate")
     (served,) = [block.text for page in PAGES.values() for block in blocks(page) if block.mark == "served"]
-    (tmp_path / "aldgate.toml").write_text(served.replace("127.0.0.1:9000", upstream), encoding="utf-8")
+    (home / "aldgate.toml").write_text(served.replace("127.0.0.1:9000", upstream), encoding="utf-8")
     serve = ("-m", "aldgate.cli.main", "serve", "--port", "0", "--data", "data")
     names = {"ALDGATE_ADMIN_KEY": ADMIN_KEY, "ALDGATE_DISCOVERY_LOCAL": "false"}
-    with process(*serve, cwd=tmp_path, until=r"http://([\d.:]+)", **names) as found:
-        yield Gate(found[1], tmp_path / "data", upstream)
+    with process(*serve, cwd=home, until=r"http://([\d.:]+)", **names) as found:
+        yield Gate(found[1], home / "data", upstream)
 
 
 class Step(NamedTuple):

@@ -106,13 +106,56 @@ def test_a_clock_that_steps_back_leaks_nothing_and_forgives_nothing() -> None:
     assert take(bucket, 1, 10, MINUTE, 106 * SECOND)
 
 
-@given(limits, periods, st.integers(0, 30), st.integers(0, 60))
-def test_giving_back_never_leaves_less_than_nothing(limit: int, period_ns: int, spent: int, back: int) -> None:
+calls = st.lists(st.tuples(st.integers(0, 90), st.integers(0, 12), st.integers(0, 12), st.integers(0, 4)), max_size=30)
+
+
+@given(st.integers(4, 12), calls)
+def test_what_is_given_back_lets_no_window_pass_more(limit: int, calls: list[tuple[int, int, int, int]]) -> None:
+    """Calls hold more than they come to use, and end when others have begun: what they used keeps to the limit all the same."""
+    bucket, now = Bucket(), 0
+    under_way: list[tuple[int, int, int]] = []
+    used: list[tuple[int, int]] = []
+    for pause_s, held, share, ending in calls:
+        now += pause_s * SECOND
+        for place, hold, use in under_way[:ending]:
+            bucket.settle(place, hold, use, MINUTE)
+        del under_way[:ending]
+        held = min(held, limit)
+        if not bucket.wait_ns(held, limit, MINUTE, now):
+            use = min(share, held)
+            under_way.append((bucket.spend(held, MINUTE), held, use))
+            used.append((now, use))
+    for first in range(len(used)):
+        total = 0
+        for at, units in used[first:]:
+            total += units
+            assert total <= limit + Fraction(limit * (at - used[first][0]), MINUTE)
+
+
+@given(limits, periods, st.integers(0, 30), st.integers(0, 60), st.integers(0, 30))
+def test_at_once_all_that_was_not_used_comes_back_and_more_is_added(
+    limit: int, period_ns: int, held: int, used: int, before: int
+) -> None:
     bucket = Bucket()
-    bucket.spend(spent, period_ns)
-    bucket.spend(-back, period_ns)
-    assert bucket.level == max(0, spent - back) * period_ns
-    assert bucket.standing(limit, period_ns, 0)[0] <= limit
+    bucket.spend(before, period_ns)
+    place = bucket.spend(held, period_ns)
+    bucket.settle(place, held, used, period_ns)
+    assert bucket.level == (before + used) * period_ns
+
+
+def test_a_busy_bucket_gives_back_in_full_and_a_drained_one_nothing() -> None:
+    bucket = Bucket()
+    bucket.spend(90, MINUTE)
+    place = bucket.spend(10, MINUTE)
+    assert bucket.leak(100, 30 * SECOND) == 50 * MINUTE
+    bucket.settle(place, 10, 1, MINUTE)
+    assert bucket.level == 41 * MINUTE
+    late = bucket.spend(59, MINUTE)
+    assert bucket.leak(100, 54 * SECOND) == 60 * MINUTE
+    bucket.spend(40, MINUTE)
+    assert bucket.leak(100, 90 * SECOND) == 40 * MINUTE
+    bucket.settle(late, 59, 0, MINUTE)
+    assert bucket.level == 40 * MINUTE
 
 
 def test_limits_know_when_there_are_none() -> None:

@@ -126,7 +126,7 @@ async def test_an_unlimited_call_is_admitted_at_once_and_settled_once(house: Hou
     outcome = Outcome(200, Usage(10, 5, 4, 1, 2), "reported", 0.25)
     house.gate.settle(admission, outcome)
     house.gate.settle(admission, outcome)
-    assert house.gate.under_way == 0 and not house.gate.extend(admission, Usage())
+    assert house.gate.under_way == 0 and not house.gate.extend(admission, 0)
     (row,) = house.rows
     shown = msgspec.structs.asdict(row)
     assert shown.pop("total_s") >= 0
@@ -138,7 +138,7 @@ async def test_an_unlimited_call_is_admitted_at_once_and_settled_once(house: Hou
         "operation": "chat",
         "model": "lab/small",
         "provider": "lab",
-        "deployment": "fast",
+        "requested_model": "fast",
         "stream": True,
         "status": 200,
         "error_code": None,
@@ -373,9 +373,9 @@ async def test_an_endless_error_page_is_not_read_to_its_end(house: House) -> Non
 async def test_a_stream_is_cut_when_its_key_expires(house: House) -> None:
     call = house.call(expires_at=9e9)
     admission = await house.admit(call)
-    assert house.gate.extend(admission, Usage())
+    assert house.gate.extend(admission, 0)
     admission = await house.admit(house.call(expires_at=1.0))
-    assert not house.gate.extend(admission, Usage())
+    assert not house.gate.extend(admission, 0)
 
 
 @pytest.mark.anyio

@@ -4,16 +4,16 @@ from hypothesis import strategies as st
 
 from aldgate.core.errors import ConcurrencyLimited, GatewayError, RateLimited
 from aldgate.core.limits import DAY, MINUTE, SECOND, UNLIMITED, Limits
-from aldgate.limiter.memory import MemoryLimiter
+from aldgate.limiter.memory import MemoryLimiter, Places
 from aldgate.ports import RecentUse
 
 ALL = Limits(rpm=3, tpm=100, tpd=250, concurrency=2)
 HUGE = Limits(rpm=10**12, tpm=10**12, tpd=10**12, concurrency=10**12)
 
 
-def call(limiter: MemoryLimiter, limits: Limits, tokens: int, now_ns: int, account: str = "key") -> None:
+def call(limiter: MemoryLimiter, limits: Limits, tokens: int, now_ns: int, account: str = "key") -> Places:
     limiter.check(account, limits, tokens, now_ns)
-    limiter.spend(account, limits, tokens)
+    return limiter.spend(account, limits, tokens)
 
 
 def refusal(limiter: MemoryLimiter, limits: Limits, tokens: int, now_ns: int) -> GatewayError:
@@ -34,8 +34,7 @@ def refusal(limiter: MemoryLimiter, limits: Limits, tokens: int, now_ns: int) ->
 )
 def test_a_refusal_names_the_limit_that_lasts_longest(limits: Limits, tokens: int, name: str, retry_after_s: int) -> None:
     limiter = MemoryLimiter()
-    call(limiter, limits, tokens, 0)
-    limiter.settle("key", limits, tokens, tokens)
+    limiter.settle("key", limits, call(limiter, limits, tokens, 0), tokens, tokens)
     error = refusal(limiter, limits, tokens, 0)
     assert name in error.message and error.retry_after_s == retry_after_s
     limiter.check("key", limits, tokens, retry_after_s * SECOND)
@@ -57,7 +56,7 @@ def test_calls_under_way_are_counted_and_their_places_come_back() -> None:
     call(limiter, limits, 0, 0)
     call(limiter, limits, 0, 0)
     assert refusal(limiter, limits, 0, 0).retry_after_s == 1
-    limiter.settle("key", limits, 0, 0)
+    limiter.settle("key", limits, (0, 0), 0, 0)
     call(limiter, limits, 0, 0)
     assert limiter.in_flight() == 2
 
@@ -65,10 +64,8 @@ def test_calls_under_way_are_counted_and_their_places_come_back() -> None:
 def test_settling_gives_back_what_was_held_and_not_used_or_takes_more() -> None:
     limiter = MemoryLimiter()
     limits = Limits(tpm=100, tpd=1000)
-    call(limiter, limits, 100, 0)
-    limiter.settle("key", limits, 100, 30)
-    call(limiter, limits, 70, 0)
-    limiter.settle("key", limits, 70, 170)
+    limiter.settle("key", limits, call(limiter, limits, 100, 0), 100, 30)
+    limiter.settle("key", limits, call(limiter, limits, 70, 0), 70, 170)
     assert refusal(limiter, limits, 50, 0).retry_after_s == 90
     assert dict(limiter.headers("key", limits, 0))[b"x-ratelimit-remaining-tokens"] == b"0"
 
@@ -114,7 +111,7 @@ def test_headers_are_those_of_openai() -> None:
 )
 def test_resets_are_spelled_as_openai_spells_them(used: int, limit: int, reset: bytes) -> None:
     limiter = MemoryLimiter()
-    limiter.settle("key", Limits(rpm=limit, tpm=limit), 0, used)
+    limiter.settle("key", Limits(rpm=limit, tpm=limit), (0, 0), 0, used)
     assert dict(limiter.headers("key", Limits(rpm=limit, tpm=limit), 0))[b"x-ratelimit-reset-tokens"] == reset
 
 
@@ -132,7 +129,7 @@ def test_a_restart_resets_no_limit_whatever_the_machines_clock_says(uses: list[t
         for each in range(calls):
             seen.headers("key", ALL, at_ns)  # brings the levels forward
             seen.spend("key", ALL, tokens if not each else 0)
-            seen.settle("key", ALL, 0, 0)
+            seen.settle("key", ALL, (0, 0), 0, 0)
     recent = [RecentUse(MORNING - ago_s, calls, tokens) for ago_s, calls, tokens in steps]
     rebuilt.restore("key", ALL, recent, now_s=MORNING, now_ns=uptime_ns)
     assert rebuilt.headers("key", ALL, uptime_ns) == seen.headers("key", ALL, 3 * DAY)

@@ -9,12 +9,7 @@ from aldgate.store.stores import open_url
 
 from .rows import KEY, ROW
 
-
-@pytest.fixture
-def postgres_url(url: str) -> str:
-    if not url.startswith("postgresql"):
-        pytest.skip("for PostgreSQL only")
-    return url
+on_postgres = pytest.mark.parametrize("new_url", ["postgresql"], indirect=True)
 
 
 async def test_no_server_is_unavailable():
@@ -27,16 +22,18 @@ async def test_no_server_is_unavailable():
         await store.aclose()
 
 
-async def test_no_such_database_is_unavailable(postgres_url: str):
-    store = open_url(postgres_url + "-missing", "one")
+@on_postgres
+async def test_no_such_database_is_unavailable(url: str):
+    store = open_url(url + "-missing", "one")
     with pytest.raises(StoreUnavailable):
         await store.open()
     await store.aclose()
 
 
-async def test_connections_the_server_dropped_are_replaced(postgres_url: str):
-    store = open_url(postgres_url, "one")
-    other = open_url(postgres_url, "two")
+@on_postgres
+async def test_connections_the_server_dropped_are_replaced(url: str):
+    store = open_url(url, "one")
+    other = open_url(url, "two")
     await store.open()
     await other.open()
     await store.add_key(KEY, b"digest")

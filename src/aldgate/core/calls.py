@@ -59,6 +59,7 @@ class Admission(msgspec.Struct):
 
     Attributes:
         tokens: Held of the account's token limits.
+        places: Where they stand in the limits per minute and per day.
         microusd: Held of the account's budget.
         budget_period: The period the money is held in; None holds none.
         inject_cap: Output tokens per choice to ask of the provider, where a budget needs a bound and the caller gave none.
@@ -68,6 +69,7 @@ class Admission(msgspec.Struct):
     call: Call
     deployment: Deployment
     tokens: int
+    places: tuple[int, int] = (0, 0)
     microusd: int = 0
     budget_period: str | None = None
     inject_cap: int | None = None
@@ -100,7 +102,10 @@ class Outcome(msgspec.Struct):
 
 
 class LedgerRow(msgspec.Struct, frozen=True):
-    """One line of the ledger: flat and append-only. Money in micro-dollars, times in seconds."""
+    """One line of the ledger: flat and append-only. Money in micro-dollars, times in seconds.
+
+    `model` is the deployment that was billed, `requested_model` the name the caller asked for.
+    """
 
     call_id: str
     received_at: float
@@ -109,7 +114,7 @@ class LedgerRow(msgspec.Struct, frozen=True):
     operation: str
     model: str
     provider: str
-    deployment: str
+    requested_model: str
     stream: bool
     status: int
     error_code: str | None

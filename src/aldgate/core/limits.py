@@ -33,19 +33,24 @@ UNLIMITED = Limits()
 
 
 class Bucket(msgspec.Struct):
-    """How full one limit is: `level` in units x period as it stood at `at_ns`."""
+    """How full one limit is: `level` in units x period as it stood at `at_ns`; `drained` is all that ever left it."""
 
     level: int = 0
     at_ns: int = 0
+    drained: int = 0
 
     def leak(self, limit: int, now_ns: int) -> int:
         """Bring the level forward to `now_ns` and return it. A clock that steps back leaks nothing."""
         elapsed = now_ns - self.at_ns
         if elapsed > 0:
-            level = self.level - elapsed * limit
-            self.level = level if level > 0 else 0
+            self._drain(elapsed * limit)
             self.at_ns = now_ns
         return self.level
+
+    def _drain(self, amount: int) -> None:
+        gone = amount if amount < self.level else self.level
+        self.level -= gone
+        self.drained += gone
 
     def wait_ns(self, units: int, limit: int, period_ns: int, now_ns: int) -> int:
         """Nanoseconds until `units` fit, 0 if they fit now. Spends nothing.
@@ -56,10 +61,23 @@ class Bucket(msgspec.Struct):
         excess = self.leak(limit, now_ns) + (fitting - limit) * period_ns
         return 0 if excess <= 0 else -(-excess // limit)
 
-    def spend(self, units: int, period_ns: int) -> None:
-        """Add `units` (negative gives back, never below empty)."""
-        level = self.level + units * period_ns
-        self.level = level if level > 0 else 0
+    def spend(self, units: int, period_ns: int) -> int:
+        """Add `units`. Returns their place in the order in which all that is ever added drains."""
+        place = self.drained + self.level
+        self.level += units * period_ns
+        return place
+
+    def settle(self, place: int, held: int, used: int, period_ns: int) -> None:
+        """Of `held` units spent at `place` only `used` were used: take out the others, as far as they have not drained yet.
+
+        Where they have, others were let through in their stead; given back as well, they would count for nobody.
+        More may be used than was held: that is added.
+        """
+        if used > held:
+            self.spend(used - held, period_ns)
+        else:
+            begin = place if place > self.drained else self.drained
+            self._drain(max(0, place + held * period_ns - begin) - max(0, place + used * period_ns - begin))
 
     def standing(self, limit: int, period_ns: int, now_ns: int) -> tuple[int, int]:
         """Whole units that would fit now, and nanoseconds until the bucket is empty again."""

@@ -123,7 +123,7 @@ class Gate:
         if policy.budget is not None and not self._hold(admission, deployment):
             return None
         if has_limits:
-            self.limiter.spend(principal.account, limits, admission.tokens)
+            admission.places = self.limiter.spend(principal.account, limits, admission.tokens)
         self.under_way += 1
         return admission
 
@@ -260,8 +260,9 @@ class Gate:
         principal = call.principal
         price = deployment.price
         cost = price.cost(usage) if price is not None else 0
-        if not principal.policy.limits.is_empty:
-            self.limiter.settle(principal.account, principal.policy.limits, admission.tokens, usage.total_tokens)
+        limits = principal.policy.limits
+        if not limits.is_empty:
+            self.limiter.settle(principal.account, limits, admission.places, admission.tokens, usage.total_tokens)
         if admission.budget_period is not None:
             self.slices.settle(principal.account, admission.budget_period, admission.microusd, cost)
         total_s = time.perf_counter() - call.started_at

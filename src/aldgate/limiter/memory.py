@@ -9,6 +9,8 @@ from aldgate.core.limits import DAY, MINUTE, SECOND, Bucket, Limits, whole_secon
 from aldgate.ports import RecentUse
 
 Headers = list[tuple[bytes, bytes]]
+Places = tuple[int, int]
+"""Where a call's tokens stand in the limits per minute and per day."""
 
 
 class _Counters(msgspec.Struct):
@@ -58,26 +60,27 @@ class MemoryLimiter:
         if waits:
             raise _limited(*max(waits))
 
-    def spend(self, account: str, limits: Limits, tokens: int) -> None:
-        """Take what `check` allowed."""
+    def spend(self, account: str, limits: Limits, tokens: int) -> Places:
+        """Take what `check` allowed. Returns what `settle` must know to give the right part of it back."""
         counters = self._counters(account)
         counters.in_flight += 1
+        minute = day = 0
         if limits.rpm is not None:
             counters.requests.spend(1, MINUTE)
         if limits.tpm is not None:
-            counters.minute_tokens.spend(tokens, MINUTE)
+            minute = counters.minute_tokens.spend(tokens, MINUTE)
         if limits.tpd is not None:
-            counters.day_tokens.spend(tokens, DAY)
+            day = counters.day_tokens.spend(tokens, DAY)
+        return minute, day
 
-    def settle(self, account: str, limits: Limits, held_tokens: int, used_tokens: int) -> None:
-        """End a call: give its place back, and the difference between the tokens it held and those it used."""
+    def settle(self, account: str, limits: Limits, places: Places, held_tokens: int, used_tokens: int) -> None:
+        """End a call: give its place back, and those tokens that it held and did not use."""
         counters = self._counters(account)
         counters.in_flight -= 1
-        difference = used_tokens - held_tokens
         if limits.tpm is not None:
-            counters.minute_tokens.spend(difference, MINUTE)
+            counters.minute_tokens.settle(places[0], held_tokens, used_tokens, MINUTE)
         if limits.tpd is not None:
-            counters.day_tokens.spend(difference, DAY)
+            counters.day_tokens.settle(places[1], held_tokens, used_tokens, DAY)
 
     def in_flight(self) -> int:
         """Calls under way in all accounts that have limits."""

@@ -58,7 +58,7 @@ ledger = Table(
     Column("operation", Text, nullable=False),
     Column("model", Text, nullable=False),
     Column("provider", Text, nullable=False),
-    Column("deployment", Text, nullable=False),
+    Column("requested_model", Text, nullable=False),
     Column("stream", Boolean, nullable=False),
     Column("status", Integer, nullable=False),
     Column("error_code", Text),

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from aldgate import __version__
 from aldgate.core.errors import BodyTooLarge, GatewayError, InternalError, InvalidRequest, MethodNotAllowed, NotFound
@@ -119,6 +120,11 @@ def _rendered(request: Request, error: GatewayError, request_id: str | None = No
     return response
 
 
+def _methods(request: Request) -> set[str]:
+    matching = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return {method for route in matching for method in route.methods or ()}
+
+
 async def _http_error(request: Request, error: Exception) -> Response:
     """What Starlette raises itself: unknown paths and methods."""
     assert isinstance(error, HTTPException)
@@ -127,6 +133,6 @@ async def _http_error(request: Request, error: Exception) -> Response:
         return _rendered(request, NotFound(f"There is nothing at `{path}`."))
     if error.status_code == 405:
         response = _rendered(request, MethodNotAllowed(f"`{path}` does not answer to {request.method}."))
-        response.headers.update(error.headers or {})
+        response.headers["allow"] = ", ".join(sorted(_methods(request)))  # Starlette names those of one route only
         return response
     return _rendered(request, InvalidRequest(str(error.detail)) if error.status_code < 500 else InternalError("It failed."))

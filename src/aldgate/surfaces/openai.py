@@ -79,6 +79,7 @@ class OpenAIFace:
         connection: Connection = scope["aldgate.connection"]
         connection.cancels_on_loss = True
         outlet = connection.outlet
+        principal: Principal | None = None
         headers = headers_of(scope)
         try:
             secret = secret_of(headers)
@@ -97,7 +98,8 @@ class OpenAIFace:
                 self._in_flight.release(len(body))
         except GatewayError as error:
             status, lines, body = render_for_path(scope["path"], error)
-            outlet.begin(status, [*lines, (b"x-request-id", call_id.encode())])
+            limits = self._gate.headers(principal) if principal is not None else []
+            outlet.begin(status, [*lines, (b"x-request-id", call_id.encode()), *limits])
             outlet.end(body)
         except asyncio.CancelledError:
             if not connection.is_lost or connection.task is None:

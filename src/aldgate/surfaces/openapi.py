@@ -116,7 +116,7 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         schema = by_type[path.reply] if path.reply is not None else {"type": "object"}
         good["content"] = {"application/json": {"schema": schema}}
         if path.request in (types.ChatRequest, types.CompletionRequest):
-            good["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+            good["content"]["text/event-stream"] = {}  # JSON Schema has no words for a stream of events
     responses: dict[str, Any] = {str(path.status): good}
     error: Any = {"type": "object"} if path.path.startswith(("/admin", "/ready", "/metrics")) else by_type[types.ErrorBody]
     for status in path.errors:

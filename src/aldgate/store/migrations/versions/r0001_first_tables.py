@@ -52,7 +52,7 @@ def _create_ledger() -> None:
         sa.Column("operation", sa.Text, nullable=False),
         sa.Column("model", sa.Text, nullable=False),
         sa.Column("provider", sa.Text, nullable=False),
-        sa.Column("deployment", sa.Text, nullable=False),
+        sa.Column("requested_model", sa.Text, nullable=False),
         sa.Column("stream", sa.Boolean, nullable=False),
         sa.Column("status", sa.Integer, nullable=False),
         sa.Column("error_code", sa.Text),

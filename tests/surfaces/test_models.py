@@ -1,0 +1,51 @@
+import pytest
+
+from tests.support import RunningGate
+
+
+@pytest.mark.anyio
+async def test_models_are_listed_in_openais_shape(gate: RunningGate) -> None:
+    reply = await gate.http.get("/v1/models")
+    assert reply.headers["x-request-id"].startswith("req-")
+    listed = reply.json()
+    assert listed["object"] == "list"
+    assert [each["id"] for each in listed["data"]] == ["lab/gpt-4.1", "lab/org/model:free", "builtin/echo", "builtin/embed"]
+    for each in listed["data"]:
+        assert set(each) == {"id", "object", "created", "owned_by"} and each["object"] == "model"
+        assert each["owned_by"] == each["id"].partition("/")[0] and isinstance(each["created"], int)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("gpt-4.1", "lab/gpt-4.1"),
+        ("lab/gpt-4.1", "lab/gpt-4.1"),
+        ("lab:gpt-4.1", "lab/gpt-4.1"),
+        ("fast", "lab/gpt-4.1"),
+        ("lab/org/model:free", "lab/org/model:free"),
+        ("org/model:free", "lab/org/model:free"),
+        ("lab%2Forg%2Fmodel%3Afree", "lab/org/model:free"),
+    ],
+)
+async def test_any_spelling_shows_the_model(gate: RunningGate, name: str, model: str) -> None:
+    reply = await gate.http.get(f"/v1/models/{name}")
+    assert (reply.status_code, reply.json()["id"]) == (200, model)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", ["nothing", "lab", "lab/", "%00", "%ff", "x" * 5_000, "gpt-4.1/"])
+async def test_what_is_not_there_is_not_found(gate: RunningGate, name: str) -> None:
+    reply = await gate.http.get(f"/v1/models/{name}")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (404, "model_not_found")
+    assert len(reply.text) < 600
+
+
+@pytest.mark.anyio
+async def test_listing_needs_its_scope_and_a_key(gate: RunningGate) -> None:
+    key = await gate.key(scopes=["chat"])
+    for path in ("/v1/models", "/v1/models/gpt-4.1"):
+        reply = await gate.http.get(path, headers={"authorization": f"Bearer {key}"})
+        assert (reply.status_code, reply.json()["error"]["code"]) == (403, "scope_denied")
+        reply = await gate.http.get(path, headers={"authorization": "Bearer wrong"})
+        assert (reply.status_code, reply.json()["error"]["code"]) == (401, "invalid_api_key")
