@@ -178,9 +178,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             window_s=settings.ledger.window_s,
             on_failure=settings.ledger.on_failure,
             report=slices.reports,
-            on_alarm=lambda is_failing: log.error(
-                "the ledger cannot be written" if is_failing else "the ledger is written again"
-            ),
+            on_alarm=lambda is_failing: None,  # the writer logs it, `/ready` and the metrics show it
         )
         await providers.look()
         for problem in providers.apply(None):

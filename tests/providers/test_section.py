@@ -29,6 +29,15 @@ def test_a_table_named_like_a_kind_is_of_that_kind(name: str, table: dict[str, s
     assert build(name, api_key="env:LAB_KEY", **table).pool.origin.host == host
 
 
+@pytest.mark.parametrize(
+    ("table", "sends"), [({}, True), ({"models": ["gpt-4.1"]}, True), ({"base_url": "https://proxy.example/v1"}, False)]
+)
+def test_a_table_without_a_key_takes_its_kinds_usual_one_but_sends_it_nowhere_else(table: dict[str, Any], sends: bool) -> None:
+    surroundings = Surroundings(Upstream(), 1024, MappingProxyType({"OPENAI_API_KEY": "sk-usual"}), {})
+    provider = build_provider("openai", decode_section("openai", table), "file", surroundings)
+    assert (b"sk-usual" in provider._heads["chat"]) is sends
+
+
 def test_a_missing_certificate_is_named(tmp_path: Path) -> None:
     missing = str(tmp_path / "gate.pem")
     for key in ("ca_bundle", "client_cert"):

@@ -32,6 +32,7 @@ class _Slice(msgspec.Struct):
     held: int = 0
     refilled_at: float = 0.0
     spent_at_refill: int = 0
+    wish: int = 0
     repeats: int = 0
     free: int = 0
     refused_at: float = NEVER
@@ -112,14 +113,15 @@ class Slices:
                 raise _exceeded(budget, need, part.available + part.free, part.held)
             part.granted = max(part.granted, part.spent)  # an overdraft that was reported counts as granted there, too
             lacking = need - part.available
-            most = max(lacking, (most or max(need * CALLS_PER_SLICE, self._recent(part))) - max(0, part.available))
+            wish = most or self._wish(part, need)
+            most = max(lacking, wish - max(0, part.available))
             self._seq += 1
             self._unanswered = self._seq, part, SliceRequest(account, part.period, part.limit, part.spent, 0, lacking, most)
             grant = await self._answer(self._unanswered)
             part.free, part.refused_at = grant.free, NEVER if grant.granted else self._now()
             if not grant.granted:
                 raise _exceeded(budget, need, grant.free + part.available, part.held)
-            part.refilled_at, part.spent_at_refill = self._now(), part.spent
+            part.refilled_at, part.spent_at_refill, part.wish = self._now(), part.spent, wish
 
     async def _answer(self, asked: tuple[int, _Slice, SliceRequest]) -> SliceGrant:
         """Ask, and note the answer. Until there is one it is not known what the database did, so the next to ask repeats this.
@@ -132,9 +134,12 @@ class Slices:
         part.granted += grant.granted
         return grant
 
-    def _recent(self, part: _Slice) -> int:
-        elapsed = max(1.0, self._now() - part.refilled_at)
-        return int((part.spent - part.spent_at_refill) / elapsed * SECONDS_PER_SLICE)
+    def _wish(self, part: _Slice, need: int) -> int:
+        """How much to ask for: about `SECONDS_PER_SLICE` of what is being spent; twice the last time, if that went faster."""
+        elapsed = self._now() - part.refilled_at
+        if elapsed < SECONDS_PER_SLICE:
+            return max(need * CALLS_PER_SLICE, 2 * part.wish)
+        return max(need * CALLS_PER_SLICE, int((part.spent - part.spent_at_refill) / elapsed * SECONDS_PER_SLICE))
 
     @property
     def held(self) -> int:

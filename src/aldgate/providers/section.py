@@ -33,7 +33,7 @@ class ProviderSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     base_url: str = ""
     """Up to and including the version: `https://host/v1`. Empty takes the kind's own."""
     api_key: str = ""
-    """`env:NAME` or `file:/path`; empty sends no credential."""
+    """`env:NAME` or `file:/path`; empty takes the kind's usual name, or, with a `base_url`, sends no credential."""
     models: list[str] | None = None
     """Models it serves; left out, it is asked."""
     ca_bundle: str | None = None
@@ -87,6 +87,7 @@ def build_provider(name: str, section: ProviderSection, origin: Origin, surround
     row = ROWS.get(section.kind or (name if name in ROWS else "openai"))
     if row is None:
         raise ConfigError(f"[providers.{name}]: no kind is called `{section.kind}`", hint=f"there are {', '.join(sorted(ROWS))}")
+    reference = section.api_key or _usual_key(row, section, surroundings.environment)
     url = (section.base_url or row.base_url or row.local_url).rstrip("/")
     try:
         address = Address.of(url)
@@ -97,11 +98,17 @@ def build_provider(name: str, section: ProviderSection, origin: Origin, surround
         row=row,
         pool=_pool(name, address, section, surroundings),
         base_path=urlsplit(url).path.rstrip("/"),
-        api_key=_api_key(name, section.api_key, surroundings.environment),
+        api_key=_api_key(name, reference, surroundings.environment),
         models=None if section.models is None else tuple(section.models),
         origin=origin,
         prices=_prices(name, row, address, surroundings),
     )
+
+
+def _usual_key(row: Row, section: ProviderSection, environment: Mapping[str, str]) -> str:
+    """The key under its usual name, for a table that leaves both key and address to its kind. No other host gets it."""
+    present = (f"env:{name}" for name in row.key_names if environment.get(name))
+    return "" if section.base_url else next(present, "")
 
 
 def _api_key(name: str, reference: str, environment: Mapping[str, str]) -> str:

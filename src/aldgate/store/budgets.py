@@ -10,6 +10,7 @@ from aldgate.ports import SliceGrant, SliceRequest
 from aldgate.store.database import Database, QueryGroup
 from aldgate.store.slices import BudgetName, Slice, grant_all, name_of
 from aldgate.store.tables import budgets, refills, slices
+from aldgate.store.unbroken import unbroken
 
 CHUNK = 500
 """Budgets per statement; each takes two parameters, of which databases accept some 32,000."""
@@ -18,6 +19,7 @@ CHUNK = 500
 class Budgets(QueryGroup):
     """Queries on budgets; each method as `ports.Store` says."""
 
+    @unbroken
     async def refill(self, process: str, seq: int, requests: Sequence[SliceRequest]) -> list[SliceGrant]:
         """See `Store`. A `seq` below the last one was overtaken: it changes nothing and is granted nothing.
 

@@ -1,5 +1,6 @@
 """What differs between databases: connections and how a write begins, upserts, rounding, the ledger's bulk insert."""
 
+import asyncio
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
@@ -88,6 +89,7 @@ class QueryGroup:
         self._database = database
         self._incarnation = incarnation
         self._clock = clock
+        self.writes: set[asyncio.Task[Any]] = set()
 
 
 @contextmanager

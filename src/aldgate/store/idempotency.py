@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aldgate.ports import IdempotencyRecord, SavedReply
 from aldgate.store.database import QueryGroup
 from aldgate.store.tables import idempotency
+from aldgate.store.unbroken import unbroken
 
 LIFETIME_S = 86_400
 PRUNED_AT_ONCE = 100
@@ -20,6 +21,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 class Idempotency(QueryGroup):
     """Queries on idempotency keys; each method as `ports.Store` says."""
 
+    @unbroken
     async def begin_idempotent(
         self, principal: str, key: str, fingerprint: bytes, incarnation: str, now: float
     ) -> IdempotencyRecord | None:
@@ -46,6 +48,7 @@ class Idempotency(QueryGroup):
                 return None
             return await _find(connection, principal, key)
 
+    @unbroken
     async def finish_idempotent(self, principal: str, key: str, reply: SavedReply | None) -> None:
         """See `Store`."""
         mine = (idempotency.c.principal == principal, idempotency.c.key == key)

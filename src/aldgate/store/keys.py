@@ -10,11 +10,13 @@ from aldgate.core.limits import Limits
 from aldgate.ports import Credential, StoredKey
 from aldgate.store.database import QueryGroup
 from aldgate.store.tables import credentials, keys
+from aldgate.store.unbroken import unbroken
 
 
 class Keys(QueryGroup):
     """Queries on keys; each method as `ports.Store` says."""
 
+    @unbroken
     async def add_key(self, key: StoredKey, digest: bytes) -> None:
         """See `Store`.
 
@@ -46,12 +48,14 @@ class Keys(QueryGroup):
             rows = await connection.execute(select(keys).order_by(keys.c.created_at.desc(), keys.c.id.desc()))
             return [_key(row) for row in rows]
 
+    @unbroken
     async def revoke_key(self, key_id: str, at: float) -> bool:
         """See `Store`."""
         statement = update(keys).where(keys.c.id == key_id).values(revoked_at=func.coalesce(keys.c.revoked_at, at))
         async with self._database.write() as connection:
             return (await connection.execute(statement)).rowcount == 1
 
+    @unbroken
     async def rotate_key(self, key_id: str, digest: bytes, prefix: str, old_expire_at: float) -> bool:
         """See `Store`. A credential that ends sooner anyway keeps its end.
 

@@ -14,6 +14,7 @@ from aldgate.ports import KeyUse, RecentUse, SliceRequest, UsageRow
 from aldgate.store.budgets import lock_slices, save_slices
 from aldgate.store.database import QueryGroup
 from aldgate.store.tables import keys, ledger
+from aldgate.store.unbroken import unbroken
 
 DAY_S = 86_400
 MOST = 10**15
@@ -23,6 +24,7 @@ MOST = 10**15
 class Ledger(QueryGroup):
     """Queries on the ledger; each method as `ports.Store` says."""
 
+    @unbroken
     async def record(self, rows: Sequence[LedgerRow], reports: Sequence[SliceRequest]) -> None:
         """See `Store`. A row that the database cannot hold as it is is mended, so that it does not keep others out."""
         try:

@@ -1,11 +1,12 @@
 """Whether a database has the shape the queries expect, and bringing it there."""
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, select
+from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aldgate.core.errors import StoreUnavailable
 from aldgate.store.database import Database
+from aldgate.store.tables import METADATA
 
 REVISION = "0001"
 """The newest file in `migrations/versions`."""
@@ -43,11 +44,24 @@ async def bring_up_to_date(database: Database) -> None:
         return
     async with database.write() as connection:
         await database.lock_schema(connection)
-        await connection.run_sync(_migrate)
+        is_empty = await connection.run_sync(lambda connection: not inspect(connection).get_table_names())
+        await connection.run_sync(create if is_empty else migrate)
 
 
-def _migrate(connection: Connection) -> None:
-    # Alembic is 11 MB that an up-to-date database never needs.
+def create(connection: Connection) -> None:
+    """Make all tables at once: a first start need not walk through history."""
+    METADATA.create_all(connection)
+    alembic_version.create(connection)
+    connection.execute(alembic_version.insert().values(version_num=REVISION))
+
+
+def migrate(connection: Connection) -> None:
+    """Run the migrations that a database has not had, all of them if it is empty.
+
+    Raises:
+        StoreUnavailable: It has had one that this program does not know.
+    """
+    # Alembic is 11 MB that neither a new nor an up-to-date database needs.
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError

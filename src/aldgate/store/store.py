@@ -1,5 +1,7 @@
 """The store: every query group over one database, and its life from opening to closing."""
 
+import asyncio
+
 from sqlalchemy import select
 
 from aldgate.store.budgets import Budgets
@@ -8,6 +10,7 @@ from aldgate.store.keys import Keys
 from aldgate.store.ledger import Ledger
 from aldgate.store.schema import bring_up_to_date, stored_revision
 from aldgate.store.tables import secrets
+from aldgate.store.unbroken import unbroken
 
 
 class SqlStore(Keys, Ledger, Budgets, Idempotency):
@@ -25,7 +28,8 @@ class SqlStore(Keys, Ledger, Budgets, Idempotency):
             await self._presume_spent()
 
     async def aclose(self) -> None:
-        """See `Store`."""
+        """See `Store`. Writes under way end first."""
+        await asyncio.gather(*self.writes, return_exceptions=True)
         await self._database.aclose()
 
     async def ping(self) -> None:
@@ -33,6 +37,7 @@ class SqlStore(Keys, Ledger, Budgets, Idempotency):
         async with self._database.read() as connection:
             await stored_revision(connection)
 
+    @unbroken
     async def secret(self, name: str, fresh: bytes) -> tuple[bytes, bool]:
         """See `Store`. Of several processes that come with fresh ones, one keeps its own and all get that."""
         keep = self._database.insert(secrets).values(name=name, value=fresh).on_conflict_do_nothing()

@@ -165,7 +165,11 @@ class LedgerWriter:
     def _failed(self, error: Exception) -> None:
         self._failures = min(self._failures + 1, 16)
         kept = len(self._batch) + len(self._waiting)
-        LOG.error("the ledger cannot be written; %d rows are kept and tried again", kept, exc_info=error)
+        LOG.error(
+            "the ledger cannot be written; %d rows are kept and tried again",
+            kept,
+            exc_info=error if self._failures == 1 else None,
+        )
         if self._failures == 1:
             self._on_alarm(True)
         self._log_losses()

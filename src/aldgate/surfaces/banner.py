@@ -22,9 +22,17 @@ def banner(settings: Settings, urls: list[str], fresh_admin_key: str | None, cat
     ]
     if fresh_admin_key is not None:
         lines += [f"  admin key      {fresh_admin_key}", "                 (shown this once: keep it)"]
-    key = fresh_admin_key or "$ALDGATE_ADMIN_KEY"
-    lines += ["", "Try it:", f"  {_curl(urls[0], key)}", ""]
+    callable_urls = [url for url, listener in zip(urls, settings.server.listeners, strict=True) if listener.faces == "all"]
+    if callable_urls:
+        lines += ["", *_try_it(callable_urls[0], fresh_admin_key, settings), ""]
     return "\n".join(lines) + "\n"
+
+
+def _try_it(url: str, fresh_admin_key: str | None, settings: Settings) -> list[str]:
+    if fresh_admin_key is not None:
+        return ["Try it:", f"  {_curl(url, fresh_admin_key)}"]
+    name = "ALDGATE_API_KEY" if settings.auth.admin_key is None else "ALDGATE_ADMIN_KEY"
+    return [f"Try it, with a key in ${name}:", f"  {_curl(url, f'${name}')}"]
 
 
 def _models(catalogue: Catalogue) -> str:

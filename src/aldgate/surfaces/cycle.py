@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from aldgate.core.errors import InternalError
+from aldgate.core.errors import GatewayError, InternalError, ShuttingDown
 from aldgate.surfaces.asgi import Handler, Headers, Message
 from aldgate.surfaces.faults import render_for_path
 
@@ -77,14 +77,17 @@ class Cycle:
                 raise BrokenResponse("the application returned without a complete response")
         except Exception:  # a border: one request's fault must not reach another's
             log.exception("a request failed", extra={"path": self.scope["path"]})
-            await self._fail()
+            await self._fail(InternalError("The gate failed; its log says why."))
+        except asyncio.CancelledError:  # the caller left, or the gate stops and has run out of patience
+            await self._fail(ShuttingDown("The gate is stopping.", retry_after_s=5))
+            raise
 
-    async def _fail(self) -> None:
+    async def _fail(self, error: GatewayError) -> None:
         if self.is_started:
             self._connection.transport.close()
             return
         self._head = None
-        status, headers, body = render_for_path(self.scope["path"], InternalError("The gate failed; its log says why."))
+        status, headers, body = render_for_path(self.scope["path"], error)
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 

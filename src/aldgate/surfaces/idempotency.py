@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from aldgate.core.errors import GatewayError, IdempotencyConflict, IdempotencyUnknown, InvalidRequest
+from aldgate.core.errors import GatewayError, IdempotencyConflict, IdempotencyUnknown, InvalidRequest, StoreUnavailable
 from aldgate.ports import SavedReply, Store
 from aldgate.surfaces.asgi import Headers, Outlet
+
+log = logging.getLogger("aldgate.idempotency")
 
 LONGEST_KEY = 255
 
@@ -36,6 +39,8 @@ def idempotency_key(headers: Mapping[bytes, bytes]) -> str | None:
 class _UnderWay(msgspec.Struct):
     fingerprint: bytes
     reply: asyncio.Future[SavedReply | None]
+    is_unsaved: bool = False
+    """The answer is out, but the database did not take it: until it does, it is kept here."""
 
 
 class Once:
@@ -68,21 +73,24 @@ class Once:
             _check(first.fingerprint, fingerprint)
             reply = await asyncio.shield(first.reply)
             if reply is not None:
+                if first.is_unsaved and await self._finish(principal, key, reply):
+                    self._under_way.pop((principal, key), None)
                 return _replay(outlet, reply)
         mine = self._under_way[principal, key] = _UnderWay(fingerprint, asyncio.get_running_loop().create_future())
         reply = None
         try:
-            reply = await self._first(principal, key, fingerprint, outlet, call)
+            reply = await self._first(mine, principal, key, outlet, call)
         finally:
-            del self._under_way[principal, key]
+            if not mine.is_unsaved:
+                del self._under_way[principal, key]
             mine.reply.set_result(reply)
 
     async def _first(
-        self, principal: str, key: str, fingerprint: bytes, outlet: Outlet, call: Callable[[Outlet], Awaitable[None]]
+        self, mine: _UnderWay, principal: str, key: str, outlet: Outlet, call: Callable[[Outlet], Awaitable[None]]
     ) -> SavedReply | None:
-        record = await self._store.begin_idempotent(principal, key, fingerprint, self._incarnation, self._now())
+        record = await self._store.begin_idempotent(principal, key, mine.fingerprint, self._incarnation, self._now())
         if record is not None:
-            _check(record.fingerprint, fingerprint)
+            _check(record.fingerprint, mine.fingerprint)
             if record.reply is not None:
                 _replay(outlet, record.reply)
                 return record.reply
@@ -92,11 +100,20 @@ class Once:
         try:
             await call(recorder)
         except GatewayError:
-            await self._store.finish_idempotent(principal, key, None)
+            await self._finish(principal, key, None)
             raise
         reply = recorder.reply()
-        await self._store.finish_idempotent(principal, key, reply)
+        mine.is_unsaved = not await self._finish(principal, key, reply) and reply is not None
         return reply
+
+    async def _finish(self, principal: str, key: str, reply: SavedReply | None) -> bool:
+        """Keep the reply, or let the key go. False: the database is away, and the caller has got an answer all the same."""
+        try:
+            await self._store.finish_idempotent(principal, key, reply)
+        except StoreUnavailable as error:
+            log.error("the database did not take what became of an idempotency key", exc_info=error)
+            return False
+        return True
 
 
 def _check(first: bytes, now: bytes) -> None:

@@ -178,9 +178,11 @@ class OpenAIFace:
             outcome.fail(error)
             if not has_begun:
                 raise
-            last += b"data: " + openai_errors.render(error) + b"\n\n"
+            last += _failed_event(error)
         except asyncio.CancelledError:
-            _left(admission, outcome, self._gate)
+            cut = _left(admission, outcome, self._gate)
+            if has_begun:  # if it is the caller who left, this goes nowhere
+                outlet.end(_failed_event(cut))
             raise
         finally:
             _count_stream(call, meter, outcome)
@@ -232,7 +234,12 @@ def _expect(exchange: Exchange, kind: bytes) -> None:
         raise UpstreamInvalid(f"The provider answered with `{content_type.decode('latin-1')[:100]}`.")
 
 
-def _left(admission: Admission, outcome: Outcome, gate: Gate) -> None:
+def _failed_event(error: GatewayError) -> bytes:
+    """The last event of a stream that failed: the SDKs raise on a top-level `error`. No `[DONE]` follows."""
+    return b"data: " + openai_errors.render(error) + b"\n\n"
+
+
+def _left(admission: Admission, outcome: Outcome, gate: Gate) -> GatewayError:
     """The task was cancelled: the caller left, or the gate ran out of patience while stopping.
 
     A provider charges for what it began, whoever is there to read it; so the input is billed as counted, with what was delivered.
@@ -240,6 +247,7 @@ def _left(admission: Admission, outcome: Outcome, gate: Gate) -> None:
     cut = ShuttingDown("The gate stopped.") if gate.is_draining else ClientGone("The caller left.")
     outcome.fail(cut)
     outcome.usage, outcome.usage_source = _counted(admission.call, 0), "counted"
+    return cut
 
 
 def _counted(call: Call, output_tokens: int) -> Usage:
