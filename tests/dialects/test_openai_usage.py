@@ -176,6 +176,13 @@ def test_what_is_no_chunk_is_refused(event: bytes) -> None:
         StreamMeter(wants_usage=False).feed(event)
 
 
+def test_an_odd_object_is_passed_on_and_counts_as_output() -> None:
+    meter = StreamMeter(wants_usage=False)
+    odd = b'data: {"choices":[{"index":0,"text":5}]}\n\n'
+    assert meter.feed(odd) == odd
+    assert meter.delivered == 1
+
+
 def test_an_event_without_end_is_refused() -> None:
     meter = StreamMeter(wants_usage=False)
     assert meter.feed(b"data: " + b"x" * (MAX_EVENT_BYTES - 6)) == b""

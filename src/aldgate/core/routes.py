@@ -95,10 +95,11 @@ class Catalogue(msgspec.Struct, frozen=True):
 def build_catalogue(sources: Iterable[Source], aliases: Mapping[str, str]) -> tuple[Catalogue, list[str]]:
     """Join `sources` and `aliases` into one catalogue.
 
-    One spelling, one route, in this order: a bare model name (of the first source that has it), an alias, a full id
-    (`provider:model`, `provider/model`). Returns the catalogue and, in words, each alias that leads nowhere or is shadowed.
+    One spelling, one route, in this order: a name that is listed (`provider/model`), a bare model name (of the first source that
+    has it), an alias, `provider:model`. Returns the catalogue and, in words, each alias that leads nowhere or is shadowed.
     """
-    full: dict[str, Route] = {}
+    listed: dict[str, Route] = {}
+    spelled: dict[str, Route] = {}
     bare: dict[str, Route] = {}
     models: list[Deployment] = []
     open_sources: dict[str, Source] = {}
@@ -108,16 +109,17 @@ def build_catalogue(sources: Iterable[Source], aliases: Mapping[str, str]) -> tu
         for deployment in source.deployments:
             models.append(deployment)
             route = Route(deployment.id, (deployment,))
-            full[deployment.id] = full[f"{source.name}:{deployment.model}"] = route
+            listed[deployment.id] = spelled[f"{source.name}:{deployment.model}"] = route
             bare.setdefault(deployment.model, route)
-    named = Catalogue(full | bare, tuple(models), open_sources)
+    names = bare | listed
+    named = Catalogue(spelled | names, tuple(models), open_sources)
     aliased: dict[str, Route] = {}
     problems: list[str] = []
     for alias, target in aliases.items():
-        if alias in bare:
-            problems.append(f"alias `{alias}` is never used: `{bare[alias].name}` has that name")
+        if alias in names:
+            problems.append(f"alias `{alias}` is never used: `{names[alias].name}` has that name")
         try:
             aliased[alias] = Route(alias, named.resolve(target).deployments)
         except ModelNotFound as error:
             problems.append(f"alias `{alias}`: {error.message}")
-    return Catalogue(full | aliased | bare, named.models, open_sources), problems
+    return Catalogue(spelled | aliased | names, named.models, open_sources), problems

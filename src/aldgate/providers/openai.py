@@ -45,6 +45,7 @@ class OpenAICompatible:
         models: The operator's list; None asks the provider.
         origin: Where this provider was configured.
         prices: Prices of its models.
+        output_cap_field: Body field that bounds a chat's output there.
     """
 
     operations: frozenset[Operation] = frozenset(_PATHS)
@@ -61,10 +62,11 @@ class OpenAICompatible:
         models: tuple[str, ...] | None,
         origin: Origin,
         prices: PriceBook,
+        output_cap_field: str,
     ) -> None:
         self.name = name
         self.pool = pool
-        self.output_cap_field = row.output_cap_field
+        self.output_cap_field = output_cap_field
         self.reports_stream_usage: Literal["asked", "always"] = row.stream_usage
         self._row = row
         self._models = models

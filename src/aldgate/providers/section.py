@@ -102,7 +102,13 @@ def build_provider(name: str, section: ProviderSection, origin: Origin, surround
         models=None if section.models is None else tuple(section.models),
         origin=origin,
         prices=_prices(name, row, address, surroundings),
+        output_cap_field=row.output_cap_field if not section.base_url or _is_openai(address) else "max_tokens",
     )
+
+
+def _is_openai(address: Address) -> bool:
+    """OpenAI's own hosts, whose newest models refuse `max_tokens`. What others serve under its name knows that field at least."""
+    return address.host == "openai.com" or address.host.endswith(".openai.com")
 
 
 def _usual_key(row: Row, section: ProviderSection, environment: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from aldgate.core.budgets import Budget
-from aldgate.core.errors import InvalidRequest, NotFound, ScopeDenied
+from aldgate.core.errors import Conflict, InvalidRequest, NotFound, ScopeDenied
 from aldgate.core.limits import Limits
 from aldgate.core.principals import ALL_SCOPES, CALLER_SCOPES, Principal
 from aldgate.core.terms import format_usd, parse_budget, parse_duration
@@ -106,12 +106,15 @@ class KeyAdmin:
         key = await self._store.get_key(key_id)
         if key is None or key.revoked_at is not None:
             raise _no_such_key(key_id)
+        if key.expires_at is not None and key.expires_at <= time.time():
+            raise Conflict("This key has expired, and so would its new secret; make a new key.")
         secret = KEY_PREFIX + secrets.token_urlsafe(32)
         prefix = secret[:SHOWN_CHARACTERS]
         await self._store.rotate_key(key_id, self._identity.digest(secret.encode()), prefix, old_expire_at)
         self._identity.forget()
         renewed = msgspec.structs.replace(key, prefix=prefix)
-        return {"key": secret, **describe(renewed, None), "old_expires_at": iso(old_expire_at)}
+        use = (await self._store.key_uses()).get(key_id)
+        return {"key": secret, **describe(renewed, use), "old_expires_at": iso(old_expire_at)}
 
 
 def require_admin(principal: Principal) -> None:
