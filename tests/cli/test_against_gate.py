@@ -121,10 +121,10 @@ def test_the_admin_key_is_shown_once(tmp_path: Path) -> None:
     assert (tmp_path / "kept" / "aldgate.db").is_file()
     with Serving(tmp_path, "--port", "0", "--data", "kept") as second:
         assert second.admin_key is None and "agk-admin-" not in second.banner
-        assert "Bearer $ALDGATE_ADMIN_KEY" in second.curl
+        assert "Bearer $ALDGATE_API_KEY" in second.curl
         assert second.aldgate("keys", "list", ALDGATE_ADMIN_KEY=admin_key).code == 0
         if shutil.which("curl"):
-            assert "Hello, gate!" in second.paste(ALDGATE_ADMIN_KEY=admin_key).stdout
+            assert "Hello, gate!" in second.paste(ALDGATE_API_KEY=admin_key).stdout
 
 
 def test_a_first_start_that_fails_loses_no_admin_key(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aldgate.config import ConfigError
@@ -79,6 +79,7 @@ def test_an_unreadable_file_is_an_error(tmp_path: Path) -> None:
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="'\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")))
+@example(" \t\n x ")
 def test_single_quotes_keep_any_text(text: str) -> None:
     assert parse_dotenv(f"A='{text}'", ".env") == {"A": text}
 

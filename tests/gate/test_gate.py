@@ -393,3 +393,18 @@ async def test_a_call_keeps_the_catalogue_it_began_with(house: House, tmp_path: 
     house.gate.catalogue = build_catalogue([], {})[0]
     assert await house.admit(call)
     assert (await house.refusal(house.call())).code == "model_not_found"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("part", "least"),
+    [
+        ({"type": "image_url", "image_url": {"url": "https://host/a.png"}}, 8_000),
+        ({"type": "file", "file": {"file_id": "file-1"}}, 200_000),
+        ({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}, 40_000),
+    ],
+)
+async def test_media_that_is_only_named_is_held_for_what_it_may_come_to(house: House, part: dict[str, Any], least: int) -> None:
+    call = house.call(policy=budget(10**12), messages=[{"role": "user", "content": [part]}], max_tokens=1)
+    admission = await house.admit(call)
+    assert admission.microusd >= PRICE.cost(Usage(input_tokens=least, output_tokens=1))

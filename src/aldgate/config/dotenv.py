@@ -48,11 +48,11 @@ def parse_dotenv(text: str, name: str) -> dict[str, str]:
     values: dict[str, str] = {}
     lines = enumerate(text.splitlines(), 1)
     for number, line in lines:
-        stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
+        begun = line.lstrip()  # what stands at its end may belong to a quoted value that goes on
+        if not begun or begun.startswith("#"):
             continue
         where = f"{name}, line {number}"
-        assignment = _ASSIGNMENT.fullmatch(stripped)
+        assignment = _ASSIGNMENT.fullmatch(begun)
         if assignment is None:
             raise ConfigError(f"{where}: is not an assignment", hint="write `NAME=value`, or put `#` in front of a comment")
         value = assignment[2]

@@ -37,6 +37,10 @@ log = logging.getLogger("aldgate.calls")
 
 EXPECTED_OUTPUT = 512
 """Output tokens a token limit expects of a call that names no bound itself. Money is never guessed: see `_bound`."""
+LEGACY_MAX_TOKENS = 16
+"""What /v1/completions generates when nobody says (https://platform.openai.com/docs/api-reference/completions/create)."""
+MEDIA = ((b'"image_url"', 8_000), (b'"file"', 200_000), (b'"file_id"', 200_000), (b'"input_audio"', 40_000))
+"""Input that is more tokens than bytes because it is only named, or denser than text -> the most one of it may come to."""
 MAX_REFILLS = 4
 DAY_S = 86_400
 _LONGEST_FAULT_BYTES = 65_536
@@ -164,7 +168,7 @@ class Gate:
         return True
 
     def _bound(self, admission: Admission, deployment: Deployment) -> int:
-        """An upper bound of the cost: no text has more tokens than bytes, and output is capped, by us if by nobody else."""
+        """An upper bound of the cost: `_most_input`, and output that is capped, by us if by nobody else."""
         price = deployment.price
         if price is None:
             raise PriceUnknown(
@@ -173,14 +177,16 @@ class Gate:
             )
         call = admission.call
         peek = call.peek
-        usage = Usage(input_tokens=len(peek.body))
+        most_input = _most_input(peek.body)
+        usage = Usage(input_tokens=most_input)
         if call.operation != "embed":
             cap = peek.cap
-            if cap is None and price.at(usage.input_tokens).output:
-                cap = admission.inject_cap = admission.inject_cap or self._default_max_tokens
+            if cap is None and price.at(most_input).output:
+                usual = LEGACY_MAX_TOKENS if call.operation == "complete" else self._default_max_tokens
+                cap = admission.inject_cap = admission.inject_cap or usual
             elif peek.cap_field == "max_completion_tokens" != self.backends[deployment.backend].output_cap_field:
                 admission.inject_cap = cap  # all providers know `max_tokens`; those whose own field it is may know no other
-            usage = Usage(input_tokens=len(peek.body), output_tokens=(cap or 0) * peek.choices)
+            usage = Usage(input_tokens=most_input, output_tokens=(cap or 0) * peek.choices)
         return price.bound(usage)
 
     async def admit_shared(self, call: Call) -> Admission:
@@ -221,7 +227,7 @@ class Gate:
                 raise
             least = self._bound(Admission(call, deployment, 0, inject_cap=1), deployment)
             await self.slices.refill(account, budget, least, most=usual)
-        usage = Usage(input_tokens=len(call.peek.body))
+        usage = Usage(input_tokens=_most_input(call.peek.body))
         output = deployment.price.affordable_output(self.slices.affordable(account, budget), usage)
         return None if output is None else max(1, output // call.peek.choices)
 
@@ -300,6 +306,11 @@ class Gate:
         """The rate-limit headers of an answer to this principal."""
         limits = principal.policy.limits
         return [] if limits.is_empty else self.limiter.headers(principal.account, limits, time.monotonic_ns())
+
+
+def _most_input(body: bytes) -> int:
+    """The most tokens a request can be: text has no more of them than bytes; media counts by `MEDIA`."""
+    return len(body) + sum(tokens * body.count(key) for key, tokens in MEDIA)
 
 
 async def _raise_fault(exchange: Exchange) -> None:
