@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.faults.lab import CHAT, HELLO, Lab, running_lab
+from tests.faults.lab import CHAT, HELLO, Lab, running_lab, within
 from tests.faults.wire import credentials, head, wire
 
 BODY = json.dumps(HELLO).encode()
@@ -132,6 +132,16 @@ async def test_http_1_0_is_answered_and_closed(lab: Lab, auth: tuple[str, str]) 
         answer = await connection.answer()
         assert (answer.status, answer.headers["connection"]) == (200, "close")
         assert await connection.is_closed()
+
+
+async def test_a_stream_over_http_1_0_ends_with_the_connection(lab: Lab, auth: tuple[str, str]) -> None:
+    body = json.dumps({**HELLO, "stream": True})
+    async with wire(lab.gate.port) as connection:
+        connection.send(head(LINE.replace("1.1", "1.0"), *auth, f"content-length: {len(body)}") + body.encode())
+        answer = await connection.read_head()
+        assert "transfer-encoding" not in answer.headers
+        events = await within(5, connection.reader.read(-1))
+        assert events.startswith(b'data: {"') and events.endswith(b"\n\ndata: [DONE]\n\n")
 
 
 async def test_a_caller_may_wait_for_the_word_to_go_on(lab: Lab, auth: tuple[str, str]) -> None:

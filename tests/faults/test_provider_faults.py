@@ -222,6 +222,15 @@ async def test_what_was_delivered_before_a_stream_failed_is_billed(
     assert words_in(events_of(reply.content)) == delivered
 
 
+@pytest.mark.parametrize(("name", "tokens"), [("usage_missing", 8), ("usage_null", 8), ("stream_asked_whole_given", 0)])
+async def test_unreported_output_is_counted_by_what_was_said(name: str, tokens: int, shared: Lab, key: str) -> None:
+    """A token for four bytes: the frame around the answer costs nothing."""
+    shared.upstream.script(FAULTS[name]())
+    reply = await shared.post(HELLO, key)
+    row = await shared.row(reply.headers["x-request-id"])
+    assert row is not None and (row["usage_source"], row["output_tokens"]) == ("counted", tokens)
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_usage_below_zero_pays_nobody(stream: bool, shared: Lab, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     lying = Reply(prompt_tokens=-1_000_000, completion_tokens=-1_000_000, usage="last_choice")

@@ -92,6 +92,33 @@ class _Delta(msgspec.Struct):
         return bool(self.content or self.tool_calls or self.reasoning_content or self.reasoning or self.refusal)
 
 
+class _WholeChoice(msgspec.Struct):
+    message: _Delta | None = None
+    text: str | None = None
+
+    def output_bytes(self) -> int:
+        """Bytes of what was said."""
+        said = self.message or _Delta()
+        parts = (said.content, said.tool_calls, said.reasoning_content, said.reasoning, said.refusal, self.text)
+        return sum(len(part.encode() if isinstance(part, str) else msgspec.json.encode(part)) for part in parts if part)
+
+
+class _WholeReply(msgspec.Struct):
+    choices: list[_WholeChoice] = []
+
+
+_whole = msgspec.json.Decoder(_WholeReply)
+
+
+def count_output(body: bytes) -> int:
+    """Output tokens of a whole reply that reports none: about one for four bytes of what it says."""
+    try:
+        choices = _whole.decode(body).choices
+    except msgspec.ValidationError:
+        return len(body) // 4
+    return -(-sum(choice.output_bytes() for choice in choices) // 4)
+
+
 class _Choice(msgspec.Struct):
     delta: _Delta | None = None
     text: str | None = None

@@ -59,6 +59,7 @@ class Cycle:
     is_complete = False
     _is_received = False
     _is_chunked = False
+    _ends_with_connection = False
     _length = 0
     _head: bytes | None = None
     _waiter: asyncio.Future[None] | None = None
@@ -180,7 +181,9 @@ class Cycle:
         if not self.keep_alive or self.more_body:  # an answer that did not wait for the body is the last one
             parts.append(b"connection: close\r\n")
             lines += 1
-        if length is None and status not in _NO_BODY and self.scope["method"] != "HEAD":
+        if length is None and self.scope["http_version"] == "1.0":
+            self._ends_with_connection = True
+        elif length is None and status not in _NO_BODY and self.scope["method"] != "HEAD":
             self._is_chunked = True
             parts.append(b"transfer-encoding: chunked\r\n")
             lines += 1
@@ -200,6 +203,8 @@ class Cycle:
             out = head + framed if more_body else b"%b%b0\r\n\r\n" % (head, framed)
         elif self.scope["method"] == "HEAD":
             out = head
+        elif self._ends_with_connection:
+            out = head + body
         else:
             self._length -= len(body)
             if self._length < 0 or (self._length and not more_body):

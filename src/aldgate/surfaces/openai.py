@@ -24,7 +24,7 @@ from aldgate.core.principals import Operation, Principal
 from aldgate.core.usage import Usage
 from aldgate.dialects import openai_errors
 from aldgate.dialects.openai_requests import peek
-from aldgate.dialects.openai_usage import StreamMeter, read_reply
+from aldgate.dialects.openai_usage import StreamMeter, count_output, read_reply
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.ports import Exchange
@@ -149,7 +149,7 @@ class OpenAIFace:
             exchange.close()
         outcome.status = 200
         if usage is None:
-            outcome.usage, outcome.usage_source = _counted(call, len(body) // 4), "counted"
+            outcome.usage, outcome.usage_source = _counted(call, count_output(body)), "counted"
         else:
             outcome.usage, outcome.usage_source = usage, "reported"
         return body
