@@ -304,8 +304,8 @@ def _handlers(
         return SURFACES.load("api")(store=store, identity=identity, committed=writer.committed, new_id=gate.new_id).app
 
     return {
-        "all": Front(everything, [("GET", PREFIX, models.get)], Later(administration)),
-        "ops": Front(operations),
+        "all": Front(everything, [("GET", PREFIX, models.get)], Later(administration), gate.new_id),
+        "ops": Front(operations, new_id=gate.new_id),
     }
 
 

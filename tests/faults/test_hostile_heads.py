@@ -72,7 +72,6 @@ FAULTY: dict[str, tuple[list[str], bytes]] = {  # lines, with the credentials le
     "a method in lower case": ([LINE.replace("POST", "post"), HOST, LENGTH], BODY),
     "HTTP/2's preface": (["PRI * HTTP/2.0"], b"SM\r\n\r\n"),
     "an unknown version": ([LINE.replace("1.1", "9.9"), HOST, LENGTH], BODY),
-    "a WebSocket upgrade": ([f"GET {CHAT} HTTP/1.1", HOST, "connection: upgrade", "upgrade: websocket"], b""),
     "an h2c upgrade": ([LINE, HOST, LENGTH, "connection: upgrade, http2-settings", "upgrade: h2c"], BODY),
 }
 
@@ -162,3 +161,26 @@ async def test_a_refused_caller_is_not_told_to_go_on(status: int, lab: Lab, auth
     async with wire(lab.gate.port) as connection:
         connection.send(head(LINE, *lines[status], "expect: 100-continue"))
         assert (await connection.answer()).status == status
+
+
+async def test_an_offer_of_another_protocol_is_ignored(tmp_path: Path) -> None:
+    offer = ["GET /health HTTP/1.1", HOST, "connection: upgrade, http2-settings", "upgrade: h2c", "http2-settings: AAMAAABk"]
+    async with running_lab(tmp_path) as lab, wire(lab.gate.port) as connection:
+        for _ in range(2):
+            connection.send(head(*offer) * 2)
+            assert [(await connection.answer()).status for _ in range(2)] == [200, 200]
+
+
+async def test_trailers_and_chunk_extensions_have_a_bound(tmp_path: Path) -> None:
+    async with running_lab(tmp_path) as lab:
+        for tail in (
+            b"0\r\n" + b"x-filler: " + b"a" * 200_000,
+            b"0;" + b"a" * 200_000,
+            b"0\r\n" + b"x-filler: aaaaaaaa\r\n" * 9_000,
+        ):
+            async with wire(lab.gate.port) as connection:
+                connection.send(head(LINE, HOST, *credentials(ADMIN_KEY), "transfer-encoding: chunked"))
+                connection.send(b"2\r\n{}\r\n")
+                connection.send(tail)
+                assert (await connection.answer()).status == 431
+        await lab.is_quiet()

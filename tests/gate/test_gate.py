@@ -399,7 +399,7 @@ async def test_a_call_keeps_the_catalogue_it_began_with(house: House, tmp_path: 
 @pytest.mark.parametrize(
     ("part", "least"),
     [
-        ({"type": "image_url", "image_url": {"url": "https://host/a.png"}}, 8_000),
+        ({"type": "image_url", "image_url": {"url": "https://host/a.png"}}, 40_000),
         ({"type": "file", "file": {"file_id": "file-1"}}, 200_000),
         ({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}, 40_000),
     ],

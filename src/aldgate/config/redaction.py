@@ -31,8 +31,9 @@ def redacted(value: Any) -> Any:
         case Secret():
             return HIDDEN
         case msgspec.Struct():
-            names = (name for name in value.__struct_fields__ if name != "environment")
-            return {name: _field(getattr(value, name)) for name in names}
+            fields = ((name, getattr(value, name)) for name in value.__struct_fields__)
+            # The environment itself is no setting; a switch of that name is.
+            return {name: _field(item) for name, item in fields if not (name == "environment" and isinstance(item, Mapping))}
         case Mapping():
             items = cast(Mapping[Any, Any], value).items()
             return {str(key): _hidden(item) if is_secret_name(str(key)) else redacted(item) for key, item in items}

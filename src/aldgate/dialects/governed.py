@@ -63,13 +63,9 @@ def rewritten(body: bytes, governed: tuple[bytes, ...]) -> bytes:
 
 
 def _top_level_keys(body: bytes) -> list[str]:
-    keys: list[str] = []
-
-    def remember(pairs: list[tuple[str, Any]]) -> None:
-        keys[:] = [key for key, _ in pairs]  # the outermost object is closed last
-
-    json.loads(body, object_pairs_hook=remember, parse_int=str, parse_float=str)  # only keys count, and str has no limits
-    return keys
+    # Only the outermost keys count: `tuple` keeps each object's pairs without a call to Python, and `str` has no limits.
+    pairs = json.loads(body, object_pairs_hook=tuple, parse_int=str, parse_float=str)
+    return [key for key, _ in pairs]
 
 
 def with_model(body: bytes, model: str) -> bytes:

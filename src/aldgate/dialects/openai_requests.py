@@ -55,12 +55,17 @@ class _EmbeddingPeek(msgspec.Struct):
 _STREAMED = (b'"model"', b'"stream"', b'"stream_options"', b'"n"', b'"max_tokens"')
 _GOVERNED: dict[Operation, tuple[bytes, ...]] = {
     "chat": (*_STREAMED, b'"max_completion_tokens"'),
-    "complete": (*_STREAMED, b'"best_of"'),
+    "complete": (*_STREAMED, b'"best_of"', b'"prompt"'),
     "embed": (b'"model"',),
 }
 _chat = msgspec.json.Decoder(_ChatPeek)
 _completion = msgspec.json.Decoder(_CompletionPeek)
 _embedding = msgspec.json.Decoder(_EmbeddingPeek)
+
+
+MANY_BYTES = 1_048_576
+MOST_VALUES = 200_000
+"""Objects and lists in a body of over a megabyte; reading more of them would hold up everybody else."""
 
 
 def peek(operation: Operation, body: bytes) -> Peek:
@@ -72,6 +77,8 @@ def peek(operation: Operation, body: bytes) -> Peek:
     try:
         if not body.isascii():
             body.decode()
+        if len(body) > MANY_BYTES and body.count(b"{") + body.count(b"[") > MOST_VALUES:
+            raise InvalidRequest(f"The body holds more than {MOST_VALUES} objects and lists.")
         if not is_plain(body, _GOVERNED[operation]):
             body = rewritten(body, _GOVERNED[operation])
         return _READERS[operation](body)
@@ -115,7 +122,7 @@ def _peek_completion(body: bytes) -> Peek:
 
 def _count_prompts(prompt: str | list[Any]) -> int:
     """A string or a list of token ids is one prompt; a list of either is as many."""
-    if isinstance(prompt, str) or not prompt or isinstance(prompt[0], int):
+    if isinstance(prompt, str) or not prompt or all(isinstance(token, int) for token in prompt):
         return 1
     return len(prompt)
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -39,8 +40,13 @@ EXPECTED_OUTPUT = 512
 """Output tokens a token limit expects of a call that names no bound itself. Money is never guessed: see `_bound`."""
 LEGACY_MAX_TOKENS = 16
 """What /v1/completions generates when nobody says (https://platform.openai.com/docs/api-reference/completions/create)."""
-MEDIA = ((b'"image_url"', 8_000), (b'"file"', 200_000), (b'"file_id"', 200_000), (b'"input_audio"', 40_000))
-"""Input that is more tokens than bytes because it is only named, or denser than text -> the most one of it may come to."""
+MEDIA = {b"image_url": 40_000, b"file": 200_000, b"input_audio": 40_000}
+"""Key of input that is more tokens than bytes, because it is only named or denser than text -> the most one of it may come to.
+
+gpt-4o-mini counts 36,835 tokens for the largest image (https://platform.openai.com/docs/guides/images-vision).
+"""
+_MEDIA = re.compile(rb'"(?:(image_url|file|input_audio)|[^"\\]*\\u00[^"]*)"\s*:')
+"""Such a key, or one spelled with escapes, which may be any of them."""
 MAX_REFILLS = 4
 DAY_S = 86_400
 _LONGEST_FAULT_BYTES = 65_536
@@ -310,9 +316,9 @@ class Gate:
 
 def _most_input(body: bytes) -> int:
     """The most tokens a request can be: text has no more of them than bytes; media counts by `MEDIA`."""
-    if b'"type"' not in body:  # every part that is not plain text has one
+    if b'"type"' not in body and b"\\u00" not in body:  # every part that is not plain text has a type
         return len(body)
-    return len(body) + sum(tokens * body.count(key) for key, tokens in MEDIA)
+    return len(body) + sum(MEDIA.get(key, MEDIA[b"file"]) for key in _MEDIA.findall(body))
 
 
 async def _raise_fault(exchange: Exchange) -> None:

@@ -25,6 +25,11 @@ async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> 
 class Outlet(Protocol):
     """Where an answer goes: ASGI's `send`, and shorter ways for answers that need no coroutine."""
 
+    @property
+    def is_lost(self) -> bool:
+        """The caller has left."""
+        ...
+
     def begin(self, status: int, headers: Headers) -> None:
         """Begin an answer; nothing is written before its first piece."""
         ...

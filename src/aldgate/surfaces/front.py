@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aldgate.core.errors import MethodNotAllowed, NotFound
 from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, send_whole
@@ -16,6 +16,7 @@ class Front:
         exact: (method, path) -> handler.
         prefixes: (method, prefix) -> handler, tried in order.
         rest: Takes what is in neither table; None refuses it.
+        new_id: Makes the request ids of refusals.
     """
 
     def __init__(
@@ -23,10 +24,12 @@ class Front:
         exact: Mapping[tuple[str, str], Handler],
         prefixes: Sequence[tuple[str, str, Handler]] = (),
         rest: Handler | None = None,
+        new_id: Callable[[], str] = str,
     ) -> None:
         self._exact = dict(exact)
         self._prefixes = tuple(prefixes)
         self._rest = rest
+        self._new_id = new_id
         self._paths = {path for _, path in exact}
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -34,7 +37,7 @@ class Front:
         if scope["type"] == "http":
             handler = self._exact.get((scope["method"], scope["path"])) or self._look(scope)
         else:
-            handler = self._rest or _not_found
+            handler = self._rest or self._not_found
         return handler(scope, receive, send)
 
     def _look(self, scope: Scope) -> Handler:
@@ -44,15 +47,19 @@ class Front:
                 return handler
         if path in self._paths:
             return self._method_not_allowed
-        return self._rest or _not_found
+        return self._rest or self._not_found
 
     async def _method_not_allowed(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         allowed = sorted(method for method, other in self._exact if other == path)
         status, headers, body = render_for_path(path, MethodNotAllowed(f"`{path}` does not answer to {scope['method']}."))
-        await send_whole(send, status, [*headers, (b"allow", ", ".join(allowed).encode())], body)  # RFC 9110, 15.5.6
+        await send_whole(
+            send, status, [*headers, (b"allow", ", ".join(allowed).encode()), self._request_id()], body
+        )  # RFC 9110, 15.5.6
 
+    async def _not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status, headers, body = render_for_path(scope["path"], NotFound(f"There is nothing at `{scope['path'][:200]}`."))
+        await send_whole(send, status, [*headers, self._request_id()], body)
 
-async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    error = NotFound(f"There is nothing at `{scope['path'][:200]}`.")
-    await send_whole(send, *render_for_path(scope["path"], error))
+    def _request_id(self) -> tuple[bytes, bytes]:
+        return b"x-request-id", self._new_id().encode()

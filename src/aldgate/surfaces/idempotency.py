@@ -13,13 +13,23 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from aldgate.core.errors import GatewayError, IdempotencyConflict, IdempotencyUnknown, InvalidRequest, StoreUnavailable
+from aldgate.core.errors import (
+    ClientGone,
+    GatewayError,
+    IdempotencyConflict,
+    IdempotencyUnknown,
+    InvalidRequest,
+    StoreUnavailable,
+)
 from aldgate.ports import SavedReply, Store
 from aldgate.surfaces.asgi import Headers, Outlet
 
 log = logging.getLogger("aldgate.idempotency")
 
 LONGEST_KEY = 255
+MOST_KEPT_BYTES = 1_048_576
+TOO_LARGE = SavedReply(0, (), b"")
+"""Stands for a reply that was too large to be kept."""
 
 
 def idempotency_key(headers: Mapping[bytes, bytes]) -> str | None:
@@ -122,6 +132,8 @@ def _check(first: bytes, now: bytes) -> None:
 
 
 def _replay(outlet: Outlet, reply: SavedReply) -> None:
+    if not reply.status:
+        raise IdempotencyUnknown("The answer to this `Idempotency-Key` was too large to be kept; use a new key to call again.")
     outlet.begin(reply.status, [*reply.headers, (b"idempotent-replayed", b"true")])
     outlet.end(reply.body)
 
@@ -135,23 +147,39 @@ class _Recorder:
         self._headers: Headers = []
         self._body: list[bytes] = []
         self._is_complete = False
+        self._size = 0
+
+    @property
+    def is_lost(self) -> bool:
+        return self._outlet.is_lost
 
     def begin(self, status: int, headers: Headers) -> None:
         self._status, self._headers = status, headers
         self._outlet.begin(status, headers)
 
     def write(self, piece: bytes) -> Awaitable[None] | bool:
-        self._body.append(piece)
+        self._keep(piece)
+        if self._size > MOST_KEPT_BYTES and self._outlet.is_lost:
+            raise ClientGone("The caller left, and the answer is too large to be kept for it.")
         return self._outlet.write(piece)
 
     def end(self, piece: bytes) -> None:
-        self._body.append(piece)
+        self._keep(piece)
         self._is_complete = True
         self._outlet.end(piece)
+
+    def _keep(self, piece: bytes) -> None:
+        self._size += len(piece)
+        if self._size > MOST_KEPT_BYTES:
+            self._body.clear()
+        else:
+            self._body.append(piece)
 
     def reply(self) -> SavedReply | None:
         if not self._is_complete:
             return None
+        if self._size > MOST_KEPT_BYTES:
+            return TOO_LARGE
         body = b"".join(self._body)
         headers = [(name, value) for name, value in self._headers if name != b"content-length"]
         return SavedReply(self._status, (*headers, (b"content-length", b"%d" % len(body))), body)

@@ -29,6 +29,8 @@ from aldgate.surfaces.faults import render_for_path
 log = logging.getLogger("aldgate.listener")
 
 SWEEP_S = 1.0
+FRAMING_PER_BYTE = 8
+"""A chunk of one byte is six on the wire."""
 LINGER_S = 1.0
 """How long a client that is still sending may take to read why it was refused."""
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
@@ -87,6 +89,8 @@ class Connection(HttpToolsProtocol):
         self._is_deaf = False
         self._head_bytes = 0
         self._body_bytes = 0
+        self._framing_bytes = 0
+        """What came with the body beside it, less what honest chunks need."""
         self._since = self.loop.time()
 
     @property
@@ -142,20 +146,33 @@ class Connection(HttpToolsProtocol):
             self._head_bytes += len(data)
         else:
             self._body_bytes += len(data)
+            self._framing_bytes += len(data)
         try:
             self._http.feed_data(data)
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as upgrade:
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
             else:
-                self._refuse(InvalidRequest("This gate speaks no such protocol."))
+                self._ignore_upgrade(data[upgrade.args[0] :])
             return
         except httptools.HttpParserError as error:
             refusal = error.__context__
             self._refuse(refusal if isinstance(refusal, GatewayError) else InvalidRequest("The request is not valid HTTP/1.1."))
             return
+        if not self._is_reading_head and self._framing_bytes > self.bounds.max_head_bytes:
+            self._refuse(HeadTooLarge("The body is mostly chunk extensions or trailers."))
         if self._is_reading_head and self._head_bytes > self.bounds.max_head_bytes:
             self._refuse(HeadTooLarge(f"The request head is over {self.bounds.max_head_bytes} bytes."))
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Answer in HTTP/1.1 whoever offers another protocol (RFC 9110, 7.8), as curl does with h2c."""
+        index: dict[bytes, bytes] = self._latest.scope["aldgate.headers"] if self._latest is not None else {}
+        if b"content-length" in index or b"transfer-encoding" in index:
+            self._refuse(InvalidRequest("A request with a body cannot ask for another protocol here."))
+            return
+        self._http = self.parser = httptools.HttpRequestParser(self)  # the old one takes the rest for the other protocol
+        if rest:
+            self.data_received(rest)
 
     def on_message_begin(self) -> None:
         """Parser callback."""
@@ -171,7 +188,7 @@ class Connection(HttpToolsProtocol):
         version = http.get_http_version()
         index = self._check_head(version)
         self._is_reading_head = False
-        self._body_bytes = 0
+        self._body_bytes = self._framing_bytes = 0
         path, _, query = self._target().partition(b"?")
         decoded = path.decode("latin-1")
         scope = self._scope.copy()
@@ -238,6 +255,7 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Parser callback."""
+        self._framing_bytes -= FRAMING_PER_BYTE * len(body)
         cycle = self._latest
         if cycle is not None and not cycle.is_complete:
             cycle.feed(body)

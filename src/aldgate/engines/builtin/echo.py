@@ -21,6 +21,10 @@ _chat = msgspec.json.Decoder(ChatRequest)
 _completion = msgspec.json.Decoder(CompletionRequest)
 
 
+MOST_BYTES = 67_108_864
+"""The most a reply may say, over all its choices."""
+
+
 class EchoOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How fast the echo is, so that it can stand in for a model in a load test. Milliseconds; 0 is at once."""
 
@@ -60,10 +64,14 @@ class Echo:
     def _chat(self, attempt: Attempt) -> tuple[ChatReply, bool]:
         request = decode(_chat, attempt.body)
         include_usage = _include_usage(request, attempt.stream)
+        if len(attempt.body) * (request.n or 1) > MOST_BYTES:
+            raise InvalidRequest(f"So many choices of so long a text are over {MOST_BYTES} bytes.", param="n")
         return ChatReply(*self._head(attempt), answer_chat(request), request.n or 1), include_usage
 
     def _complete(self, attempt: Attempt) -> tuple[CompletionReply, bool]:
         request = decode(_completion, attempt.body)
+        if len(attempt.body) * (request.n or 1) > MOST_BYTES:
+            raise InvalidRequest(f"So many choices of so long a text are over {MOST_BYTES} bytes.", param="n")
         include_usage = _include_usage(request, attempt.stream)
         return CompletionReply(*self._head(attempt), *answer_completion(request)), include_usage
 

@@ -1,5 +1,6 @@
 """The builtin engines' `Exchange`: pieces made as they are pulled, paced if the options say so."""
 
+import asyncio
 from collections.abc import Iterator
 
 from aldgate.core.errors import GatewayError, UpstreamBroken
@@ -9,6 +10,7 @@ from aldgate.ports import Sink
 Piece = tuple[int, bytes]
 """How many words' time a piece takes to make, and its bytes."""
 
+PIECES_PER_TURN = 32
 JSON = b"application/json"
 EVENTS = b"text/event-stream; charset=utf-8"
 
@@ -58,12 +60,16 @@ class Reply:
 
     async def pipe(self, sink: Sink) -> None:
         """Each piece into `sink`, until there is none or it has enough. Raises as `next` does."""
+        made = 0
         while (piece := await self.next()) is not None:
             verdict = sink(piece)
             if verdict is False:
                 return
             if verdict is not True:
                 await verdict
+            made += 1
+            if not made % PIECES_PER_TURN:
+                await asyncio.sleep(0)  # a caller that reads fast must not keep the loop to itself
 
     def finish(self) -> None:
         """Make no more pieces."""
