@@ -309,10 +309,20 @@ class Connection(HttpToolsProtocol):
             status, headers, body = render_for_path(self.url.decode("latin-1"), error)
             lines = [name + b": " + value + b"\r\n" for name, value in headers]
             self.transport.write(b"".join((STATUS_LINE[status], *lines, b"connection: close\r\n\r\n", body)))
-        if self._current is None:
+            self._give_up()
             self._hang_up()
         else:
             self.transport.close()
+
+    def _give_up(self) -> None:
+        """Whoever serves this connection has nobody to answer any more."""
+        for cycle in (self._current, *self._waiting):
+            if cycle is not None:
+                cycle.is_lost = True
+                cycle.wake()
+        self._waiting.clear()
+        if self.cancels_on_loss and self.task is not None and self._latest is not None and not self._latest.more_body:
+            self.task.cancel()
 
     def _hang_up(self) -> None:
         """Say no more, and close when the client has read it: to close while it sends is a reset, which undoes the answer.
