@@ -344,7 +344,7 @@ def _spare_the_collector() -> None:
     """Take what the start made out of the garbage collector's sight and let it look less often: calls make no cycles."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(5_000, 20, 50)
 
 
 def _address(listener: Listener, app: App) -> Address:
