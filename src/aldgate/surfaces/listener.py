@@ -126,11 +126,7 @@ class Connection(HttpToolsProtocol):
         self._http = None  # it refers back to us
         self.parser = cast(Any, None)
         self.connections.discard(self)
-        for cycle in (self._current, *self._waiting):
-            if cycle is not None:
-                cycle.is_lost = True
-                cycle.wake()
-        self._waiting.clear()
+        self._lose_cycles()
         self.flow.resume_writing()
         if self.cancels_on_loss and self.task is not None:
             self.task.cancel()
@@ -316,13 +312,17 @@ class Connection(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         """Whoever serves this connection has nobody to answer any more."""
+        self._lose_cycles()
+        is_received = self._latest is not None and not self._latest.more_body
+        if self.cancels_on_loss and self.task is not None and is_received:
+            self.task.cancel()  # who still reads the body learns it there
+
+    def _lose_cycles(self) -> None:
         for cycle in (self._current, *self._waiting):
             if cycle is not None:
                 cycle.is_lost = True
                 cycle.wake()
         self._waiting.clear()
-        if self.cancels_on_loss and self.task is not None and self._latest is not None and not self._latest.more_body:
-            self.task.cancel()
 
     def _hang_up(self) -> None:
         """Say no more, and close when the client has read it: to close while it sends is a reset, which undoes the answer.
