@@ -13,6 +13,14 @@ UsageSource = Literal["reported", "counted", "bound", "none"]
 """Where a bill's figures come from: the provider said so, we counted what passed, we assume the most, or nothing ran."""
 
 
+class Named(msgspec.Struct, frozen=True):
+    """What a request says outside its body: Gemini's paths name model and verb, Anthropic's headers a version."""
+
+    model: str = ""
+    stream: bool = False
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
 class Peek(msgspec.Struct):
     """The governed fields of a request, and its bytes once they can only mean that.
 
@@ -33,6 +41,8 @@ class Peek(msgspec.Struct):
     wants_usage: bool = False
     has_stream_options: bool = False
     cap_field: str | None = None
+    forward: bytes = b""
+    """Header lines (`name: value\\r\\n`) that go on to a provider of the same dialect, such as `anthropic-beta`."""
 
 
 class Call(msgspec.Struct):
