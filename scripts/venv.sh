@@ -23,6 +23,11 @@ if [ -z "$python" ]; then
     exit 1
 fi
 [ "$python" = "$wanted" ] || echo "\`$wanted\` is older than 3.11; using $python" >&2
+if ! "$python" -c 'from pathlib import Path; Path.home()' 2>/dev/null; then
+    echo "error: HOME is not set and user $(id -u) has no home directory; pip wants one" >&2
+    echo "hint: export HOME=/tmp, or any directory that this user may write to, and run make again" >&2
+    exit 1
+fi
 rm -rf .venv
 "$python" -m venv .venv >/dev/null 2>&1 && exit 0
 rm -rf .venv
