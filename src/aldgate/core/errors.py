@@ -3,6 +3,7 @@
 GatewayError
 CallerError     InvalidRequest MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound MethodNotAllowed
 HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
+VersionNotSupported
 PolicyError     ScopeDenied PriceUnknown BudgetExceeded RateLimited ConcurrencyLimited
 UpstreamError   UpstreamRejected UpstreamUnreachable UpstreamTimeout UpstreamBroken UpstreamInvalid UpstreamAuth
 UpstreamLimited UpstreamOverloaded
@@ -134,6 +135,12 @@ class HeadTooLarge(CallerError):
     """The request line and headers are over `server.max_head_bytes`."""
 
     code, status = "head_too_large", 431
+
+
+class VersionNotSupported(CallerError):
+    """The request is in another version of HTTP than 1.1 or 1.0 (RFC 9110, 15.6.6)."""
+
+    code, status = "http_version_not_supported", 505
 
 
 class PolicyError(GatewayError):

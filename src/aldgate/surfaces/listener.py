@@ -21,7 +21,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from aldgate.core.errors import GatewayError, HeadTimeout, HeadTooLarge, InvalidRequest, Shedding
+from aldgate.core.errors import GatewayError, HeadTimeout, HeadTooLarge, InvalidRequest, Shedding, VersionNotSupported
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.cycle import Cycle
 from aldgate.surfaces.faults import render_for_path
@@ -209,6 +209,8 @@ class Connection(HttpToolsProtocol):
 
     def _check_head(self, version: str) -> dict[bytes, bytes]:
         """The headers by name, once they are known to be unambiguous."""
+        if version != "1.1" and version != "1.0":  # the parser also lets 0.9 and 2.0 pass
+            raise VersionNotSupported("A request is HTTP/1.1 or HTTP/1.0 here.")
         index = dict(self.headers)
         if len(index) != len(self.headers):
             self._check_repeated()
