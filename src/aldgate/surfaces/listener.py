@@ -35,7 +35,16 @@ LINGER_S = 1.0
 """How long a client that is still sending may take to read why it was refused."""
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _SINGLE = frozenset(
-    {b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization", b"x-api-key", b"idempotency-key"}
+    {
+        b"host",
+        b"content-length",
+        b"transfer-encoding",
+        b"content-type",
+        b"content-encoding",
+        b"authorization",
+        b"x-api-key",
+        b"idempotency-key",
+    }
 )
 """Headers of which two could be read as one thing by us and as another by somebody else."""
 _NOT_IN_HOST = re.compile(rb"[^\x21-\x7e]|[/?#@\\]")
