@@ -175,7 +175,8 @@ async def test_a_revoked_key_is_refused_at_its_next_call(gate: RunningGate) -> N
     key = await shown(gate, made["id"])
     assert key["active"] is False and key["revoked_at"] is not None
     reply = await gate.http.post(f"/admin/keys/{made['id']}/rotate")
-    assert (reply.status_code, reply.json()["code"]) == (404, "not_found")
+    assert (reply.status_code, reply.json()["code"]) == (409, "conflict")
+    assert "revoked" in reply.json()["detail"]
 
 
 @pytest.mark.anyio

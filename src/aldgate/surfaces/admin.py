@@ -99,13 +99,16 @@ class KeyAdmin:
         """Give a key a new secret. Its id, limits, budget and history stay; the old secret works on for the overlap.
 
         Raises:
-            NotFound: There is no such key, or it was revoked.
+            NotFound: There is no such key.
+            Conflict: It was revoked or has expired.
         """
         wanted = _decode(body or b"{}", RotateRequest)
         old_expire_at = time.time() + (0 if wanted.overlap in ("0", "0s") else _duration(wanted.overlap, "overlap"))
         key = await self._store.get_key(key_id)
-        if key is None or key.revoked_at is not None:
+        if key is None:
             raise _no_such_key(key_id)
+        if key.revoked_at is not None:
+            raise Conflict("This key was revoked, and so would its new secret be; make a new key.")
         if key.expires_at is not None and key.expires_at <= time.time():
             raise Conflict("This key has expired, and so would its new secret; make a new key.")
         secret = KEY_PREFIX + secrets.token_urlsafe(32)
