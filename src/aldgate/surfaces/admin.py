@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from datetime import UTC, datetime
@@ -164,11 +165,22 @@ def iso(at: float | None) -> str | None:
 
 def _decode(body: bytes, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=kind)
+        wanted = msgspec.json.decode(body, type=kind)
+        json.loads(body, object_pairs_hook=_unique)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         text, _, path = str(error).partition(" - at `$")
         param = path.strip(".`") or None
         raise InvalidRequest(f"{text} (`{param}`)." if param else f"{text}.", param=param) from None
+    return wanted
+
+
+def _unique(members: list[tuple[str, Any]]) -> None:
+    """Refuse a field that stands twice: which of the two limits is meant, nobody can know."""
+    seen: set[str] = set()
+    for name, _ in members:
+        if name in seen:
+            raise InvalidRequest(f"The field stands twice (`{name}`).", param=name)
+        seen.add(name)
 
 
 def _scopes(wanted: list[str] | None) -> frozenset[str]:
