@@ -30,8 +30,12 @@ class GatewayError(Exception):
         message: For the caller: what was bad and how to mend it. Holds no secret and no prompt text.
         param: The request field at fault, if there is one.
         retry_after_s: Whole seconds, at least 1, when waiting helps.
+
+    Attributes:
+        has_run: The provider did the work all the same: to call again is to pay again.
     """
 
+    has_run = False
     code: ClassVar[str] = "internal_error"
     status: int = 500
     retry: ClassVar[Retry] = Retry.NEVER
@@ -114,7 +118,7 @@ class IdempotencyConflict(CallerError):
 
 
 class IdempotencyUnknown(CallerError):
-    """The first call with this idempotency key was cut off by a crash; what became of it is not known."""
+    """The first call with this idempotency key may have been made, but there is no answer of it to give again."""
 
     code, status = "idempotency_unknown", 409
 

@@ -133,7 +133,7 @@ class OpenAIFace:
         finally:
             self._gate.settle(admission, outcome)
         if self._committed is not None:
-            await self._committed()
+            await _recorded(self._committed)
         outlet.begin(200, [_JSON, (b"content-length", b"%d" % len(body)), *self._headers(admission)])
         outlet.end(body)
 
@@ -188,7 +188,10 @@ class OpenAIFace:
             _count_stream(call, meter, outcome)
             self._gate.settle(admission, outcome)
         if self._committed is not None:
-            await self._committed()
+            try:
+                await _recorded(self._committed)
+            except GatewayError as error:
+                last = _failed_event(error)
         outlet.end(last)
 
     async def _first(self, exchange: Exchange, meter: StreamMeter) -> bytes:
@@ -237,6 +240,15 @@ def _expect(exchange: Exchange, kind: bytes) -> None:
 def _failed_event(error: GatewayError) -> bytes:
     """The last event of a stream that failed: the SDKs raise on a top-level `error`. No `[DONE]` follows."""
     return b"data: " + openai_errors.render(error) + b"\n\n"
+
+
+async def _recorded(committed: Committed) -> None:
+    """Wait for the ledger; if it fails, say that the call was made nevertheless."""
+    try:
+        await committed()
+    except GatewayError as error:
+        error.has_run = True
+        raise
 
 
 def _left(admission: Admission, outcome: Outcome, gate: Gate) -> GatewayError:
