@@ -96,6 +96,7 @@ class Connection(HttpToolsProtocol):
         self._is_reading_head = True
         self._is_idle = True
         self._is_deaf = False
+        self._is_half_closed = False
         self._head_bytes = 0
         self._body_bytes = 0
         self._framing_bytes = 0
@@ -139,6 +140,26 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_writing()
         if self.cancels_on_loss and self.task is not None:
             self.task.cancel()
+
+    def eof_received(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride] - as asyncio has it
+        """Part of `asyncio.Protocol`: the client sends no more; True keeps the connection for the answers it may wait for.
+
+        Whether it still reads or has gone nobody can know, for both are the same packet. An answer that costs nothing is written
+        to whoever is there; a call that is cut when its caller leaves is cut (see `cut_on_loss`), or it would be paid for nobody.
+        """
+        latest = self._latest
+        is_owed = self._current is not None and latest is not None and not latest.more_body
+        if latest is None or not is_owed or self.cancels_on_loss or self._is_deaf or self.scheme == "https":
+            return False
+        self._is_half_closed = True
+        latest.keep_alive = False
+        return True
+
+    def cut_on_loss(self) -> None:
+        """From here on the request being served is cancelled when the client leaves, or if it has said that it sends no more."""
+        self.cancels_on_loss = True
+        if self._is_half_closed:
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Part of `asyncio.Protocol`."""

@@ -77,7 +77,7 @@ class OpenAIFace:
     async def _serve(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
         call_id = self._gate.new_id()
         connection: Connection = scope["aldgate.connection"]
-        connection.cancels_on_loss = True
+        connection.cut_on_loss()
         outlet = connection.outlet
         principal: Principal | None = None
         headers = headers_of(scope)
