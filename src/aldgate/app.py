@@ -204,7 +204,9 @@ def _handlers(
         ("GET", "/health"): health.health,
         ("HEAD", "/health"): health.health,
         ("GET", "/ready"): health.ready,
+        ("HEAD", "/ready"): health.ready,
         ("GET", "/readyz"): health.ready,
+        ("HEAD", "/readyz"): health.ready,
         ("GET", "/metrics"): health.metrics,
     }
     everything: dict[tuple[str, str], Handler] = {
