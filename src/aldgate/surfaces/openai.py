@@ -97,6 +97,7 @@ class OpenAIFace:
             finally:
                 self._in_flight.release(len(body))
         except GatewayError as error:
+            _untie(error)
             status, lines, body = render_for_path(scope["path"], error)
             limits = self._gate.headers(principal) if principal is not None else []
             outlet.begin(status, [*lines, (b"x-request-id", call_id.encode()), *limits])
@@ -178,6 +179,7 @@ class OpenAIFace:
             outcome.fail(error)
             if not has_begun:
                 raise
+            _untie(error)
             last += _failed_event(error)
         except asyncio.CancelledError:
             cut = _left(admission, outcome, self._gate)
@@ -232,6 +234,15 @@ def _expect(exchange: Exchange, kind: bytes) -> None:
     content_type = exchange.header(b"content-type")
     if content_type is not None and kind not in content_type.lower():
         raise UpstreamInvalid(f"The provider answered with `{content_type.decode('latin-1')[:100]}`.")
+
+
+def _untie(error: GatewayError) -> None:
+    """Drop the traceback of an error that is dealt with.
+
+    Its frames hold the call with its body, and an outcome or a reply that holds the error: a knot that only the garbage collector
+    undoes, and it looks seldom.
+    """
+    error.__traceback__ = None
 
 
 def _failed_event(error: GatewayError) -> bytes:
