@@ -1,16 +1,19 @@
 """Every protocol that something plugs into. Implementations live to the right; nothing here imports them."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
 from aldgate.core.budgets import Budget
-from aldgate.core.calls import Attempt, LedgerRow
-from aldgate.core.errors import GatewayError
+from aldgate.core.calls import Attempt, LedgerRow, Named, Peek
+from aldgate.core.errors import GatewayError, UpstreamError
+from aldgate.core.events import Event
 from aldgate.core.limits import Limits
+from aldgate.core.operations import Request, Result
 from aldgate.core.principals import Operation
-from aldgate.core.routes import Source
+from aldgate.core.routes import Deployment, Source
+from aldgate.core.usage import Usage
 
 Sink = Callable[[bytes], Awaitable[None] | bool]
 """Takes a piece. True: go on. False: enough. Something to await: go on after that; meanwhile the upstream is slowed down."""
@@ -62,17 +65,176 @@ class Exchange(Protocol):
         ...
 
 
+class Relay(Protocol):
+    """Takes what an upstream replies, gives what the caller gets, and follows what it costs. One per attempt."""
+
+    usage: Usage | None
+    """What the provider reported so far."""
+    delivered: int
+    """Output tokens passed on by our own count, for providers that report nothing and streams that are cut."""
+    is_done: bool
+    """The answer is complete."""
+    failure: GatewayError | None
+    """The error that followed what `feed` returned last; to be raised once that is passed on."""
+
+    def whole(self, body: bytes) -> bytes:
+        """A whole reply as the caller gets it. `usage` and `delivered` tell its cost afterwards.
+
+        Raises:
+            UpstreamError: It is not a reply of its dialect, or an error in the dress of one.
+        """
+        ...
+
+    def feed(self, piece: bytes) -> bytes:
+        """Take a piece of a stream as the wire cut it; return whole events for the caller, or nothing yet.
+
+        Raises:
+            UpstreamError: The provider reported an error before anything was said, or sent what is no event.
+        """
+        ...
+
+    def end(self) -> bytes:
+        """The upstream's body is over: return what is still owed to the caller.
+
+        Raises:
+            UpstreamBroken: The answer was not complete.
+        """
+        ...
+
+
+class Decoder(Protocol):
+    """Reads one provider's stream. Pieces may be cut at any byte."""
+
+    is_done: bool
+    """The provider's last word has come (or its error); False for ever where only the end of the body says so."""
+
+    def feed(self, piece: bytes) -> list[Event]:
+        """The events that are complete now. An error that the provider reports is a `Failed`.
+
+        Raises:
+            UpstreamInvalid: It is not a stream of this dialect.
+        """
+        ...
+
+    def end(self) -> list[Event]:
+        """The body is over: what was held back, and `Finished` if that only now is known.
+
+        Raises:
+            UpstreamBroken: The answer was not complete.
+        """
+        ...
+
+
+class Encoder(Protocol):
+    """Writes one answer as a stream in a caller's dialect."""
+
+    def feed(self, events: Sequence[Event]) -> bytes:
+        """The wire form of `events`; empty while there is nothing to say. `Failed` is never fed: see `FaceDialect.failed`."""
+        ...
+
+    def end(self) -> bytes:
+        """The clean end of the stream, after `Finished` and the last report of usage."""
+        ...
+
+
+class FaceDialect(Protocol):
+    """A wire format that callers speak. Pure: no I/O, no state between calls."""
+
+    name: str
+    stream_type: bytes
+    """Content type of a streamed answer."""
+
+    def peek(self, operation: Operation, body: bytes, named: Named | None = None) -> Peek:
+        """Read what the gate decides on. `named`: what the path or headers said, where the dialect says it there.
+
+        Raises:
+            InvalidRequest: Not a body of this dialect, or one that two parsers could read differently.
+        """
+        ...
+
+    def parse(self, operation: Operation, peek: Peek) -> Request:
+        """Read all of the request, to be sent on in another dialect.
+
+        Raises:
+            InvalidRequest: A field has a value that this dialect does not have.
+        """
+        ...
+
+    def relay(self, call_id: str, operation: Operation, peek: Peek) -> Relay:
+        """For a reply that comes in this very dialect."""
+        ...
+
+    def encoder(self, call_id: str, peek: Peek, asked: Request) -> Encoder:
+        """For a translated stream."""
+        ...
+
+    def write(self, call_id: str, peek: Peek, asked: Request, result: Result) -> bytes:
+        """A translated whole answer."""
+        ...
+
+    def error(self, error: GatewayError, call_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """The error as status, headers (content type and length, retry advice, request id) and body."""
+        ...
+
+    def failed(self, error: GatewayError, call_id: str) -> bytes:
+        """The last event of a stream that failed. No clean end follows it."""
+        ...
+
+
+class UpstreamDialect(Protocol):
+    """A wire format that providers speak. Pure: no I/O, no state between calls.
+
+    One object may be a `FaceDialect` too: where a caller's dialect has the name of the provider's, bytes pass through.
+    """
+
+    name: str
+    stream_type: bytes
+    """What the content type of a streamed reply must contain."""
+
+    operations: frozenset[Operation]
+
+    def outgoing(self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None) -> bytes:
+        """The caller's own bytes, in this same dialect, with the model named as the provider names it.
+
+        `cap`: output tokens per choice that the provider must be held to, as a budget needs; None leaves the caller's words.
+        """
+        ...
+
+    def build(self, asked: Request, deployment: Deployment, *, stream: bool, warnings: list[str]) -> bytes:
+        """The body of a translated request. What cannot be said but does no harm is named in `warnings`.
+
+        Raises:
+            InvalidRequest: It asks for what this dialect cannot say; `param` is the field in the caller's words.
+        """
+        ...
+
+    def read(self, operation: Operation, body: bytes) -> Result:
+        """A whole reply.
+
+        Raises:
+            UpstreamError: It is not one, or an error in the dress of one.
+        """
+        ...
+
+    def decoder(self) -> Decoder:
+        """For one streamed reply."""
+        ...
+
+    def read_error(self, status: int, body: bytes, retry_after_s: int | None) -> UpstreamError:
+        """The error that a provider answered with, classed by who has to act on it.
+
+        `retry_after_s`: what its headers say, 1 to 60; a dialect that says it in the body reads it there.
+        """
+        ...
+
+
 class Backend(Protocol):
     """A provider or an engine: whatever runs an attempt."""
 
     name: str
     operations: frozenset[Operation]
-    dialect: str
-    """The wire format it speaks; a face of the same dialect passes bytes through."""
-    output_cap_field: str
-    """Body field that bounds the output tokens of a chat, as this backend calls it."""
-    reports_stream_usage: Literal["asked", "always"]
-    """Whether streamed usage must be asked for with `stream_options`."""
+    dialects: Mapping[str, UpstreamDialect]
+    """What it speaks, by name, the one it is translated to first. Callers of any of these pass bytes through."""
 
     def start(self, attempt: Attempt) -> Awaitable[Exchange]:
         """Send the attempt and return when the reply's head has arrived.

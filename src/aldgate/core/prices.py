@@ -28,6 +28,8 @@ class Price(msgspec.Struct, frozen=True):
     """None: cached tokens cost what other input costs."""
     cache_write: int | None = None
     """None: written tokens cost what other input costs."""
+    cache_write_1h: int | None = None
+    """None: what is kept for an hour costs what other written tokens cost."""
     request: int = 0
     version: str = "free"
     above: int = 0
@@ -47,10 +49,13 @@ class Price(msgspec.Struct, frozen=True):
     def _cost(self, usage: Usage) -> int:
         cached = min(usage.cached_tokens, usage.input_tokens)
         written = min(usage.cache_write_tokens, usage.input_tokens - cached)
+        kept = min(usage.cache_write_1h_tokens, written)
+        write = self.input if self.cache_write is None else self.cache_write
         total = (
             (usage.input_tokens - cached - written) * self.input
             + cached * (self.input if self.cached is None else self.cached)
-            + written * (self.input if self.cache_write is None else self.cache_write)
+            + (written - kept) * write
+            + kept * (write if self.cache_write_1h is None else self.cache_write_1h)
             + usage.output_tokens * self.output
             + usage.requests * self.request
         )
@@ -62,7 +67,7 @@ class Price(msgspec.Struct, frozen=True):
         return -(-(price._dearest_input(usage) + usage.output_tokens * price.output) // MILLION)
 
     def _dearest_input(self, usage: Usage) -> int:
-        dearest = max(self.input, self.cached or 0, self.cache_write or 0)
+        dearest = max(self.input, self.cached or 0, self.cache_write or 0, self.cache_write_1h or 0)
         return usage.input_tokens * dearest + usage.requests * self.request
 
     def affordable_output(self, microusd: int, usage: Usage) -> int | None:

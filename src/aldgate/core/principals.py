@@ -7,9 +7,9 @@ import msgspec
 from aldgate.core.budgets import Budget
 from aldgate.core.limits import UNLIMITED, Limits
 
-Operation = Literal["chat", "complete", "embed"]
+Operation = Literal["chat", "complete", "embed", "rerank", "moderate"]
 
-ALL_SCOPES = frozenset({"chat", "complete", "embed", "models", "usage", "admin"})
+ALL_SCOPES = frozenset({"chat", "complete", "embed", "rerank", "moderate", "models", "usage", "admin"})
 """Every scope there is: one per operation, and one each for listing models, reading usage and administering the gate."""
 CALLER_SCOPES = ALL_SCOPES - {"admin"}
 """What a key may do when nothing was said."""

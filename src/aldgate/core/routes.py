@@ -13,6 +13,27 @@ from aldgate.core.principals import Operation
 Origin = Literal["file", "environment", "discovered", "builtin"]
 
 
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a model besides its price. None and empty: nobody said.
+
+    Attributes:
+        context_window: Most tokens of input and output together.
+        max_output: Most output tokens of one answer.
+        can: Capabilities it has: `tools`, `vision`, `audio`, `documents`, `reasoning`, `json_schema`, `caching`.
+        cannot: Those it is known not to have.
+        ends_on: ISO date on which the provider stops serving it.
+    """
+
+    context_window: int | None = None
+    max_output: int | None = None
+    can: frozenset[str] = frozenset()
+    cannot: frozenset[str] = frozenset()
+    ends_on: str | None = None
+
+
+UNKNOWN = Facts()
+
+
 class Deployment(msgspec.Struct, frozen=True):
     """A provider's model, ready to be called.
 
@@ -30,6 +51,7 @@ class Deployment(msgspec.Struct, frozen=True):
     price: Price | None
     origin: Origin
     operations: frozenset[Operation] | None = None
+    facts: Facts = UNKNOWN
 
 
 class Route(msgspec.Struct, frozen=True):

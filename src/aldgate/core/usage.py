@@ -8,7 +8,8 @@ class Usage(msgspec.Struct, frozen=True):
 
     `input_tokens` and `output_tokens` are totals: cached and cache-written tokens are part of the input, reasoning tokens
     part of the output, as OpenAI counts them
-    (https://platform.openai.com/docs/api-reference/chat/object).
+    (https://platform.openai.com/docs/api-reference/chat/object). `requests` is what is charged per piece: calls, and for rerank
+    the provider's search units.
     """
 
     input_tokens: int = 0
@@ -17,6 +18,9 @@ class Usage(msgspec.Struct, frozen=True):
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     requests: int = 1
+    cache_write_1h_tokens: int = 0
+    """The part of `cache_write_tokens` that is kept for an hour or longer; Anthropic charges more for it
+    (https://docs.claude.com/en/docs/build-with-claude/prompt-caching)."""
 
     @property
     def total_tokens(self) -> int:
