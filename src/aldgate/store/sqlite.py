@@ -79,7 +79,8 @@ class Sqlite:
     async def lock_schema(self, connection: AsyncConnection) -> None:
         """Nothing to do: a write has the whole file to itself."""
 
-    def insert(self, table: Table) -> sqlite.Insert:
+    @staticmethod
+    def insert(table: Table) -> sqlite.Insert:
         """See `Database`."""
         return sqlite.insert(table)
 

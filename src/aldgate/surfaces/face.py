@@ -96,6 +96,7 @@ class Face:
             finally:
                 self._in_flight.release(len(body))
         except GatewayError as error:
+            _untie(error)
             status, lines, body = self._dialect.error(error, call_id)
             limits = self._gate.headers(principal) if principal is not None else []
             outlet.begin(status, [*lines, *limits])
@@ -165,6 +166,7 @@ class Face:
             outcome.fail(error)
             if relay is None:
                 raise
+            _untie(error)
             last += self._dialect.failed(error, call.id)
         except asyncio.CancelledError:
             cut = _left(admission, outcome, self._gate)
@@ -217,6 +219,15 @@ async def _recorded(committed: Committed) -> None:
     except GatewayError as error:
         error.has_run = True
         raise
+
+
+def _untie(error: GatewayError) -> None:
+    """Drop the traceback of an error that is dealt with.
+
+    Its frames hold the call with its body, and an outcome or a reply that holds the error: a knot that only the garbage collector
+    undoes, and it looks seldom.
+    """
+    error.__traceback__ = None
 
 
 def _header_value(text: str) -> bytes:

@@ -133,8 +133,10 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Part of `asyncio.Protocol`."""
         self.is_lost = True
-        self._http = None  # it refers back to us
+        self._http = None  # it refers back to us, and so do the others
         self.parser = cast(Any, None)
+        self._scope = {}
+        self._latest = None
         self.connections.discard(self)
         self._lose_cycles()
         self.flow.resume_writing()
