@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from aldgate.core.principals import Operation
+from aldgate.ports import FaceDialect
 from aldgate.surfaces.asgi import Handler
+from aldgate.surfaces.dialects import DIALECTS
 from aldgate.surfaces.faces import Faces
 
 CALLS: tuple[tuple[str, str, Operation], ...] = (
@@ -16,3 +18,13 @@ CALLS: tuple[tuple[str, str, Operation], ...] = (
 def call_handlers(faces: Faces) -> dict[tuple[str, str], Handler]:
     """Method and path -> handler, for the paths whose model stands in the body."""
     return {("POST", path): faces.serving(dialect, operation) for path, dialect, operation in CALLS}
+
+
+BATCHED = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
+"""Those of them that the lines of a batch may ask for."""
+
+
+def batch_endpoint(path: str) -> tuple[FaceDialect, Operation]:
+    """What is spoken at one of `BATCHED`, and the operation it asks for."""
+    (found,) = (call for call in CALLS if call[0] == path)
+    return DIALECTS.load(found[1]), found[2]
