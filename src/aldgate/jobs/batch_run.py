@@ -26,9 +26,10 @@ from aldgate.core.batches import (
     unanswered,
     wait_s,
 )
-from aldgate.core.calls import Outcome
+from aldgate.core.calls import Admission, Outcome
 from aldgate.core.errors import BudgetExceeded, GatewayError, InternalError, InvalidRequest, StoreUnavailable
 from aldgate.core.principals import Operation
+from aldgate.gate.attempts import Run
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.whole import Committed, whole
@@ -92,7 +93,8 @@ class BatchRun:
         self._page: deque[BatchLine] = deque()
         self._after = 0
         self._paging = asyncio.Lock()
-        self._calling = 0
+        self._holding = 0
+        self._freed = asyncio.Event()
 
     def nudge(self) -> None:
         """Something has happened to the batch: look at it now."""
@@ -202,7 +204,11 @@ class BatchRun:
                     text = await self._call(line, call)
             except GatewayError as error:
                 tries += call.has_begun
-                delay = RETRY_S if self._may_afford(error) else wait_s(error, tries)
+                if isinstance(error, BudgetExceeded) and self._holding:
+                    # It does not fit beside what other lines hold, and they will give some back.
+                    await self._shop.wait(self._freed, RETRY_S)
+                    continue
+                delay = wait_s(error, tries)
                 if delay is None:
                     return await self._fail(line, call, error)
             else:
@@ -211,14 +217,9 @@ class BatchRun:
                 self._look(await self._shop.store.put_line_back(self._batch, line.line))
             await self._shop.wait(self._halt, delay)
 
-    def _may_afford(self, error: GatewayError) -> bool:
-        """The budget does not suffice beside what other lines of this batch hold, and they may give some back."""
-        return isinstance(error, BudgetExceeded) and self._calling > 0
-
     async def _call(self, line: BatchLine, call: _LineCall) -> bytes:
         """Make the call, and return the line of the output."""
         self._shop.in_flight.take(line.length)
-        self._calling += 1
         try:
             return await self._walk(line, call)
         except (LeaseLost, GatewayError, OSError):
@@ -227,7 +228,6 @@ class BatchRun:
             log.exception("a line of a batch failed", extra={"batch": self._batch.id, "line": line.line})
             raise InternalError("The gate failed; its log says why.") from error
         finally:
-            self._calling -= 1
             self._shop.in_flight.release(line.length)
 
     async def _walk(self, line: BatchLine, made: _LineCall) -> bytes:
@@ -239,6 +239,18 @@ class BatchRun:
         if call.peek.stream:
             raise InvalidRequest("A line of a batch cannot be streamed (`stream`).", param="stream")
         admission = shop.gate.admit(call) or await shop.gate.admit_shared(call)
+        self._holding += 1
+        try:
+            run = await self._run(line, made, admission)
+        finally:
+            self._holding -= 1
+            self._freed.set()
+            self._freed = asyncio.Event()
+        return answered(self._batch.id, line, 200, made.id, run.first)
+
+    async def _run(self, line: BatchLine, made: _LineCall, admission: Admission) -> Run:
+        """Mark the line, then run its call and settle it, whatever happens."""
+        shop = self._shop
         try:
             self._look(await shop.store.call_line(self._batch, line.line, made.id))
         except BaseException:
@@ -246,8 +258,7 @@ class BatchRun:
             shop.gate.settle(admission, made.outcome)
             raise
         made.has_begun = True
-        run = await whole(shop.gate, admission, self._face, made.outcome, shop.committed)
-        return answered(self._batch.id, line, 200, made.id, run.first)
+        return await whole(shop.gate, admission, self._face, made.outcome, shop.committed)
 
     async def _fail(self, line: BatchLine, call: _LineCall, error: GatewayError) -> None:
         status, _, body = self._face.error(error, call.id)
