@@ -11,6 +11,7 @@ import httpx2
 import msgspec
 import pytest
 
+from aldgate.jobs.batch_run import BatchRun
 from aldgate.testing.upstream import FakeUpstream, Valve, faults
 from tests.faults.lab import read_ledger, running_lab, within
 from tests.faults.serving import Serving, serving
@@ -137,9 +138,9 @@ async def test_a_batch_that_takes_too_long_expires(tmp_path: Path) -> None:
         assert len(lab.upstream.requests) == 4
 
 
-async def until_halted(run: object) -> None:
+async def until_halted(run: BatchRun) -> None:
     async with asyncio.timeout(5):
-        await run._halt.wait()  # pyright: ignore
+        await run._halt.wait()
 
 
 FAULTS = {

@@ -1,8 +1,9 @@
 """What becomes of batches: each line is a call like any other, and what it came to is in the files."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from aldgate.testing.upstream import Valve, faults
@@ -186,8 +187,8 @@ async def test_what_makes_no_batch(lab: Lab) -> None:
     file = await caller.file(b"{}\n")
     kept = (await caller.upload(b"{}\n", purpose="user_data")).json()
 
-    async def refused(reply: object) -> tuple[int, str, str | None]:
-        answer = await reply  # pyright: ignore
+    async def refused(reply: Awaitable[httpx2.Response]) -> tuple[int, str, str | None]:
+        answer = await reply
         error = answer.json()["error"]
         return answer.status_code, error["code"], error["param"]
 

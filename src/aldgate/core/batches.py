@@ -17,7 +17,6 @@ WINDOW_S = 86_400
 MOST_ERRORS = 100
 """Bad lines that are named of one file."""
 MOST_TRIES = 6
-LONGEST_WAIT_S = 60.0
 
 
 class LeaseLost(Exception):
@@ -155,8 +154,7 @@ def wait_s(error: GatewayError, tries: int) -> float | None:
     if error.has_run:
         return None
     if isinstance(error, UpstreamOverloaded | UpstreamUnreachable):
-        backoff = min(LONGEST_WAIT_S, 2.0 ** (tries - 1))
-        return max(backoff, error.retry_after_s or 0) if tries < MOST_TRIES else None
+        return max(2.0 ** (tries - 1), error.retry_after_s or 0) if tries < MOST_TRIES else None
     if error.retry is Retry.LATER or error.status == 429 and error.retry_after_s is not None:
         return float(max(1, error.retry_after_s or 1))
     return None

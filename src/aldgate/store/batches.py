@@ -149,8 +149,8 @@ class Batches(QueryGroup):
         """See `Store`."""
         usage = result.usage
         sums = {
-            "completed": batches.c.completed + result.is_good,
-            "failed": batches.c.failed + (not result.is_good),
+            "completed": batches.c.completed + int(result.is_good),
+            "failed": batches.c.failed + int(not result.is_good),
             "input_tokens": batches.c.input_tokens + usage.input_tokens,
             "cached_tokens": batches.c.cached_tokens + usage.cached_tokens,
             "output_tokens": batches.c.output_tokens + usage.output_tokens,
