@@ -3,6 +3,7 @@ import json
 import pytest
 
 from aldgate.core.errors import (
+    ContextTooLong,
     UpstreamAuth,
     UpstreamError,
     UpstreamInvalid,
@@ -51,7 +52,7 @@ def test_waiting_helps_where_bedrock_only_throttles() -> None:
 
 def test_a_refusal_is_told_and_one_for_length_has_its_own_code() -> None:
     read = read_error(400, b'{"Message":"Input is too long for requested model."}', None)
-    assert read.message == "Input is too long for requested model." and read.upstream_code == "context_length_exceeded"
+    assert read.message == "Input is too long for requested model." and isinstance(read, ContextTooLong)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"\xff", b"[" * 100_000, b'{"message":5}'])

@@ -74,28 +74,28 @@ class ConverseDecoder:
     """Implements `ports.Decoder`."""
 
     def __init__(self) -> None:
+        self.is_done = False
         self._framing = Framing()
         self._block: int | None = None
         self._calls: dict[int, int] = {}
         self._image: Media | None = None
         self._finished: Finished | None = None
-        self._is_over = False
 
     def feed(self, piece: bytes) -> list[Event]:
         """The events that are complete now; see `ports.Decoder`."""
         events: list[Event] = []
         for message in self._framing.feed(piece):
-            if not self._is_over:
+            if not self.is_done:
                 self._read(message, events)
         return events
 
     def end(self) -> list[Event]:
         """`Finished`, if the stream stopped but did not tell its usage; see `ports.Decoder`."""
-        if self._is_over:
+        if self.is_done:
             return []
         if self._finished is None or not self._framing.is_between:
             raise UpstreamBroken("The provider's stream ended before the answer was complete.")
-        self._is_over = True
+        self.is_done = True
         return [self._finished]
 
     def _read(self, message: Message, events: list[Event]) -> None:
@@ -188,8 +188,8 @@ class ConverseDecoder:
             events.append(UsageReported(usage_of(usage)))
         if self._finished is not None:
             events.append(self._finished)
-            self._is_over = True
+            self.is_done = True
 
     def _fail(self, error: GatewayError, events: list[Event]) -> None:
         events.append(Failed(error))
-        self._is_over = True
+        self.is_done = True

@@ -7,6 +7,7 @@ and https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html.
 import msgspec
 
 from aldgate.core.errors import (
+    ContextTooLong,
     UpstreamAuth,
     UpstreamError,
     UpstreamInvalid,
@@ -92,7 +93,7 @@ def classed(kind: str, status: int | None, message: str, retry_after_s: int | No
 def _rejected(status: int, said: str, code: str | None) -> UpstreamRejected:
     message = said or f"The provider refused the request with status {status}."
     if any(words in said.lower() for words in _TOO_LONG):
-        code = "context_length_exceeded"
+        return ContextTooLong(message, upstream_status=status, upstream_code=ContextTooLong.code)
     rejected = UpstreamRejected(message, upstream_status=status, upstream_code=code)
     rejected.status = 400 if status == 422 else status
     return rejected
