@@ -6,7 +6,7 @@ from typing import Any
 
 from aldgate.core.events import Event
 from aldgate.dialects.converse.decoder import ConverseDecoder
-from aldgate.dialects.converse.eventstream import frame
+from aldgate.testing.upstream.converse import frame
 
 USAGE = {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15}
 

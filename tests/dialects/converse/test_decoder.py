@@ -27,7 +27,7 @@ from aldgate.core.events import (
 )
 from aldgate.core.usage import Usage
 from aldgate.dialects.converse.decoder import ConverseDecoder
-from aldgate.dialects.converse.eventstream import frame
+from aldgate.testing.upstream.converse import frame
 from tests.dialects.converse.streams import call, decoded, delta, event, exception, stream, text
 
 REPORTED = UsageReported(Usage(10, 5))
@@ -179,5 +179,10 @@ def test_what_is_not_known_is_passed_over() -> None:
     ],
 )
 def test_what_is_no_stream_of_converse_is_invalid(bad: bytes) -> None:
+    start = event("messageStart", role="assistant")
+    started, failed = ConverseDecoder().feed(start + bad)
+    assert started == Started() and isinstance(failed, Failed) and isinstance(failed.error, UpstreamInvalid)
+    decoder = ConverseDecoder()
+    decoder.feed(start)
     with pytest.raises(UpstreamInvalid):
-        ConverseDecoder().feed(event("messageStart", role="assistant") + bad)
+        decoder.feed(bad)

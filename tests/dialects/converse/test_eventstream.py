@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aldgate.core.errors import UpstreamInvalid
-from aldgate.dialects.converse.eventstream import Framing, Message, frame
+from aldgate.dialects.converse.eventstream import Framing, Message
+from aldgate.testing.upstream.converse import frame
 
 HEADERS = {":event-type": "contentBlockDelta", ":content-type": "application/json", ":message-type": "event"}
 NAMES = st.text(st.characters(codec="ascii", min_codepoint=33), min_size=1, max_size=20)

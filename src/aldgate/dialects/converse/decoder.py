@@ -84,9 +84,14 @@ class ConverseDecoder:
     def feed(self, piece: bytes) -> list[Event]:
         """The events that are complete now; see `ports.Decoder`."""
         events: list[Event] = []
-        for message in self._framing.feed(piece):
-            if not self.is_done:
-                self._read(message, events)
+        try:
+            for message in self._framing.feed(piece):
+                if not self.is_done:
+                    self._read(message, events)
+        except UpstreamInvalid as error:
+            if not events:
+                raise
+            self._fail(error, events)  # how the wire was cut must not decide whether what came before is told
         return events
 
     def end(self) -> list[Event]:

@@ -98,16 +98,3 @@ def _headers(block: bytes) -> Mapping[str, str]:
     except (IndexError, ValueError):  # UnicodeDecodeError is one
         raise UpstreamInvalid("The provider's event stream is damaged: headers cannot be read.") from None
     return found
-
-
-def frame(headers: Mapping[str, str], payload: bytes) -> bytes:
-    """A message as it is sent."""
-    block = b"".join(_header(name, value) for name, value in headers.items())
-    start = struct.pack(">II", _FRAME_BYTES + len(block) + len(payload), len(block))
-    message = b"".join((start, crc32(start).to_bytes(4, "big"), block, payload))
-    return message + crc32(message).to_bytes(4, "big")
-
-
-def _header(name: str, value: str) -> bytes:
-    said, text = name.encode(), value.encode()
-    return b"".join((bytes((len(said),)), said, b"\x07", len(text).to_bytes(2, "big"), text))
