@@ -13,7 +13,7 @@ from aldgate.core.errors import InvalidRequest
 
 
 def _speaks(value: Any) -> bool:
-    return isinstance(value, list) and any(kind != "text" for kind in value)
+    return value not in (None, [], ["text"])
 
 
 _ESSENTIAL: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
