@@ -18,4 +18,6 @@ class Native(msgspec.Struct, frozen=True, kw_only=True):
     key_names: tuple[str, ...] = ()
 
 
-NATIVES: dict[str, Native] = {}
+NATIVES: dict[str, Native] = {
+    "bedrock": Native(build="aldgate.providers.bedrock.section:build", key_names=("AWS_BEARER_TOKEN_BEDROCK",)),
+}
