@@ -24,8 +24,8 @@ from aldgate.core.events import (
 from aldgate.dialects.anthropic.answers import arguments_of, finish_of
 from aldgate.dialects.anthropic.carried import ORIGIN
 from aldgate.dialects.anthropic.errors import ErrorBody, error_in_reply
-from aldgate.dialects.anthropic.frames import Frames, payloads
 from aldgate.dialects.anthropic.usage import WireUsage
+from aldgate.dialects.sse import EventReader
 
 
 class _Start(msgspec.Struct):
@@ -56,7 +56,7 @@ class _Delta(msgspec.Struct):
 
 
 class _Event(msgspec.Struct):
-    type: str
+    type: str = ""
     index: int = 0
     delta: _Delta | None = None
     content_block: msgspec.Raw = msgspec.Raw(b"")
@@ -73,10 +73,10 @@ _raw = msgspec.json.Decoder(dict[str, Any])
 class MessagesDecoder:
     """Implements `ports.Decoder` for one stream."""
 
-    __slots__ = ("_calls", "_frames", "_has_started", "_is_over", "_opaque", "_open", "_stop_reason", "_stop_sequence", "_usage")
+    __slots__ = ("_calls", "_events", "_has_started", "is_done", "_opaque", "_open", "_stop_reason", "_stop_sequence", "_usage")
 
     def __init__(self) -> None:
-        self._frames = Frames()
+        self._events = EventReader()
         self._usage = WireUsage()
         self._calls = 0
         self._open: dict[int, int] = {}
@@ -86,28 +86,26 @@ class MessagesDecoder:
         self._stop_reason: str | None = None
         self._stop_sequence: str | None = None
         self._has_started = False
-        self._is_over = False
+        self.is_done = False
 
     def feed(self, piece: bytes) -> list[Event]:
         """See `ports.Decoder`."""
-        return self._read(self._frames.feed(piece))
+        return self._read(self._events.feed(piece))
 
     def end(self) -> list[Event]:
         """See `ports.Decoder`."""
-        events = self._read(self._frames.rest())
-        if self._is_over:
+        events = self._read(self._events.end())
+        if self.is_done:
             return events
         if self._stop_reason is None:
             raise UpstreamBroken("The provider's stream ended before the answer did.")
         return [*events, *self._finish()]
 
-    def _read(self, data: bytes) -> list[Event]:
+    def _read(self, payloads: list[bytes]) -> list[Event]:
         events: list[Event] = []
-        if not data:
-            return events
-        for _, payload in payloads(data):
-            if not payload or self._is_over:
-                continue
+        for payload in payloads:
+            if self.is_done:
+                break
             try:
                 seen = _event.decode(payload)
                 self._take(seen, events)
@@ -139,13 +137,13 @@ class MessagesDecoder:
             if self._stop_reason is None:
                 raise UpstreamBroken("The provider ended the answer without saying why.")
             events.extend(self._finish())
-        elif kind == "error":
-            self._is_over = True
+        elif kind == "error" or seen.error is not None:
+            self.is_done = True
             events.append(Failed(error_in_reply(seen.error or ErrorBody())))
         # `ping`, and whatever else the future brings, says nothing
 
     def _finish(self) -> list[Event]:
-        self._is_over = True
+        self.is_done = True
         reason = finish_of(self._stop_reason, has_calls=self._calls > 0)
         usage = self._usage.canonical()
         reported: list[Event] = [UsageReported(usage)] if usage.total_tokens else []

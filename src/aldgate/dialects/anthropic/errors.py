@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 import msgspec
 
 from aldgate.core.errors import (
+    ContentFiltered,
+    ContextTooLong,
     GatewayError,
     Shedding,
     UpstreamAuth,
@@ -22,7 +23,7 @@ from aldgate.core.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
-from aldgate.dialects.openai_errors import should_retry
+from aldgate.dialects.openai.errors import headers_of
 
 _TYPES = {
     401: "authentication_error",
@@ -48,6 +49,8 @@ _NO_MONEY = frozenset({"enforced_spend_limit_reached", "contract_spend_limit_rea
 """`details.error_code` of a 429 that waiting does not end; `ramp_limit_exceeded` is one that it does."""
 _NO_MONEY_SAID = re.compile(r"credit balance is too low|(?:API )?usage limits|spend(?:ing)? limit", re.IGNORECASE)
 """What a 400 says when the money is spent that the account's owner allowed: it has no code of its own."""
+_TOO_LONG = re.compile(r"prompt is too long|context (?:limit|window|length)", re.IGNORECASE)
+_FILTERED = re.compile(r"content filtering policy", re.IGNORECASE)
 _ON_HOLD = "organization_on_hold"
 _LONGEST_MESSAGE = 2_000
 
@@ -93,19 +96,7 @@ def render(error: GatewayError, call_id: str) -> bytes:
 def answer(error: GatewayError, call_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """The error as status, headers and body."""
     body = render(error, call_id)
-    status = status_of(error)
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"x-should-retry", b"true" if should_retry(error) else b"false"),
-        (b"request-id", call_id.encode()),
-        (b"x-request-id", call_id.encode()),
-    ]
-    if error.retry_after_s is not None:
-        headers.append((b"retry-after", b"%d" % error.retry_after_s))
-    if status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    return status, headers, body
+    return status_of(error), [*headers_of(error, body, call_id), (b"request-id", call_id.encode())], body
 
 
 def read_error(status: int, body: bytes, retry_after_s: int | None) -> UpstreamError:
@@ -164,11 +155,8 @@ def _of_class(status: int, code: str | None, said: str) -> UpstreamError:
     return kind(f"The provider failed with status {status}.")
 
 
-_CLASSES: Sequence[tuple[re.Pattern[str], type[UpstreamRejected]]] = ()
-
-
 def _rejected(status: int, said: str) -> UpstreamRejected:
-    kind = next((kind for pattern, kind in _CLASSES if pattern.search(said)), UpstreamRejected)
+    kind = ContextTooLong if _TOO_LONG.search(said) else ContentFiltered if _FILTERED.search(said) else UpstreamRejected
     rejected = kind(said or f"The provider refused the request with status {status}.")
     rejected.status = 400 if status == 422 else status  # Anthropic's face has no 422
     return rejected

@@ -14,7 +14,8 @@ from aldgate.core.conversation import Conversation, Effort, Message, OutputForma
 from aldgate.core.errors import InvalidRequest
 from aldgate.dialects.anthropic.blocks import Object, cache_of, listed, parts, texts
 from aldgate.dialects.anthropic.carried import ORIGIN
-from aldgate.dialects.anthropic.requests import NEWEST_VERSION, invalid_field
+from aldgate.dialects.anthropic.requests import NEWEST_VERSION
+from aldgate.dialects.openai.requests import invalid_field
 
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 

@@ -32,7 +32,7 @@ class _Delta(msgspec.Struct):
 
 
 class _Event(msgspec.Struct):
-    type: str
+    type: str = ""
     message: _Start | None = None
     delta: _Delta | None = None
     usage: WireUsage | None = None

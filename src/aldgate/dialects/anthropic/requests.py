@@ -12,8 +12,7 @@ import msgspec
 from aldgate.core.calls import Named, Peek
 from aldgate.core.errors import InvalidRequest
 from aldgate.dialects.governed import is_plain, rewritten, with_members, with_model
-from aldgate.dialects.openai_requests import MANY_BYTES, MOST_VALUES
-from aldgate.dialects.openai_requests import _invalid_field as invalid_field
+from aldgate.dialects.openai.requests import MANY_BYTES, MOST_VALUES, invalid_field
 
 NEWEST_VERSION = b"2026-10-21"
 """Refuses sampling parameters and attachments of the assistant's (https://platform.claude.com/docs/en/api/migration-2026-10-21)."""
