@@ -18,4 +18,6 @@ class Native(msgspec.Struct, frozen=True, kw_only=True):
     key_names: tuple[str, ...] = ()
 
 
-NATIVES: dict[str, Native] = {}
+NATIVES: dict[str, Native] = {
+    "anthropic": Native(build="aldgate.providers.anthropic:build", key_names=("ANTHROPIC_API_KEY", "LLM_API_ANTHROPIC_API_KEY")),
+}
