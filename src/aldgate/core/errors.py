@@ -4,8 +4,8 @@ GatewayError
 CallerError     InvalidRequest MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound MethodNotAllowed
 HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
 PolicyError     ScopeDenied PriceUnknown BudgetExceeded RateLimited ConcurrencyLimited
-UpstreamError   UpstreamRejected UpstreamUnreachable UpstreamTimeout UpstreamBroken UpstreamInvalid UpstreamAuth
-UpstreamLimited UpstreamOverloaded
+UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
+UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
 InternalError   Shedding ShuttingDown StoreUnavailable
 ClientGone      nobody is left to answer; recorded, never rendered
 """
@@ -201,6 +201,18 @@ class UpstreamRejected(UpstreamError):
     """The provider refused the request itself (400, 404, 409, 413, 415, 422): the caller's to mend, with its status kept."""
 
     code, status = "upstream_rejected", 400
+
+
+class ContextTooLong(UpstreamRejected):
+    """The request is longer than the model can read; a model with a larger context may take it."""
+
+    code, retry = "context_length_exceeded", Retry.OTHER_ROUTE
+
+
+class ContentFiltered(UpstreamRejected):
+    """The provider's content filter refused the request; another provider's may not."""
+
+    code, retry = "content_filter", Retry.OTHER_ROUTE
 
 
 class UpstreamUnreachable(UpstreamError):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aldgate import __version__
-from aldgate.dialects import openai_types as types
+from aldgate.dialects.openai import types
 from aldgate.ports import UsageRow
 from aldgate.surfaces.admin import KeyRequest, RotateRequest
 
