@@ -148,7 +148,8 @@ def _store(settings: Settings, incarnation: str) -> Store:
             data.mkdir(parents=True, exist_ok=True, mode=0o700)
         return open_url(url, incarnation, durability=settings.ledger.durability)
     except OSError as error:
-        raise ConfigError(f"`data`: {data} cannot be made: {error.strerror}", hint="name another directory with --data") from None
+        hint = "name another directory with --data or ALDGATE_DATA"
+        raise ConfigError(f"`data`: {data} cannot be made: {error.strerror}", hint=hint) from None
     except ModuleNotFoundError as error:
         raise ConfigError(f"`store`: {error.name} is not installed", hint="pip install 'aldgate[postgres]'") from None
     except (UnknownName, ValueError) as error:
@@ -203,7 +204,9 @@ def _handlers(
         ("GET", "/health"): health.health,
         ("HEAD", "/health"): health.health,
         ("GET", "/ready"): health.ready,
+        ("HEAD", "/ready"): health.ready,
         ("GET", "/readyz"): health.ready,
+        ("HEAD", "/readyz"): health.ready,
         ("GET", "/metrics"): health.metrics,
     }
     everything: dict[tuple[str, str], Handler] = {

@@ -123,7 +123,8 @@ class Outcome(msgspec.Struct):
         self.error = error
 
 
-class LedgerRow(msgspec.Struct, frozen=True):
+# Only scalars are in it, and thousands may wait to be written: the garbage collector need not visit them.
+class LedgerRow(msgspec.Struct, frozen=True, gc=False):
     """One line of the ledger: flat and append-only. Money in micro-dollars, times in seconds.
 
     `model` is the deployment that was billed, `requested_model` the name the caller asked for.

@@ -75,7 +75,7 @@ class Face:
     ) -> None:
         call_id = self._gate.new_id()
         connection: Connection = scope["aldgate.connection"]
-        connection.cancels_on_loss = True
+        connection.cut_on_loss()
         outlet = connection.outlet
         principal: Principal | None = None
         headers = headers_of(scope)
@@ -96,6 +96,7 @@ class Face:
             finally:
                 self._in_flight.release(len(body))
         except GatewayError as error:
+            _untie(error)
             status, lines, body = self._dialect.error(error, call_id)
             limits = self._gate.headers(principal) if principal is not None else []
             outlet.begin(status, [*lines, *limits])
@@ -139,7 +140,7 @@ class Face:
         finally:
             self._gate.settle(admission, outcome)
         if self._committed is not None:
-            await self._committed()
+            await _recorded(self._committed)
         body = run.first
         outlet.begin(200, [_JSON, (b"content-length", b"%d" % len(body)), *self._headers(admission, run)])
         outlet.end(body)
@@ -165,6 +166,7 @@ class Face:
             outcome.fail(error)
             if relay is None:
                 raise
+            _untie(error)
             last += self._dialect.failed(error, call.id)
         except asyncio.CancelledError:
             cut = _left(admission, outcome, self._gate)
@@ -176,7 +178,10 @@ class Face:
                 _bill_stream(call, relay, outcome)
             self._gate.settle(admission, outcome)
         if self._committed is not None:
-            await self._committed()
+            try:
+                await _recorded(self._committed)
+            except GatewayError as error:
+                last = self._dialect.failed(error, call.id)
         outlet.end(last)
 
     async def _relay(self, admission: Admission, run: Run, outlet: Outlet) -> bytes:
@@ -205,6 +210,24 @@ class Face:
         elif relay.failure is None:
             last = relay.end()
         return last
+
+
+async def _recorded(committed: Committed) -> None:
+    """Wait for the ledger; if it fails, say that the call was made nevertheless."""
+    try:
+        await committed()
+    except GatewayError as error:
+        error.has_run = True
+        raise
+
+
+def _untie(error: GatewayError) -> None:
+    """Drop the traceback of an error that is dealt with.
+
+    Its frames hold the call with its body, and an outcome or a reply that holds the error: a knot that only the garbage collector
+    undoes, and it looks seldom.
+    """
+    error.__traceback__ = None
 
 
 def _header_value(text: str) -> bytes:
