@@ -18,4 +18,9 @@ class Native(msgspec.Struct, frozen=True, kw_only=True):
     key_names: tuple[str, ...] = ()
 
 
-NATIVES: dict[str, Native] = {}
+NATIVES: dict[str, Native] = {
+    "gemini": Native(
+        build="aldgate.providers.gemini:build",
+        key_names=("GEMINI_API_KEY", "GOOGLE_API_KEY", "LLM_API_GOOGLE_API_KEY"),
+    ),
+}

@@ -26,9 +26,17 @@ KNOWN = set(
         ({"type": "string", "format": "email"}, {"type": "string"}),
         ({"type": "string", "format": "date-time"}, {"type": "string", "format": "date-time"}),
         ({"type": "integer", "exclusiveMinimum": 0, "multipleOf": 2}, {"type": "integer"}),
-        ({"type": "object", "properties": {"a": True}, "required": ["a", "b"]}, {"type": "object", "properties": {"a": {}}, "required": ["a"]}),
         (
-            {"allOf": [{"properties": {"a": {"type": "string"}}, "required": ["a"]}, {"properties": {"b": {"type": "number"}}, "required": ["b"]}]},
+            {"type": "object", "properties": {"a": True}, "required": ["a", "b"]},
+            {"type": "object", "properties": {"a": {}}, "required": ["a"]},
+        ),
+        (
+            {
+                "allOf": [
+                    {"properties": {"a": {"type": "string"}}, "required": ["a"]},
+                    {"properties": {"b": {"type": "number"}}, "required": ["b"]},
+                ]
+            },
             {"properties": {"a": {"type": "string"}, "b": {"type": "number"}}, "required": ["a", "b"]},
         ),
         (

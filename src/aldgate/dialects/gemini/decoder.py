@@ -5,25 +5,26 @@ from __future__ import annotations
 from aldgate.core.errors import UpstreamBroken
 from aldgate.core.events import Event, Failed
 from aldgate.dialects.gemini.chunks import Reading, decode
-from aldgate.dialects.gemini.frames import EventSplitter
+from aldgate.dialects.gemini.frames import MAX_EVENT_BYTES
+from aldgate.dialects.sse import EventReader
 
 
 class Decoder:
     """Implements `ports.Decoder`. Why the answer finished is told at the end: content may follow where the reason stands."""
 
     def __init__(self) -> None:
-        self._splitter = EventSplitter()
+        self._reader = EventReader(MAX_EVENT_BYTES)
         self._reading = Reading()
         self.is_done = False
         """The provider reported an error; otherwise only the body's end says that all has come."""
 
     def feed(self, piece: bytes) -> list[Event]:
         """The events that are complete now; see `ports.Decoder`."""
-        return self._events(self._splitter.feed(piece))
+        return self._events(self._reader.feed(piece))
 
     def end(self) -> list[Event]:
         """What was held back, and how it ended; see `ports.Decoder`."""
-        events = self._events(self._splitter.end())
+        events = self._events(self._reader.end())
         if self.is_done:
             return events
         if not self._reading.reason:

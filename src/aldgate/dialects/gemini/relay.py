@@ -8,8 +8,9 @@ from aldgate.core.errors import GatewayError, UpstreamBroken, UpstreamInvalid
 from aldgate.core.principals import Operation
 from aldgate.core.usage import Usage
 from aldgate.dialects.gemini.errors import Status, error_in_reply
-from aldgate.dialects.gemini.frames import EventSplitter, Frames
+from aldgate.dialects.gemini.frames import MAX_EVENT_BYTES, Frames
 from aldgate.dialects.gemini.usage import UsageMetadata
+from aldgate.dialects.sse import EventReader
 
 
 class _Content(msgspec.Struct):
@@ -69,7 +70,7 @@ class Relay:
     def __init__(self, operation: Operation, frames: Frames) -> None:
         self._operation = operation
         self._frames = frames
-        self._splitter = EventSplitter()
+        self._reader = EventReader(MAX_EVENT_BYTES)
         self._has_finished = False
         self.usage: Usage | None = None
         self.delivered = 0
@@ -87,11 +88,11 @@ class Relay:
 
     def feed(self, piece: bytes) -> bytes:
         """The whole responses of `piece`, framed anew: comments and marks of others would break Google's clients."""
-        return self._sift(self._splitter.feed(piece))
+        return self._sift(self._reader.feed(piece))
 
     def end(self) -> bytes:
         """The body is over; see `ports.Relay`."""
-        owed = self._sift(self._splitter.end())
+        owed = self._sift(self._reader.end())
         if self.failure is not None:
             raise self.failure
         if not self._has_finished:
@@ -111,7 +112,7 @@ class Relay:
                 break
             self._meter(reply)
             self.delivered += -(-reply.said() // 16) if reply.said() else 0
-            kept.append(self._frames.write(payload))
+            kept.append(self._frames.write(payload.replace(b"\n", b" ") if b"\n" in payload else payload))
         return b"".join(kept)
 
     def _meter(self, reply: _Response) -> None:

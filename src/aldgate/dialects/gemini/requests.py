@@ -55,7 +55,7 @@ class _ChatPeek(msgspec.Struct):
 
 
 class _EmbedPeek(msgspec.Struct):
-    content: msgspec.Raw | None = None
+    content: Any = None
     requests: list[Any] | None = None
 
 
@@ -181,7 +181,7 @@ def outgoing(operation: Operation, seen: Peek, *, model: str, cap: int | None) -
     """
     if operation == "embed":
         return _embedding_for(seen, f"models/{model}")
-    if cap is None:
+    if cap is None or cap == seen.cap:
         return seen.body
     members = _members.decode(seen.body)
     given = members.pop("generation_config", None) or members.get("generationConfig")
@@ -201,6 +201,13 @@ def _embedding_for(seen: Peek, model: str) -> bytes:
         if isinstance(each, dict) and "model" in each:
             each["model"] = model
     return _encode(body)
+
+
+def verb_of(operation: Operation, body: bytes, *, stream: bool) -> bytes:
+    """The end of the path that `body` is for, behind the colon. Streams are asked for as events."""
+    if operation == "embed":
+        return b"batchEmbedContents" if is_batch(body) else b"embedContent"
+    return b"streamGenerateContent?alt=sse" if stream else b"generateContent"
 
 
 def is_batch(body: bytes) -> bool:
