@@ -40,7 +40,7 @@ class FunctionCall(msgspec.Struct):
 
     name: str = ""
     id: str | None = None
-    args: msgspec.Raw | None = None
+    args: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class Blob(msgspec.Struct, rename="camel"):
@@ -200,7 +200,9 @@ class Reading:
             events.append(PartGiven(own))
 
     def _call(self, call: FunctionCall, signature: str | None, events: list[Event]) -> None:
-        arguments = bytes(call.args).decode() if call.args is not None else "{}"
+        arguments = bytes(call.args).decode()
+        if arguments == "null":
+            arguments = "{}"
         index, self._calls = self._calls, self._calls + 1
         call_id = call.id or _call_id(self._id, index, call.name, arguments)
         origin = ORIGIN if signature else ""
