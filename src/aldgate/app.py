@@ -41,13 +41,13 @@ from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
 from aldgate.surfaces.later import Later
 from aldgate.surfaces.listener import Bounds
-from aldgate.surfaces.models import PREFIX, ModelsFace
+from aldgate.surfaces.models import PREFIX, ModelsFace, by_client
 from aldgate.surfaces.paths import call_handlers
 from aldgate.surfaces.server import Address, CannotListen, Server
 
 log = logging.getLogger("aldgate")
 
-SURFACES: Registry[Any] = Registry("surface", {"api": "aldgate.surfaces.api:Api"})
+SURFACES: Registry[Any] = Registry("surface", {"api": "aldgate.surfaces.api:Api", "gemini": "aldgate.surfaces.gemini:GeminiFace"})
 """Faces that are loaded by their first request: FastAPI is a third of the start and 15 MB."""
 
 
@@ -200,6 +200,7 @@ def _handlers(
     )
     faces = Faces(doors)
     models = ModelsFace(gate, identity, int(time.time()))
+    gemini = Later(lambda: SURFACES.load("gemini")(doors).serve)
     health = HealthFace(gate, identity, reasons)
     operations: dict[tuple[str, str], Handler] = {
         ("GET", "/health"): health.health,
@@ -212,15 +213,21 @@ def _handlers(
     }
     everything: dict[tuple[str, str], Handler] = {
         **call_handlers(faces),
-        ("GET", "/v1/models"): models.list,
+        ("GET", "/v1/models"): by_client(models.list, gemini),
+        ("GET", "/v1beta/models"): gemini,
+        ("GET", "/v1alpha/models"): gemini,
         **operations,
     }
+    templated: list[tuple[str, str, Handler]] = [
+        ("GET", PREFIX, by_client(models.get, gemini)),
+        *((method, f"/{version}/models/", gemini) for version in ("v1", "v1beta", "v1alpha") for method in ("POST", "GET")),
+    ]
 
     def administration() -> Handler:
         return SURFACES.load("api")(store=store, identity=identity, committed=writer.committed, new_id=gate.new_id).app
 
     return {
-        "all": Front(everything, [("GET", PREFIX, models.get)], Later(administration), gate.new_id),
+        "all": Front(everything, templated, Later(administration), gate.new_id),
         "ops": Front(operations, new_id=gate.new_id),
     }
 
