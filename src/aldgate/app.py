@@ -20,7 +20,6 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
 from aldgate.core.errors import GatewayError
-from aldgate.dialects.openai.dialect import OPENAI
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
@@ -35,18 +34,20 @@ from aldgate.store.writer import LedgerWriter
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
-from aldgate.surfaces.face import Doors, Face
+from aldgate.surfaces.face import Doors
+from aldgate.surfaces.faces import Faces
 from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
 from aldgate.surfaces.later import Later
 from aldgate.surfaces.listener import Bounds
-from aldgate.surfaces.models import PREFIX, ModelsFace
+from aldgate.surfaces.models import PREFIX, ModelsFace, by_client
+from aldgate.surfaces.paths import call_handlers
 from aldgate.surfaces.server import Address, CannotListen, Server
 
 log = logging.getLogger("aldgate")
 
-SURFACES: Registry[Any] = Registry("surface", {"api": "aldgate.surfaces.api:Api"})
+SURFACES: Registry[Any] = Registry("surface", {"api": "aldgate.surfaces.api:Api", "gemini": "aldgate.surfaces.gemini:GeminiFace"})
 """Faces that are loaded by their first request: FastAPI is a third of the start and 15 MB."""
 
 
@@ -197,8 +198,9 @@ def _handlers(
         committed=writer.committed if settings.ledger.durability == "strict" else None,
         max_body_bytes=settings.server.max_body_bytes,
     )
-    openai = Face(OPENAI, doors)
+    faces = Faces(doors)
     models = ModelsFace(gate, identity, int(time.time()))
+    gemini = Later(lambda: SURFACES.load("gemini")(doors).serve)
     health = HealthFace(gate, identity, reasons)
     operations: dict[tuple[str, str], Handler] = {
         ("GET", "/health"): health.health,
@@ -210,18 +212,22 @@ def _handlers(
         ("GET", "/metrics"): health.metrics,
     }
     everything: dict[tuple[str, str], Handler] = {
-        ("POST", "/v1/chat/completions"): openai.serving("chat"),
-        ("POST", "/v1/completions"): openai.serving("complete"),
-        ("POST", "/v1/embeddings"): openai.serving("embed"),
-        ("GET", "/v1/models"): models.list,
+        **call_handlers(faces),
+        ("GET", "/v1/models"): by_client(models.list, gemini),
+        ("GET", "/v1beta/models"): gemini,
+        ("GET", "/v1alpha/models"): gemini,
         **operations,
     }
+    templated: list[tuple[str, str, Handler]] = [
+        ("GET", PREFIX, by_client(models.get, gemini)),
+        *((method, f"/{version}/models/", gemini) for version in ("v1", "v1beta", "v1alpha") for method in ("POST", "GET")),
+    ]
 
     def administration() -> Handler:
         return SURFACES.load("api")(store=store, identity=identity, committed=writer.committed, new_id=gate.new_id).app
 
     return {
-        "all": Front(everything, [("GET", PREFIX, models.get)], Later(administration), gate.new_id),
+        "all": Front(everything, templated, Later(administration), gate.new_id),
         "ops": Front(operations, new_id=gate.new_id),
     }
 

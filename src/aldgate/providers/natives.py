@@ -27,4 +27,9 @@ NATIVES: dict[str, Native] = {
         address_names=("AZURE_OPENAI_ENDPOINT", "LLM_API_AZURE_OPENAI_ENDPOINT"),
     ),
     "bedrock": Native(build="aldgate.providers.bedrock.section:build", key_names=("AWS_BEARER_TOKEN_BEDROCK",)),
+    "anthropic": Native(build="aldgate.providers.anthropic:build", key_names=("ANTHROPIC_API_KEY", "LLM_API_ANTHROPIC_API_KEY")),
+    "gemini": Native(
+        build="aldgate.providers.gemini:build",
+        key_names=("GEMINI_API_KEY", "GOOGLE_API_KEY", "LLM_API_GOOGLE_API_KEY"),
+    ),
 }

@@ -9,9 +9,10 @@ DIALECTS: Registry[FaceDialect] = Registry(
     "dialect",
     {
         "openai": "aldgate.dialects.openai.dialect:OPENAI",
+        "gemini": "aldgate.dialects.gemini.dialect:GEMINI",
     },
 )
-_PREFIXES: tuple[tuple[str, str], ...] = ()
+_PREFIXES: tuple[tuple[str, str], ...] = (("/v1beta/", "gemini"), ("/v1alpha/", "gemini"))
 """Paths that begin so belong to that dialect; all others to OpenAI's."""
 
 
