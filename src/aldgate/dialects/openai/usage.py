@@ -227,18 +227,29 @@ class PassThrough:
             raise UpstreamInvalid("The provider sent an event that is not a chunk of a completion.") from None
         if chunk.error is not None:
             raise error_in_reply(chunk.error)
-        self._count(chunk)
+        is_openais = self._count(chunk)
         usage = chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None)
-        if usage is not None:
-            self.usage = usage.canonical()
-        return not (usage is not None and not chunk.choices and not self._wants_usage)
+        if usage is None:
+            return is_openais
+        self.usage = usage.canonical()
+        return is_openais if chunk.choices else self._wants_usage
 
-    def _count(self, chunk: _Chunk) -> None:
-        for choice in chunk.choices or ():
+    def _count(self, chunk: _Chunk) -> bool:
+        """Count what is said. False for what only Azure's content filter says: no choice at all, or one without a delta.
+
+        Clients of OpenAI's API expect neither (https://learn.microsoft.com/azure/foundry/openai/concepts/content-streaming).
+        """
+        if chunk.choices is None:
+            return True
+        is_openais = False
+        for choice in chunk.choices:
             if choice.finish_reason is not None:
-                self._is_finished = True
-            if choice.text or (choice.delta is not None and choice.delta.says_something()):
-                self.delivered += 1
+                self._is_finished = is_openais = True
+            if choice.text is not None or choice.delta is not None:
+                is_openais = True
+                if choice.text or (choice.delta is not None and choice.delta.says_something()):
+                    self.delivered += 1
+        return is_openais
 
     def end(self) -> bytes:
         """The upstream's body is over. Returns what is still owed to the caller.

@@ -25,9 +25,7 @@ https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle"""
 
 
 class AzureSection(ProviderSection, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Azure OpenAI. `base_url` is the resource's endpoint (`https://NAME.openai.azure.com`); empty takes
-    `AZURE_OPENAI_ENDPOINT`.
-    """
+    """Azure OpenAI. `base_url` is the resource's endpoint, `https://NAME.openai.azure.com`; empty: `AZURE_OPENAI_ENDPOINT`."""
 
     api_version: str = ""
     """As in `2024-10-21`: calls deployments by path. Empty takes `AZURE_OPENAI_API_VERSION`, else calls `/openai/v1`."""
