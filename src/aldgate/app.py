@@ -32,6 +32,7 @@ from aldgate.ports import Store
 from aldgate.registry import Registry, UnknownName
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter
+from aldgate.surfaces import kept_responses
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
@@ -39,9 +40,11 @@ from aldgate.surfaces.face import Doors, Face
 from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
+from aldgate.surfaces.kept_responses import KeptResponses
 from aldgate.surfaces.later import Later
 from aldgate.surfaces.listener import Bounds
 from aldgate.surfaces.models import PREFIX, ModelsFace
+from aldgate.surfaces.responses import ResponsesFace
 from aldgate.surfaces.server import Address, CannotListen, Server
 
 log = logging.getLogger("aldgate")
@@ -198,6 +201,15 @@ def _handlers(
         max_body_bytes=settings.server.max_body_bytes,
     )
     openai = Face(OPENAI, doors)
+    responses = ResponsesFace(doors, store, incarnation)
+    kept = KeptResponses(
+        gate=gate,
+        identity=identity,
+        store=store,
+        history=responses.history,
+        in_flight=in_flight,
+        max_body_bytes=settings.server.max_body_bytes,
+    )
     models = ModelsFace(gate, identity, int(time.time()))
     health = HealthFace(gate, identity, reasons)
     operations: dict[tuple[str, str], Handler] = {
@@ -213,15 +225,25 @@ def _handlers(
         ("POST", "/v1/chat/completions"): openai.serving("chat"),
         ("POST", "/v1/completions"): openai.serving("complete"),
         ("POST", "/v1/embeddings"): openai.serving("embed"),
+        ("POST", "/v1/responses"): responses.serving("chat"),
+        ("POST", "/v1/responses/input_tokens"): kept.input_tokens,
+        ("POST", "/v1/responses/compact"): kept.compact,
         ("GET", "/v1/models"): models.list,
         **operations,
     }
+
+    prefixes = [
+        ("GET", PREFIX, models.get),
+        ("GET", kept_responses.PREFIX, kept.get),
+        ("DELETE", kept_responses.PREFIX, kept.delete),
+        ("POST", kept_responses.PREFIX, kept.post),
+    ]
 
     def administration() -> Handler:
         return SURFACES.load("api")(store=store, identity=identity, committed=writer.committed, new_id=gate.new_id).app
 
     return {
-        "all": Front(everything, [("GET", PREFIX, models.get)], Later(administration), gate.new_id),
+        "all": Front(everything, prefixes, Later(administration), gate.new_id),
         "ops": Front(operations, new_id=gate.new_id),
     }
 

@@ -89,4 +89,4 @@ def _prune(now: float) -> Delete:
 
 
 def _kept(row: Row[Any]) -> KeptResponse:
-    return KeptResponse(**row._mapping)
+    return KeptResponse(*row)

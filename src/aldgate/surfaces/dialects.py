@@ -9,9 +9,10 @@ DIALECTS: Registry[FaceDialect] = Registry(
     "dialect",
     {
         "openai": "aldgate.dialects.openai.dialect:OPENAI",
+        "responses": "aldgate.dialects.responses.dialect:RESPONSES",
     },
 )
-_PREFIXES: tuple[tuple[str, str], ...] = ()
+_PREFIXES: tuple[tuple[str, str], ...] = (("/v1/responses", "responses"),)
 """Paths that begin so belong to that dialect; all others to OpenAI's."""
 
 

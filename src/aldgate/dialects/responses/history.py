@@ -51,7 +51,9 @@ def output_of(response: bytes) -> list[Object]:
 def items_in(given: bytes) -> list[Any]:
     """An `input` as items: a string is a message of the user's."""
     read = _input.decode(given)
-    return [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": read}]}] if isinstance(read, str) else read
+    if not isinstance(read, str):
+        return read
+    return [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": read}]}]
 
 
 def continued(peek: Peek, turns: Iterable[Turn]) -> bytes:
@@ -118,7 +120,7 @@ def _replaced(items: Iterable[Any], known: Mapping[Any, Object]) -> Iterator[Any
 def listed(response_id: str, given: bytes) -> list[Object]:
     """Input items as they are listed: each with an id, by which pages continue."""
     key = response_id.removeprefix("resp_")
-    return [_named(item, f"{_KINDS.get(item.get('type', 'message'), 'item')}_{key}_in{index}") for index, item in enumerate(_full(given))]
+    return [_named(item, f"{_KINDS.get(item['type'], 'item')}_{key}_in{index}") for index, item in enumerate(_full(given))]
 
 
 _KINDS = {"message": "msg", "function_call": "fc", "function_call_output": "fco", "reasoning": "rs"}

@@ -20,7 +20,7 @@ def replayed(body: bytes, starting_after: int | None) -> bytes:
 
 def _events(response: Object) -> Iterator[bytes]:
     pen = Pen()
-    begun = {**response, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None, "completed_at": None}
+    begun: Object = {**response, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None, "completed_at": None}
     yield pen.lifecycle("created", begun)
     yield pen.lifecycle("in_progress", begun)
     for index, item in enumerate(response["output"]):
@@ -31,9 +31,9 @@ def _events(response: Object) -> Iterator[bytes]:
 def _item(pen: Pen, index: int, item: Object) -> Iterator[bytes]:
     place = (item.get("id", ""), index)
     match item:
-        case {"type": "message", "content": list(content)}:
+        case {"type": "message", "content": list()}:
             yield pen.item("added", index, {**item, "content": [], "status": "in_progress"})
-            for number, part in enumerate(content):
+            for number, part in enumerate(_objects(item["content"])):
                 yield from _part(pen, (*place, number), part)
         case {"type": "function_call", "arguments": str(arguments)}:
             yield pen.item("added", index, {**item, "arguments": "", "status": "in_progress"})
@@ -43,13 +43,17 @@ def _item(pen: Pen, index: int, item: Object) -> Iterator[bytes]:
             yield pen.item("added", index, {**item, "input": ""})
             yield pen.custom("delta", place, text)
             yield pen.custom("done", place, text)
-        case {"type": "reasoning", "summary": list(summary)}:
+        case {"type": "reasoning", "summary": list()}:
             yield pen.item("added", index, {**item, "summary": []})
-            for number, piece in enumerate(summary):
+            for number, piece in enumerate(_objects(item["summary"])):
                 yield from _summary(pen, (*place, number), piece["text"])
         case _:
             yield pen.item("added", index, item)
     yield pen.item("done", index, item)
+
+
+def _objects(given: Any) -> list[Object]:
+    return given
 
 
 def _part(pen: Pen, place: tuple[str, int, int], part: Object) -> Iterator[bytes]:

@@ -53,7 +53,7 @@ def unseal(content: str) -> Proof:
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(content[len(PREFIX) :]), type=Proof)
     except (binascii.Error, ValueError):  # what msgspec raises is a ValueError too
-        raise InvalidRequest("The `encrypted_content` of a reasoning item is damaged; send it as it came.", param="input") from None
+        raise InvalidRequest("An item's `encrypted_content` is damaged; send it as it came.", param="input") from None
 
 
 def _sealed(proof: Proof) -> str:

@@ -1,8 +1,8 @@
 """Responses tools as other providers can have them, and the way back.
 
-Functions go as they are; a namespace's functions under a joined name; a custom tool, which takes free text, as a function with one
-string argument. Whatever OpenAI's servers run themselves is left out and named in a warning: Codex, for one, always offers such
-tools (https://platform.openai.com/docs/guides/tools).
+Functions go as they are; a namespace's functions under a joined name; a custom tool, which takes free text, as a function with
+one string argument. Whatever OpenAI's servers run themselves is left out and named in a warning: Codex, for one, always offers
+such tools (https://platform.openai.com/docs/guides/tools).
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class ToolTable:
                 self._declare(Declared(name, namespace, is_custom=True), tool)
                 if _grammar(tool):
                     self.left_out.append(f"tools.{name}.format")
-            case {"type": "namespace", "name": str(name), "tools": list(inner)}:
-                for each in cast("list[Object]", inner):
+            case {"type": "namespace", "name": str(name), "tools": list()}:
+                for each in cast("list[Object]", tool["tools"]):
                     self._add(each, name)
             case {"type": "function" | "custom" | "namespace" as kind}:
                 raise InvalidRequest(f"A `{kind}` tool needs a `name`.", param="tools")
@@ -87,10 +87,10 @@ class ToolTable:
                 return None
             case "auto" | "none" | "required":
                 return ToolChoice(wanted)
-            case {"type": "allowed_tools", "mode": "auto" | "required" as mode, "tools": list(tools)}:
-                return ToolChoice(mode, tuple(self._allowed(cast("list[Object]", tools))))
+            case {"type": "allowed_tools", "mode": "auto" | "required" as mode, "tools": list()}:
+                return ToolChoice(mode, tuple(self._allowed(wanted["tools"])))
             case {"type": "function" | "custom", "name": str(name)}:
-                return ToolChoice("one", (self._known(name, cast(Object, wanted).get("namespace")),))
+                return ToolChoice("one", (self._known(name, wanted.get("namespace")),))
             case _:
                 raise InvalidRequest("This model has no such tool to choose.", param="tool_choice")
 
