@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
 from aldgate.core.errors import GatewayError
-from aldgate.dialects.openai.dialect import OPENAI
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
@@ -32,24 +31,25 @@ from aldgate.ports import Store
 from aldgate.registry import Registry, UnknownName
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter
-from aldgate.surfaces import kept_responses
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
-from aldgate.surfaces.face import Doors, Face
+from aldgate.surfaces.face import Doors
+from aldgate.surfaces.faces import Faces
 from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
-from aldgate.surfaces.kept_responses import KeptResponses
 from aldgate.surfaces.later import Later
 from aldgate.surfaces.listener import Bounds
 from aldgate.surfaces.models import PREFIX, ModelsFace
-from aldgate.surfaces.responses import ResponsesFace
+from aldgate.surfaces.paths import RESPONSES, call_handlers
 from aldgate.surfaces.server import Address, CannotListen, Server
 
 log = logging.getLogger("aldgate")
 
-SURFACES: Registry[Any] = Registry("surface", {"api": "aldgate.surfaces.api:Api"})
+SURFACES: Registry[Any] = Registry(
+    "surface", {"api": "aldgate.surfaces.api:Api", "responses": "aldgate.surfaces.responses_api:ResponsesApi"}
+)
 """Faces that are loaded by their first request: FastAPI is a third of the start and 15 MB."""
 
 
@@ -200,16 +200,12 @@ def _handlers(
         committed=writer.committed if settings.ledger.durability == "strict" else None,
         max_body_bytes=settings.server.max_body_bytes,
     )
-    openai = Face(OPENAI, doors)
-    responses = ResponsesFace(doors, store, incarnation)
-    kept = KeptResponses(
-        gate=gate,
-        identity=identity,
-        store=store,
-        history=responses.history,
-        in_flight=in_flight,
-        max_body_bytes=settings.server.max_body_bytes,
-    )
+    faces = Faces(doors)
+    kept = cache(lambda: SURFACES.load("responses")(doors, store, incarnation).handlers)
+
+    def responses(name: str) -> Handler:
+        return lambda scope, receive, send: kept()[name](scope, receive, send)
+
     models = ModelsFace(gate, identity, int(time.time()))
     health = HealthFace(gate, identity, reasons)
     operations: dict[tuple[str, str], Handler] = {
@@ -222,28 +218,26 @@ def _handlers(
         ("GET", "/metrics"): health.metrics,
     }
     everything: dict[tuple[str, str], Handler] = {
-        ("POST", "/v1/chat/completions"): openai.serving("chat"),
-        ("POST", "/v1/completions"): openai.serving("complete"),
-        ("POST", "/v1/embeddings"): openai.serving("embed"),
-        ("POST", "/v1/responses"): responses.serving("chat"),
-        ("POST", "/v1/responses/input_tokens"): kept.input_tokens,
-        ("POST", "/v1/responses/compact"): kept.compact,
+        **call_handlers(faces),
+        ("POST", RESPONSES): responses("create"),
+        ("POST", f"{RESPONSES}/input_tokens"): responses("input_tokens"),
+        ("POST", f"{RESPONSES}/compact"): responses("compact"),
         ("GET", "/v1/models"): models.list,
         **operations,
     }
 
     prefixes = [
         ("GET", PREFIX, models.get),
-        ("GET", kept_responses.PREFIX, kept.get),
-        ("DELETE", kept_responses.PREFIX, kept.delete),
-        ("POST", kept_responses.PREFIX, kept.post),
+        ("GET", f"{RESPONSES}/", responses("get")),
+        ("DELETE", f"{RESPONSES}/", responses("delete")),
+        ("POST", f"{RESPONSES}/", responses("cancel")),
     ]
 
     def administration() -> Handler:
         return SURFACES.load("api")(store=store, identity=identity, committed=writer.committed, new_id=gate.new_id).app
 
     return {
-        "all": Front(everything, prefixes, Later(administration), gate.new_id),
+        "all": Front(everything, prefixes, Later(administration), gate.new_id, {RESPONSES: responses("connect")}),
         "ops": Front(operations, new_id=gate.new_id),
     }
 
@@ -257,6 +251,7 @@ async def run(settings: Settings) -> None:
             settings.server.body_min_bytes_per_s,
             settings.server.keep_alive_s,
             settings.server.max_connections,
+            settings.server.max_body_bytes,
         )
         server = Server([_address(listener, app) for listener in settings.server.listeners], bounds)
         await server.open()

@@ -16,20 +16,20 @@ from aldgate.dialects.governed import with_members
 from aldgate.dialects.responses.history import listed, output_of
 from aldgate.dialects.responses.replay import replayed
 from aldgate.dialects.responses.requests import peek
-from aldgate.gate.gate import Gate
-from aldgate.gate.identity import Identity
 from aldgate.ports import KeptResponse, Store
 from aldgate.surfaces.asgi import Receive, Scope, Send, headers_of, send_whole
-from aldgate.surfaces.bodies import BytesInFlight, check_json, read_body
+from aldgate.surfaces.bodies import check_json, read_body
 from aldgate.surfaces.credentials import principal_of
+from aldgate.surfaces.face import Doors
 from aldgate.surfaces.faults import render_for_path
+from aldgate.surfaces.paths import RESPONSES
 from aldgate.surfaces.responses import History
 
 Object = dict[str, Any]
 Answer = tuple[bytes, bytes]
 """Content type and body."""
 
-PREFIX = "/v1/responses/"
+_PREFIX = f"{RESPONSES}/"
 _JSON, _EVENTS = b"application/json", b"text/event-stream; charset=utf-8"
 _MOST_LISTED, _USUALLY_LISTED = 100, 20
 
@@ -37,19 +37,17 @@ _MOST_LISTED, _USUALLY_LISTED = 100, 20
 class KeptResponses:
     """Handlers for everything under `/v1/responses/`. Whoever does not own a response is told that there is none."""
 
-    def __init__(
-        self, *, gate: Gate, identity: Identity, store: Store, history: History, in_flight: BytesInFlight, max_body_bytes: int
-    ) -> None:
-        self._gate = gate
-        self._identity = identity
+    def __init__(self, doors: Doors, store: Store, history: History) -> None:
+        self._gate = doors.gate
+        self._identity = doors.identity
+        self._in_flight = doors.in_flight
+        self._max_body_bytes = doors.max_body_bytes
         self._store = store
         self._history = history
-        self._in_flight = in_flight
-        self._max_body_bytes = max_body_bytes
 
     async def get(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /v1/responses/{id}, and /v1/responses/{id}/input_items."""
-        name, _, rest = scope["path"][len(PREFIX) :].partition("/")
+        name, _, rest = scope["path"][len(_PREFIX) :].partition("/")
 
         async def act(principal: Principal) -> Answer:
             kept = await self._find(principal, name)
@@ -66,7 +64,7 @@ class KeptResponses:
 
     async def delete(self, scope: Scope, receive: Receive, send: Send) -> None:
         """DELETE /v1/responses/{id}."""
-        name = scope["path"][len(PREFIX) :]
+        name = scope["path"][len(_PREFIX) :]
 
         async def act(principal: Principal) -> Answer:
             if not await self._store.delete_response(principal.account, name):
@@ -75,9 +73,9 @@ class KeptResponses:
 
         await self._serve(scope, send, act)
 
-    async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def cancel(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /v1/responses/{id}/cancel."""
-        name, _, rest = scope["path"][len(PREFIX) :].partition("/")
+        name, _, rest = scope["path"][len(_PREFIX) :].partition("/")
 
         async def act(principal: Principal) -> Answer:
             if rest != "cancel":

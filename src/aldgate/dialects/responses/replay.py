@@ -20,7 +20,14 @@ def replayed(body: bytes, starting_after: int | None) -> bytes:
 
 def _events(response: Object) -> Iterator[bytes]:
     pen = Pen()
-    begun: Object = {**response, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None, "completed_at": None}
+    begun: Object = {
+        **response,
+        "status": "in_progress",
+        "output": [],
+        "usage": None,
+        "incomplete_details": None,
+        "completed_at": None,
+    }
     yield pen.lifecycle("created", begun)
     yield pen.lifecycle("in_progress", begun)
     for index, item in enumerate(response["output"]):
