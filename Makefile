@@ -6,24 +6,26 @@ PORT ?= 8000
 DATA ?=
 ARGS ?=
 BIN := .venv/bin
-SERVE = $(BIN)/aldgate serve --host $(HOST) --port $(PORT) $(if $(DATA),--data $(DATA))
+SERVE = $(BIN)/aldgate serve --host $(HOST) --port $(PORT) $(if $(DATA),--data '$(DATA)')
 
 .DEFAULT_GOAL := help
 .PHONY: help setup develop run dev test check lint types shape format bench docs lock clean
 
 help: ## list the doors
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.run ## make .venv from the hashed lockfile; leaves .venv/bin/aldgate (PYTHON=)
 develop: .venv/.develop ## the same with what tests, checks and bench need
 
 .venv/.run: requirements/run.lock pyproject.toml
+	@echo "installing into .venv" >&2
 	@scripts/venv.sh $(PYTHON)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/run.lock
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/.develop: .venv/.run requirements/dev.lock
+	@echo "installing what tests need into .venv" >&2
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/dev.lock
 	@touch $@
 

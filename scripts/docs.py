@@ -21,7 +21,7 @@ from aldgate.config.prices import PriceEntry
 from aldgate.config.seed_names import SEED_NAMES
 from aldgate.config.settings import Listener, Settings
 from aldgate.core.errors import ClientGone, GatewayError, Retry, UpstreamLimited
-from aldgate.dialects.openai_errors import error_type, should_retry
+from aldgate.dialects.openai.errors import error_type, should_retry
 from aldgate.engines.builtin.echo import EchoOptions
 from aldgate.engines.builtin.embed import EmbedOptions
 from aldgate.providers.section import ProviderSection

@@ -61,6 +61,6 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 fi
 left=$(missing | tr '\n' ' ')
 [ -z "$left" ] && exit 0
-echo "not installed: ${left% } (tests that need them skip, and say so)" >&2
+echo "not installed: ${left% } (what needs them is skipped, and named at the end)" >&2
 [ "${CI:-}" = true ] && exit 1
 exit 0

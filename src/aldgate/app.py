@@ -9,132 +9,46 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
-
-import msgspec
+from typing import Any
 
 from aldgate import __version__
 from aldgate.config.errors import ConfigError
-from aldgate.config.prices import to_price
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
-from aldgate.core.errors import GatewayError, UpstreamTimeout
-from aldgate.core.prices import Price
-from aldgate.core.routes import Source, build_catalogue
-from aldgate.engines.builtin.backend import Builtin
-from aldgate.engines.builtin.echo import EchoOptions
-from aldgate.engines.builtin.embed import EmbedOptions
+from aldgate.core.errors import GatewayError
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
+from aldgate.gate.roster import Roster
 from aldgate.gate.slices import Slices
 from aldgate.limiter.memory import MemoryLimiter
 from aldgate.logs import configure_logging
-from aldgate.ports import Backend, Store
-from aldgate.providers.finding import configured, in_environment, on_this_machine
-from aldgate.providers.openai import OpenAICompatible
-from aldgate.providers.section import Surroundings
+from aldgate.ports import Store
 from aldgate.registry import Registry, UnknownName
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
+from aldgate.surfaces.face import Doors
+from aldgate.surfaces.faces import Faces
 from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
 from aldgate.surfaces.later import Later
 from aldgate.surfaces.listener import Bounds
 from aldgate.surfaces.models import PREFIX, ModelsFace
-from aldgate.surfaces.openai import OpenAIFace
+from aldgate.surfaces.paths import call_handlers
 from aldgate.surfaces.server import Address, CannotListen, Server
-from aldgate.upstream.pool import Sweeper
 
 log = logging.getLogger("aldgate")
 
 SURFACES: Registry[Any] = Registry("surface", {"api": "aldgate.surfaces.api:Api"})
 """Faces that are loaded by their first request: FastAPI is a third of the start and 15 MB."""
-
-Options = TypeVar("Options", EchoOptions, EmbedOptions)
-
-
-class Providers:
-    """The backends there are now, and the catalogue built from what they offer."""
-
-    def __init__(self, settings: Settings) -> None:
-        prices = {name: to_price(entry) for name, entry in settings.prices.items()}
-        self._settings = settings
-        self._surroundings = Surroundings(settings.upstream, settings.server.max_reply_bytes, settings.environment, prices)
-        self.sweeper = Sweeper()
-        self.backends: dict[str, Backend] = {"builtin": _builtin(settings, prices)}
-        self._sources: dict[str, Source] = {}
-        for provider in configured(settings.providers, self._surroundings):
-            self._add(provider)
-        if settings.discovery.environment:
-            for provider in in_environment(self._surroundings, self.backends):
-                self._add(provider)
-
-    def _add(self, provider: OpenAICompatible) -> None:
-        self.backends[provider.name] = provider
-        self._sources[provider.name] = provider.unlisted()
-        self.sweeper.pools.add(provider.pool)
-
-    async def look(self) -> None:
-        """Find servers on this machine and ask every provider for its models. One that does not answer keeps its last list.
-
-        Nobody is waited for longer than a connection may take: the start waits for this.
-        """
-        deadline = asyncio.get_running_loop().time() + self._settings.upstream.connect_timeout_s
-        await asyncio.gather(self._look_around(deadline), *(self._ask(backend, deadline) for backend in self.backends.values()))
-
-    async def _look_around(self, deadline: float) -> None:
-        if self._settings.discovery.local:
-            found = await on_this_machine(self._surroundings, self.backends)
-            for provider in found:
-                log.info("found a model server on this machine", extra={"provider": provider.name})
-                self._add(provider)
-            await asyncio.gather(*(self._ask(provider, deadline) for provider in found))
-
-    async def _ask(self, backend: Backend, deadline: float) -> None:
-        try:
-            async with asyncio.timeout_at(deadline):
-                self._sources[backend.name] = await backend.discover()
-        except (GatewayError, TimeoutError) as error:
-            code = error.code if isinstance(error, GatewayError) else UpstreamTimeout.code
-            log.warning("a provider did not list its models", extra={"provider": backend.name, "error_code": code})
-
-    def apply(self, gate: Gate | None) -> list[str]:
-        """Build the catalogue anew and hand it to the gate. Returns what is wrong with it, in words."""
-        order = [*(name for name in self.backends if name != "builtin"), "builtin"]
-        sources = [self._sources[name] for name in order if name in self._sources]
-        self.catalogue, problems = build_catalogue(sources, self._settings.aliases)
-        if gate is not None:
-            gate.catalogue = self.catalogue
-        return problems
-
-    async def aclose(self) -> None:
-        """Close all connections to providers."""
-        for backend in self.backends.values():
-            await backend.aclose()
-
-
-def _builtin(settings: Settings, prices: Mapping[str, Price]) -> Builtin:
-    for name in settings.engines:
-        if name not in ("echo", "embed"):
-            raise ConfigError(f"[engines.{name}]: there is no such engine", hint="there are echo, embed")
-    return Builtin(_engine(settings, "echo", EchoOptions), _engine(settings, "embed", EmbedOptions), prices)
-
-
-def _engine(settings: Settings, name: str, options: type[Options]) -> Options:
-    try:
-        return msgspec.convert(settings.engines.get(name, {}), options)
-    except msgspec.ValidationError as error:
-        known = ", ".join(field.name for field in msgspec.structs.fields(options))
-        raise ConfigError(f"[engines.{name}]: {error}", hint=f"it may have {known}") from None
 
 
 class App:
@@ -150,7 +64,7 @@ class App:
         self.handlers: dict[str, Handler] = {}
         self.make_admin_key: Callable[[], Awaitable[str | None]]
         self.gate: Gate
-        self.providers: Providers
+        self.roster: Roster
         self.writer: LedgerWriter
 
 
@@ -165,8 +79,8 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
     app = App()
     incarnation = secrets.token_hex(8)
     async with AsyncExitStack() as stack:
-        app.providers = providers = Providers(settings)
-        stack.push_async_callback(providers.aclose)
+        app.roster = roster = Roster(settings)
+        stack.push_async_callback(roster.aclose)
         store = _store(settings, incarnation)
         stack.push_async_callback(store.aclose)
         await store.open()
@@ -180,15 +94,15 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             report=slices.reports,
             on_alarm=lambda is_failing: None,  # the writer logs it, `/ready` and the metrics show it
         )
-        await providers.look()
-        for problem in providers.apply(None):
+        await roster.look()
+        for problem in roster.apply(None):
             log.warning("%s", problem)
         in_flight = BytesInFlight(settings.server.max_inflight_bytes)
         refuses = settings.ledger.on_failure == "refuse"
         metrics = Metrics({})
         app.gate = gate = Gate(
-            catalogue=providers.catalogue,
-            backends=providers.backends,
+            catalogue=roster.catalogue,
+            backends=roster.backends,
             store=store,
             limiter=MemoryLimiter(),
             slices=slices,
@@ -205,7 +119,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             "aldgate_ledger_failing": ("1 while the ledger cannot be written.", lambda: float(writer.is_failing)),
         }
         app.handlers = _handlers(settings, app, store, identity, in_flight, incarnation)
-        tasks = [asyncio.create_task(job) for job in (writer.run(), providers.sweeper.run(), _looking(settings, app))]
+        tasks = [asyncio.create_task(job) for job in (writer.run(), roster.sweeper.run(), _looking(settings, app))]
         stack.push_async_callback(_finish, tasks, writer, slices)
         yield app
 
@@ -222,8 +136,8 @@ async def _looking(settings: Settings, app: App) -> None:
     """Look for models again from time to time."""
     while True:
         await asyncio.sleep(settings.discovery.interval_s)
-        await app.providers.look()
-        app.providers.apply(app.gate)
+        await app.roster.look()
+        app.roster.apply(app.gate)
         app.gate.slices.forget_past()
 
 
@@ -235,7 +149,8 @@ def _store(settings: Settings, incarnation: str) -> Store:
             data.mkdir(parents=True, exist_ok=True, mode=0o700)
         return open_url(url, incarnation, durability=settings.ledger.durability)
     except OSError as error:
-        raise ConfigError(f"`data`: {data} cannot be made: {error.strerror}", hint="name another directory with --data") from None
+        hint = "name another directory with --data or ALDGATE_DATA"
+        raise ConfigError(f"`data`: {data} cannot be made: {error.strerror}", hint=hint) from None
     except ModuleNotFoundError as error:
         raise ConfigError(f"`store`: {error.name} is not installed", hint="pip install 'aldgate[postgres]'") from None
     except (UnknownName, ValueError) as error:
@@ -275,7 +190,7 @@ def _handlers(
             found.append(error.message)
         return found
 
-    calls = OpenAIFace(
+    doors = Doors(
         gate=gate,
         identity=identity,
         once=Once(store, incarnation, time.time),
@@ -283,19 +198,20 @@ def _handlers(
         committed=writer.committed if settings.ledger.durability == "strict" else None,
         max_body_bytes=settings.server.max_body_bytes,
     )
+    faces = Faces(doors)
     models = ModelsFace(gate, identity, int(time.time()))
     health = HealthFace(gate, identity, reasons)
     operations: dict[tuple[str, str], Handler] = {
         ("GET", "/health"): health.health,
         ("HEAD", "/health"): health.health,
         ("GET", "/ready"): health.ready,
+        ("HEAD", "/ready"): health.ready,
         ("GET", "/readyz"): health.ready,
+        ("HEAD", "/readyz"): health.ready,
         ("GET", "/metrics"): health.metrics,
     }
     everything: dict[tuple[str, str], Handler] = {
-        ("POST", "/v1/chat/completions"): calls.serving("chat"),
-        ("POST", "/v1/completions"): calls.serving("complete"),
-        ("POST", "/v1/embeddings"): calls.serving("embed"),
+        **call_handlers(faces),
         ("GET", "/v1/models"): models.list,
         **operations,
     }
@@ -335,7 +251,7 @@ def check(settings: Settings) -> None:
     Raises:
         ConfigError: One cannot.
     """
-    Providers(settings)
+    Roster(settings)
     if settings.store:
         _store(settings, "check")
 

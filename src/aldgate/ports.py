@@ -105,6 +105,9 @@ class Relay(Protocol):
 class Decoder(Protocol):
     """Reads one provider's stream. Pieces may be cut at any byte."""
 
+    is_done: bool
+    """The provider's last word has come (or its error); False for ever where only the end of the body says so."""
+
     def feed(self, piece: bytes) -> list[Event]:
         """The events that are complete now. An error that the provider reports is a `Failed`.
 

@@ -12,7 +12,7 @@ class UnknownName(LookupError):
 
 
 class Registry(Generic[T]):
-    """The implementations of one kind of pluggable thing, imported on first use.
+    """The things of one pluggable kind, imported on first use.
 
     Args:
         kind: What the names name, for messages.
@@ -27,7 +27,7 @@ class Registry(Generic[T]):
         """All names, sorted."""
         return sorted(self._references)
 
-    def load(self, name: str) -> type[T]:
+    def load(self, name: str) -> T:
         """Import and return the implementation called `name`.
 
         Raises:

@@ -258,6 +258,12 @@ def test_where_data_lies(tmp_path: Path, environment: dict[str, str], data: str)
     assert read(tmp_path, environment=environment).data == data
 
 
+def test_a_home_directory_that_nobody_knows(tmp_path: Path) -> None:
+    error = refused(tmp_path, environment={"ALDGATE_DATA": "~no-such-user/data"})
+    assert error.message == "`~no-such-user/data`: the home directory is not known"
+    assert "--data" in error.hint
+
+
 def test_relative_paths_are_made_absolute(tmp_path: Path) -> None:
     for name in ("cert.pem", "key.pem"):
         (tmp_path / name).touch()

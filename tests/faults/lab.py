@@ -38,9 +38,9 @@ class Lab:
     @property
     def pool(self) -> Pool:
         """The gate's connections to the provider."""
-        backend = self.gate.app.providers.backends["lab"]
+        backend = self.gate.app.roster.backends["lab"]
         assert isinstance(backend, OpenAICompatible)
-        return backend.pool
+        return backend.pools[0]
 
     async def post(self, body: Mapping[str, Any] | bytes, key: str | None = None, **headers: str) -> httpx2.Response:
         """A chat completion, read to its end."""

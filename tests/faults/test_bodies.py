@@ -132,6 +132,21 @@ async def test_another_content_type_is_415(kind: str, lab: Lab, key: str) -> Non
     assert (reply.status_code, reply.json()["error"]["code"]) == (415, "unsupported_media_type")
 
 
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "identity, gzip", "identity;q=1", "x"])
+async def test_a_compressed_body_is_415_and_costs_nothing(coding: str, lab: Lab, key: str) -> None:
+    rows, seen = len(await lab.rows()), len(lab.upstream.requests)
+    reply = await lab.post(HELLO, key, **{"content-encoding": coding})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (415, "unsupported_media_type")
+    reply = await lab.gate.http.post("/admin/keys", json={"name": "x"}, headers={"content-encoding": coding})
+    assert (reply.status_code, reply.json()["code"]) == (415, "unsupported_media_type")
+    assert (len(await lab.rows()), len(lab.upstream.requests)) == (rows, seen)
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+async def test_a_body_may_say_that_it_is_plain(coding: str, lab: Lab, key: str) -> None:
+    assert (await lab.post(HELLO, key, **{"content-encoding": coding})).status_code == 200
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
 async def test_another_method_is_405(method: str, lab: Lab) -> None:
     reply = await lab.gate.http.request(method, CHAT)

@@ -38,7 +38,12 @@ def close(connection: Wire) -> None:
     connection.writer.close()
 
 
-WAYS = pytest.mark.parametrize("go", [reset, close])
+def half_close(connection: Wire) -> None:
+    """Say that no more will be sent, and stay: the provider's view is that of a close."""
+    connection.writer.write_eof()
+
+
+WAYS = pytest.mark.parametrize("go", [reset, close, half_close])
 
 
 async def settled_row(lab: Lab) -> Row:
@@ -127,3 +132,48 @@ async def test_while_budgets_are_asked_for(tmp_path: Path) -> None:
         statuses = [(await lab.post(HELLO, key)).status_code for _ in range(100 - gone + 1)]
         assert statuses == [200] * (100 - gone) + [402]
         assert sum(row["cost_microusd"] for row in await lab.rows()) == 1_000_000
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/v1/models", "/v1/usage", "/nothing"])
+async def test_who_only_stopped_sending_gets_an_answer_that_costs_nothing(path: str, lab: Lab, key: str) -> None:
+    async with wire(lab.gate.port) as connection:
+        connection.send(request(key, b"", target=path, method="GET") * 2)
+        half_close(connection)
+        answers = [await connection.answer() for _ in range(2)]
+        assert [answer.status for answer in answers] == [404 if path == "/nothing" else 200] * 2
+        assert await connection.is_closed()
+
+
+async def test_who_only_stopped_sending_gets_the_answer_to_an_idempotent_call(lab: Lab, key: str) -> None:
+    valve, seen = Valve(), len(lab.upstream.requests)
+    lab.upstream.script(faults.hang_before_head(valve))
+    async with wire(lab.gate.port) as connection:
+        connection.send(request(key, HELLO, "idempotency-key: half-closed"))
+        await within(2, lab.upstream.saw_requests(seen + 1))
+        half_close(connection)
+        valve.open()
+        assert (await connection.answer()).status == 200
+        assert await connection.is_closed()
+    await lab.is_quiet()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /health HT", b"GET /health HTTP/1.1\r\nhost: gate\r\ncontent-length: 5\r\n\r\nab"])
+async def test_who_stops_sending_before_a_request_is_complete_is_left(sent: bytes, lab: Lab) -> None:
+    async with wire(lab.gate.port) as connection:
+        connection.send(sent)
+        half_close(connection)
+        await within(2, connection.reader.read(-1))
+        assert connection.reader.at_eof()
+
+
+@pytest.mark.parametrize("before", [b"", b"GET /health HTTP/1.1\r\nhost: gate\r\n\r\n"], ids=["alone", "pipelined"])
+async def test_a_call_and_a_close_in_one_breath(before: bytes, lab: Lab, key: str) -> None:
+    seen, left = len(lab.upstream.requests), lab.upstream.closed_early
+    lab.upstream.script(faults.hang_before_head())
+    async with wire(lab.gate.port) as connection:
+        connection.send(before + request(key, HELLO))
+        half_close(connection)
+        await within(2, connection.reader.read(-1))
+    await lab.is_quiet()
+    if len(lab.upstream.requests) > seen:
+        await within(1, lab.upstream.saw_close(left + 1))

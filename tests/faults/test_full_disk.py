@@ -82,6 +82,43 @@ async def others_are_told(gate: Serving, key: str) -> None:
     assert [(reply.status_code, reply.headers["retry-after"]) for reply in refused] == [(503, "1")] * 2
 
 
+async def test_a_call_that_was_not_recorded_is_not_made_twice(tmp_path: Path) -> None:
+    config = FAST + 'durability = "strict"\non_failure = "refuse"\n'
+    async with FakeUpstream() as upstream:
+        async with serving(tmp_path, upstream, config) as gate:
+            key = await gate.key(budget="1000/total")
+            valves = [Valve(), Valve()]
+            upstream.script(*map(faults.hang_before_head, valves))
+            making = []
+            for stream in (False, True):
+                making.append(asyncio.create_task(gate.post(key, stream=stream, **{"idempotency-key": f"once-{stream}"})))
+                await within(5, upstream.saw_requests(len(making)))
+            with full_disk(gate):
+                for valve in valves:
+                    valve.open()
+                whole, stream = await asyncio.gather(*making)
+                assert (whole.status_code, whole.json()["error"]["code"]) == (503, "store_unavailable")
+                assert stream.status_code == 200 and b"[DONE]" not in stream.content
+                assert b'"code":"store_unavailable"' in stream.content.rstrip().splitlines()[-1]
+                await repeated(gate, key, stream)
+            await until_ready(gate, True)
+            await repeated(gate, key, stream)
+            gate.process.terminate()
+            assert await gate.ended() == 0
+        async with serving(tmp_path, upstream, config) as gate:
+            await repeated(gate, key, stream)
+        assert len(upstream.requests) == 2
+    assert len(read_ledger(tmp_path)) == 2
+
+
+async def repeated(gate: Serving, key: str, stream: httpx2.Response) -> None:
+    """The answer that nobody got is not made anew; the stream that broke off comes as it was."""
+    reply = await gate.post(key, stream=False, **{"idempotency-key": "once-False"})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (409, "idempotency_unknown")
+    reply = await gate.post(key, stream=True, **{"idempotency-key": "once-True"})
+    assert (reply.status_code, reply.content, reply.headers["idempotent-replayed"]) == (200, stream.content, "true")
+
+
 async def test_a_full_disk_can_be_made_to_stop_everything(tmp_path: Path) -> None:
     config = FAST + 'durability = "strict"\non_failure = "refuse"\n'
     async with FakeUpstream() as upstream, serving(tmp_path, upstream, config) as gate:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from aldgate.core.errors import InvalidRequest
-from aldgate.dialects.openai_requests import peek
+from aldgate.dialects.openai.requests import peek
 from tests.faults.lab import Lab, running_lab
 
 CONFIG = """

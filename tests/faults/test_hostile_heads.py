@@ -89,6 +89,20 @@ async def test_a_faulty_request_is_400_and_ends_the_connection(name: str, lab: L
     assert len(lab.upstream.requests) == seen
 
 
+@pytest.mark.parametrize("version", ["0.9", "2.0"])
+@pytest.mark.parametrize("path", [CHAT, "/health", "/admin/keys"])
+async def test_another_version_of_http_is_refused(version: str, path: str, lab: Lab, auth: tuple[str, str]) -> None:
+    seen = len(lab.upstream.requests)
+    async with wire(lab.gate.port) as connection:
+        connection.send(head(f"POST {path} HTTP/{version}", *auth, HOST, LENGTH) + BODY)
+        answer = await connection.answer()
+        assert (answer.status, answer.headers["connection"]) == (505, "close")
+        error = answer.json() if path == "/admin/keys" else answer.json()["error"]
+        assert error["code"] == "http_version_not_supported"
+        assert await connection.is_closed()
+    assert len(lab.upstream.requests) == seen
+
+
 async def test_a_tls_handshake_on_a_plain_port_is_refused(lab: Lab) -> None:
     async with wire(lab.gate.port) as connection:
         connection.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")

@@ -18,12 +18,14 @@ from aldgate.core.prices import FREE, MILLION, Price
 from aldgate.core.principals import Operation, Policy, Principal
 from aldgate.core.routes import Deployment, Source, build_catalogue
 from aldgate.core.usage import Usage
-from aldgate.dialects.openai_requests import peek
-from aldgate.gate.gate import EXPECTED_OUTPUT, Gate
+from aldgate.dialects.openai.dialect import OPENAI, OpenAI
+from aldgate.dialects.openai.requests import peek
+from aldgate.gate.bounds import EXPECTED_OUTPUT
+from aldgate.gate.gate import Gate
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.slices import Slices
 from aldgate.limiter.memory import MemoryLimiter
-from aldgate.ports import Store
+from aldgate.ports import Store, UpstreamDialect
 from tests.gate.conftest import Clock
 
 PRICE = Price(input=1 * MILLION, output=10 * MILLION, version="test")
@@ -36,7 +38,7 @@ class Reply:
 
     status: int = 200
     headers: dict[bytes, bytes] = field(default_factory=dict)
-    pieces: list[bytes] = field(default_factory=list)
+    pieces: list[bytes] = field(default_factory=lambda: [b'{"choices":[],"usage":{"prompt_tokens":1}}'])
     is_closed: bool = False
 
     def header(self, name: bytes) -> bytes | None:
@@ -44,6 +46,9 @@ class Reply:
 
     async def next(self) -> bytes | None:
         return self.pieces.pop(0) if self.pieces else None
+
+    async def read(self) -> bytes:
+        return b"".join(self.pieces)
 
     def close(self) -> None:
         self.is_closed = True
@@ -55,8 +60,7 @@ class Lab:
 
     name: str = "lab"
     operations: frozenset[Operation] = frozenset({"chat", "complete", "embed"})
-    output_cap_field: str = "max_tokens"
-    reports_stream_usage: str = "always"
+    dialects: dict[str, UpstreamDialect] = field(default_factory=lambda: {"openai": OpenAI(stream_usage="always")})
     reply: Reply = field(default_factory=Reply)
     attempts: list[Attempt] = field(default_factory=list)
 
@@ -254,7 +258,7 @@ async def test_a_budget_holds_the_most_a_call_can_cost(house: House) -> None:
     assert house.gate.admit(call) is None
     admission = await house.gate.admit_shared(call)
     assert (admission.microusd, admission.budget_period) == (len(call.peek.body) + 10 * 21, "2026-09-21")
-    assert admission.inject_cap is None
+    assert admission.cap == 7
     house.gate.settle(admission, Outcome(200, Usage(10, 5), "reported"))
     assert house.rows[0].cost_microusd == 60
     again = house.gate.admit(call)
@@ -264,17 +268,17 @@ async def test_a_budget_holds_the_most_a_call_can_cost(house: House) -> None:
 @pytest.mark.anyio
 async def test_a_bound_is_put_in_where_the_caller_gave_none(house: House, store: Store) -> None:
     admission = await house.admit(house.call(policy=budget(10**6)))
-    assert admission.inject_cap == 100
-    await house.gate.run(admission)
+    assert admission.cap == 100
+    await house.gate.run(admission, OPENAI)
     assert json.loads(house.lab.attempts[0].body)["max_tokens"] == 100
     tight = House(store, Clock(0), "another-process")
     call = tight.call(policy=budget(1_009))
     held, caps = 0, list[int]()
     while held + len(call.peek.body) + 10 <= 1_009:
         admission = await tight.admit(call)
-        assert admission.inject_cap and admission.microusd == len(call.peek.body) + 10 * admission.inject_cap
+        assert admission.cap and admission.microusd == len(call.peek.body) + 10 * admission.cap
         held += admission.microusd
-        caps.append(admission.inject_cap)
+        caps.append(admission.cap)
     assert caps == sorted(caps, reverse=True) and caps[0] < 100 and held <= 1_009
     assert (await tight.refusal(call)).code == "budget_exceeded"
 
@@ -294,11 +298,11 @@ async def test_a_bound_is_put_in_where_the_caller_gave_none(house: House, store:
 async def test_a_budget_is_bound_by_a_field_that_the_provider_reads(
     house: House, caps: dict[str, Any], knows: str, sent: dict[str, Any]
 ) -> None:
-    house.lab.output_cap_field = knows
+    house.lab.dialects = {"openai": OpenAI("max_tokens" if knows == "max_tokens" else "max_completion_tokens", "always")}
     call = house.call(policy=budget(10**6), **caps)
     admission = await house.admit(call)
     assert admission.microusd == len(call.peek.body) + 50
-    await house.gate.run(admission)
+    await house.gate.run(admission, OPENAI)
     body = house.lab.attempts[0].body
     assert {name: value for name, value in json.loads(body).items() if name.startswith("max_")} == sent
     assert body.count(b'"max_tokens"') == ("max_tokens" in sent)
@@ -308,7 +312,7 @@ async def test_a_budget_is_bound_by_a_field_that_the_provider_reads(
 async def test_an_embedding_costs_its_input_and_nothing_is_put_in(house: House) -> None:
     call = house.call("embed", policy=budget(10**6), input="hello")
     admission = await house.admit(call)
-    assert (admission.microusd, admission.inject_cap) == (len(call.peek.body), None)
+    assert (admission.microusd, admission.cap) == (len(call.peek.body), None)
 
 
 @pytest.mark.anyio
@@ -328,8 +332,9 @@ async def test_calls_at_once_never_hold_more_than_the_budget(house: House) -> No
 
 @pytest.mark.anyio
 async def test_the_model_is_what_the_provider_calls_it(house: House) -> None:
-    exchange = await house.gate.run(await house.admit(house.call(model="fast")))
-    assert exchange is house.lab.reply
+    run = await house.gate.run(await house.admit(house.call(model="fast")), OPENAI)
+    assert run.exchange is house.lab.reply and house.lab.reply.is_closed
+    assert run.first == b"".join(house.lab.reply.pieces) and run.relay.usage == Usage(1, 0)
     (attempt,) = house.lab.attempts
     assert (json.loads(attempt.body)["model"], attempt.deployment.id, attempt.stream) == ("small", "lab/small", False)
 
@@ -356,7 +361,7 @@ async def test_an_error_reply_is_classed_and_says_when_to_come_back(
 ) -> None:
     house.lab.reply = Reply(429, headers, [b'{"error":{"mess', b'age":"slow down"}}'])
     with pytest.raises(UpstreamError, match="slow down") as raised:
-        await house.gate.run(await house.admit(house.call()))
+        await house.gate.run(await house.admit(house.call()), OPENAI)
     assert raised.value.retry_after_s == retry_after_s
     assert house.lab.reply.is_closed
 
@@ -365,7 +370,7 @@ async def test_an_error_reply_is_classed_and_says_when_to_come_back(
 async def test_an_endless_error_page_is_not_read_to_its_end(house: House) -> None:
     house.lab.reply = Reply(500, {}, [b"x" * 40_000] * 100)
     with pytest.raises(UpstreamError):
-        await house.gate.run(await house.admit(house.call()))
+        await house.gate.run(await house.admit(house.call()), OPENAI)
     assert len(house.lab.reply.pieces) == 98
 
 

@@ -63,7 +63,7 @@ async def test_a_server_is_found_by_what_it_says(only) -> None:
         source = await found.discover()
         assert (found.name, source.origin, source.deployments[0].id) == ("vllm", "discovered", "vllm/m")
         assert source.deployments[0].price is FREE
-        assert found.pool.timeouts.connect_s == Upstream().connect_timeout_s
+        assert found.pools[0].timeouts.connect_s == Upstream().connect_timeout_s
         await found.aclose()
 
 

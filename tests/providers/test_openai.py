@@ -9,7 +9,7 @@ from aldgate.core.errors import GatewayError, UpstreamAuth, UpstreamInvalid, Ups
 from aldgate.core.prices import FREE, Price
 from aldgate.core.principals import Operation
 from aldgate.providers.openai import OpenAICompatible
-from aldgate.providers.section import Surroundings, build_provider, decode_section
+from aldgate.providers.section import Surroundings, build_provider
 from aldgate.testing.upstream import FakeUpstream, Reply, Step, faults, wire
 
 ENVIRONMENT = {"LAB_KEY": "sk-lab", "ODD_KEY": "sk-\u00e9"}
@@ -18,7 +18,7 @@ OWN = Price(input=5, version="config")
 
 def build(name: str = "lab", prices: dict[str, Price] | None = None, **table: Any) -> OpenAICompatible:
     surroundings = Surroundings(Upstream(), 1_000_000, ENVIRONMENT, prices or {})
-    return build_provider(name, decode_section(name, table), "file", surroundings)
+    return build_provider(name, table, "file", surroundings)
 
 
 @pytest.mark.parametrize(
@@ -48,15 +48,15 @@ def test_a_section_that_cannot_be_used_says_why(name: str, table: dict[str, Any]
 def test_what_a_section_leaves_out_comes_from_the_settings() -> None:
     plain, own = build(), build(connect_timeout_s=1, idle_timeout_s=2, max_connections=3)
     usual = Upstream()
-    assert plain.pool.timeouts == (
+    assert plain.pools[0].timeouts == (
         usual.connect_timeout_s,
         usual.first_byte_timeout_s,
         usual.idle_timeout_s,
         usual.total_timeout_s,
     )
-    assert plain.pool.max_connections == usual.max_connections
-    assert own.pool.timeouts == (1, usual.first_byte_timeout_s, 2, usual.total_timeout_s)
-    assert own.pool.max_connections == 3
+    assert plain.pools[0].max_connections == usual.max_connections
+    assert own.pools[0].timeouts == (1, usual.first_byte_timeout_s, 2, usual.total_timeout_s)
+    assert own.pools[0].max_connections == 3
 
 
 @pytest.mark.anyio

@@ -4,8 +4,10 @@ import pytest
 from genai_prices.data_snapshot import get_snapshot
 
 from aldgate.config.settings import Upstream
+from aldgate.core.routes import Deployment
+from aldgate.dialects.openai.dialect import OPENAI
 from aldgate.providers.rows import ROWS, Row
-from aldgate.providers.section import ProviderSection, Surroundings, build_provider
+from aldgate.providers.section import Surroundings, build_provider
 from aldgate.upstream.pool import Origin
 
 CATALOGUE = {provider.id for provider in get_snapshot().providers}
@@ -22,12 +24,11 @@ def test_a_row_is_usable_as_it_stands(name: str) -> None:
     assert bool(row.base_url) == bool(row.key_names)
     assert not row.catalogue or row.catalogue in CATALOGUE
     assert not row.base_url or row.catalogue
-    provider = build_provider(name, ProviderSection(kind=name), "file", Surroundings(Upstream(), 1, {}, {}))
-    assert (provider.name, provider.output_cap_field, provider.reports_stream_usage) == (
-        name,
-        row.output_cap_field,
-        row.stream_usage,
-    )
+    provider = build_provider(name, {"kind": name}, "file", Surroundings(Upstream(), 1, {}, {}))
+    peek = OPENAI.peek("chat", b'{"model":"m","messages":[{"role":"user"}],"stream":true}')
+    sent = provider.dialects["openai"].outgoing("chat", peek, Deployment("a/m", "a", "m", None, "file"), cap=5)
+    assert provider.name == name
+    assert (f'"{row.output_cap_field}":5'.encode() in sent, b"include_usage" in sent) == (True, row.stream_usage == "asked")
 
 
 def test_no_key_name_and_no_port_means_two_providers() -> None:

@@ -7,12 +7,12 @@ import pytest
 from aldgate.config.errors import ConfigError
 from aldgate.config.settings import Upstream
 from aldgate.providers.openai import OpenAICompatible
-from aldgate.providers.section import Surroundings, build_provider, decode_section
+from aldgate.providers.section import Surroundings, build_provider
 
 
 def build(name: str, **table: Any) -> OpenAICompatible:
     surroundings = Surroundings(Upstream(), 1024, MappingProxyType({"LAB_KEY": "sk-lab", "BROKEN": "sk\r\nx: y"}), {})
-    return build_provider(name, decode_section(name, table), "file", surroundings)
+    return build_provider(name, table, "file", surroundings)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def build(name: str, **table: Any) -> OpenAICompatible:
     ],
 )
 def test_a_table_named_like_a_kind_is_of_that_kind(name: str, table: dict[str, str], host: str) -> None:
-    assert build(name, api_key="env:LAB_KEY", **table).pool.origin.host == host
+    assert build(name, api_key="env:LAB_KEY", **table).pools[0].origin.host == host
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_table_named_like_a_kind_is_of_that_kind(name: str, table: dict[str, s
 )
 def test_a_table_without_a_key_takes_its_kinds_usual_one_but_sends_it_nowhere_else(table: dict[str, Any], sends: bool) -> None:
     surroundings = Surroundings(Upstream(), 1024, MappingProxyType({"OPENAI_API_KEY": "sk-usual"}), {})
-    provider = build_provider("openai", decode_section("openai", table), "file", surroundings)
+    provider = build_provider("openai", table, "file", surroundings)
     assert (b"sk-usual" in provider._heads["chat"]) is sends
 
 

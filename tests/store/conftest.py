@@ -1,6 +1,7 @@
 """A store of every kind in the registry; PostgreSQL runs from its own binaries in a temporary directory."""
 
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,17 +37,18 @@ def postgres_server() -> Iterator[NewUrl]:
     binaries = postgres_binaries()
     if binaries is None:
         pytest.skip("PostgreSQL is not installed: no `initdb` on the path or in /usr/lib/postgresql/*/bin")
-    is_root = os.geteuid() == 0  # the server refuses to run as root
-    if is_root and shutil.which("runuser") is None:
-        pytest.skip("PostgreSQL does not run as root, and there is no `runuser`")
+    owner: dict[str, Any] = {}
+    if os.geteuid() == 0:  # the server refuses to run as root
+        if "postgres" not in (user.pw_name for user in pwd.getpwall()):
+            pytest.skip("PostgreSQL does not run as root, and there is no user `postgres`")
+        owner = {"user": "postgres", "group": "postgres", "extra_groups": ()}
     home = tempfile.mkdtemp(prefix="aldgate-postgres-")
-    if is_root:
-        shutil.chown(home, "postgres")
+    if owner:
+        shutil.chown(home, owner["user"])
 
     def run(program: str, *arguments: str) -> None:
-        command = ["runuser", "-u", "postgres", "--"] if is_root else []
         output = subprocess.DEVNULL  # a pipe would be inherited by the server and never end
-        subprocess.run([*command, str(binaries / program), *arguments], check=True, cwd=home, stdout=output, stderr=output)
+        subprocess.run([binaries / program, *arguments], check=True, cwd=home, stdout=output, stderr=output, **owner)
 
     port, data = str(free_port()), f"{home}/data"
     try:

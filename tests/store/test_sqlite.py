@@ -3,12 +3,13 @@
 import asyncio
 import os
 import resource
+import sqlite3
 import stat
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,17 @@ def test_an_unknown_scheme_names_the_known_ones():
 def test_a_text_that_is_no_url_is_refused_unshown():
     with pytest.raises(ValueError, match="^this is no database URL$"):
         open_url("pa55word", "one")
+
+
+async def test_an_open_waits_for_another_connection_that_writes(tmp_path: Path):
+    path = tmp_path / "aldgate.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        asyncio.get_running_loop().call_later(0.05, other.rollback)
+        store = open_url(url_of(path), "one")
+        await store.open()
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        await store.aclose()
 
 
 async def test_urls_of_other_programs_are_understood(tmp_path: Path):

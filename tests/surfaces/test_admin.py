@@ -109,6 +109,8 @@ BAD: list[tuple[Any, str]] = [
     ({"name": "x", "scopes": ["chat", "everything"]}, "Scopes"),
     ({"name": "x", "scopes": [["chat"]]}, "scopes"),
     ({"name": "x", "budjet": "1/day"}, "budjet"),
+    (b'{"name": "x", "rpm": 1, "rpm": 1000}', "rpm"),
+    (b'{"name": "x", "rpm": 1, "r\\u0070m": 1}', "rpm"),
 ]
 
 
@@ -175,7 +177,8 @@ async def test_a_revoked_key_is_refused_at_its_next_call(gate: RunningGate) -> N
     key = await shown(gate, made["id"])
     assert key["active"] is False and key["revoked_at"] is not None
     reply = await gate.http.post(f"/admin/keys/{made['id']}/rotate")
-    assert (reply.status_code, reply.json()["code"]) == (404, "not_found")
+    assert (reply.status_code, reply.json()["code"]) == (409, "conflict")
+    assert "revoked" in reply.json()["detail"]
 
 
 @pytest.mark.anyio
@@ -210,6 +213,15 @@ async def test_after_a_rotation_both_secrets_work_until_the_overlap_ends(gate: R
     for secret, status in ((made["key"], 401), (rotated["key"], 401), (last["key"], 200)):
         assert (await call(gate, secret)).status_code == status
     assert (await shown(gate, made["id"]))["prefix"] == last["prefix"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("body", [b'{"overlap": "1h", "overlap": "0"}', b"[]", b"{"])
+async def test_a_rotation_is_asked_for_once(gate: RunningGate, body: bytes) -> None:
+    made = await make(gate)
+    reply = await gate.http.post(f"/admin/keys/{made['id']}/rotate", content=body)
+    assert (reply.status_code, reply.json()["code"]) == (400, "invalid_request")
+    assert (await call(gate, made["key"])).status_code == 200
 
 
 @pytest.mark.anyio

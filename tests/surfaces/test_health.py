@@ -35,7 +35,11 @@ async def test_ready_says_yes_or_why_not(tmp_path: Path) -> None:
         for path in ("/ready", "/readyz"):
             reply = await gate.http.get(path)
             assert (reply.status_code, reply.json()) == (200, {"status": "ready", "ok": True, "ready": True, "reasons": []})
+            head = await gate.http.head(path)
+            assert (head.status_code, head.content) == (200, b"")
+            assert head.headers["content-length"] == reply.headers["content-length"]
         gate.app.gate.is_draining = True
+        assert (await gate.http.head("/readyz")).status_code == 503
         reply = await gate.http.get("/ready")
         assert reply.status_code == 503
         assert reply.json() == {"status": "not_ready", "ok": False, "ready": False, "reasons": ["the gate is stopping"]}

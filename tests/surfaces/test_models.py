@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from tests.support import RunningGate
+from tests.support import RunningGate, running_gate
 
 
 @pytest.mark.anyio
@@ -9,10 +11,21 @@ async def test_models_are_listed_in_openais_shape(gate: RunningGate) -> None:
     assert reply.headers["x-request-id"].startswith("req-")
     listed = reply.json()
     assert listed["object"] == "list"
-    assert [each["id"] for each in listed["data"]] == ["lab/gpt-4.1", "lab/org/model:free", "builtin/echo", "builtin/embed"]
+    ids = ["lab/gpt-4.1", "lab/org/model:free", "builtin/echo", "builtin/embed", "fast"]
+    assert [each["id"] for each in listed["data"]] == ids
     for each in listed["data"]:
         assert set(each) == {"id", "object", "created", "owned_by"} and each["object"] == "model"
-        assert each["owned_by"] == each["id"].partition("/")[0] and isinstance(each["created"], int)
+        assert isinstance(each["created"], int)
+    assert [each["owned_by"] for each in listed["data"]] == ["lab", "lab", "builtin", "builtin", "lab"]
+
+
+@pytest.mark.anyio
+async def test_an_alias_that_leads_nowhere_or_is_shadowed_is_not_listed(tmp_path: Path) -> None:
+    aliases = '[aliases]\nslow = "gone"\n"builtin/echo" = "builtin/embed"\necho = "builtin/embed"\nmine = "builtin:echo"\n'
+    async with running_gate(tmp_path, config=aliases) as gate:
+        listed = (await gate.http.get("/v1/models")).json()["data"]
+        assert [each["id"] for each in listed] == ["builtin/echo", "builtin/embed", "mine"]
+        assert (await gate.http.get("/v1/models/slow")).status_code == 404
 
 
 @pytest.mark.anyio
@@ -22,7 +35,7 @@ async def test_models_are_listed_in_openais_shape(gate: RunningGate) -> None:
         ("gpt-4.1", "lab/gpt-4.1"),
         ("lab/gpt-4.1", "lab/gpt-4.1"),
         ("lab:gpt-4.1", "lab/gpt-4.1"),
-        ("fast", "lab/gpt-4.1"),
+        ("fast", "fast"),
         ("lab/org/model:free", "lab/org/model:free"),
         ("org/model:free", "lab/org/model:free"),
         ("lab%2Forg%2Fmodel%3Afree", "lab/org/model:free"),

@@ -19,9 +19,11 @@ app = group("Check and show the settings; secrets stay hidden.")
 def check(config: ConfigFile = None) -> None:
     """Read all settings and say whether the gate would start with them."""
     # Decoding settings loads msgspec (40 ms), which `--help` need not pay. Likewise below.
+    from aldgate.config.check import check_workers
     from aldgate.config.loader import find_file, load
 
     settings = load(flags={}, file=config)
+    check_workers(settings)
     module, _, attribute = ENTRY.partition(":")
     getattr(importlib.import_module(module), attribute)(settings)
     source = find_file(config, merged_environment(Path.cwd()), Path.cwd())

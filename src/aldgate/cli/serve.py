@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from aldgate.cli.errors import CliError
 from aldgate.cli.options import ConfigFile
 
 ENTRY = "aldgate.app:serve"
@@ -25,12 +24,11 @@ def serve(
 ) -> None:
     """Start the gate and run it until it is told to stop."""
     # Decoding settings loads msgspec (40 ms), which `--help` need not pay.
+    from aldgate.config.check import check_workers
     from aldgate.config.loader import load
 
     settings = load(flags=_flags(host, port or [], data, workers), file=config)
-    if settings.server.workers > 1:
-        hint = "leave workers at 1: one process serves thousands of calls at once"
-        raise CliError("more than one worker needs PostgreSQL and Valkey", hint=hint)
+    check_workers(settings)
     module, _, attribute = ENTRY.partition(":")
     getattr(importlib.import_module(module), attribute)(settings)
 

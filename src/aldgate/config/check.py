@@ -37,6 +37,17 @@ def check(settings: Settings) -> None:
             raise ConfigError(f'prices."{model}": {error.message}', hint=error.hint) from None
 
 
+def check_workers(settings: Settings) -> None:
+    """Refuse more processes than can share their counters.
+
+    Raises:
+        ConfigError: More than one is asked for.
+    """
+    if settings.server.workers > 1:
+        hint = "leave workers at 1: one process serves thousands of calls at once"
+        raise ConfigError("more than one worker needs PostgreSQL and Valkey", hint=hint)
+
+
 def _check_admin_key(key: Secret) -> None:
     text = key.reveal()
     hint = "make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret, is_reference, resolve_reference
 from aldgate.config.settings import Server
 
@@ -19,10 +20,10 @@ def complete(tree: dict[str, Any], environment: Mapping[str, str], directory: Pa
         directory: What relative paths are relative to.
 
     Raises:
-        ConfigError: The admin key's reference leads nowhere.
+        ConfigError: The admin key's reference leads nowhere, or a path starts at a home directory that nobody knows.
     """
     server, upstream = tree.setdefault("server", {}), tree.setdefault("upstream", {})
-    home = environment.get("HOME") or str(Path.home())
+    home = environment.get("HOME", "")
     tree["data"] = _absolute(tree.get("data") or _default_data(environment), home, directory)
     for section, names in ((server, ("tls_cert", "tls_key")), (upstream, ("ca_bundle", "client_cert"))):
         for name in names:
@@ -49,6 +50,10 @@ def _default_data(environment: Mapping[str, str]) -> str:
 
 
 def _absolute(path: str, home: str, directory: Path) -> str:
-    if path == "~" or path.startswith("~/"):
+    if home and (path == "~" or path.startswith("~/")):
         path = home + path[1:]
-    return str(directory / Path(path).expanduser())
+    try:
+        return str(directory / Path(path).expanduser())
+    except RuntimeError:  # a user without an entry in passwd, as in containers, and no HOME
+        hint = "set HOME, or write the whole path (for `data`: --data or ALDGATE_DATA)"
+        raise ConfigError(f"`{path}`: the home directory is not known", hint=hint) from None

@@ -41,6 +41,8 @@ class Peek(msgspec.Struct):
     wants_usage: bool = False
     has_stream_options: bool = False
     cap_field: str | None = None
+    requests: int = 1
+    """What is charged per piece: the call, or the search units of a rerank."""
     forward: bytes = b""
     """Header lines (`name: value\\r\\n`) that go on to a provider of the same dialect, such as `anthropic-beta`."""
 
@@ -68,32 +70,42 @@ class Admission(msgspec.Struct):
     """A call that may run, and what was reserved for it.
 
     Attributes:
+        deployment: The one that answers, or is tried now.
+        candidates: All that may be tried, best first; what is held suffices for any of them.
         tokens: Held of the account's token limits.
         places: Where they stand in the limits per minute and per day.
         microusd: Held of the account's budget.
         budget_period: The period the money is held in; None holds none.
-        inject_cap: Output tokens per choice to ask of the provider, where a budget needs a bound and the caller gave none.
+        cap: Output tokens per choice that the provider must be held to, where a budget needs a bound.
         is_open: False once settled; settling twice does nothing.
     """
 
     call: Call
     deployment: Deployment
-    tokens: int
+    candidates: tuple[Deployment, ...]
+    tokens: int = 0
     places: tuple[int, int] = (0, 0)
     microusd: int = 0
     budget_period: str | None = None
-    inject_cap: int | None = None
+    cap: int | None = None
     is_open: bool = True
 
 
 class Attempt(msgspec.Struct):
-    """One try at one deployment."""
+    """One try at one deployment.
+
+    Attributes:
+        dialect: Name of the dialect that `body` is in, one of the backend's.
+        forward: Header lines of the caller's that go on with it, each with its line end.
+    """
 
     call_id: str
     operation: Operation
     deployment: Deployment
     body: bytes
     stream: bool
+    dialect: str = "openai"
+    forward: bytes = b""
 
 
 class Outcome(msgspec.Struct):
@@ -111,7 +123,8 @@ class Outcome(msgspec.Struct):
         self.error = error
 
 
-class LedgerRow(msgspec.Struct, frozen=True):
+# Only scalars are in it, and thousands may wait to be written: the garbage collector need not visit them.
+class LedgerRow(msgspec.Struct, frozen=True, gc=False):
     """One line of the ledger: flat and append-only. Money in micro-dollars, times in seconds.
 
     `model` is the deployment that was billed, `requested_model` the name the caller asked for.

@@ -3,9 +3,10 @@
 GatewayError
 CallerError     InvalidRequest MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound MethodNotAllowed
 HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
+VersionNotSupported
 PolicyError     ScopeDenied PriceUnknown BudgetExceeded RateLimited ConcurrencyLimited
-UpstreamError   UpstreamRejected UpstreamUnreachable UpstreamTimeout UpstreamBroken UpstreamInvalid UpstreamAuth
-UpstreamLimited UpstreamOverloaded
+UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
+UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
 InternalError   Shedding ShuttingDown StoreUnavailable
 ClientGone      nobody is left to answer; recorded, never rendered
 """
@@ -29,8 +30,12 @@ class GatewayError(Exception):
         message: For the caller: what was bad and how to mend it. Holds no secret and no prompt text.
         param: The request field at fault, if there is one.
         retry_after_s: Whole seconds, at least 1, when waiting helps.
+
+    Attributes:
+        has_run: The provider did the work all the same: to call again is to pay again.
     """
 
+    has_run = False
     code: ClassVar[str] = "internal_error"
     status: int = 500
     retry: ClassVar[Retry] = Retry.NEVER
@@ -113,7 +118,7 @@ class IdempotencyConflict(CallerError):
 
 
 class IdempotencyUnknown(CallerError):
-    """The first call with this idempotency key was cut off by a crash; what became of it is not known."""
+    """The first call with this idempotency key may have been made, but there is no answer of it to give again."""
 
     code, status = "idempotency_unknown", 409
 
@@ -134,6 +139,12 @@ class HeadTooLarge(CallerError):
     """The request line and headers are over `server.max_head_bytes`."""
 
     code, status = "head_too_large", 431
+
+
+class VersionNotSupported(CallerError):
+    """The request is in another version of HTTP than 1.1 or 1.0 (RFC 9110, 15.6.6)."""
+
+    code, status = "http_version_not_supported", 505
 
 
 class PolicyError(GatewayError):
@@ -201,6 +212,18 @@ class UpstreamRejected(UpstreamError):
     """The provider refused the request itself (400, 404, 409, 413, 415, 422): the caller's to mend, with its status kept."""
 
     code, status = "upstream_rejected", 400
+
+
+class ContextTooLong(UpstreamRejected):
+    """The request is longer than the model can read; a model with a larger context may take it."""
+
+    code, retry = "context_length_exceeded", Retry.OTHER_ROUTE
+
+
+class ContentFiltered(UpstreamRejected):
+    """The provider's content filter refused the request; another provider's may not."""
+
+    code, retry = "content_filter", Retry.OTHER_ROUTE
 
 
 class UpstreamUnreachable(UpstreamError):

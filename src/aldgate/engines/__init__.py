@@ -3,4 +3,4 @@
 from aldgate.ports import Backend
 from aldgate.registry import Registry
 
-ENGINES: Registry[Backend] = Registry("engine", {"builtin": "aldgate.engines.builtin.backend:Builtin"})
+ENGINES: Registry[type[Backend]] = Registry("engine", {"builtin": "aldgate.engines.builtin.backend:Builtin"})

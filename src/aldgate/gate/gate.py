@@ -5,20 +5,16 @@
 
 from __future__ import annotations
 
-import logging
-import re
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 
 from aldgate.core.budgets import Budget
-from aldgate.core.calls import Admission, Attempt, Call, LedgerRow, Outcome, Peek
+from aldgate.core.calls import Admission, Call, LedgerRow, Outcome, Peek
 from aldgate.core.errors import (
     BudgetExceeded,
     GatewayError,
     InvalidRequest,
     ModelNotFound,
-    PriceUnknown,
     ScopeDenied,
     ShuttingDown,
     StoreUnavailable,
@@ -26,30 +22,17 @@ from aldgate.core.errors import (
 from aldgate.core.principals import Operation, Principal
 from aldgate.core.routes import Catalogue, Deployment
 from aldgate.core.usage import Usage
-from aldgate.dialects.openai_errors import read_error
-from aldgate.dialects.openai_requests import outgoing
+from aldgate.gate.attempts import Attempts, Run
+from aldgate.gate.bounds import cap_of, dearest, expected_tokens, most_input, priced
 from aldgate.gate.ids import CallIds
 from aldgate.gate.metrics import Metrics
+from aldgate.gate.records import ledger_row, log_call
 from aldgate.gate.slices import Slices
 from aldgate.limiter.memory import Headers, MemoryLimiter
-from aldgate.ports import Backend, Exchange, Store
+from aldgate.ports import Backend, FaceDialect, Store
 
-log = logging.getLogger("aldgate.calls")
-
-EXPECTED_OUTPUT = 512
-"""Output tokens a token limit expects of a call that names no bound itself. Money is never guessed: see `_bound`."""
-LEGACY_MAX_TOKENS = 16
-"""What /v1/completions generates when nobody says (https://platform.openai.com/docs/api-reference/completions/create)."""
-MEDIA = {b"image_url": 40_000, b"file": 200_000, b"input_audio": 40_000}
-"""Key of input that is more tokens than bytes, because it is only named or denser than text -> the most one of it may come to.
-
-gpt-4o-mini counts 36,835 tokens for the largest image (https://platform.openai.com/docs/guides/images-vision).
-"""
-_MEDIA = re.compile(rb'"(?:(image_url|file|input_audio)|[^"\\]*\\u00[^"]*)"\s*:')
-"""Such a key, or one spelled with escapes, which may be any of them."""
 MAX_REFILLS = 4
 DAY_S = 86_400
-_LONGEST_FAULT_BYTES = 65_536
 
 
 class Gate:
@@ -93,6 +76,7 @@ class Gate:
         self._may_record = may_record
         self._default_max_tokens = default_max_tokens
         self._logs_calls = logs_calls
+        self._attempts = Attempts(backends)
         self._ids = CallIds()
         self.new_id = self._ids
 
@@ -112,7 +96,7 @@ class Gate:
             self.metrics.refused(call.operation, error.code)
             raise
 
-    def _admit(self, call: Call, inject_cap: int | None = None) -> Admission | None:
+    def _admit(self, call: Call, cap: int | None = None) -> Admission | None:
         if self.is_draining:
             raise ShuttingDown("The gate is stopping.", retry_after_s=5)
         if not self._may_record():
@@ -121,79 +105,50 @@ class Gate:
         policy = principal.policy
         if call.operation not in policy.scopes:
             raise ScopeDenied(f"This API key may not {call.operation}; its scopes are {', '.join(sorted(policy.scopes))}.")
-        deployment = self._deployment(call)
-        admission = Admission(call, deployment, 0, inject_cap=inject_cap)
+        candidates = self._candidates(call)
+        admission = Admission(call, candidates[0], candidates, cap=cap)
         limits = policy.limits
         has_limits = not limits.is_empty
         if has_limits:
             if principal.kind == "key" and not self.limiter.knows(principal.account):
                 return None
-            admission.tokens = self._expected(call)
+            admission.tokens = expected_tokens(call)
             self.limiter.check(principal.account, limits, admission.tokens, time.monotonic_ns())
-        if policy.budget is not None and not self._hold(admission, deployment):
+        if policy.budget is not None and not self._hold(admission, policy.budget):
             return None
         if has_limits:
             admission.places = self.limiter.spend(principal.account, limits, admission.tokens)
         self.under_way += 1
         return admission
 
-    def _deployment(self, call: Call) -> Deployment:
+    def _candidates(self, call: Call) -> tuple[Deployment, ...]:
+        """The deployments of the model's route that can do the operation, best first."""
         route = call.catalogue.resolve(call.peek.model)
-        deployment = route.deployments[0]
-        backend = self.backends.get(deployment.backend)
-        if backend is None:
+        there = [each for each in route.deployments if each.backend in self.backends]
+        if not there:
             raise ModelNotFound(f"The provider of `{route.name}` was removed.", param="model")
-        can = deployment.operations or backend.operations
-        if call.operation not in can:
-            raise InvalidRequest(f"`{deployment.id}` cannot {call.operation}; it can {', '.join(sorted(can))}.", param="model")
-        return deployment
+        able = tuple(each for each in there if call.operation in self._operations(each))
+        if not able:
+            first = there[0]
+            can = ", ".join(sorted(self._operations(first)))
+            raise InvalidRequest(f"`{first.id}` cannot {call.operation}; it can {can}.", param="model")
+        return able
 
-    def _expected(self, call: Call) -> int:
-        """Tokens a call will likely use: a quarter of the body's bytes, and its own bound on output, or a modest guess."""
-        peek = call.peek
-        expected = -(-len(peek.body) // 4)
-        if call.operation == "embed":
-            return expected
-        if peek.cap is not None:
-            return expected + peek.cap * peek.choices
-        limits = call.principal.policy.limits
-        tightest = min(limits.tpm or 1 << 62, limits.tpd or 1 << 62)
-        return expected + max(1, min(EXPECTED_OUTPUT, tightest // 4)) * peek.choices
+    def _operations(self, deployment: Deployment) -> frozenset[Operation]:
+        return deployment.operations or self.backends[deployment.backend].operations
 
-    def _hold(self, admission: Admission, deployment: Deployment) -> bool:
+    def _hold(self, admission: Admission, budget: Budget) -> bool:
         """Hold the most the call can cost. False: this process's slice of the budget does not suffice."""
-        principal = admission.call.principal
-        budget = principal.policy.budget
-        if budget is None:
-            return True
-        need = self._bound(admission, deployment)
-        period = self.slices.hold(principal.account, budget, need)
+        call = admission.call
+        admission.candidates = priced(admission.candidates)
+        if admission.cap is None:
+            admission.cap = cap_of(call, admission.candidates, self._default_max_tokens)
+        need = dearest(call, admission.candidates, admission.cap)
+        period = self.slices.hold(call.principal.account, budget, need)
         if period is None:
             return False
         admission.microusd, admission.budget_period = need, period
         return True
-
-    def _bound(self, admission: Admission, deployment: Deployment) -> int:
-        """An upper bound of the cost: `_most_input`, and output that is capped, by us if by nobody else."""
-        price = deployment.price
-        if price is None:
-            raise PriceUnknown(
-                f"Nobody knows the price of `{deployment.id}`, so a key with a budget may not call it."
-                f' Its operator can set one under [prices."{deployment.id}"].'
-            )
-        call = admission.call
-        peek = call.peek
-        most_input = _most_input(peek.body)
-        usage = Usage(input_tokens=most_input)
-        if call.operation != "embed":
-            cap = peek.cap
-            if cap is None and price.at(most_input).output:
-                usual = LEGACY_MAX_TOKENS if call.operation == "complete" else self._default_max_tokens
-                cap = admission.inject_cap = admission.inject_cap or usual
-            elif peek.cap_field == "max_completion_tokens" != self.backends[deployment.backend].output_cap_field:
-                admission.inject_cap = cap  # all providers know `max_tokens`; those whose own field it is may know no other
-            usage = Usage(input_tokens=most_input, output_tokens=(cap or 0) * peek.choices)
-        return price.bound(usage)
 
     async def admit_shared(self, call: Call) -> Admission:
         """`admit`, after asking the database for what this process lacks: a slice of a budget, the past use of a key.
@@ -223,39 +178,29 @@ class Gate:
     async def _refill(self, call: Call, budget: Budget) -> int | None:
         """Get a slice that the call fits in. Returns the output cap to inject where only a smaller one than usual fits."""
         account = call.principal.account
-        deployment = self._deployment(call)
-        usual = self._bound(Admission(call, deployment, 0), deployment)
+        candidates = priced(self._candidates(call))
+        cap = cap_of(call, candidates, self._default_max_tokens)
+        usual = dearest(call, candidates, cap)
         try:
             await self.slices.refill(account, budget, usual)
             return None
         except BudgetExceeded:
-            if call.peek.cap is not None or call.operation == "embed" or deployment.price is None:
+            if call.peek.cap is not None or cap is None:
                 raise
-            least = self._bound(Admission(call, deployment, 0, inject_cap=1), deployment)
-            await self.slices.refill(account, budget, least, most=usual)
-        usage = Usage(input_tokens=_most_input(call.peek.body))
-        output = deployment.price.affordable_output(self.slices.affordable(account, budget), usage)
-        return None if output is None else max(1, output // call.peek.choices)
+            await self.slices.refill(account, budget, dearest(call, candidates, 1), most=usual)
+        usage = Usage(input_tokens=most_input(call.peek))
+        held = self.slices.affordable(account, budget)
+        outputs = [price.affordable_output(held, usage) for each in candidates if (price := each.price) is not None]
+        least = min((output for output in outputs if output is not None), default=None)
+        return None if least is None else max(1, least // call.peek.choices)
 
-    async def run(self, admission: Admission) -> Exchange:
-        """Send the call to its deployment and return the reply once it has begun well.
+    async def run(self, admission: Admission, face: FaceDialect) -> Run:
+        """Send the call to a deployment and return once a reply has begun well: its first events, or its whole body.
 
         Raises:
-            UpstreamError: No reply, or one with an error status; read and classed.
+            GatewayError: No deployment gave one.
         """
-        call, deployment = admission.call, admission.deployment
-        backend = self.backends[deployment.backend]
-        body = outgoing(
-            call.peek,
-            model=deployment.model,
-            cap_field=backend.output_cap_field if call.operation == "chat" else "max_tokens",
-            cap=admission.inject_cap,
-            ask_usage=backend.reports_stream_usage == "asked",
-        )
-        exchange = await backend.start(Attempt(call.id, call.operation, deployment, body, call.peek.stream))
-        if exchange.status != 200:
-            await _raise_fault(exchange)
-        return exchange
+        return await self._attempts.run(admission, face)
 
     def extend(self, admission: Admission, output_tokens: int) -> bool:
         """A stream or socket has come to so many output tokens: may it go on? False: cut it."""
@@ -278,87 +223,14 @@ class Gate:
         if admission.budget_period is not None:
             self.slices.settle(principal.account, admission.budget_period, admission.microusd, cost)
         total_s = time.perf_counter() - call.started_at
-        self._append(
-            LedgerRow(
-                call.id,
-                call.received_at,
-                principal.id,
-                principal.account,
-                call.operation,
-                deployment.id,
-                deployment.backend,
-                call.peek.model,
-                call.peek.stream,
-                outcome.status,
-                outcome.error.code if outcome.error else None,
-                usage.input_tokens,
-                usage.output_tokens,
-                usage.cached_tokens,
-                usage.cache_write_tokens,
-                usage.reasoning_tokens,
-                outcome.usage_source,
-                cost,
-                price.version if price is not None else "unknown",
-                outcome.first_byte_s,
-                total_s,
-            )
-        )
+        version = price.version if price is not None else "unknown"
+        self._append(ledger_row(call, deployment, outcome, cost, version, total_s))
         shown = deployment.id if deployment.id in call.catalogue.routes else "other"
         self.metrics.settled((call.operation, shown, outcome.status), usage, cost, outcome.first_byte_s, total_s)
         if self._logs_calls or outcome.status >= 500:
-            _log_call(call, deployment, outcome, total_s)
+            log_call(call, deployment, outcome, total_s)
 
     def headers(self, principal: Principal) -> Headers:
         """The rate-limit headers of an answer to this principal."""
         limits = principal.policy.limits
         return [] if limits.is_empty else self.limiter.headers(principal.account, limits, time.monotonic_ns())
-
-
-def _most_input(body: bytes) -> int:
-    """The most tokens a request can be: text has no more of them than bytes; media counts by `MEDIA`."""
-    if b'"type"' not in body and b"\\u00" not in body:  # every part that is not plain text has a type
-        return len(body)
-    return len(body) + sum(MEDIA.get(key, MEDIA[b"file"]) for key in _MEDIA.findall(body))
-
-
-async def _raise_fault(exchange: Exchange) -> None:
-    retry_after_s = _retry_after(exchange)
-    status = exchange.status
-    pieces: list[bytes] = []
-    try:
-        while sum(map(len, pieces)) < _LONGEST_FAULT_BYTES and (piece := await exchange.next()) is not None:
-            pieces.append(piece)
-    finally:
-        exchange.close()
-    raise read_error(status, b"".join(pieces), retry_after_s)
-
-
-def _retry_after(exchange: Exchange) -> int | None:
-    """Whole seconds the upstream asks us to wait, at least 1 and at most a minute: the SDKs obey whatever we pass on."""
-    milliseconds, seconds = exchange.header(b"retry-after-ms"), exchange.header(b"retry-after")
-    try:
-        if milliseconds is not None:
-            return min(60, max(1, -(-int(milliseconds) // 1000)))
-        return None if seconds is None else min(60, max(1, round(float(seconds))))
-    except (ValueError, OverflowError):
-        return None
-
-
-def _log_call(call: Call, deployment: Deployment, outcome: Outcome, total_s: float) -> None:
-    log.log(
-        logging.WARNING if outcome.status >= 500 else logging.INFO,
-        "call",
-        extra={
-            "request_id": call.id,
-            "principal": call.principal.id,
-            "operation": call.operation,
-            "model": deployment.id,
-            "status": outcome.status,
-            "error_code": outcome.error.code if outcome.error else None,
-            "input_tokens": outcome.usage.input_tokens,
-            "output_tokens": outcome.usage.output_tokens,
-            "total_s": round(total_s, 6),
-            "cause": repr(outcome.error.__cause__) if outcome.error and outcome.error.__cause__ else None,
-            "at": datetime.fromtimestamp(call.received_at, UTC).isoformat(),
-        },
-    )

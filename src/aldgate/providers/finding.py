@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from aldgate.core.errors import GatewayError
-from aldgate.providers.openai import OpenAICompatible
+from aldgate.providers.natives import NATIVES
 from aldgate.providers.rows import ROWS
-from aldgate.providers.section import ProviderSection, Surroundings, build_provider, decode_section
+from aldgate.providers.section import Provider, Surroundings, build_compatible, build_provider
 
 log = logging.getLogger("aldgate.providers")
 
@@ -22,22 +22,23 @@ ANSWER_S = 2.0
 """Nor is one that has not listed its models by then: something else may listen on the port, and wait for us to speak."""
 
 
-def configured(tables: Mapping[str, Mapping[str, Any]], surroundings: Surroundings) -> list[OpenAICompatible]:
+def configured(tables: Mapping[str, Mapping[str, Any]], surroundings: Surroundings) -> list[Provider]:
     """The providers of the file, in its order.
 
     Raises:
         ConfigError: One of them is not usable.
     """
-    return [build_provider(name, decode_section(name, table), "file", surroundings) for name, table in tables.items()]
+    return [build_provider(name, table, "file", surroundings) for name, table in tables.items()]
 
 
-def in_environment(surroundings: Surroundings, taken: Iterable[str]) -> list[OpenAICompatible]:
+def in_environment(surroundings: Surroundings, taken: Iterable[str]) -> list[Provider]:
     """A provider for each usual key name in the environment, unless the file already has one of that name."""
     names = set(taken)
+    kinds = {kind: known.key_names for kind, known in (*ROWS.items(), *NATIVES.items())}
     return [
-        build_provider(kind, ProviderSection(kind=kind, api_key=f"env:{key_name}"), "environment", surroundings)
-        for kind, row in ROWS.items()
-        if kind not in names and (key_name := _present(row.key_names, surroundings.environment))
+        build_provider(kind, {"kind": kind, "api_key": f"env:{key_name}"}, "environment", surroundings)
+        for kind, key_names in kinds.items()
+        if kind not in names and (key_name := _present(key_names, surroundings.environment))
     ]
 
 
@@ -45,7 +46,7 @@ def _present(key_names: tuple[str, ...], environment: Mapping[str, str]) -> str 
     return next((name for name in key_names if environment.get(name)), None)
 
 
-async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> list[OpenAICompatible]:
+async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> list[Provider]:
     """Model servers that answer on their usual ports and say what they are. The port alone proves nothing."""
     names = set(taken)
     upstream = msgspec.structs.replace(surroundings.upstream, connect_timeout_s=KNOCK_S)
@@ -53,14 +54,14 @@ async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> l
     kinds = [kind for kind, row in ROWS.items() if row.local_url and kind not in names]
     found = await asyncio.gather(*(_answers(kind, knocking) for kind in kinds))
     return [
-        build_provider(kind, ProviderSection(kind=kind), "discovered", surroundings)
+        build_provider(kind, {"kind": kind}, "discovered", surroundings)
         for kind, is_there in zip(kinds, found, strict=True)
         if is_there
     ]
 
 
 async def _answers(kind: str, surroundings: Surroundings) -> bool:
-    provider = build_provider(kind, ProviderSection(kind=kind), "discovered", surroundings)
+    provider = build_compatible(kind, {"kind": kind}, "discovered", surroundings)
     try:
         async with asyncio.timeout(ANSWER_S):
             models = await provider.list_models()

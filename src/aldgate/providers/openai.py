@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Any, Literal
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -11,9 +11,10 @@ from aldgate.core.calls import Attempt
 from aldgate.core.errors import UpstreamInvalid
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment, Origin, Source
-from aldgate.dialects.openai_errors import read_error
+from aldgate.dialects.openai.dialect import OpenAI
+from aldgate.dialects.openai.errors import read_error
+from aldgate.ports import UpstreamDialect
 from aldgate.providers.prices import PriceBook
-from aldgate.providers.rows import Row
 from aldgate.upstream.pool import Pool
 from aldgate.upstream.reply import Reply
 
@@ -38,37 +39,33 @@ class OpenAICompatible:
 
     Args:
         name: What the catalogue calls this provider.
-        row: What is special about its kind.
         pool: Connections to its origin.
         base_path: Path of the base URL, without a slash at the end.
         api_key: Sent as a bearer token; empty sends none.
         models: The operator's list; None asks the provider.
         origin: Where this provider was configured.
         prices: Prices of its models.
-        output_cap_field: Body field that bounds a chat's output there.
+        dialect: OpenAI's wire as this provider speaks it.
     """
 
     operations: frozenset[Operation] = frozenset(_PATHS)
-    dialect = "openai"
 
     def __init__(
         self,
         name: str,
         *,
-        row: Row,
         pool: Pool,
         base_path: str,
         api_key: str,
         models: tuple[str, ...] | None,
         origin: Origin,
         prices: PriceBook,
-        output_cap_field: str,
+        dialect: OpenAI,
     ) -> None:
         self.name = name
-        self.pool = pool
-        self.output_cap_field = output_cap_field
-        self.reports_stream_usage: Literal["asked", "always"] = row.stream_usage
-        self._row = row
+        self.pools: Sequence[Pool] = (pool,)
+        self._pool = pool
+        self.dialects: Mapping[str, UpstreamDialect] = {dialect.name: dialect}
         self._models = models
         self._origin: Origin = origin
         self._prices = prices
@@ -86,7 +83,7 @@ class OpenAICompatible:
     def start(self, attempt: Attempt) -> Awaitable[Reply]:
         """Send the attempt; see `ports.Backend`."""
         body = attempt.body
-        return self.pool.request(b"%s%d\r\n\r\n" % (self._heads[attempt.operation], len(body)), body)
+        return self._pool.request(b"%s%d\r\n\r\n" % (self._heads[attempt.operation], len(body)), body)
 
     async def discover(self) -> Source:
         """The operator's list of models, or else the provider's own (`GET /models`); see `ports.Backend`."""
@@ -104,7 +101,7 @@ class OpenAICompatible:
         Raises:
             UpstreamError: No answer, an error, or not such a list.
         """
-        reply = await self.pool.request(self._list_head, b"")
+        reply = await self._pool.request(self._list_head, b"")
         try:
             body = await reply.read()
         finally:
@@ -134,4 +131,4 @@ class OpenAICompatible:
 
     async def aclose(self) -> None:
         """Close idle connections."""
-        await self.pool.aclose()
+        await self._pool.aclose()

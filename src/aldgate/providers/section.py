@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -12,10 +12,15 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.secret import resolve_reference
 from aldgate.config.settings import Upstream
 from aldgate.core.prices import Price
-from aldgate.core.routes import Origin
+from aldgate.core.routes import Origin as RouteOrigin
+from aldgate.core.routes import Source
+from aldgate.dialects.openai.dialect import OpenAI
+from aldgate.ports import Backend
+from aldgate.providers.natives import NATIVES
 from aldgate.providers.openai import OpenAICompatible
 from aldgate.providers.prices import PriceBook
-from aldgate.providers.rows import ROWS, Row
+from aldgate.providers.rows import ROWS
+from aldgate.registry import Registry
 from aldgate.upstream.pool import Origin as Address
 from aldgate.upstream.pool import Pool, Timeouts
 from aldgate.upstream.tls import client_context
@@ -63,7 +68,29 @@ class Surroundings(msgspec.Struct, frozen=True):
     prices: Mapping[str, Price]
 
 
-def decode_section(name: str, table: Mapping[str, Any]) -> ProviderSection:
+class Provider(Backend, Protocol):
+    """A backend that is reached over connections."""
+
+    pools: Sequence[Pool]
+    """Its connections, for whoever ends what waits too long in them."""
+
+    def unlisted(self) -> Source:
+        """The provider while its models are not known."""
+        ...
+
+
+Build = Callable[[str, Mapping[str, Any], RouteOrigin, Surroundings], Provider]
+"""Makes a provider of its name, its table, where that stands, and the rest of the configuration.
+
+It raises `ConfigError` where a key or value cannot be used.
+"""
+
+BUILDERS: Registry[Build] = Registry("provider kind", {kind: native.build for kind, native in NATIVES.items()})
+
+S = TypeVar("S", bound=ProviderSection)
+
+
+def decode_section(name: str, table: Mapping[str, Any], kind: type[S]) -> S:
     """The table `[providers.NAME]`.
 
     Raises:
@@ -72,38 +99,59 @@ def decode_section(name: str, table: Mapping[str, Any]) -> ProviderSection:
     if not name or any(character in name for character in "/: "):
         raise ConfigError(f"a provider cannot be called `{name}`", hint="use a name without `/`, `:` and spaces")
     try:
-        return msgspec.convert(dict(table), ProviderSection)
+        return msgspec.convert(dict(table), kind)
     except msgspec.ValidationError as error:
-        known = ", ".join(ProviderSection.__struct_fields__)
+        known = ", ".join(kind.__struct_fields__)
         raise ConfigError(f"[providers.{name}]: {error}", hint=f"it may have {known}") from None
 
 
-def build_provider(name: str, section: ProviderSection, origin: Origin, surroundings: Surroundings) -> OpenAICompatible:
-    """The backend for a provider's table.
+def build_provider(name: str, table: Mapping[str, Any], origin: RouteOrigin, surroundings: Surroundings) -> Provider:
+    """The backend for a provider's table. Its `kind` (or its name, if that is one) says which wire it speaks.
 
     Raises:
         ConfigError: Its kind, URL, key reference or TLS files are not usable.
     """
+    kind = table.get("kind") or name
+    build = BUILDERS.load(kind) if kind in NATIVES else build_compatible
+    return build(name, table, origin, surroundings)
+
+
+def build_compatible(name: str, table: Mapping[str, Any], origin: RouteOrigin, surroundings: Surroundings) -> OpenAICompatible:
+    """A provider that speaks OpenAI's wire.
+
+    Raises:
+        ConfigError: As `build_provider`.
+    """
+    section = decode_section(name, table, ProviderSection)
     row = ROWS.get(section.kind or (name if name in ROWS else "openai"))
     if row is None:
-        raise ConfigError(f"[providers.{name}]: no kind is called `{section.kind}`", hint=f"there are {', '.join(sorted(ROWS))}")
-    reference = section.api_key or _usual_key(row, section, surroundings.environment)
-    url = (section.base_url or row.base_url or row.local_url).rstrip("/")
-    try:
-        address = Address.of(url)
-    except ValueError as error:
-        raise ConfigError(f"[providers.{name}]: {error}", hint='write `base_url = "https://host/v1"`') from None
+        known = ", ".join(sorted({*ROWS, *NATIVES}))
+        raise ConfigError(f"[providers.{name}]: no kind is called `{section.kind}`", hint=f"there are {known}")
+    address, base_path = address_of(name, section.base_url or row.base_url or row.local_url)
+    is_free = row.is_free or address.host in LOOPBACK
+    cap_field = row.output_cap_field if not section.base_url or _is_openai(address) else "max_tokens"
     return OpenAICompatible(
         name,
-        row=row,
-        pool=_pool(name, address, section, surroundings),
-        base_path=urlsplit(url).path.rstrip("/"),
-        api_key=_api_key(name, reference, surroundings.environment),
+        pool=pool_of(name, address, section, surroundings),
+        base_path=base_path,
+        api_key=key_of(name, section, row.key_names, surroundings),
         models=None if section.models is None else tuple(section.models),
         origin=origin,
-        prices=_prices(name, row, address, surroundings),
-        output_cap_field=row.output_cap_field if not section.base_url or _is_openai(address) else "max_tokens",
+        prices=PriceBook(name, overrides=surroundings.prices, catalogue=row.catalogue, is_free=is_free),
+        dialect=OpenAI(cap_field, row.stream_usage),
     )
+
+
+def address_of(name: str, url: str) -> tuple[Address, str]:
+    """Where a base URL leads: its origin, and its path without a slash at the end.
+
+    Raises:
+        ConfigError: It is no HTTP URL.
+    """
+    try:
+        return Address.of(url.rstrip("/")), urlsplit(url).path.rstrip("/")
+    except ValueError as error:
+        raise ConfigError(f"[providers.{name}]: {error}", hint='write `base_url = "https://host/v1"`') from None
 
 
 def _is_openai(address: Address) -> bool:
@@ -111,13 +159,17 @@ def _is_openai(address: Address) -> bool:
     return address.host == "openai.com" or address.host.endswith(".openai.com")
 
 
-def _usual_key(row: Row, section: ProviderSection, environment: Mapping[str, str]) -> str:
-    """The key under its usual name, for a table that leaves both key and address to its kind. No other host gets it."""
-    present = (f"env:{name}" for name in row.key_names if environment.get(name))
-    return "" if section.base_url else next(present, "")
+def key_of(name: str, section: ProviderSection, key_names: Sequence[str], surroundings: Surroundings) -> str:
+    """The API key that the table refers to; where it leaves key and address to its kind, the one under a usual name.
 
+    No other host gets that one.
 
-def _api_key(name: str, reference: str, environment: Mapping[str, str]) -> str:
+    Raises:
+        ConfigError: The reference leads nowhere, or to what no header can carry.
+    """
+    environment = surroundings.environment
+    present = (f"env:{usual}" for usual in key_names if environment.get(usual))
+    reference = section.api_key or ("" if section.base_url else next(present, ""))
     try:
         key = resolve_reference(reference, environment) if reference else ""
     except ConfigError as error:
@@ -127,12 +179,12 @@ def _api_key(name: str, reference: str, environment: Mapping[str, str]) -> str:
     return key
 
 
-def _prices(name: str, row: Row, address: Address, surroundings: Surroundings) -> PriceBook:
-    is_free = row.is_free or address.host in LOOPBACK
-    return PriceBook(name, overrides=surroundings.prices, catalogue=row.catalogue, is_free=is_free)
+def pool_of(name: str, address: Address, section: ProviderSection, surroundings: Surroundings) -> Pool:
+    """Connections to a provider, with the timeouts and trust of its table, else of `[upstream]`.
 
-
-def _pool(name: str, address: Address, section: ProviderSection, surroundings: Surroundings) -> Pool:
+    Raises:
+        ConfigError: A TLS file cannot be used.
+    """
     usual = surroundings.upstream
     tls = None
     if address.is_tls:

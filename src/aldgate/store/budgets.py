@@ -1,9 +1,12 @@
 """Budgets and the slices that processes hold of them: the rows. The arithmetic is in `slices`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
 
 import msgspec
-from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy import BindParameter, Table, bindparam, delete, func, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aldgate.ports import SliceGrant, SliceRequest
@@ -14,6 +17,18 @@ from aldgate.store.unbroken import unbroken
 
 CHUNK = 500
 """Budgets per statement; each takes two parameters, of which databases accept some 32,000."""
+
+
+# These run with every batch of the ledger, so they are built once: a statement is a knot of references to itself, which only the
+# garbage collector gets rid of.
+_NAMES: BindParameter[Any] = bindparam("names", expanding=True)
+_LOCKED = (
+    select(budgets)
+    .where(tuple_(budgets.c.account, budgets.c.period).in_(_NAMES))
+    .order_by(budgets.c.account, budgets.c.period)
+    .with_for_update()
+)
+_PARTS = select(slices).where(tuple_(slices.c.account, slices.c.period).in_(_NAMES))
 
 
 class Budgets(QueryGroup):
@@ -57,6 +72,26 @@ class Budgets(QueryGroup):
             await connection.execute(delete(refills).where(refills.c.process != self._incarnation))
 
 
+Insert = sqlite.Insert | postgresql.Insert
+
+
+@cache
+def _upserts(insert: Callable[[Table], Insert]) -> tuple[Insert, Insert, Insert]:
+    """For one kind of database: create a budget unless it is there, save a budget, save a slice."""
+    total, part = insert(budgets), insert(slices)
+    return (
+        insert(budgets).on_conflict_do_nothing(),
+        total.on_conflict_do_update(
+            index_elements=["account", "period"],
+            set_={"limit_microusd": total.excluded.limit_microusd, "settled": total.excluded.settled},
+        ),
+        part.on_conflict_do_update(
+            index_elements=["account", "period", "process"],
+            set_={"granted": part.excluded.granted, "reported": part.excluded.reported},
+        ),
+    )
+
+
 async def lock_slices(
     database: Database, connection: AsyncConnection, process: str, requests: Sequence[SliceRequest]
 ) -> dict[BudgetName, Slice]:
@@ -72,25 +107,20 @@ async def lock_slices(
             {"account": account, "period": period, "limit_microusd": limits[account, period], "settled": 0, "presumed": 0}
             for account, period in names
         ]
-        await connection.execute(database.insert(budgets).on_conflict_do_nothing(), blank)
+        create, _, _ = _upserts(database.insert)
+        await connection.execute(create, blank)
     for start in range(0, len(names), CHUNK):
         held |= await _lock_chunk(connection, process, names[start : start + CHUNK])
     return held
 
 
 async def _lock_chunk(connection: AsyncConnection, process: str, names: Sequence[BudgetName]) -> dict[BudgetName, Slice]:
-    locked = (
-        select(budgets)
-        .where(tuple_(budgets.c.account, budgets.c.period).in_(names))
-        .order_by(budgets.c.account, budgets.c.period)
-        .with_for_update()
-    )
+    named = {"names": names}
     held = {
         (row.account, row.period): Slice(row.limit_microusd, row.settled, row.presumed)
-        for row in await connection.execute(locked)
+        for row in await connection.execute(_LOCKED, named)
     }
-    parts = select(slices).where(tuple_(slices.c.account, slices.c.period).in_(names))
-    for row in await connection.execute(parts):
+    for row in await connection.execute(_PARTS, named):
         budget = held[row.account, row.period]
         if row.process == process:
             budget.granted, budget.reported = row.granted, row.reported
@@ -111,19 +141,6 @@ async def save_slices(database: Database, connection: AsyncConnection, process: 
         {"account": account, "period": period, "process": process, "granted": each.granted, "reported": each.reported}
         for (account, period), each in held.items()
     ]
-    total = database.insert(budgets)
-    part = database.insert(slices)
-    await connection.execute(
-        total.on_conflict_do_update(
-            index_elements=["account", "period"],
-            set_={"limit_microusd": total.excluded.limit_microusd, "settled": total.excluded.settled},
-        ),
-        totals,
-    )
-    await connection.execute(
-        part.on_conflict_do_update(
-            index_elements=["account", "period", "process"],
-            set_={"granted": part.excluded.granted, "reported": part.excluded.reported},
-        ),
-        parts,
-    )
+    _, total, part = _upserts(database.insert)
+    await connection.execute(total, totals)
+    await connection.execute(part, parts)

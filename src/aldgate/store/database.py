@@ -63,7 +63,8 @@ class Database(Protocol):
         """Keep other processes from changing the schema until the transaction ends."""
         ...
 
-    def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
+    @staticmethod
+    def insert(table: Table) -> "sqlite.Insert | postgresql.Insert":
         """An insert with `on_conflict_do_nothing` and `on_conflict_do_update`."""
         ...
 

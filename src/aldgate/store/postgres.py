@@ -74,7 +74,8 @@ class Postgres:
         """See `Database`."""
         await connection.execute(select(func.pg_advisory_xact_lock(SCHEMA_LOCK)))
 
-    def insert(self, table: Table) -> postgresql.Insert:
+    @staticmethod
+    def insert(table: Table) -> postgresql.Insert:
         """See `Database`."""
         return postgresql.insert(table)
 

@@ -1,7 +1,9 @@
 """SQLite in one file: one writer that takes the lock as it begins, two readers, a write-ahead log."""
 
+import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +19,7 @@ from aldgate.store import tables
 from aldgate.store.database import Durability, store_errors
 
 BUSY_TIMEOUT_S = 5
+SWITCH_PAUSE_S = 0.005
 
 APPEND = str(sqlite.insert(tables.ledger).on_conflict_do_nothing(index_elements=["call_id"]).compile(dialect=sqlite.dialect()))
 
@@ -50,8 +53,8 @@ class Sqlite:
         """See `Database`."""
         with store_errors(sqlite3.Error):
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            async with self._writer.connect():
-                pass
+            async with self._writer.connect() as connection:
+                await _write_ahead((await connection.get_raw_connection()).driver_connection)
 
     async def aclose(self) -> None:
         """See `Database`."""
@@ -76,7 +79,8 @@ class Sqlite:
     async def lock_schema(self, connection: AsyncConnection) -> None:
         """Nothing to do: a write has the whole file to itself."""
 
-    def insert(self, table: Table) -> sqlite.Insert:
+    @staticmethod
+    def insert(table: Table) -> sqlite.Insert:
         """See `Database`."""
         return sqlite.insert(table)
 
@@ -107,9 +111,25 @@ def _engine(url: URL, pool_size: int, **options: Any) -> AsyncEngine:
     )
 
 
+async def _write_ahead(driver_connection: Any) -> None:
+    """Switch the file to a write-ahead log, which it then keeps.
+
+    Beside another connection that writes or switches, SQLite refuses at once whatever its timeout: each might wait for the other
+    (https://sqlite.org/c3ref/busy_handler.html). So the patience is ours.
+    """
+    until = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            async with driver_connection.execute("PRAGMA journal_mode=WAL"):
+                return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        await asyncio.sleep(SWITCH_PAUSE_S)
+
+
 def _prepare_writer(driver_connection: Any, _record: object) -> None:
     cursor = driver_connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 

@@ -8,7 +8,7 @@ from aldgate.registry import Registry
 from aldgate.store.database import Database, Durability
 from aldgate.store.store import SqlStore
 
-STORES: Registry[Database] = Registry(
+STORES: Registry[type[Database]] = Registry(
     "database",
     {"postgresql": "aldgate.store.postgres:Postgres", "sqlite": "aldgate.store.sqlite:Sqlite"},
 )

@@ -13,7 +13,8 @@ from aldgate.ports import SliceRequest, Store
 
 LOG = logging.getLogger("aldgate.ledger")
 
-BATCH = 1_000
+BATCH = 5_000
+"""Most rows of one commit. A commit costs much beside its rows: too few of them, and the writer falls behind a busy gate."""
 LONGEST_BACKOFF_S = 5.0
 TRIES_AT_CLOSE = 3
 

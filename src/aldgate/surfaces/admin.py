@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from datetime import UTC, datetime
@@ -99,13 +100,16 @@ class KeyAdmin:
         """Give a key a new secret. Its id, limits, budget and history stay; the old secret works on for the overlap.
 
         Raises:
-            NotFound: There is no such key, or it was revoked.
+            NotFound: There is no such key.
+            Conflict: It was revoked or has expired.
         """
         wanted = _decode(body or b"{}", RotateRequest)
         old_expire_at = time.time() + (0 if wanted.overlap in ("0", "0s") else _duration(wanted.overlap, "overlap"))
         key = await self._store.get_key(key_id)
-        if key is None or key.revoked_at is not None:
+        if key is None:
             raise _no_such_key(key_id)
+        if key.revoked_at is not None:
+            raise Conflict("This key was revoked, and so would its new secret be; make a new key.")
         if key.expires_at is not None and key.expires_at <= time.time():
             raise Conflict("This key has expired, and so would its new secret; make a new key.")
         secret = KEY_PREFIX + secrets.token_urlsafe(32)
@@ -161,11 +165,22 @@ def iso(at: float | None) -> str | None:
 
 def _decode(body: bytes, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=kind)
+        wanted = msgspec.json.decode(body, type=kind)
+        json.loads(body, object_pairs_hook=_unique)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         text, _, path = str(error).partition(" - at `$")
         param = path.strip(".`") or None
         raise InvalidRequest(f"{text} (`{param}`)." if param else f"{text}.", param=param) from None
+    return wanted
+
+
+def _unique(members: list[tuple[str, Any]]) -> None:
+    """Refuse a field that stands twice: which of the two limits is meant, nobody can know."""
+    seen: set[str] = set()
+    for name, _ in members:
+        if name in seen:
+            raise InvalidRequest(f"The field stands twice (`{name}`).", param=name)
+        seen.add(name)
 
 
 def _scopes(wanted: list[str] | None) -> frozenset[str]:

@@ -21,6 +21,7 @@ from aldgate.surfaces.bodies import check_json
 from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.faults import render_for_path
 from aldgate.surfaces.openapi import document
+from aldgate.surfaces.reference_page import CONTENT_SECURITY_POLICY, reference_page
 from aldgate.surfaces.usage import usage
 
 MAX_ADMIN_BODY_BYTES = 1_048_576
@@ -42,7 +43,13 @@ class Api:
         self._keys = KeyAdmin(store, identity)
         self._new_id = new_id
         self._committed = committed
-        self.app = FastAPI(title="Aldgate", version=__version__, telemetry={"tracing": False, "metrics": False, "logs": False})
+        self.app = FastAPI(
+            title="Aldgate",
+            version=__version__,
+            docs_url=None,  # FastAPI's own pages load their scripts from a public network
+            redoc_url=None,
+            telemetry={"tracing": False, "metrics": False, "logs": False},
+        )
         self.app.openapi = document  # pyright: ignore[reportAttributeAccessIssue] - FastAPI's documented way to replace it
         self.app.add_exception_handler(HTTPException, _http_error)
         route = self.app.add_api_route
@@ -51,6 +58,8 @@ class Api:
         route("/admin/keys/{key_id}", self._revoke_key, methods=["DELETE"])
         route("/admin/keys/{key_id}/rotate", self._rotate_key, methods=["POST"])
         route("/v1/usage", self._usage, methods=["GET"])
+        for path in ("/docs", "/redoc"):
+            route(path, _reference, methods=["GET"])
 
     async def _admin(self, request: Request) -> Principal:
         principal = await principal_of(request.scope, self._identity)
@@ -101,6 +110,11 @@ class Api:
             return _rendered(request, error, request_id)
         headers = {"x-request-id": request_id, "cache-control": "no-store"}
         return Response(msgspec.json.encode(answer), status, headers, "application/json")
+
+
+async def _reference(request: Request) -> Response:
+    headers = {"content-security-policy": CONTENT_SECURITY_POLICY, "x-content-type-options": "nosniff"}
+    return Response(reference_page(document()), 200, headers, "text/html")
 
 
 async def _body(request: Request) -> bytes:

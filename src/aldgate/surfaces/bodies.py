@@ -32,11 +32,14 @@ class BytesInFlight(msgspec.Struct):
 
 
 def check_json(headers: Mapping[bytes, bytes]) -> None:
-    """Refuse a body that says it is not JSON.
+    """Refuse a body that says it is not JSON, or not plainly.
 
     Raises:
-        UnsupportedMediaType: Its content type is another one.
+        UnsupportedMediaType: Its content type is another one, or it is compressed.
     """
+    coding = headers.get(b"content-encoding")
+    if coding is not None and coding.strip().lower() not in (b"", b"identity"):
+        raise UnsupportedMediaType("The body must not be compressed: send it without `Content-Encoding`.")
     content_type = headers.get(b"content-type")
     if content_type is None or content_type.startswith(b"application/json"):
         return

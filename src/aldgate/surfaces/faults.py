@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from aldgate.core.errors import GatewayError
-from aldgate.dialects import openai_errors
+from aldgate.dialects.openai.errors import headers_of
+from aldgate.surfaces.dialects import dialect_at
 
 Headers = list[tuple[bytes, bytes]]
 Rendered = tuple[int, Headers, bytes]
@@ -13,21 +14,9 @@ Rendered = tuple[int, Headers, bytes]
 _DETAIL_PATHS = ("/admin",)
 
 
-def render_for_path(path: str, error: GatewayError) -> Rendered:
-    """`{"detail": ...}` for administration, OpenAI's shape everywhere else."""
+def render_for_path(path: str, error: GatewayError, call_id: str = "") -> Rendered:
+    """`{"detail": ...}` for administration, the path's dialect everywhere else. `call_id` goes into the headers."""
     if path.startswith(_DETAIL_PATHS):
-        return _rendered(error, msgspec.json.encode({"detail": error.message, "code": error.code}))
-    return _rendered(error, openai_errors.render(error))
-
-
-def _rendered(error: GatewayError, body: bytes) -> Rendered:
-    headers: Headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"x-should-retry", b"true" if openai_errors.should_retry(error) else b"false"),
-    ]
-    if error.retry_after_s is not None:
-        headers.append((b"retry-after", b"%d" % max(1, error.retry_after_s)))
-    if error.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    return error.status, headers, body
+        body = msgspec.json.encode({"detail": error.message, "code": error.code})
+        return error.status, headers_of(error, body, call_id), body
+    return dialect_at(path).error(error, call_id)

@@ -30,7 +30,6 @@ class Front:
         self._prefixes = tuple(prefixes)
         self._rest = rest
         self._new_id = new_id
-        self._paths = {path for _, path in exact}
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """ASGI. Hands over without a frame of its own: what is awaited is the handler."""
@@ -43,18 +42,22 @@ class Front:
     def _look(self, scope: Scope) -> Handler:
         method, path = scope["method"], scope["path"]
         for other, prefix, handler in self._prefixes:
-            if method == other and path.startswith(prefix) and len(path) > len(prefix):
+            if method == other and _is_under(path, prefix):
                 return handler
-        if path in self._paths:
+        if self._allowed(path):
             return self._method_not_allowed
         return self._rest or self._not_found
 
+    def _allowed(self, path: str) -> list[str]:
+        """The methods that `path` answers to, by the tables."""
+        exact = {method for method, other in self._exact if other == path}
+        return sorted(exact.union(method for method, prefix, _ in self._prefixes if _is_under(path, prefix)))
+
     async def _method_not_allowed(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        allowed = sorted(method for method, other in self._exact if other == path)
         status, headers, body = render_for_path(path, MethodNotAllowed(f"`{path}` does not answer to {scope['method']}."))
         await send_whole(
-            send, status, [*headers, (b"allow", ", ".join(allowed).encode()), self._request_id()], body
+            send, status, [*headers, (b"allow", ", ".join(self._allowed(path)).encode()), self._request_id()], body
         )  # RFC 9110, 15.5.6
 
     async def _not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,3 +66,7 @@ class Front:
 
     def _request_id(self) -> tuple[bytes, bytes]:
         return b"x-request-id", self._new_id().encode()
+
+
+def _is_under(path: str, prefix: str) -> bool:
+    return path.startswith(prefix) and len(path) > len(prefix)

@@ -44,7 +44,7 @@ class HealthFace:
         await _send_json(send, scope, 200, body)
 
     async def ready(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """GET /ready: 200, or 503 with reasons."""
+        """GET and HEAD /ready: 200, or 503 with reasons."""
         reasons = await self._reasons()
         is_ready = not reasons
         body = {"status": "ready" if is_ready else "not_ready", "ok": is_ready, "ready": is_ready, "reasons": reasons}

@@ -30,6 +30,8 @@ LONGEST_KEY = 255
 MOST_KEPT_BYTES = 1_048_576
 TOO_LARGE = SavedReply(0, (), b"")
 """Stands for a reply that was too large to be kept."""
+WITHHELD = SavedReply(0, (), b"withheld")
+"""Stands for a reply that nobody got, because the ledger could not be written, though the provider did the work."""
 
 
 def idempotency_key(headers: Mapping[bytes, bytes]) -> str | None:
@@ -75,7 +77,7 @@ class Once:
 
         Raises:
             IdempotencyConflict: The key came with another request before.
-            IdempotencyUnknown: A crash cut the first call off; nobody knows what became of it.
+            IdempotencyUnknown: A crash cut the first call off, or its answer was not kept.
             GatewayError: What the call itself raises.
         """
         fingerprint = hashlib.sha256(request).digest()
@@ -90,6 +92,10 @@ class Once:
         reply = None
         try:
             reply = await self._first(mine, principal, key, outlet, call)
+        except GatewayError as error:
+            if error.has_run:
+                reply = await self._keep(mine, principal, key, WITHHELD)
+            raise
         finally:
             if not mine.is_unsaved:
                 del self._under_way[principal, key]
@@ -109,10 +115,13 @@ class Once:
         recorder = _Recorder(outlet)
         try:
             await call(recorder)
-        except GatewayError:
-            await self._finish(principal, key, None)
+        except GatewayError as error:
+            if not error.has_run:
+                await self._finish(principal, key, None)
             raise
-        reply = recorder.reply()
+        return await self._keep(mine, principal, key, recorder.reply())
+
+    async def _keep(self, mine: _UnderWay, principal: str, key: str, reply: SavedReply | None) -> SavedReply | None:
         mine.is_unsaved = not await self._finish(principal, key, reply) and reply is not None
         return reply
 
@@ -132,6 +141,8 @@ def _check(first: bytes, now: bytes) -> None:
 
 
 def _replay(outlet: Outlet, reply: SavedReply) -> None:
+    if reply == WITHHELD:
+        raise IdempotencyUnknown("The call was made, but its answer was withheld; use a new key to call again.")
     if not reply.status:
         raise IdempotencyUnknown("The answer to this `Idempotency-Key` was too large to be kept; use a new key to call again.")
     outlet.begin(reply.status, [*reply.headers, (b"idempotent-replayed", b"true")])

@@ -21,7 +21,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from aldgate.core.errors import GatewayError, HeadTimeout, HeadTooLarge, InvalidRequest, Shedding
+from aldgate.core.errors import GatewayError, HeadTimeout, HeadTooLarge, InvalidRequest, Shedding, VersionNotSupported
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.cycle import Cycle
 from aldgate.surfaces.faults import render_for_path
@@ -35,7 +35,16 @@ LINGER_S = 1.0
 """How long a client that is still sending may take to read why it was refused."""
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _SINGLE = frozenset(
-    {b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization", b"x-api-key", b"idempotency-key"}
+    {
+        b"host",
+        b"content-length",
+        b"transfer-encoding",
+        b"content-type",
+        b"content-encoding",
+        b"authorization",
+        b"x-api-key",
+        b"idempotency-key",
+    }
 )
 """Headers of which two could be read as one thing by us and as another by somebody else."""
 _NOT_IN_HOST = re.compile(rb"[^\x21-\x7e]|[/?#@\\]")
@@ -87,6 +96,7 @@ class Connection(HttpToolsProtocol):
         self._is_reading_head = True
         self._is_idle = True
         self._is_deaf = False
+        self._is_half_closed = False
         self._head_bytes = 0
         self._body_bytes = 0
         self._framing_bytes = 0
@@ -123,13 +133,35 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Part of `asyncio.Protocol`."""
         self.is_lost = True
-        self._http = None  # it refers back to us
+        self._http = None  # it refers back to us, and so do the others
         self.parser = cast(Any, None)
+        self._scope = {}
+        self._latest = None
         self.connections.discard(self)
         self._lose_cycles()
         self.flow.resume_writing()
         if self.cancels_on_loss and self.task is not None:
             self.task.cancel()
+
+    def eof_received(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride] - as asyncio has it
+        """Part of `asyncio.Protocol`: the client sends no more; True keeps the connection for the answers it may wait for.
+
+        Whether it still reads or has gone nobody can know, for both are the same packet. An answer that costs nothing is written
+        to whoever is there; a call that is cut when its caller leaves is cut (see `cut_on_loss`), or it would be paid for nobody.
+        """
+        latest = self._latest
+        is_owed = self._current is not None and latest is not None and not latest.more_body
+        if latest is None or not is_owed or self.cancels_on_loss or self._is_deaf or self.scheme == "https":
+            return False
+        self._is_half_closed = True
+        latest.keep_alive = False
+        return True
+
+    def cut_on_loss(self) -> None:
+        """From here on the request being served is cancelled when the client leaves, or if it has said that it sends no more."""
+        self.cancels_on_loss = True
+        if self._is_half_closed:
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Part of `asyncio.Protocol`."""
@@ -209,6 +241,8 @@ class Connection(HttpToolsProtocol):
 
     def _check_head(self, version: str) -> dict[bytes, bytes]:
         """The headers by name, once they are known to be unambiguous."""
+        if version != "1.1" and version != "1.0":  # the parser also lets 0.9 and 2.0 pass
+            raise VersionNotSupported("A request is HTTP/1.1 or HTTP/1.0 here.")
         index = dict(self.headers)
         if len(index) != len(self.headers):
             self._check_repeated()

@@ -1,4 +1,7 @@
-"""`GET /v1/models` and `GET /v1/models/{id}`, in OpenAI's shape. Ids may contain slashes."""
+"""`GET /v1/models` and `GET /v1/models/{id}`, in OpenAI's shape. Ids may contain slashes.
+
+Aliases stand behind the models, with their target's owner: clients build their menus from this list.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 import msgspec
 
 from aldgate.core.errors import GatewayError, ModelNotFound, ScopeDenied
-from aldgate.core.routes import Deployment
+from aldgate.core.routes import Deployment, Route
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.surfaces.asgi import Receive, Scope, Send, send_whole
@@ -54,14 +57,21 @@ class ModelsFace:
 
     def _all(self) -> dict[str, Any]:
         catalogue = self._gate.catalogue
-        return {"object": "list", "data": [self._item(deployment.id, deployment) for deployment in catalogue.models]}
+        items = [self._item(deployment.id, deployment) for deployment in catalogue.models]
+        aliases = [route for name, route in catalogue.routes.items() if name == route.name and _is_alias(route)]
+        return {"object": "list", "data": items + [self._item(route.name, route.deployments[0]) for route in aliases]}
 
     def _one(self, name: str) -> dict[str, Any]:
         route = self._gate.catalogue.routes.get(name)
         if route is None:
             raise ModelNotFound(f"The model `{name[:100]}` does not exist.", param="model")
         deployment = route.deployments[0]
-        return self._item(deployment.id, deployment)
+        return self._item(route.name if _is_alias(route) else deployment.id, deployment)
 
     def _item(self, name: str, deployment: Deployment) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": self._started_at, "owned_by": deployment.backend}
+
+
+def _is_alias(route: Route) -> bool:
+    """Whether a route has a name that is none of its deployments' own."""
+    return all(route.name != deployment.id for deployment in route.deployments)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aldgate import __version__
-from aldgate.dialects import openai_types as types
+from aldgate.dialects.openai import types
 from aldgate.ports import UsageRow
 from aldgate.surfaces.admin import KeyRequest, RotateRequest
 
@@ -59,10 +59,20 @@ PATHS = (
     Path("post", "/admin/keys", "Make a key", KeyRequest, None, 201, _ADMIN_ERRORS, tag="admin"),
     Path("get", "/admin/keys", "List keys", None, None, 200, (401, 403, 503), tag="admin"),
     Path("delete", "/admin/keys/{key_id}", "Revoke a key", None, None, 200, (401, 403, 404, 503), tag="admin"),
-    Path("post", "/admin/keys/{key_id}/rotate", "Give a key a new secret", RotateRequest, None, 200, _ADMIN_ERRORS, tag="admin"),
+    Path(
+        "post",
+        "/admin/keys/{key_id}/rotate",
+        "Give a key a new secret",
+        RotateRequest,
+        None,
+        200,
+        (*_ADMIN_ERRORS, 409),
+        tag="admin",
+    ),
     Path("get", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("head", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("get", "/ready", "The gate can serve; 503 says why not", errors=(503,), is_open=True, tag="operations"),
+    Path("head", "/ready", "The gate can serve", errors=(503,), is_open=True, tag="operations"),
     Path("get", "/metrics", "Prometheus metrics", errors=(401, 403), is_open=True, tag="operations"),
 )
 
@@ -120,5 +130,7 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {str(path.status): good}
     error: Any = {"type": "object"} if path.path.startswith(("/admin", "/ready", "/metrics")) else by_type[types.ErrorBody]
     for status in path.errors:
-        responses[str(status)] = {"description": "Refused or failed", "content": {"application/json": {"schema": error}}}
+        responses[str(status)] = {"description": "Refused or failed"}
+        if path.method != "head":
+            responses[str(status)]["content"] = {"application/json": {"schema": error}}
     return responses

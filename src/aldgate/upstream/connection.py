@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import httptools
 
@@ -195,6 +195,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Part of `asyncio.Protocol`."""
         self._is_lost = True
+        self._parser = cast(Any, None)  # it refers back to us
         reply, self.reply = self.reply, None
         if reply is not None:
             reply.broke_off()

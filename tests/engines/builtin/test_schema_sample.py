@@ -61,6 +61,29 @@ SCHEMAS: list[tuple[dict[str, Any], Any]] = [
     ({"$ref": "#/$defs/Node", "$defs": {"Node": NODE}}, {"value": "hi you", "next": None}),
     ({"$ref": "#/$defs/a~1b%20c", "$defs": {"a/b c": {"type": "boolean"}}}, False),
     ({"type": "object", "properties": {"child": {"$ref": "#"}}, "required": []}, {}),
+    ({"type": "string", "enum": ["abc", "12"], "pattern": "^\\d+$"}, "12"),
+    ({"enum": ["abc", 5], "pattern": "^\\d+$"}, 5),
+    ({"allOf": [{"type": "string", "pattern": "^a"}, {"pattern": "b$"}]}, "ab"),
+    ({"allOf": [{"type": "string", "pattern": "b$"}, {"pattern": "^a"}, {"minLength": 2}]}, "ab"),
+    ({"oneOf": [{"type": "string", "pattern": "^h"}, {"type": "string", "pattern": "i$"}]}, "h"),
+    ({"type": "string", "not": {"pattern": "hi"}}, ""),
+    ({"anyOf": [{"pattern": "(?=x)y", "type": "string"}, {"enum": ["a"]}]}, "a"),
+    ({"type": "object", "minProperties": 1, "propertyNames": {"pattern": "^[A-Z]+$"}}, {"A": "hi you"}),
+    ({"minProperties": 2, "propertyNames": {"enum": ["b", "a"]}, "additionalProperties": {"type": "null"}},
+     {"b": None, "a": None}),
+    ({"minProperties": 1, "propertyNames": {"minLength": 12}}, {"propertyxxxx": "hi you"}),
+    ({"required": ["a"], "dependentRequired": {"a": ["b"], "b": ["c"]}, "properties": {"c": {"type": "integer"}}},
+     {"c": 0, "a": "hi you", "b": "hi you"}),
+    ({"allOf": [{"dependentRequired": {"a": ["b"]}}, {"dependentRequired": {"a": ["c"]}}], "required": ["a"],
+      "additionalProperties": {"type": "null"}}, {"a": None, "b": None, "c": None}),
+    ({"required": ["a"], "dependentSchemas": {"a": {"required": ["b"], "properties": {"b": {"type": "integer"}}}}},
+     {"b": 0, "a": "hi you"}),
+    ({"patternProperties": {"^x": {"type": "integer"}}, "required": ["x1", "y"]}, {"x1": 0, "y": "hi you"}),
+    ({"patternProperties": {"^x": {"type": "integer"}}, "minProperties": 2, "additionalProperties": False}, {"x": 0, "xx": 0}),
+    ({"patternProperties": {"^x": {"type": "integer"}, "1$": {"minimum": 3}}, "required": ["x1"]}, {"x1": 3}),
+    ({"allOf": [{"properties": {"a": {"type": "null"}}}], "unevaluatedProperties": False, "required": ["a"]}, {"a": None}),
+    ({"type": "array", "prefixItems": [{"type": "null"}], "unevaluatedItems": {"type": "integer"}, "contains": {"const": None}},
+     [None]),
     ({"if": {"type": "string"}, "then": {"maxLength": 1}, "type": "string"}, "h"),
 ]  # fmt: skip
 
@@ -102,6 +125,15 @@ def test_once_is_only_in_the_first_string() -> None:
         {"properties": []},
         {"multipleOf": 0},
         {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]},
+        {"const": "abc", "pattern": "^\\d+$"},
+        {"const": "abc", "pattern": "(?=x)y"},
+        {"allOf": [{"type": "string", "pattern": "^a"}, {"pattern": "^b"}]},
+        {"required": ["x"], "propertyNames": {"pattern": "^[A-Z]+$"}},
+        {"required": ["x"], "patternProperties": {"(?=x)": {"type": "integer"}}},
+        {"required": ["b"], "properties": {"a": {}}, "unevaluatedProperties": False},
+        {"type": "array", "minItems": 1, "unevaluatedItems": False},
+        {"enum": ["a" * 5_000 + "b"], "pattern": "^(a+)+$" + "(a*)*" * 200},
+        {"patternProperties": []},
     ],
 )
 def test_what_cannot_be_sampled_is_refused(schema: Any) -> None:
@@ -163,6 +195,46 @@ def test_samples_of_any_schema_are_valid(schema: Any, text: str, once: bool) -> 
 @settings(deadline=None)
 @given(st.lists(st.recursive(leaves, wider, max_leaves=4), min_size=2, max_size=3), st.sampled_from(["allOf", "oneOf"]))
 def test_combinations_are_valid_or_refused(parts: list[Any], how: str) -> None:
+    document = {"$defs": {"tree": TREE}, how: parts}
+    try:
+        value = sample(document, "hi you")
+    except Unsamplable:
+        return
+    assert valid(document, value)
+
+
+names_and_patterns = st.fixed_dictionaries(
+    {},
+    optional={
+        "required": st.lists(st.sampled_from(["a", "b", "x1", "X"]), max_size=3, unique=True),
+        "minProperties": st.integers(0, 3),
+        "properties": st.dictionaries(st.sampled_from(["a", "b", "X"]), leaves, max_size=2),
+        "patternProperties": st.dictionaries(st.sampled_from(["^x", "1$", "[A-Z]", "^.{3,}$"]), leaves, max_size=2),
+        "additionalProperties": st.booleans(),
+        "unevaluatedProperties": st.booleans(),
+        "propertyNames": st.sampled_from([True, {"pattern": "^[a-z]"}, {"maxLength": 2}, {"enum": ["a", "X"]}]),
+        "dependentRequired": st.dictionaries(
+            st.sampled_from(["a", "b"]), st.lists(st.sampled_from("abX"), max_size=2, unique=True)
+        ),
+    },
+).map(lambda schema: {"type": "object", **schema})
+strings = st.fixed_dictionaries(
+    {"type": st.just("string")},
+    optional={
+        "pattern": st.sampled_from(["^a", "b$", "^[a-z]+$", "\\d{2}", "^(ab|c)*$", "hi", ""]),
+        "enum": st.lists(st.sampled_from(["", "ab", "c12", "hi", "abab"]), min_size=1),
+        "minLength": st.integers(0, 5),
+        "maxLength": st.integers(0, 9),
+    },
+)
+
+
+@settings(deadline=None)
+@given(
+    st.one_of(st.lists(names_and_patterns, min_size=1, max_size=2), st.lists(strings, min_size=1, max_size=3)),
+    st.sampled_from(["allOf", "oneOf", "anyOf"]),
+)
+def test_patterns_and_names_are_valid_or_refused(parts: list[Any], how: str) -> None:
     document = {"$defs": {"tree": TREE}, how: parts}
     try:
         value = sample(document, "hi you")

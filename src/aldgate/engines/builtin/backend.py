@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
 
 from aldgate.core.calls import Attempt
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.prices import FREE, Price
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment, Source
+from aldgate.dialects.openai.dialect import OpenAI
 from aldgate.engines.builtin.echo import Echo, EchoOptions
 from aldgate.engines.builtin.embed import Embed, EmbedOptions
 from aldgate.engines.builtin.reply import Reply
+from aldgate.ports import UpstreamDialect
 
 _OPERATIONS: dict[str, frozenset[Operation]] = {"echo": frozenset({"chat", "complete"}), "embed": frozenset({"embed"})}
 
@@ -27,9 +28,7 @@ class Builtin:
 
     name: str = "builtin"
     operations: frozenset[Operation] = frozenset({"chat", "complete", "embed"})
-    dialect: str = "openai"
-    output_cap_field: str = "max_completion_tokens"
-    reports_stream_usage: Literal["asked", "always"] = "asked"
+    dialects: Mapping[str, UpstreamDialect] = MappingProxyType({"openai": OpenAI("max_completion_tokens")})
 
     def __init__(self, echo: EchoOptions, embed: EmbedOptions, prices: Mapping[str, Price] = MappingProxyType({})) -> None:
         self._prices = prices

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from aldgate.core.errors import InvalidRequest
-from aldgate.dialects.openai_types import (
+from aldgate.dialects.openai.types import (
     ChatMessage,
     ChatRequest,
     CustomChoice,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from msgspec import UNSET, Struct, UnsetType
 
-from aldgate.dialects.openai_types import (
+from aldgate.dialects.openai.types import (
     AssistantMessage,
     ChatChoice,
     ChatChunk,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec import UNSET, Struct, UnsetType
 
 from aldgate.core.errors import InvalidRequest
-from aldgate.dialects.openai_types import Completion, CompletionChoice, CompletionRequest, CompletionUsage, FinishReason
+from aldgate.dialects.openai.types import Completion, CompletionChoice, CompletionRequest, CompletionUsage, FinishReason
 from aldgate.engines.builtin.frames import DONE, encoder, frames
 from aldgate.engines.builtin.inputs import texts_of
 from aldgate.engines.builtin.reply import Piece

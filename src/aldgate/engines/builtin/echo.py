@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from aldgate.core.calls import Attempt
 from aldgate.core.errors import InvalidRequest
-from aldgate.dialects.openai_types import ChatRequest, CompletionRequest
+from aldgate.dialects.openai.types import ChatRequest, CompletionRequest
 from aldgate.engines.builtin.chat_answer import answer_chat
 from aldgate.engines.builtin.chat_reply import ChatReply
 from aldgate.engines.builtin.completion_reply import CompletionReply, answer_completion

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from aldgate.core.calls import Attempt
 from aldgate.core.errors import InvalidRequest
-from aldgate.dialects.openai_types import Embedding, EmbeddingList, EmbeddingRequest, EmbeddingUsage
+from aldgate.dialects.openai.types import Embedding, EmbeddingList, EmbeddingRequest, EmbeddingUsage
 from aldgate.engines.builtin.frames import encoder
 from aldgate.engines.builtin.inputs import texts_of
 from aldgate.engines.builtin.lexical import WIDTH, add_tokens, tokens, unit_vector

@@ -33,6 +33,16 @@ def _names(one: list[str], other: list[str]) -> list[str]:
     return list(dict.fromkeys(one + other))
 
 
+def _patterns(one: str | list[str], other: str | list[str]) -> list[str]:
+    """Every one of them must match. A list only here: a schema has one, and whoever samples knows."""
+    first, second = ([patterns] if isinstance(patterns, str) else patterns for patterns in (one, other))
+    return _names(first, second)
+
+
+def _dependents(one: dict[str, list[str]], other: dict[str, list[str]]) -> dict[str, list[str]]:
+    return one | other | {name: _names(one[name], other[name]) for name in one if name in other}
+
+
 def _values(one: list[Any], other: list[Any]) -> list[Any]:
     return [value for value in one if any(same(value, item) for item in other)]
 
@@ -47,6 +57,10 @@ def _types(one: Any, other: Any) -> list[str]:
 _RULES: dict[str, Callable[[Any, Any], Any]] = {
     "properties": _properties,
     "required": _names,
+    "pattern": _patterns,
+    "patternProperties": _properties,
+    "dependentRequired": _dependents,
+    "dependentSchemas": _properties,
     "enum": _values,
     "type": _types,
     "items": _both,

@@ -1,10 +1,12 @@
 """A small JSON instance of a JSON Schema, always the same, with a given text where the schema lets it stand."""
 
 from collections.abc import Iterator
+from itertools import islice, permutations
 from typing import Any
 
 from aldgate.engines.builtin.number_sample import numbers
 from aldgate.engines.builtin.pattern_sample import shortest_match
+from aldgate.engines.builtin.pattern_shape import NotSimple
 from aldgate.engines.builtin.schema_check import Check, Schema
 from aldgate.engines.builtin.schema_merge import Flat, merge
 from aldgate.engines.builtin.schema_shape import Unsamplable, check_shape, resolve_pointer
@@ -14,6 +16,8 @@ _REFERENCE_DEPTHS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 32)
 _MAX_STEPS = 100_000
 _MAX_LETTERS = 1_000_000
 _JOINED = frozenset({"$ref", "allOf", "anyOf", "oneOf", "if", "then", "else"})
+_MOST_PATTERNS = 4
+"""How many patterns one string is tried to be made for; all must match whatever is made."""
 _VARIANTS = 20
 """How many other strings or numbers are tried where the first one is not allowed."""
 
@@ -30,7 +34,9 @@ _FORMATS = {
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
 _KEYWORD_TYPES = {
-    "object": frozenset({"properties", "required", "minProperties", "additionalProperties"}),
+    "object": frozenset(
+        {"properties", "required", "minProperties", "additionalProperties", "patternProperties", "propertyNames"}
+    ),
     "array": frozenset({"items", "prefixItems", "minItems", "contains"}),
     "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
 }
@@ -60,7 +66,8 @@ def sample(schema: Schema, text: str, *, once: bool = False) -> Any:
                 return found
     except (_TooLarge, RecursionError):
         raise Unsamplable("it asks for too much") from None
-    raise Unsamplable("no instance of it was found")
+    unclear = "; a `pattern` is more than is understood" if sampler.is_unclear else ""
+    raise Unsamplable(f"no instance of it was found{unclear}")
 
 
 _NOTHING = object()
@@ -79,6 +86,8 @@ class _Sampler:
         self._letters = _MAX_LETTERS + len(text)
         self._check = Check(self._resolve, self._step)
         self._resolved: dict[str, Schema] = {}
+        self.is_unclear = False
+        """Something was rejected for a pattern that is not understood."""
 
     def find(self, depth: int) -> Any:
         """An instance of the document with at most `depth` references inside each other, or `_NOTHING`."""
@@ -90,9 +99,16 @@ class _Sampler:
         before = self._text, self._placed
         for flat, inner in self._flat(schema, references):
             for value in self._candidates(flat, inner):
-                if self._check.accepts(schema, value):
+                if self._accepts(schema, value):
                     yield value
                 self._text, self._placed = before
+
+    def _accepts(self, schema: Schema, value: Any) -> bool:
+        try:
+            return self._check.accepts(schema, value)
+        except NotSimple:
+            self.is_unclear = True
+            return False
 
     def _resolve(self, reference: str) -> Schema:
         if reference not in self._resolved:
@@ -118,6 +134,8 @@ class _Sampler:
         if "if" in schema:
             yes = {"allOf": [schema["if"], schema.get("then", True)]}
             groups.append([yes, {"allOf": [{"not": schema["if"]}, schema.get("else", True)]}])
+        needed = schema.get("required", ())
+        groups += [[part] for name, part in schema.get("dependentSchemas", {}).items() if name in needed]
         if "$ref" in schema:
             if references == self._depth:
                 return
@@ -157,8 +175,7 @@ class _Sampler:
         least, most = flat.get("minLength", 0), flat.get("maxLength")
         self._step(letters=least)
         if "pattern" in flat:
-            fitting = shortest_match(flat["pattern"], self._text, least, most)
-            yield from () if fitting is None else (fitting,)
+            yield from self._matching(flat["pattern"], least, most)
             return
         if flat.get("format") in _FORMATS:
             yield _FORMATS[flat["format"]]
@@ -172,6 +189,20 @@ class _Sampler:
             self._step(letters=len(text))
             mark = str(variant)
             yield text[: None if most is None else max(0, most - len(mark))].ljust(max(0, least - len(mark)), "x") + mark
+        yield "x" * least
+
+    def _matching(self, pattern: str | list[str], least: int, most: int | None) -> Iterator[str]:
+        """Strings that one of the patterns matches; where there are several, also one match behind another's."""
+        patterns = [pattern] if isinstance(pattern, str) else pattern[:_MOST_PATTERNS]
+        made = [shortest_match(each, self._text, least, most) for each in patterns]
+        self.is_unclear |= None in made
+        yield from (text for text in made if text is not None)
+        if len(patterns) > 1:
+            short = [shortest_match(each, "") or "" for each in patterns]
+            for joined in map("".join, permutations(short)):
+                self._step(letters=len(joined))
+                if least <= len(joined) <= (len(joined) if most is None else most):
+                    yield joined
 
     def _arrays(self, flat: Flat, references: int) -> Iterator[list[Any]]:
         first, wanted = flat.get("prefixItems", []), flat.get("contains", True)
@@ -192,30 +223,52 @@ class _Sampler:
 
     def _objects(self, flat: Flat, references: int) -> Iterator[dict[str, Any]]:
         known: dict[str, Schema] = flat.get("properties", {})
-        extra: Schema = flat.get("additionalProperties", True)
-        required = flat.get("required", [])
+        required = _all_required(flat)
         made: dict[str, Any] = {}
         for name in [*(name for name in known if name in required), *(name for name in required if name not in known)]:
-            value = next(self.values(known.get(name, extra), references), _NOTHING)
+            value = self._member(flat, name, references)
             if value is _NOTHING:
                 return
             made[name] = value
         if not self._placed:
             yield from self._with_text(made, known, references)
-        spare = iter([*(name for name in known if name not in made), *(f"property{at}" for at in range(1, 100))])
-        while len(made) < flat.get("minProperties", 0):
-            name = next(spare, None)
-            if name is None:
+        if len(made) < flat.get("minProperties", 0):
+            for name in self._names(flat, references):
+                value = _NOTHING if name in made else self._member(flat, name, references)
+                if value is not _NOTHING:
+                    made[name] = value
+                if len(made) == flat["minProperties"]:
+                    break
+            else:
                 return
-            value = next(self.values(known.get(name, extra), references), _NOTHING)
-            if value is not _NOTHING:
-                made[name] = value
         yield made
-        yield made | self._optional(known.keys() - made.keys(), known, references)
+        optional = {name: self._member(flat, name, references) for name in known if name not in made}
+        yield made | {name: value for name, value in optional.items() if value is not _NOTHING}
 
-    def _optional(self, names: set[str], known: dict[str, Schema], references: int) -> dict[str, Any]:
-        values = {name: next(self.values(known[name], references), _NOTHING) for name in known if name in names}
-        return {name: value for name, value in values.items() if value is not _NOTHING}
+    def _member(self, flat: Flat, name: str, references: int) -> Any:
+        """A value for the member `name`, or `_NOTHING`."""
+        try:
+            parts = self._check.members(flat, name)
+        except NotSimple:
+            self.is_unclear = True
+            return _NOTHING
+        return next(self.values(parts[0] if len(parts) == 1 else {"allOf": parts}, references), _NOTHING)
+
+    def _names(self, flat: Flat, references: int) -> Iterator[str]:
+        """Names that members may have: the known ones, such as patterns want, any."""
+        allowed: Schema = flat.get("propertyNames", True)
+        yield from (name for name in flat.get("properties", ()) if self._accepts(allowed, name))
+        patterns = flat.get("patternProperties", ())
+        guesses = [shortest_match(pattern, "", least) for pattern in patterns for least in range(_VARIANTS)]
+        for guess in (*guesses, *(f"property{at}" for at in range(1, 100))):
+            if guess is not None and self._accepts(allowed, guess):
+                yield guess
+        if allowed is not True:
+            before = self._text, self._placed
+            self._text = "property"
+            made = list(islice(self.values({"allOf": [{"type": "string"}, allowed]}, references), 100))
+            self._text, self._placed = before
+            yield from made
 
     def _with_text(self, made: dict[str, Any], known: dict[str, Schema], references: int) -> Iterator[dict[str, Any]]:
         """`made` with the first optional string in it."""
@@ -225,6 +278,15 @@ class _Sampler:
                 if value is not _NOTHING and self._placed:
                     yield made | {name: value}
                     return
+
+
+def _all_required(flat: Flat) -> list[str]:
+    """What is required, and what that requires in turn."""
+    required: list[str] = list(flat.get("required", ()))
+    dependents: dict[str, list[str]] = flat.get("dependentRequired", {})
+    for name in required:  # grows while it is read
+        required += [other for other in dependents.get(name, ()) if other not in required]
+    return required
 
 
 def _types(flat: Flat) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from aldgate.core.errors import InvalidRequest
-from aldgate.dialects.openai_types import AllowedToolsChoice, CustomChoice, FunctionChoice, FunctionTool, Tool, ToolChoice
+from aldgate.dialects.openai.types import AllowedToolsChoice, CustomChoice, FunctionChoice, FunctionTool, Tool, ToolChoice
 
 
 def chosen_tool(choice: ToolChoice | None, tools: Sequence[Tool]) -> Tool | None:

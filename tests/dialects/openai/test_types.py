@@ -3,7 +3,7 @@ import json
 import msgspec
 import pytest
 
-from aldgate.dialects import openai_types as types
+from aldgate.dialects.openai import types
 
 STRUCTS = [value for value in vars(types).values() if isinstance(value, type) and issubclass(value, msgspec.Struct)]
 BODIES = [

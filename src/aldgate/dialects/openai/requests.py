@@ -83,7 +83,7 @@ def peek(operation: Operation, body: bytes) -> Peek:
             body = rewritten(body, _GOVERNED[operation])
         return _READERS[operation](body)
     except msgspec.ValidationError as error:
-        raise _invalid_field(error) from None
+        raise invalid_field(error) from None
     except (msgspec.DecodeError, ValueError) as error:
         raise InvalidRequest(f"The body is not valid JSON: {_reason(error)}.") from None
     except RecursionError:
@@ -134,7 +134,8 @@ def _peek_embedding(body: bytes) -> Peek:
 _READERS = {"chat": _peek_chat, "complete": _peek_completion, "embed": _peek_embedding}
 
 
-def _invalid_field(error: msgspec.ValidationError) -> InvalidRequest:
+def invalid_field(error: msgspec.ValidationError) -> InvalidRequest:
+    """A field that is missing or wrong, as the caller knows it."""
     # msgspec says "Expected `int`, got `str` - at `$.n`" and "Object missing required field `model`".
     message = str(error)
     text, _, path = message.partition(" - at `$")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from aldgate.core.errors import GatewayError, UpstreamBroken, UpstreamError, UpstreamInvalid, UpstreamLimited, UpstreamOverloaded
 from aldgate.core.usage import Usage
-from aldgate.dialects.openai_usage import MAX_EVENT_BYTES, StreamMeter, read_reply
+from aldgate.dialects.openai.usage import MAX_EVENT_BYTES, PassThrough, read_reply
 
 FIGURES = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 USED = Usage(10, 5)
@@ -24,7 +24,7 @@ USAGE = chunk(usage=FIGURES)
 STREAM = ROLE + chunk("a", usage=None) + chunk("b") + chunk(None, finish="stop") + USAGE + DONE
 
 
-def read(meter: StreamMeter, stream: bytes, size: int | None = None) -> bytes:
+def read(meter: PassThrough, stream: bytes, size: int | None = None) -> bytes:
     """What the caller gets of a stream that comes in pieces of `size` bytes."""
     pieces = [stream] if size is None else [stream[at : at + size] for at in range(0, len(stream), size)]
     given_on = b""
@@ -49,35 +49,35 @@ def payloads(stream: bytes) -> list[bytes]:
 
 
 def test_a_stream_passes_as_it_came_and_is_measured() -> None:
-    meter = StreamMeter(wants_usage=True)
+    meter = PassThrough(wants_usage=True)
     assert read(meter, STREAM) == STREAM
     assert (meter.usage, meter.delivered, meter.is_done) == (USED, 2, True)
 
 
 @pytest.mark.parametrize("size", [None, 1, 7])
 def test_the_usage_chunk_is_taken_out_unless_it_was_asked_for(size: int | None) -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = PassThrough(wants_usage=False)
     assert read(meter, STREAM, size) == STREAM.replace(USAGE, b"")
     assert meter.usage == USED
 
 
 def test_usage_on_a_chunk_with_a_choice_stays_and_the_last_figure_counts() -> None:
     stream = chunk("a", usage={"prompt_tokens": 1}) + chunk(None, finish="stop", usage=FIGURES) + DONE
-    meter = StreamMeter(wants_usage=False)
+    meter = PassThrough(wants_usage=False)
     assert read(meter, stream) == stream
     assert meter.usage == USED
 
 
 def test_groq_puts_usage_elsewhere() -> None:
     stream = chunk("a", x_groq={"id": "x"}) + chunk(None, finish="stop", x_groq={"usage": FIGURES}) + DONE
-    meter = StreamMeter(wants_usage=False)
+    meter = PassThrough(wants_usage=False)
     assert read(meter, stream) == stream
     assert meter.usage == USED
 
 
 def test_figures_that_ask_for_nothing_take_nothing_out() -> None:
     stream = b'data: {"choices":[],"prompt_filter_results":[]}\n\n' + chunk("a", finish="stop") + DONE
-    assert read(StreamMeter(wants_usage=False), stream) == stream
+    assert read(PassThrough(wants_usage=False), stream) == stream
 
 
 texts = st.sampled_from(["a", "", " \\n\\n ", "\u00e9\u20ac", "data: [DONE]"])
@@ -95,7 +95,7 @@ streams = st.tuples(st.sampled_from([b"", b"\xef\xbb\xbf"]), st.lists(events, ma
 
 
 def measured(stream: bytes, size: int | None, wants_usage: bool) -> tuple[Any, ...]:
-    meter = StreamMeter(wants_usage=wants_usage)
+    meter = PassThrough(wants_usage=wants_usage)
     try:
         given_on, error = read(meter, stream, size), None
     except GatewayError as raised:
@@ -118,13 +118,13 @@ def test_the_caller_gets_every_event_but_usage(stream: bytes) -> None:
 
 def test_nothing_passes_after_the_end() -> None:
     for ending in (b"data: junk\n\n", b"junk", chunk("late")):
-        meter = StreamMeter(wants_usage=True)
+        meter = PassThrough(wants_usage=True)
         assert read(meter, STREAM + ending) == STREAM
         assert meter.feed(ending) == b""
 
 
 def test_a_stream_that_forgets_done_is_given_one_if_its_answer_was_finished() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = PassThrough(wants_usage=False)
     assert read(meter, chunk("a") + chunk("b", finish="length")) == chunk("a") + chunk("b", finish="length") + DONE
     assert meter.is_done
 
@@ -133,7 +133,7 @@ def test_a_stream_that_forgets_done_is_given_one_if_its_answer_was_finished() ->
     "stream", [b"", b": nothing\n\n", ROLE, chunk("a"), chunk("a") + b'data: {"choices"', chunk("a") + b"data: [DO"]
 )
 def test_a_stream_cut_short_is_broken_and_what_was_delivered_is_known(stream: bytes) -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = PassThrough(wants_usage=False)
     with pytest.raises(UpstreamError) as raised:
         read(meter, stream)
     assert isinstance(raised.value, UpstreamBroken | UpstreamInvalid)
@@ -141,7 +141,7 @@ def test_a_stream_cut_short_is_broken_and_what_was_delivered_is_known(stream: by
 
 
 def test_an_end_without_a_blank_line_is_an_end() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = PassThrough(wants_usage=False)
     assert payloads(read(meter, STREAM.removesuffix(b"\n\n"))) == payloads(STREAM.replace(USAGE, b""))
 
 
@@ -154,7 +154,7 @@ def test_an_end_without_a_blank_line_is_an_end() -> None:
     ],
 )
 def test_an_error_in_the_stream_is_raised(payload: dict[str, Any], kind: type[UpstreamError]) -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = PassThrough(wants_usage=False)
     assert meter.feed(chunk("a")) == chunk("a")
     with pytest.raises(kind):
         meter.feed(b"data: " + json.dumps(payload).encode() + b"\n\n")
@@ -173,18 +173,18 @@ def test_an_error_in_the_stream_is_raised(payload: dict[str, Any], kind: type[Up
 )
 def test_what_is_no_chunk_is_refused(event: bytes) -> None:
     with pytest.raises(UpstreamInvalid, match="not a chunk"):
-        StreamMeter(wants_usage=False).feed(event)
+        PassThrough(wants_usage=False).feed(event)
 
 
 def test_an_odd_object_is_passed_on_and_counts_as_output() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = PassThrough(wants_usage=False)
     odd = b'data: {"choices":[{"index":0,"text":5}]}\n\n'
     assert meter.feed(odd) == odd
     assert meter.delivered == 1
 
 
 def test_an_event_without_end_is_refused() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = PassThrough(wants_usage=False)
     assert meter.feed(b"data: " + b"x" * (MAX_EVENT_BYTES - 6)) == b""
     with pytest.raises(UpstreamInvalid, match="does not end"):
         meter.feed(b"x")
@@ -195,7 +195,7 @@ def test_an_event_without_end_is_refused() -> None:
     [{"content": "a"}, {"tool_calls": [{"index": 0}]}, {"reasoning_content": "a"}, {"reasoning": "a"}, {"refusal": "no"}],
 )
 def test_every_kind_of_output_counts_as_delivered(delta: dict[str, Any]) -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = PassThrough(wants_usage=False)
     for said in (delta, {}, {"role": "assistant", "content": ""}, None):
         meter.feed(b"data: " + json.dumps({"choices": [{"delta": said}]}).encode() + b"\n\n")
     assert meter.delivered == 1
@@ -220,7 +220,7 @@ def test_every_kind_of_output_counts_as_delivered(delta: dict[str, Any]) -> None
 )
 def test_usage_is_read_as_the_ledger_counts(figures: dict[str, Any], usage: Usage) -> None:
     assert read_reply(json.dumps({"usage": figures}).encode()) == usage
-    meter = StreamMeter(wants_usage=False)
+    meter = PassThrough(wants_usage=False)
     meter.feed(chunk(usage=figures))
     assert meter.usage == usage
 
@@ -245,7 +245,7 @@ def test_an_error_in_the_dress_of_a_200_is_raised() -> None:
 
 @given(st.binary(max_size=60), st.integers(1, 10))
 def test_no_bytes_break_it(stream: bytes, size: int) -> None:
-    for attempt in (lambda: read_reply(stream), lambda: read(StreamMeter(wants_usage=False), b"data: " + stream, size)):
+    for attempt in (lambda: read_reply(stream), lambda: read(PassThrough(wants_usage=False), b"data: " + stream, size)):
         try:
             attempt()
         except UpstreamError:

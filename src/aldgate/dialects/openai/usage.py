@@ -6,11 +6,8 @@ import msgspec
 
 from aldgate.core.errors import GatewayError, UpstreamBroken, UpstreamInvalid
 from aldgate.core.usage import Usage
-from aldgate.dialects.openai_errors import ErrorBody, error_in_reply
-
-MAX_EVENT_BYTES = 4_194_304
-"""A single event of a stream may not be larger; images in chunks are the largest seen."""
-
+from aldgate.dialects.openai.errors import ErrorBody, error_in_reply
+from aldgate.dialects.sse import MAX_EVENT_BYTES
 
 Tokens = int | float | None
 """Some servers count in `12.0`."""
@@ -25,7 +22,9 @@ class _OutputDetails(msgspec.Struct):
     reasoning_tokens: Tokens = None
 
 
-class _Usage(msgspec.Struct):
+class UsageBody(msgspec.Struct):
+    """`usage`, as loosely as servers in the wild write it."""
+
     prompt_tokens: Tokens = None
     completion_tokens: Tokens = None
     total_tokens: Tokens = None
@@ -51,7 +50,7 @@ def _count(tokens: float | None) -> int:
 
 
 class _Reply(msgspec.Struct):
-    usage: _Usage | None = None
+    usage: UsageBody | None = None
     error: ErrorBody | str | None = None
 
 
@@ -126,12 +125,12 @@ class _Choice(msgspec.Struct):
 
 
 class _Groq(msgspec.Struct):
-    usage: _Usage | None = None
+    usage: UsageBody | None = None
 
 
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+    usage: UsageBody | None = None
     error: ErrorBody | str | None = None
     x_groq: _Groq | None = None
 
@@ -140,8 +139,8 @@ _chunk = msgspec.json.Decoder(_Chunk)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class StreamMeter:
-    """Follows a stream of chunks: what it cost, whether it ended properly, and which bytes the caller gets.
+class PassThrough:
+    """Implements `ports.Relay` for a provider that speaks as the caller does: reads what a reply cost and whether it ended well.
 
     Whole events are passed on as the bytes that came. The usage chunk is held back unless the caller asked for it.
     """
@@ -159,6 +158,13 @@ class StreamMeter:
         """`[DONE]` has come."""
         self.failure: GatewayError | None = None
         """The error that followed the events returned last; to be raised once they are passed on."""
+
+    def whole(self, body: bytes) -> bytes:
+        """See `ports.Relay`: the very bytes."""
+        self.usage = read_reply(body)
+        if self.usage is None:
+            self.delivered = count_output(body)
+        return body
 
     def feed(self, piece: bytes) -> bytes:
         """Take a piece as the wire gave it; return the events to pass on.

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from aldgate.core.calls import Peek
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.principals import Operation
-from aldgate.dialects.openai_requests import outgoing, peek
+from aldgate.dialects.openai.requests import outgoing, peek
 
 HELLO = [{"role": "user", "content": "hello"}]
 CHAT = {"model": "m", "messages": HELLO}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from aldgate.core import errors
 from aldgate.core.errors import GatewayError, UpstreamError, UpstreamRejected
-from aldgate.dialects.openai_errors import ErrorBody, error_in_reply, error_type, read_error, render, should_retry
+from aldgate.dialects.openai.errors import ErrorBody, error_in_reply, error_type, read_error, render, should_retry
 
 
 @pytest.mark.parametrize(

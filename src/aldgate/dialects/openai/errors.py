@@ -4,10 +4,14 @@
 (https://platform.openai.com/docs/guides/error-codes).
 """
 
+import re
+
 import msgspec
 
 from aldgate.core.errors import (
     CallerError,
+    ContentFiltered,
+    ContextTooLong,
     GatewayError,
     PolicyError,
     UpstreamAuth,
@@ -27,6 +31,9 @@ _TYPES = {
 }
 _REJECTIONS = frozenset({400, 404, 409, 413, 415, 422})
 _OVERLOADED = frozenset({498, 503, 529})
+_TOO_LONG = re.compile(
+    r"maximum context length|exceeds? the (available )?context (size|window)|prompt is too long", re.IGNORECASE
+)
 _LONGEST_MESSAGE = 2_000
 _LONGEST_WAIT_S = 60
 """The most that every SDK waits when told to; openai-node tries again after half a second when told to wait longer."""
@@ -66,6 +73,28 @@ def render(error: GatewayError) -> bytes:
     return msgspec.json.encode({"error": inner})
 
 
+def answer(error: GatewayError, call_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """The error as status, headers and body."""
+    body = render(error)
+    return error.status, headers_of(error, body, call_id), body
+
+
+def headers_of(error: GatewayError, body: bytes, call_id: str) -> list[tuple[bytes, bytes]]:
+    """The headers of an error's answer: every SDK reads `retry-after`, and those of OpenAI and Anthropic `x-should-retry`."""
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-should-retry", b"true" if should_retry(error) else b"false"),
+    ]
+    if call_id:
+        headers.append((b"x-request-id", call_id.encode()))
+    if error.retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % max(1, error.retry_after_s)))
+    if error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    return headers
+
+
 def should_retry(error: GatewayError) -> bool:
     """What `x-should-retry` says; the SDKs obey it before their own rules.
 
@@ -76,6 +105,13 @@ def should_retry(error: GatewayError) -> bool:
     if error.retry_after_s is not None:
         return error.retry_after_s <= _LONGEST_WAIT_S
     return error.status >= 500 and error.status != 501
+
+
+def _rejection(said: str, code: str | None) -> type[UpstreamRejected]:
+    """Which refusal it is. vLLM and llama.cpp give a too long prompt no code of its own, only words."""
+    if code == "content_filter":
+        return ContentFiltered
+    return ContextTooLong if code == "context_length_exceeded" or _TOO_LONG.search(said) else UpstreamRejected
 
 
 def read_error(status: int, body: bytes, retry_after_s: int | None) -> UpstreamError:
@@ -134,6 +170,6 @@ def _classed(status: int, inner: ErrorBody, retry_after_s: int | None) -> Upstre
 
 def _rejected(status: int, said: str, param: str | None, code: str | None) -> UpstreamRejected:
     message = said or f"The provider refused the request with status {status}."
-    rejected = UpstreamRejected(message, param=param, upstream_status=status, upstream_code=code)
+    rejected = _rejection(said, code)(message, param=param, upstream_status=status, upstream_code=code)
     rejected.status = 400 if status == 422 else status  # OpenAI's face has no 422
     return rejected

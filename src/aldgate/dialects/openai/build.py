@@ -1,0 +1,254 @@
+"""Neutral requests as OpenAI chat and embedding bodies, for providers that speak OpenAI's wire.
+
+Shapes: https://platform.openai.com/docs/api-reference/chat/create
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from typing import Any, cast
+
+from aldgate.core.conversation import (
+    Conversation,
+    Media,
+    Message,
+    Opaque,
+    OutputFormat,
+    Part,
+    Reasoning,
+    Refusal,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from aldgate.core.errors import InvalidRequest
+from aldgate.core.operations import EmbedRequest
+
+Object = dict[str, Any]
+
+ORIGIN = "openai"
+_AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
+_EFFORT_OF_BUDGET = ((2_048, "low"), (8_192, "medium"))
+"""Budgets up to so many tokens are about such an effort; larger ones are `high`."""
+
+
+def build_embedding(asked: EmbedRequest, model: str, warnings: list[str]) -> Object:
+    """Body of `POST /v1/embeddings`."""
+    if asked.task is not None:
+        warnings.append("task")
+    body: Object = {"model": model, "input": asked.inputs}
+    if asked.dimensions is not None:
+        body["dimensions"] = asked.dimensions
+    return body
+
+
+def build_chat(asked: Conversation, model: str, *, stream: bool, cap_field: str, warnings: list[str]) -> Object:
+    """Body of `POST /v1/chat/completions`; `warnings` takes the names of what was left out.
+
+    Raises:
+        InvalidRequest: It asks for what OpenAI's chat cannot say.
+    """
+    body: Object = {"model": model, "messages": [each for message in asked.messages for each in _messages(message, warnings)]}
+    given = {
+        cap_field: asked.max_output_tokens or None,  # Anthropic's 0 asks for no answer at all; here nothing can
+        "temperature": asked.temperature,
+        "top_p": asked.top_p,
+        "seed": asked.seed,
+        "presence_penalty": asked.presence_penalty,
+        "frequency_penalty": asked.frequency_penalty,
+        "stop": asked.stop[:4] or None,
+        "n": asked.choices if asked.choices > 1 else None,
+        "reasoning_effort": _effort(asked.thinking),
+        "verbosity": asked.verbosity,
+        "response_format": _response_format(asked.output_format),
+        "tools": [_tool(tool) for tool in asked.tools] or None,
+        "tool_choice": _tool_choice(asked.tool_choice) if asked.tools else None,
+        "parallel_tool_calls": asked.parallel_tool_calls if asked.tools else None,
+        "prompt_cache_key": asked.cache_key,
+        "user": asked.user,
+    }
+    if asked.top_logprobs is not None:
+        given |= {"logprobs": True, "top_logprobs": asked.top_logprobs or None}
+    body.update((name, value) for name, value in given.items() if value is not None)
+    if stream:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+    warnings += _left_out(asked)
+    return body
+
+
+def _left_out(asked: Conversation) -> Iterator[str]:
+    if asked.top_k is not None:
+        yield "top_k"
+    if len(asked.stop) > 4:
+        yield "stop[4:]"
+    if asked.max_output_tokens == 0:
+        yield "max_tokens"
+    if asked.service_tier is not None:
+        yield "service_tier"
+    if asked.metadata:
+        yield "metadata"
+    yield from asked.others
+
+
+def _effort(thinking: Thinking | None) -> str | None:
+    if thinking is None or thinking.effort is not None or thinking.budget_tokens is None:
+        return thinking and thinking.effort
+    budget = thinking.budget_tokens
+    return next((effort for most, effort in _EFFORT_OF_BUDGET if budget <= most), "high")
+
+
+def _response_format(wanted: OutputFormat | None) -> Object | None:
+    if wanted is None:
+        return None
+    if wanted.schema is None:
+        return {"type": "json_object"}
+    schema: Object = {"name": wanted.name, "schema": wanted.schema}
+    if wanted.description is not None:
+        schema["description"] = wanted.description
+    if wanted.strict is not None:
+        schema["strict"] = wanted.strict
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def _tool(tool: Tool) -> Object:
+    inner: Object = {"name": tool.name}
+    if tool.description is not None:
+        inner["description"] = tool.description
+    if tool.is_custom:
+        if tool.grammar is not None:
+            inner["format"] = tool.grammar
+        return {"type": "custom", "custom": inner}
+    inner["parameters"] = tool.parameters or {"type": "object", "properties": {}}
+    if tool.strict is not None:
+        inner["strict"] = tool.strict
+    return {"type": "function", "function": inner}
+
+
+def _tool_choice(choice: ToolChoice | None) -> str | Object | None:
+    if choice is None or not choice.names:
+        return choice and choice.mode
+    if choice.mode == "one":
+        return {"type": "function", "function": {"name": choice.names[0]}}
+    tools = [{"type": "function", "function": {"name": name}} for name in choice.names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": tools}}
+
+
+def _messages(message: Message, warnings: list[str]) -> Iterator[Object]:
+    match message.role:
+        case "tool":
+            yield from _tool_messages(message, warnings)
+        case "assistant":
+            yield _assistant(message)
+        case role:
+            spoken: Object = {"role": role, "content": _content(message.parts)}
+            if message.name is not None:
+                spoken["name"] = message.name
+            yield spoken
+
+
+def _tool_messages(message: Message, warnings: list[str]) -> Iterator[Object]:
+    """One message per result. OpenAI's take text alone, so what else a tool gave follows as the user's."""
+    shown: list[Part] = []
+    for result in message.parts:
+        if not isinstance(result, ToolResult):
+            continue
+        text = "\n".join(part.text for part in result.parts if isinstance(part, Text))
+        media = [part for part in result.parts if isinstance(part, Media)]
+        if media:
+            text = text or "(see the attachment that follows)"
+            shown += [Text(f"Attachment of the tool result {result.call_id}:"), *media]
+        if result.is_error:
+            warnings.append("is_error")
+            text = f"Error: {text}"
+        yield {"role": "tool", "tool_call_id": result.call_id, "content": text}
+    if shown:
+        yield {"role": "user", "content": _content(shown)}
+
+
+def _assistant(message: Message) -> Object:
+    spoken: Object = {"role": "assistant"}
+    text = [part for part in message.parts if isinstance(part, Text)]
+    spoken["content"] = "\n\n".join(part.text for part in text) if text else None
+    thoughts = "\n\n".join(part.text for part in message.parts if isinstance(part, Reasoning) and part.text)
+    calls = [_call(part) for part in message.parts if isinstance(part, ToolCall)]
+    refusals = [part.text for part in message.parts if isinstance(part, Refusal)]
+    if thoughts and calls:  # DeepSeek refuses a tool turn without its thoughts, and others ignore the field
+        spoken["reasoning_content"] = thoughts
+    if refusals:
+        spoken["refusal"] = "\n".join(refusals)
+    if calls:
+        spoken["tool_calls"] = calls
+    for part in message.parts:
+        if isinstance(part, Media | Opaque):
+            raise InvalidRequest(f"An assistant's message cannot hold {_kind(part)} for this model.", param="messages")
+    return spoken
+
+
+def _call(call: ToolCall) -> Object:
+    if call.is_custom:
+        return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
+    said: Object = {
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments or "{}"},
+    }
+    if call.signature is not None and call.origin == "gemini":
+        said["extra_content"] = {"google": {"thought_signature": call.signature}}
+    return said
+
+
+def _content(parts: list[Part]) -> str | list[Object]:
+    if all(isinstance(part, Text) for part in parts):
+        texts = [cast(Text, part).text for part in parts]
+        if len(texts) == 1:
+            return texts[0]
+    return [_part(part) for part in parts]
+
+
+def _part(part: Part) -> Object:
+    match part:
+        case Text():
+            return {"type": "text", "text": part.text}
+        case Media(kind="image"):
+            image: Object = {"url": _url(part)}
+            if part.detail is not None:
+                image["detail"] = part.detail
+            return {"type": "image_url", "image_url": image}
+        case Media(kind="audio", data=str(data)) if part.media_type in _AUDIO:
+            return {"type": "input_audio", "input_audio": {"data": data, "format": _AUDIO[part.media_type]}}
+        case Media(kind="document", media_type="text/plain", data=str(data)):
+            return {"type": "text", "text": _plain(data)}
+        case Media(kind="document", data=str()):
+            return {"type": "file", "file": {"file_data": _url(part), "filename": part.name or "document"}}
+        case _:
+            raise InvalidRequest(f"A message cannot hold {_kind(part)} for this model.", param="messages")
+
+
+def _plain(data: str) -> str:
+    try:
+        return base64.b64decode(data, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise InvalidRequest("A text document is not base64 of UTF-8.", param="messages") from None
+
+
+def _url(media: Media) -> str:
+    if media.url is not None:
+        return media.url
+    if media.data is None:
+        raise InvalidRequest("A file of another provider cannot be sent to this model; send its bytes.", param="messages")
+    return f"data:{media.media_type or 'application/octet-stream'};base64,{media.data}"
+
+
+def _kind(part: Part) -> str:
+    match part:
+        case Opaque():
+            return f"a `{part.kind}`"
+        case Media():
+            return f"this {part.kind}" if part.file_id is None else f"a {part.kind} by file id"
+        case _:
+            return f"a {type(part).__name__}"

@@ -1,0 +1,153 @@
+"""An OpenAI chat stream as events (https://platform.openai.com/docs/api-reference/chat/streaming)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from aldgate.core.conversation import Finish
+from aldgate.core.errors import UpstreamBroken, UpstreamError, UpstreamInvalid
+from aldgate.core.events import (
+    ArgumentsDelta,
+    Event,
+    Failed,
+    Finished,
+    ReasoningDelta,
+    RefusalDelta,
+    Started,
+    TextDelta,
+    ToolCallStarted,
+    UsageReported,
+)
+from aldgate.dialects.openai.errors import ErrorBody, error_in_reply
+from aldgate.dialects.openai.finish import FAILURES, finish_of
+from aldgate.dialects.openai.pieces import Call, Content, call_signature, said_of
+from aldgate.dialects.openai.usage import UsageBody
+from aldgate.dialects.sse import EventReader
+
+
+class _Delta(msgspec.Struct):
+    content: Content = None
+    reasoning_content: Content = None
+    reasoning: Content = None
+    refusal: str | None = None
+    tool_calls: list[Call] | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Groq(msgspec.Struct):
+    usage: UsageBody | None = None
+    error: ErrorBody | str | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: UsageBody | None = None
+    error: ErrorBody | str | None = None
+    x_groq: _Groq | None = None
+    id: str | None = None
+    model: str | None = None
+
+
+_chunk = msgspec.json.Decoder(_Chunk)
+
+
+class ChatDecoder:
+    """Implements `ports.Decoder` for chat completions of every server that speaks OpenAI's wire.
+
+    Calls are told apart by `index`; where a server gives all of them index 0, a new id begins a new call.
+    """
+
+    def __init__(self) -> None:
+        self.is_done = False
+        self._reader = EventReader()
+        self._has_started = False
+        self._finish: str | None = None
+        self._indices: dict[int, int] = {}
+        self._ids: list[str] = []
+
+    def feed(self, piece: bytes) -> list[Event]:
+        """See `ports.Decoder`."""
+        events: list[Event] = []
+        for payload in self._reader.feed(piece):
+            if self.is_done:
+                break
+            self._read(payload, events)
+        return events
+
+    def end(self) -> list[Event]:
+        """See `ports.Decoder`."""
+        events: list[Event] = []
+        for payload in self._reader.end():
+            if not self.is_done:
+                self._read(payload, events)
+        if not self.is_done:
+            if self._finish is None:
+                raise UpstreamBroken("The provider's stream ended before the answer did.")
+            self._close(events)
+        return events
+
+    def _read(self, payload: bytes, events: list[Event]) -> None:
+        if payload == b"[DONE]":
+            self._close(events)
+            return
+        try:
+            chunk = _chunk.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise UpstreamInvalid("The provider sent an event that is not a chunk of a completion.") from error
+        fault = chunk.error or (chunk.x_groq.error if chunk.x_groq else None)
+        if fault is not None:
+            return self._fail(error_in_reply(fault), events)
+        if not self._has_started:
+            self._has_started = True
+            events.append(Started(chunk.id or "", chunk.model or ""))
+        for choice in (chunk.choices or ())[:1]:
+            if choice.delta is not None:
+                self._said(choice.delta, events)
+            if choice.finish_reason is not None:
+                self._finish = choice.finish_reason
+                if self._finish in FAILURES:
+                    return self._fail(UpstreamError("The provider gave up in the middle of its answer."), events)
+        usage = chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None)
+        if usage is not None:
+            events.append(UsageReported(usage.canonical()))
+
+    def _fail(self, error: UpstreamError, events: list[Event]) -> None:
+        events.append(Failed(error))
+        self.is_done = True
+
+    def _close(self, events: list[Event]) -> None:
+        self.is_done = True
+        if self._finish is None:
+            raise UpstreamBroken("The provider's stream ended before the answer did.")
+        reason: Finish = finish_of(self._finish, has_calls=bool(self._ids))
+        events.append(Finished(reason))
+
+    def _said(self, delta: _Delta, events: list[Event]) -> None:
+        thoughts, text = said_of(delta.content, delta.reasoning_content or delta.reasoning)
+        if thoughts:
+            events.append(ReasoningDelta(thoughts))
+        if text:
+            events.append(TextDelta(text))
+        if delta.refusal:
+            events.append(RefusalDelta(delta.refusal))
+        for call in delta.tool_calls or ():
+            self._called(call, events)
+
+    def _called(self, call: Call, events: list[Event]) -> None:
+        inner = call.function or call.custom
+        slot = call.index if call.index is not None else len(self._ids) - (not call.id)
+        known = self._indices.get(slot)
+        if known is None or (call.id and inner is not None and inner.name and self._ids[known] != call.id):
+            known = self._indices[slot] = len(self._ids)
+            call_id = call.id or f"call_{known}"
+            self._ids.append(call_id)
+            signature = call_signature(call)
+            name = (inner.name if inner else None) or ""
+            origin = "gemini" if signature else ""
+            events.append(ToolCallStarted(known, call_id, name, call.custom is not None, signature, origin))
+        if inner is not None and inner.text:
+            events.append(ArgumentsDelta(known, inner.text))

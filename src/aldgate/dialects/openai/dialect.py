@@ -1,0 +1,111 @@
+"""OpenAI's wire as a dialect: what callers send to `/v1/chat/completions` and its neighbours, and what most providers speak.
+
+Wire: https://platform.openai.com/docs/api-reference
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from aldgate.core.calls import Named, Peek
+from aldgate.core.conversation import Answer, Conversation
+from aldgate.core.errors import GatewayError, InvalidRequest, UpstreamError
+from aldgate.core.operations import Embeddings, EmbedRequest, Request, Result
+from aldgate.core.principals import Operation
+from aldgate.core.routes import Deployment
+from aldgate.dialects.openai import errors, requests
+from aldgate.dialects.openai.answers import read_chat, read_embeddings, write_chat, write_embeddings
+from aldgate.dialects.openai.build import build_chat, build_embedding
+from aldgate.dialects.openai.decoder import ChatDecoder
+from aldgate.dialects.openai.encoder import ChatEncoder
+from aldgate.dialects.openai.parse import parse_chat, parse_embedding
+from aldgate.dialects.openai.usage import PassThrough
+
+
+class OpenAI:
+    """Implements `ports.FaceDialect` and `ports.UpstreamDialect`.
+
+    Args:
+        cap_field: Body field that bounds a chat's output at the provider.
+        stream_usage: Whether a stream's usage must be asked for there.
+    """
+
+    name = "openai"
+    stream_type = b"text/event-stream"
+    operations: frozenset[Operation] = frozenset({"chat", "complete", "embed"})
+
+    def __init__(
+        self,
+        cap_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
+        stream_usage: Literal["asked", "always"] = "asked",
+    ) -> None:
+        self._cap_field = cap_field
+        self._asks_usage = stream_usage == "asked"
+
+    def peek(self, operation: Operation, body: bytes, named: Named | None = None) -> Peek:
+        """See `ports.FaceDialect`; nothing stands outside the body."""
+        return requests.peek(operation, body)
+
+    def parse(self, operation: Operation, peek: Peek) -> Request:
+        """See `ports.FaceDialect`."""
+        if operation == "chat":
+            return parse_chat(peek.body)
+        if operation == "embed":
+            return parse_embedding(peek.body)
+        raise InvalidRequest(f"`{peek.model}` cannot {operation} for callers of OpenAI's API.", param="model")
+
+    def relay(self, call_id: str, operation: Operation, peek: Peek) -> PassThrough:
+        """See `ports.FaceDialect`."""
+        return PassThrough(wants_usage=peek.wants_usage)
+
+    def encoder(self, call_id: str, peek: Peek, asked: Request) -> ChatEncoder:
+        """See `ports.FaceDialect`."""
+        return ChatEncoder(call_id, peek.model, wants_usage=peek.wants_usage)
+
+    def write(self, call_id: str, peek: Peek, asked: Request, result: Result) -> bytes:
+        """See `ports.FaceDialect`."""
+        if isinstance(result, Answer):
+            return write_chat(call_id, peek.model, result)
+        assert isinstance(result, Embeddings) and isinstance(asked, EmbedRequest)
+        return write_embeddings(peek.model, result, as_base64=asked.as_base64)
+
+    def error(self, error: GatewayError, call_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """See `ports.FaceDialect`."""
+        return errors.answer(error, call_id)
+
+    def failed(self, error: GatewayError, call_id: str) -> bytes:
+        """See `ports.FaceDialect`: the SDKs raise on a top-level `error`; no `[DONE]` follows."""
+        return b"data: " + errors.render(error) + b"\n\n"
+
+    def outgoing(self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None) -> bytes:
+        """See `ports.UpstreamDialect`."""
+        field = self._cap_field if operation == "chat" else "max_tokens"
+        if cap is not None and cap == peek.cap and peek.cap_field in (None, "max_tokens", field):
+            cap = None  # the caller said it, and in a word that the provider knows: all know `max_tokens`
+        return requests.outgoing(peek, model=deployment.model, cap_field=field, cap=cap, ask_usage=self._asks_usage)
+
+    def build(self, asked: Request, deployment: Deployment, *, stream: bool, warnings: list[str]) -> bytes:
+        """See `ports.UpstreamDialect`."""
+        if isinstance(asked, EmbedRequest):
+            return msgspec.json.encode(build_embedding(asked, deployment.model, warnings))
+        assert isinstance(asked, Conversation)
+        body = build_chat(asked, deployment.model, stream=stream, cap_field=self._cap_field, warnings=warnings)
+        return msgspec.json.encode(body)
+
+    def read(self, operation: Operation, body: bytes) -> Result:
+        """See `ports.UpstreamDialect`."""
+        return read_chat(body) if operation == "chat" else read_embeddings(body)
+
+    def decoder(self) -> ChatDecoder:
+        """See `ports.UpstreamDialect`."""
+        return ChatDecoder()
+
+    def read_error(self, status: int, body: bytes, retry_after_s: int | None) -> UpstreamError:
+        """See `ports.UpstreamDialect`."""
+        return errors.read_error(status, body, retry_after_s)
+
+
+OPENAI = OpenAI()
+"""As callers speak it."""

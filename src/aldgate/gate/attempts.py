@@ -1,0 +1,128 @@
+"""Runs an admitted call: one attempt at a deployment, until its reply has begun well."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import msgspec
+
+from aldgate.core.calls import Admission, Attempt
+from aldgate.core.errors import GatewayError, InvalidRequest, UpstreamInvalid
+from aldgate.core.operations import Request
+from aldgate.core.principals import Operation
+from aldgate.core.routes import Deployment
+from aldgate.gate.translation import Translation
+from aldgate.ports import Backend, Exchange, FaceDialect, Relay, UpstreamDialect
+
+_LONGEST_FAULT_BYTES = 65_536
+
+
+class Run(msgspec.Struct):
+    """A reply that has begun well.
+
+    Attributes:
+        first: The whole body for the caller, or a stream's first events.
+        exchange: Where the rest of a stream comes from; closed already after a whole reply.
+        first_byte_s: Seconds from the call's begin to the reply's first byte.
+        warnings: Names of request fields that the provider could not be told.
+    """
+
+    exchange: Exchange
+    relay: Relay
+    first: bytes
+    first_byte_s: float
+    warnings: list[str]
+
+
+class Attempts:
+    """Makes attempts at backends.
+
+    Args:
+        backends: By name.
+    """
+
+    def __init__(self, backends: Mapping[str, Backend]) -> None:
+        self._backends = backends
+
+    async def run(self, admission: Admission, face: FaceDialect) -> Run:
+        """See `Gate.run`."""
+        return await self._try(admission, admission.deployment, face, None)
+
+    async def _try(self, admission: Admission, deployment: Deployment, face: FaceDialect, asked: Request | None) -> Run:
+        call = admission.call
+        backend = self._backends[deployment.backend]
+        warnings: list[str] = []
+        upstream = backend.dialects.get(face.name)
+        relay: Relay
+        if upstream is not None:
+            body = upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap)
+            relay = face.relay(call.id, call.operation, call.peek)
+        else:
+            upstream = _speaking(backend, call.operation)
+            asked = asked or face.parse(call.operation, call.peek)
+            body = upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)
+            relay = Translation(call.id, call.operation, call.peek, asked, face, upstream)
+        exchange = await backend.start(
+            Attempt(call.id, call.operation, deployment, body, call.peek.stream, upstream.name, call.peek.forward)
+        )
+        try:
+            if exchange.status != 200:
+                raise await _fault(exchange, upstream)
+            first_byte_s = time.perf_counter() - call.started_at
+            first = await (_first(exchange, relay, upstream) if call.peek.stream else _whole(exchange, relay))
+        except BaseException:
+            exchange.close()
+            raise
+        return Run(exchange, relay, first, first_byte_s, warnings)
+
+
+def _speaking(backend: Backend, operation: Operation) -> UpstreamDialect:
+    for dialect in backend.dialects.values():
+        if operation in dialect.operations:
+            return dialect
+    raise InvalidRequest(f"`{backend.name}` cannot {operation}.", param="model")
+
+
+async def _whole(exchange: Exchange, relay: Relay) -> bytes:
+    _expect(exchange, b"json")
+    body = await exchange.read()
+    exchange.close()
+    return relay.whole(body)
+
+
+async def _first(exchange: Exchange, relay: Relay, upstream: UpstreamDialect) -> bytes:
+    """The first events, before anything is promised to the caller: until then a failure is a plain error answer."""
+    _expect(exchange, upstream.stream_type)
+    while True:
+        piece = await exchange.next()
+        if piece is None:
+            return relay.end()
+        events = relay.feed(piece)
+        if events or relay.is_done:
+            return events
+
+
+def _expect(exchange: Exchange, kind: bytes) -> None:
+    content_type = exchange.header(b"content-type")
+    if content_type is not None and kind not in content_type.lower():
+        raise UpstreamInvalid(f"The provider answered with `{content_type.decode('latin-1')[:100]}`.")
+
+
+async def _fault(exchange: Exchange, upstream: UpstreamDialect) -> GatewayError:
+    retry_after_s = _retry_after(exchange)
+    pieces: list[bytes] = []
+    while sum(map(len, pieces)) < _LONGEST_FAULT_BYTES and (piece := await exchange.next()) is not None:
+        pieces.append(piece)
+    return upstream.read_error(exchange.status, b"".join(pieces), retry_after_s)
+
+
+def _retry_after(exchange: Exchange) -> int | None:
+    """Whole seconds the upstream asks us to wait, at least 1 and at most a minute: the SDKs obey whatever we pass on."""
+    milliseconds, seconds = exchange.header(b"retry-after-ms"), exchange.header(b"retry-after")
+    try:
+        if milliseconds is not None:
+            return min(60, max(1, -(-int(milliseconds) // 1000)))
+        return None if seconds is None else min(60, max(1, round(float(seconds))))
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,62 @@
+"""What is written down of a settled call: its ledger row, and a log line where one is wanted."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+
+from aldgate.core.calls import Call, LedgerRow, Outcome
+from aldgate.core.routes import Deployment
+
+log = logging.getLogger("aldgate.calls")
+
+
+def ledger_row(
+    call: Call, deployment: Deployment, outcome: Outcome, cost_microusd: int, price_version: str, total_s: float
+) -> LedgerRow:
+    """The ledger's line for a call."""
+    usage = outcome.usage
+    return LedgerRow(
+        call.id,
+        call.received_at,
+        call.principal.id,
+        call.principal.account,
+        call.operation,
+        deployment.id,
+        deployment.backend,
+        call.peek.model,
+        call.peek.stream,
+        outcome.status,
+        outcome.error.code if outcome.error else None,
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_tokens,
+        usage.cache_write_tokens,
+        usage.reasoning_tokens,
+        outcome.usage_source,
+        cost_microusd,
+        price_version,
+        outcome.first_byte_s,
+        total_s,
+    )
+
+
+def log_call(call: Call, deployment: Deployment, outcome: Outcome, total_s: float) -> None:
+    """One line for a call; no body and no credential is in it."""
+    log.log(
+        logging.WARNING if outcome.status >= 500 else logging.INFO,
+        "call",
+        extra={
+            "request_id": call.id,
+            "principal": call.principal.id,
+            "operation": call.operation,
+            "model": deployment.id,
+            "status": outcome.status,
+            "error_code": outcome.error.code if outcome.error else None,
+            "input_tokens": outcome.usage.input_tokens,
+            "output_tokens": outcome.usage.output_tokens,
+            "total_s": round(total_s, 6),
+            "cause": repr(outcome.error.__cause__) if outcome.error and outcome.error.__cause__ else None,
+            "at": datetime.fromtimestamp(call.received_at, UTC).isoformat(),
+        },
+    )

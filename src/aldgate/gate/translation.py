@@ -1,0 +1,110 @@
+"""A reply in one dialect becomes an answer in another: what the decoder reads, the encoder writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aldgate.core.calls import Peek
+from aldgate.core.conversation import Answer, Reasoning, Refusal, Text, ToolCall
+from aldgate.core.errors import GatewayError, UpstreamBroken
+from aldgate.core.events import (
+    ArgumentsDelta,
+    Event,
+    Failed,
+    Finished,
+    ReasoningDelta,
+    RefusalDelta,
+    Started,
+    TextDelta,
+    ToolCallStarted,
+    UsageReported,
+)
+from aldgate.core.operations import Request, Result
+from aldgate.core.principals import Operation
+from aldgate.core.usage import Usage
+from aldgate.ports import Decoder, Encoder, FaceDialect, UpstreamDialect
+
+_SAYS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, ArgumentsDelta, ToolCallStarted})
+
+
+class Translation:
+    """Implements `ports.Relay` between two dialects.
+
+    Args:
+        asked: The request in neutral words; the answer may have to repeat some of it.
+    """
+
+    def __init__(
+        self, call_id: str, operation: Operation, peek: Peek, asked: Request, face: FaceDialect, upstream: UpstreamDialect
+    ) -> None:
+        self.usage: Usage | None = None
+        self.delivered = 0
+        self.is_done = False
+        self.failure: GatewayError | None = None
+        self._call_id = call_id
+        self._operation: Operation = operation
+        self._peek = peek
+        self._asked = asked
+        self._face = face
+        self._upstream = upstream
+        self._is_finished = False
+        self._decoder: Decoder
+        self._encoder: Encoder
+        if peek.stream:
+            self._decoder = upstream.decoder()
+            self._encoder = face.encoder(call_id, peek, asked)
+
+    def whole(self, body: bytes) -> bytes:
+        """See `ports.Relay`."""
+        result = self._upstream.read(self._operation, body)
+        self.usage = result.usage
+        self.delivered = _said(result)
+        return self._face.write(self._call_id, self._peek, self._asked, result)
+
+    def feed(self, piece: bytes) -> bytes:
+        """See `ports.Relay`."""
+        said = self._tell(self._decoder.feed(piece))
+        return said + self._close() if self._decoder.is_done and self.failure is None else said
+
+    def end(self) -> bytes:
+        """See `ports.Relay`."""
+        if self.is_done:
+            return b""
+        said = self._tell(self._decoder.end())
+        if self.failure is not None:
+            raise self.failure
+        if not self._is_finished:
+            raise UpstreamBroken("The provider's stream ended before the answer did.")
+        return said + self._close()
+
+    def _close(self) -> bytes:
+        self.is_done = True
+        return self._encoder.end()
+
+    def _tell(self, events: Sequence[Event]) -> bytes:
+        for place, event in enumerate(events):
+            kind = type(event)
+            if kind in _SAYS:
+                self.delivered += 1
+            elif isinstance(event, UsageReported):
+                self.usage = event.usage
+            elif isinstance(event, Started):
+                self.usage = event.usage or self.usage
+            elif isinstance(event, Finished):
+                self._is_finished = True
+            elif isinstance(event, Failed):
+                if not self.delivered:
+                    raise event.error  # nothing was said yet that would be worth passing on
+                self.failure = event.error
+                events = events[:place]
+                break
+        return self._encoder.feed(events) if events else b""
+
+
+def _said(result: Result) -> int:
+    """Output tokens by our own count: about one for four bytes of what was said."""
+    if not isinstance(result, Answer):
+        return 0
+    texts = (part.text for part in result.parts if isinstance(part, Text | Refusal | Reasoning))
+    calls = (part.name + part.arguments for part in result.parts if isinstance(part, ToolCall))
+    return -(-sum(len(said.encode()) for said in (*texts, *calls)) // 4)

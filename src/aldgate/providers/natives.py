@@ -1,0 +1,21 @@
+"""Providers with a wire of their own: one file each, and one line here.
+
+Their `build` takes what `section.Build` takes, and decodes the table by a section type of its own.
+"""
+
+import msgspec
+
+
+class Native(msgspec.Struct, frozen=True, kw_only=True):
+    """What has to be known of a native provider before it is imported.
+
+    Attributes:
+        build: `module:attr` of its builder.
+        key_names: Environment names its key usually has, most usual first. A key found there adds the provider by itself.
+    """
+
+    build: str
+    key_names: tuple[str, ...] = ()
+
+
+NATIVES: dict[str, Native] = {}

@@ -1,0 +1,266 @@
+"""A face in any dialect: reads the request, walks it through the gate, writes the answer, whole or streamed.
+
+What differs between faces is the dialect, and the paths that lead here; the way through is the same for all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import cast
+
+import msgspec
+
+from aldgate.core.calls import Admission, Call, Named, Outcome
+from aldgate.core.errors import ClientGone, ExpiredKey, GatewayError, ShuttingDown, UpstreamBroken
+from aldgate.core.principals import Operation, Principal
+from aldgate.gate.attempts import Run
+from aldgate.gate.bounds import counted
+from aldgate.gate.gate import Gate
+from aldgate.gate.identity import Identity
+from aldgate.ports import FaceDialect, Relay
+from aldgate.surfaces.asgi import Handler, Headers, Outlet, Receive, Scope, Send, headers_of
+from aldgate.surfaces.bodies import BytesInFlight, check_json, read_body
+from aldgate.surfaces.credentials import secret_of
+from aldgate.surfaces.idempotency import Once, idempotency_key
+from aldgate.surfaces.listener import Connection
+
+Committed = Callable[[], Awaitable[None]]
+ReadNamed = Callable[[Scope], Named]
+
+_JSON = (b"content-type", b"application/json")
+
+
+class Doors(msgspec.Struct, frozen=True):
+    """What every face needs.
+
+    Attributes:
+        committed: With strict durability, waits until what was settled is on disk; None does not wait.
+        max_body_bytes: Largest request body.
+    """
+
+    gate: Gate
+    identity: Identity
+    once: Once
+    in_flight: BytesInFlight
+    committed: Committed | None
+    max_body_bytes: int
+
+
+class Face:
+    """Handlers for the paths of one dialect that make calls."""
+
+    def __init__(self, dialect: FaceDialect, doors: Doors) -> None:
+        self._dialect = dialect
+        self._gate = doors.gate
+        self._identity = doors.identity
+        self._once = doors.once
+        self._in_flight = doors.in_flight
+        self._committed = doors.committed
+        self._max_body_bytes = doors.max_body_bytes
+        charset = b"; charset=utf-8" if dialect.stream_type.startswith(b"text/") else b""
+        self._stream_headers: Headers = [
+            (b"content-type", dialect.stream_type + charset),
+            (b"cache-control", b"no-cache"),
+            (b"x-accel-buffering", b"no"),
+        ]
+
+    def serving(self, operation: Operation, read_named: ReadNamed | None = None) -> Handler:
+        """The handler for a path of an operation. `read_named` reads what the dialect says in path and headers."""
+        return partial(self._serve, operation, read_named)
+
+    async def _serve(
+        self, operation: Operation, read_named: ReadNamed | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        call_id = self._gate.new_id()
+        connection: Connection = scope["aldgate.connection"]
+        connection.cut_on_loss()
+        outlet = connection.outlet
+        principal: Principal | None = None
+        headers = headers_of(scope)
+        try:
+            secret = secret_of(headers)
+            principal = (self._identity.known(secret) if secret else None) or await self._identity.identify(secret)
+            check_json(headers)
+            body = await read_body(headers, receive, self._max_body_bytes, self._in_flight)
+            try:
+                named = read_named(scope) if read_named is not None else None
+                key = idempotency_key(headers)
+                if key is None:
+                    await self._call(operation, call_id, principal, body, named, outlet)
+                else:
+                    connection.cancels_on_loss = False  # such a call runs to its end: its answer is owed to the repetition
+                    call = partial(self._call, operation, call_id, principal, body, named)
+                    await self._once.serve(principal.id, key, scope["path"].encode() + b"\0" + body, outlet, call)
+            finally:
+                self._in_flight.release(len(body))
+        except GatewayError as error:
+            _untie(error)
+            status, lines, body = self._dialect.error(error, call_id)
+            limits = self._gate.headers(principal) if principal is not None else []
+            outlet.begin(status, [*lines, *limits])
+            outlet.end(body)
+        except asyncio.CancelledError:
+            if not connection.is_lost or connection.task is None:
+                raise
+            connection.task.uncancel()  # the caller left, nobody cancels us: all is settled, and no one is there to answer
+        finally:
+            connection.cancels_on_loss = False
+
+    async def _call(
+        self, operation: Operation, call_id: str, principal: Principal, body: bytes, named: Named | None, outlet: Outlet
+    ) -> None:
+        call = self._gate.call(call_id, operation, principal, self._dialect.peek(operation, body, named))
+        admission = self._gate.admit(call) or await self._gate.admit_shared(call)
+        if call.peek.stream:
+            await self._stream(admission, outlet)
+        else:
+            await self._whole(admission, outlet)
+
+    def _headers(self, admission: Admission, run: Run) -> Headers:
+        call = admission.call
+        headers = [(b"x-request-id", call.id.encode()), *self._gate.headers(call.principal)]
+        if run.warnings:
+            headers.append((b"x-aldgate-warnings", _header_value("left out: " + ", ".join(run.warnings))))
+        return headers
+
+    async def _whole(self, admission: Admission, outlet: Outlet) -> None:
+        outcome = Outcome()
+        try:
+            run = await self._gate.run(admission, self._dialect)
+            outcome.status, outcome.first_byte_s = 200, run.first_byte_s
+            _bill_whole(admission.call, run.relay, outcome)
+        except GatewayError as error:
+            outcome.fail(error)
+            raise
+        except asyncio.CancelledError:
+            _left(admission, outcome, self._gate)
+            raise
+        finally:
+            self._gate.settle(admission, outcome)
+        if self._committed is not None:
+            await _recorded(self._committed)
+        body = run.first
+        outlet.begin(200, [_JSON, (b"content-length", b"%d" % len(body)), *self._headers(admission, run)])
+        outlet.end(body)
+
+    async def _stream(self, admission: Admission, outlet: Outlet) -> None:
+        call = admission.call
+        outcome = Outcome()
+        relay: Relay | None = None
+        last = b""
+        try:
+            run = await self._gate.run(admission, self._dialect)
+            relay = run.relay
+            try:
+                outcome.first_byte_s = run.first_byte_s
+                outlet.begin(200, self._stream_headers + self._headers(admission, run))
+                last = await self._relay(admission, run, outlet)
+            finally:
+                run.exchange.close()
+            outcome.status = 200
+            if relay.failure is not None:
+                raise relay.failure
+        except GatewayError as error:
+            outcome.fail(error)
+            if relay is None:
+                raise
+            _untie(error)
+            last += self._dialect.failed(error, call.id)
+        except asyncio.CancelledError:
+            cut = _left(admission, outcome, self._gate)
+            if relay is not None:  # if it is the caller who left, this goes nowhere
+                outlet.end(self._dialect.failed(cut, call.id))
+            raise
+        finally:
+            if relay is not None:
+                _bill_stream(call, relay, outcome)
+            self._gate.settle(admission, outcome)
+        if self._committed is not None:
+            try:
+                await _recorded(self._committed)
+            except GatewayError as error:
+                last = self._dialect.failed(error, call.id)
+        outlet.end(last)
+
+    async def _relay(self, admission: Admission, run: Run, outlet: Outlet) -> bytes:
+        """Pass events on until the stream is done or has failed; returns the last ones, which wait for the settlement."""
+        relay = run.relay
+        last = run.first
+
+        def pass_on(piece: bytes) -> Awaitable[None] | bool:
+            nonlocal last
+            events = relay.feed(piece)
+            if relay.is_done or relay.failure is not None:
+                last = events
+                return False
+            if not self._gate.extend(admission, relay.delivered):
+                raise ExpiredKey("The stream was cut: its API key has expired.")
+            return outlet.write(events) if events else True
+
+        if not relay.is_done and relay.failure is None:
+            last = b""
+            verdict = outlet.write(run.first)
+            if verdict is not True:
+                await cast(Awaitable[None], verdict)
+            await run.exchange.pipe(pass_on)
+        if relay.is_done:
+            run.exchange.finish()
+        elif relay.failure is None:
+            last = relay.end()
+        return last
+
+
+async def _recorded(committed: Committed) -> None:
+    """Wait for the ledger; if it fails, say that the call was made nevertheless."""
+    try:
+        await committed()
+    except GatewayError as error:
+        error.has_run = True
+        raise
+
+
+def _untie(error: GatewayError) -> None:
+    """Drop the traceback of an error that is dealt with.
+
+    Its frames hold the call with its body, and an outcome or a reply that holds the error: a knot that only the garbage collector
+    undoes, and it looks seldom.
+    """
+    error.__traceback__ = None
+
+
+def _header_value(text: str) -> bytes:
+    return text.encode("ascii", "replace").replace(b"\r", b" ").replace(b"\n", b" ")[:2_000]
+
+
+def _left(admission: Admission, outcome: Outcome, gate: Gate) -> GatewayError:
+    """The task was cancelled: the caller left, or the gate ran out of patience while stopping.
+
+    A provider charges for what it began, whoever is there to read it; so the input is billed as counted, with what was delivered.
+    """
+    cut = ShuttingDown("The gate stopped.") if gate.is_draining else ClientGone("The caller left.")
+    outcome.fail(cut)
+    outcome.usage, outcome.usage_source = counted(admission.call, 0), "counted"
+    return cut
+
+
+def _bill_whole(call: Call, relay: Relay, outcome: Outcome) -> None:
+    if relay.usage is not None:
+        outcome.usage, outcome.usage_source = relay.usage, "reported"
+    else:
+        outcome.usage, outcome.usage_source = counted(call, relay.delivered), "counted"
+
+
+def _bill_stream(call: Call, relay: Relay, outcome: Outcome) -> None:
+    """What a stream is billed: what the provider reported, else what was delivered, else nothing.
+
+    Some report the input at the start and the output at the end: a stream that was cut between is billed what it delivered.
+    """
+    reported = relay.usage
+    if reported is not None and not relay.is_done and reported.output_tokens < relay.delivered:
+        outcome.usage, outcome.usage_source = msgspec.structs.replace(reported, output_tokens=relay.delivered), "counted"
+    elif reported is not None:
+        outcome.usage, outcome.usage_source = reported, "reported"
+    elif relay.delivered or isinstance(outcome.error, ClientGone | ShuttingDown | UpstreamBroken) and outcome.first_byte_s:
+        outcome.usage, outcome.usage_source = counted(call, relay.delivered), "counted"
