@@ -106,14 +106,14 @@ def test_deployments_are_priced_as_the_models_they_serve() -> None:
 def test_older_versions_bound_output_by_the_older_field(version: str, sent: bytes) -> None:
     provider = build(base_url=HOST, api_key="env:KEY", api_version=version, models=["m"])
     peek = Peek(body=b'{"model":"x","messages":[]}', model="x")
-    assert sent in provider.dialects["openai"].outgoing("chat", peek, provider.unlisted().deployments[0], cap=5)
+    assert sent in provider.dialects["openai"].outgoing("chat", peek, provider.unlisted().deployments[0], cap=5, warnings=[])
 
 
 @pytest.mark.parametrize(("version", "asks"), [("", True), ("2024-10-21", True), ("2024-06-01", False)])
 def test_older_versions_are_not_asked_for_a_streams_usage(version: str, asks: bool) -> None:
     provider = build(base_url=HOST, api_key="env:KEY", api_version=version, models=["m"])
     peek = Peek(body=b'{"model":"x","stream":true,"messages":[]}', model="x", stream=True)
-    body = provider.dialects["openai"].outgoing("chat", peek, provider.unlisted().deployments[0], cap=None)
+    body = provider.dialects["openai"].outgoing("chat", peek, provider.unlisted().deployments[0], cap=None, warnings=[])
     assert (b"include_usage" in body) is asks
 
 
