@@ -42,6 +42,7 @@ from aldgate.surfaces.idempotency import Once
 from aldgate.surfaces.later import Later
 from aldgate.surfaces.listener import Bounds
 from aldgate.surfaces.models import PREFIX, ModelsFace
+from aldgate.surfaces.ollama import OllamaFace
 from aldgate.surfaces.paths import call_handlers
 from aldgate.surfaces.server import Address, CannotListen, Server
 
@@ -200,6 +201,7 @@ def _handlers(
     )
     faces = Faces(doors)
     models = ModelsFace(gate, identity, int(time.time()))
+    ollama = OllamaFace(gate, identity, in_flight, int(time.time()))
     health = HealthFace(gate, identity, reasons)
     operations: dict[tuple[str, str], Handler] = {
         ("GET", "/health"): health.health,
@@ -212,6 +214,7 @@ def _handlers(
     }
     everything: dict[tuple[str, str], Handler] = {
         **call_handlers(faces),
+        **ollama.handlers(),
         ("GET", "/v1/models"): models.list,
         **operations,
     }

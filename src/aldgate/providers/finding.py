@@ -11,8 +11,9 @@ import msgspec
 
 from aldgate.core.errors import GatewayError
 from aldgate.providers.natives import NATIVES
+from aldgate.providers.openai import OpenAICompatible
 from aldgate.providers.rows import ROWS
-from aldgate.providers.section import Provider, Surroundings, build_compatible, build_provider
+from aldgate.providers.section import Provider, Surroundings, build_provider
 
 log = logging.getLogger("aldgate.providers")
 
@@ -39,6 +40,10 @@ def in_environment(surroundings: Surroundings, taken: Iterable[str]) -> list[Pro
         build_provider(kind, {"kind": kind, "api_key": f"env:{key_name}"}, "environment", surroundings)
         for kind, key_names in kinds.items()
         if kind not in names and (key_name := _present(key_names, surroundings.environment))
+    ] + [
+        build_provider(kind, {"kind": kind}, "environment", surroundings)
+        for kind, native in NATIVES.items()
+        if kind not in names and _present(native.url_names, surroundings.environment)
     ]
 
 
@@ -51,7 +56,7 @@ async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> l
     names = set(taken)
     upstream = msgspec.structs.replace(surroundings.upstream, connect_timeout_s=KNOCK_S)
     knocking = msgspec.structs.replace(surroundings, upstream=upstream)
-    kinds = [kind for kind, row in ROWS.items() if row.local_url and kind not in names]
+    kinds = [kind for kind, known in (*NATIVES.items(), *ROWS.items()) if known.local_url and kind not in names]
     found = await asyncio.gather(*(_answers(kind, knocking) for kind in kinds))
     return [
         build_provider(kind, {"kind": kind}, "discovered", surroundings)
@@ -61,9 +66,12 @@ async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> l
 
 
 async def _answers(kind: str, surroundings: Surroundings) -> bool:
-    provider = build_compatible(kind, {"kind": kind}, "discovered", surroundings)
+    provider = build_provider(kind, {"kind": kind}, "discovered", surroundings)
     try:
         async with asyncio.timeout(ANSWER_S):
+            if not isinstance(provider, OpenAICompatible):
+                await provider.discover()  # that it answers in words of its own proves what it is
+                return True
             models = await provider.list_models()
     except (GatewayError, TimeoutError) as error:
         log.debug("no %s on this machine: %r", kind, error)

@@ -12,10 +12,21 @@ class Native(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         build: `module:attr` of its builder.
         key_names: Environment names its key usually has, most usual first. A key found there adds the provider by itself.
+        url_names: Environment names of its address. One found there adds the provider by itself.
+        local_url: Where a local server of this kind listens when nobody configured it. Found by asking for its models.
     """
 
     build: str
     key_names: tuple[str, ...] = ()
+    url_names: tuple[str, ...] = ()
+    local_url: str = ""
 
 
-NATIVES: dict[str, Native] = {}
+NATIVES: dict[str, Native] = {
+    "cohere": Native(build="aldgate.providers.cohere:build", key_names=("COHERE_API_KEY", "CO_API_KEY")),
+    "ollama": Native(
+        build="aldgate.providers.ollama:build",
+        url_names=("OLLAMA_BASE_URL", "OLLAMA_API_ENDPOINT", "OLLAMA_HOST"),
+        local_url="http://127.0.0.1:11434",
+    ),
+}

@@ -13,12 +13,19 @@ from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment, Origin, Source
 from aldgate.dialects.openai.dialect import OpenAI
 from aldgate.dialects.openai.errors import read_error
+from aldgate.dialects.rerank.dialect import JINA
 from aldgate.ports import UpstreamDialect
 from aldgate.providers.prices import PriceBook
 from aldgate.upstream.pool import Pool
 from aldgate.upstream.reply import Reply
 
-_PATHS: dict[Operation, str] = {"chat": "/chat/completions", "complete": "/completions", "embed": "/embeddings"}
+_PATHS: dict[Operation, str] = {
+    "chat": "/chat/completions",
+    "complete": "/completions",
+    "embed": "/embeddings",
+    "moderate": "/moderations",
+    "rerank": "/rerank",
+}
 _MAX_LISTED = 20_000
 
 
@@ -65,7 +72,7 @@ class OpenAICompatible:
         self.name = name
         self.pools: Sequence[Pool] = (pool,)
         self._pool = pool
-        self.dialects: Mapping[str, UpstreamDialect] = {dialect.name: dialect}
+        self.dialects: Mapping[str, UpstreamDialect] = {dialect.name: dialect, JINA.name: JINA}
         self._models = models
         self._origin: Origin = origin
         self._prices = prices

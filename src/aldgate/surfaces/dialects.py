@@ -9,9 +9,25 @@ DIALECTS: Registry[FaceDialect] = Registry(
     "dialect",
     {
         "openai": "aldgate.dialects.openai.dialect:OPENAI",
+        "ollama": "aldgate.dialects.ollama.dialect:OLLAMA",
+        "ollama-generate": "aldgate.dialects.ollama.dialect:GENERATE",
+        "ollama-embeddings": "aldgate.dialects.ollama.dialect:EMBEDDINGS",
+        "rerank": "aldgate.dialects.rerank.dialect:RERANK",
+        "rerank-v2": "aldgate.dialects.rerank.dialect:RERANK_V2",
     },
 )
-_PREFIXES: tuple[tuple[str, str], ...] = ()
+_PREFIXES: tuple[tuple[str, str], ...] = (
+    ("/api/chat", "ollama"),
+    ("/api/generate", "ollama"),
+    ("/api/embed", "ollama"),
+    ("/api/tags", "ollama"),
+    ("/api/show", "ollama"),
+    ("/api/ps", "ollama"),
+    ("/api/version", "ollama"),
+    ("/v1/rerank", "rerank"),
+    ("/v2/rerank", "rerank"),
+    ("/rerank", "rerank"),
+)
 """Paths that begin so belong to that dialect; all others to OpenAI's."""
 
 

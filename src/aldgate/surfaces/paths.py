@@ -10,6 +10,14 @@ CALLS: tuple[tuple[str, str, Operation], ...] = (
     ("/v1/chat/completions", "openai", "chat"),
     ("/v1/completions", "openai", "complete"),
     ("/v1/embeddings", "openai", "embed"),
+    ("/v1/moderations", "openai", "moderate"),
+    ("/v1/rerank", "rerank", "rerank"),
+    ("/rerank", "rerank", "rerank"),
+    ("/v2/rerank", "rerank-v2", "rerank"),
+    ("/api/chat", "ollama", "chat"),
+    ("/api/generate", "ollama-generate", "chat"),
+    ("/api/embed", "ollama", "embed"),
+    ("/api/embeddings", "ollama-embeddings", "embed"),
 )
 
 

@@ -6,7 +6,6 @@ from aldgate.core.prices import FREE
 from aldgate.core.routes import build_catalogue
 from aldgate.engines.builtin.backend import Builtin
 from aldgate.engines.builtin.echo import EchoOptions
-from aldgate.engines.builtin.embed import EmbedOptions
 from aldgate.ports import Backend
 
 from .conftest import attempt_of
@@ -15,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_the_catalogue_gets_two_free_models() -> None:
-    backend: Backend = Builtin(EchoOptions(), EmbedOptions())
+    backend: Backend = Builtin()
     catalogue, problems = build_catalogue([await backend.discover()], {"gpt-4o": "builtin/echo"})
     assert problems == []
     assert {model.id: model.operations for model in catalogue.models} == {
@@ -32,7 +31,7 @@ async def test_a_model_refuses_what_it_does_not_do() -> None:
     attempt = attempt_of("chat", {"messages": [{"role": "user", "content": "x"}]})
     attempt.operation = "embed"
     with pytest.raises(InvalidRequest) as raised:
-        await Builtin(EchoOptions(), EmbedOptions()).start(attempt)
+        await Builtin().start(attempt)
     assert raised.value.param == "model"
 
 
