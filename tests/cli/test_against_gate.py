@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 import trustme
-from serving import Serving, aldgate_in
+
+from tests.cli.serving import Serving, aldgate_in
 
 ADMIN_KEY = "k9Xw2-Lq7Zt4_Rv8Nc1Bd5Hm3Js6Fg0Pa"
 SECRET = r"agk-[A-Za-z0-9_-]{43}"
@@ -36,7 +37,7 @@ def test_the_banner_says_what_there_is(first: Serving) -> None:
     (url,) = first.urls
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
     assert re.search(r"^  data in        /\S+/\.local/share/aldgate$", first.banner, re.MULTILINE)
-    assert first.models == ["builtin/echo", "builtin/embed"]
+    assert first.models == ["builtin/echo", "builtin/embed", "builtin/rerank", "builtin/moderate"]
     assert first.admin_key is not None and re.fullmatch(r"agk-admin-[A-Za-z0-9_-]{43}", first.admin_key)
     assert "(shown this once: keep it)" in first.banner
     assert first.admin_key not in first.log
@@ -89,7 +90,7 @@ def test_a_caller_may_not_administer(first: Serving, key: str) -> None:
 
 def test_models(first: Serving, key: str) -> None:
     lines = first.aldgate("models", "list", key=key).out.splitlines()
-    assert [line.split() for line in lines[1:]] == [["builtin/echo", "builtin"], ["builtin/embed", "builtin"]]
+    assert [line.split() for line in lines[1:]] == [[f"builtin/{name}", "builtin"] for name in ("echo", "embed", "rerank", "moderate")]
     assert [model["id"] for model in first.aldgate("models", "list", "--json", key=key).json["data"]] == first.models
 
 

@@ -29,4 +29,10 @@ NATIVES: dict[str, Native] = {
         url_names=("OLLAMA_BASE_URL", "OLLAMA_API_ENDPOINT", "OLLAMA_HOST"),
         local_url="http://127.0.0.1:11434",
     ),
+    "bedrock": Native(build="aldgate.providers.bedrock.section:build", key_names=("AWS_BEARER_TOKEN_BEDROCK",)),
+    "anthropic": Native(build="aldgate.providers.anthropic:build", key_names=("ANTHROPIC_API_KEY", "LLM_API_ANTHROPIC_API_KEY")),
+    "gemini": Native(
+        build="aldgate.providers.gemini:build",
+        key_names=("GEMINI_API_KEY", "GOOGLE_API_KEY", "LLM_API_GOOGLE_API_KEY"),
+    ),
 }

@@ -14,9 +14,14 @@ DIALECTS: Registry[FaceDialect] = Registry(
         "ollama-embeddings": "aldgate.dialects.ollama.dialect:EMBEDDINGS",
         "rerank": "aldgate.dialects.rerank.dialect:RERANK",
         "rerank-v2": "aldgate.dialects.rerank.dialect:RERANK_V2",
+        "gemini": "aldgate.dialects.gemini.dialect:GEMINI",
+        "responses": "aldgate.dialects.responses.dialect:RESPONSES",
     },
 )
 _PREFIXES: tuple[tuple[str, str], ...] = (
+    ("/v1beta/", "gemini"),
+    ("/v1alpha/", "gemini"),
+    ("/v1/responses", "responses"),
     ("/api/chat", "ollama"),
     ("/api/generate", "ollama"),
     ("/api/embed", "ollama"),

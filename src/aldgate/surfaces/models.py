@@ -13,11 +13,21 @@ from aldgate.core.errors import GatewayError, ModelNotFound, ScopeDenied
 from aldgate.core.routes import Deployment, Route
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
-from aldgate.surfaces.asgi import Receive, Scope, Send, send_whole
+from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.faults import render_for_path
 
 PREFIX = "/v1/models/"
+
+
+def by_client(openai: Handler, gemini: Handler) -> Handler:
+    """The handler of a path that clients of several APIs share: whoever brings a key as Google's do reads Gemini's shape."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        is_google = b"x-goog-api-key" in headers_of(scope) or b"key=" in scope["query_string"]
+        await (gemini if is_google else openai)(scope, receive, send)
+
+    return serve
 
 
 class ModelsFace:
@@ -58,7 +68,7 @@ class ModelsFace:
     def _all(self) -> dict[str, Any]:
         catalogue = self._gate.catalogue
         items = [self._item(deployment.id, deployment) for deployment in catalogue.models]
-        aliases = [route for name, route in catalogue.routes.items() if name == route.name and _is_alias(route)]
+        aliases = [route for name, route in catalogue.routes.items() if name == route.name and is_alias(route)]
         return {"object": "list", "data": items + [self._item(route.name, route.deployments[0]) for route in aliases]}
 
     def _one(self, name: str) -> dict[str, Any]:
@@ -66,12 +76,12 @@ class ModelsFace:
         if route is None:
             raise ModelNotFound(f"The model `{name[:100]}` does not exist.", param="model")
         deployment = route.deployments[0]
-        return self._item(route.name if _is_alias(route) else deployment.id, deployment)
+        return self._item(route.name if is_alias(route) else deployment.id, deployment)
 
     def _item(self, name: str, deployment: Deployment) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": self._started_at, "owned_by": deployment.backend}
 
 
-def _is_alias(route: Route) -> bool:
+def is_alias(route: Route) -> bool:
     """Whether a route has a name that is none of its deployments' own."""
     return all(route.name != deployment.id for deployment in route.deployments)

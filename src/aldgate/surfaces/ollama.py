@@ -16,12 +16,13 @@ import msgspec
 from aldgate.core.errors import GatewayError, InvalidRequest, ScopeDenied
 from aldgate.core.routes import Deployment
 from aldgate.dialects.ollama.errors import answer
+from aldgate.dialects.ollama.parse import ShowBody
 from aldgate.dialects.ollama.requests import bare
-from aldgate.gate.gate import Gate
-from aldgate.gate.identity import Identity
 from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, headers_of, send_whole
-from aldgate.surfaces.bodies import BytesInFlight, read_body
+from aldgate.surfaces.bodies import read_body
 from aldgate.surfaces.credentials import principal_of
+from aldgate.surfaces.face import Doors
+from aldgate.surfaces.models import is_alias
 
 Object = dict[str, Any]
 
@@ -31,36 +32,27 @@ _CAPABILITIES = {"tools": "tools", "vision": "vision", "reasoning": "thinking"}
 _MOST_BYTES = 65_536
 
 
-class _Show(msgspec.Struct):
-    model: str = ""
-    name: str = ""
-    """What older clients call it."""
-
-
-_show = msgspec.json.Decoder(_Show)
+_show = msgspec.json.Decoder(ShowBody)
 
 
 class OllamaFace:
     """Lists and shows models as Ollama does.
 
-    Args:
-        started_at: Unix seconds; models have no date of their own here, so it is the gate's.
+    Attributes:
+        handlers: By the last word of their path.
     """
 
-    def __init__(self, gate: Gate, identity: Identity, in_flight: BytesInFlight, started_at: int) -> None:
-        self._gate = gate
-        self._identity = identity
-        self._in_flight = in_flight
-        self._modified_at = datetime.fromtimestamp(started_at, UTC).isoformat().replace("+00:00", "Z")
-
-    def handlers(self) -> dict[tuple[str, str], Handler]:
-        """Method and path -> handler."""
-        return {
-            ("GET", "/api/tags"): self._serving(self._tags),
-            ("GET", "/api/ps"): self._serving(self._loaded),
-            ("GET", "/api/version"): self._version,
-            ("HEAD", "/api/version"): self._version,
-            ("POST", "/api/show"): self._serving(self._shown),
+    def __init__(self, doors: Doors) -> None:
+        self._gate = doors.gate
+        self._identity = doors.identity
+        self._in_flight = doors.in_flight
+        # Models have no date of their own here, so it is that of the first question.
+        self._modified_at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        self.handlers: dict[str, Handler] = {
+            "tags": self._serving(self._tags),
+            "show": self._serving(self._shown),
+            "ps": self._serving(self._loaded),
+            "version": self._version,
         }
 
     def _serving(self, tell: Callable[[bytes], Object]) -> Handler:
@@ -89,7 +81,10 @@ class OllamaFace:
         await _send(send, {"version": OLLAMA_VERSION}, self._gate.new_id())
 
     def _tags(self, _: bytes) -> Object:
-        return {"models": [self._item(deployment) for deployment in self._gate.catalogue.models]}
+        catalogue = self._gate.catalogue
+        items = [self._item(deployment.id, deployment) for deployment in catalogue.models]
+        aliases = (route for name, route in catalogue.routes.items() if name == route.name and is_alias(route))
+        return {"models": items + [self._item(route.name, route.deployments[0]) for route in aliases]}
 
     def _loaded(self, _: bytes) -> Object:
         """What holds memory is the providers' own matter; here nothing does."""
@@ -123,13 +118,13 @@ class OllamaFace:
         facts = deployment.facts
         return named + [word for fact, word in _CAPABILITIES.items() if fact in facts.can and "completion" in named]
 
-    def _item(self, deployment: Deployment) -> Object:
+    def _item(self, name: str, deployment: Deployment) -> Object:
         return {
-            "name": deployment.id,
-            "model": deployment.id,
+            "name": name,
+            "model": name,
             "modified_at": self._modified_at,
             "size": 0,
-            "digest": hashlib.sha256(deployment.id.encode()).hexdigest(),
+            "digest": hashlib.sha256(name.encode()).hexdigest(),
             "details": _details(deployment),
         }
 

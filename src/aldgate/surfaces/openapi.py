@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aldgate import __version__
-from aldgate.dialects.ollama.parse import ChatBody, EmbedBody, EmbeddingsBody, GenerateBody
+from aldgate.dialects.ollama.parse import ChatBody, EmbedBody, EmbeddingsBody, GenerateBody, ShowBody
 from aldgate.dialects.openai import types
 from aldgate.dialects.rerank.requests import RerankBody
 from aldgate.ports import UsageRow
@@ -55,7 +55,7 @@ PATHS = (
     Path("post", "/api/embed", "Embed texts", EmbedBody, None, errors=_CALL_ERRORS, tag="ollama"),
     Path("post", "/api/embeddings", "Embed a text", EmbeddingsBody, None, errors=_CALL_ERRORS, tag="ollama"),
     Path("get", "/api/tags", "List models", errors=(401, 403, 503), tag="ollama"),
-    Path("post", "/api/show", "Show one model", errors=(400, 401, 403, 404, 413, 503), tag="ollama"),
+    Path("post", "/api/show", "Show one model", ShowBody, errors=(400, 401, 403, 404, 413, 503), tag="ollama"),
     Path("get", "/api/ps", "List models in memory", errors=(401, 403, 503), tag="ollama"),
     Path("get", "/api/version", "The version of Ollama's API", errors=(), is_open=True, tag="ollama"),
     Path("head", "/api/version", "Somebody is there", errors=(), is_open=True, tag="ollama"),

@@ -13,13 +13,15 @@ from .conftest import attempt_of
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_catalogue_gets_two_free_models() -> None:
+async def test_the_catalogue_gets_free_models() -> None:
     backend: Backend = Builtin()
     catalogue, problems = build_catalogue([await backend.discover()], {"gpt-4o": "builtin/echo"})
     assert problems == []
     assert {model.id: model.operations for model in catalogue.models} == {
         "builtin/echo": {"chat", "complete"},
         "builtin/embed": {"embed"},
+        "builtin/rerank": {"rerank"},
+        "builtin/moderate": {"moderate"},
     }
     assert all(model.price is FREE and model.origin == "builtin" for model in catalogue.models)
     for name in ("echo", "builtin/echo", "builtin:echo", "gpt-4o"):

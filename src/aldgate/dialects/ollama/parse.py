@@ -119,6 +119,13 @@ class EmbeddingsBody(msgspec.Struct):
     prompt: str
 
 
+class ShowBody(msgspec.Struct):
+    """Body of `POST /api/show`; older clients say `name`."""
+
+    model: str = ""
+    name: str = ""
+
+
 _READ = frozenset(ChatBody.__struct_fields__)
 _READ_OPTIONS = frozenset(_Options.__struct_fields__)
 
