@@ -68,7 +68,7 @@ class ModelsFace:
     def _all(self) -> dict[str, Any]:
         catalogue = self._gate.catalogue
         items = [self._item(deployment.id, deployment) for deployment in catalogue.models]
-        aliases = [route for name, route in catalogue.routes.items() if name == route.name and _is_alias(route)]
+        aliases = [route for name, route in catalogue.routes.items() if name == route.name and is_alias(route)]
         return {"object": "list", "data": items + [self._item(route.name, route.deployments[0]) for route in aliases]}
 
     def _one(self, name: str) -> dict[str, Any]:
@@ -76,12 +76,12 @@ class ModelsFace:
         if route is None:
             raise ModelNotFound(f"The model `{name[:100]}` does not exist.", param="model")
         deployment = route.deployments[0]
-        return self._item(route.name if _is_alias(route) else deployment.id, deployment)
+        return self._item(route.name if is_alias(route) else deployment.id, deployment)
 
     def _item(self, name: str, deployment: Deployment) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": self._started_at, "owned_by": deployment.backend}
 
 
-def _is_alias(route: Route) -> bool:
+def is_alias(route: Route) -> bool:
     """Whether a route has a name that is none of its deployments' own."""
     return all(route.name != deployment.id for deployment in route.deployments)
