@@ -213,6 +213,7 @@ def _handlers(
     everything: dict[tuple[str, str], Handler] = {
         **call_handlers(faces),
         ("GET", "/v1/models"): models.list,
+        ("HEAD", "/"): health.here,
         **operations,
     }
 

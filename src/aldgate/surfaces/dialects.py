@@ -8,10 +8,11 @@ from aldgate.registry import Registry
 DIALECTS: Registry[FaceDialect] = Registry(
     "dialect",
     {
+        "anthropic": "aldgate.dialects.anthropic.dialect:ANTHROPIC",
         "openai": "aldgate.dialects.openai.dialect:OPENAI",
     },
 )
-_PREFIXES: tuple[tuple[str, str], ...] = ()
+_PREFIXES: tuple[tuple[str, str], ...] = (("/v1/messages", "anthropic"),)
 """Paths that begin so belong to that dialect; all others to OpenAI's."""
 
 

@@ -38,12 +38,15 @@ class UsageList(msgspec.Struct):
 
 
 _CALL_ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 429, 500, 502, 503, 504)
+_MESSAGES_ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 429, 500, 502, 503, 504, 529)
 _ADMIN_ERRORS = (400, 401, 403, 404, 413, 415, 503)
 
 PATHS = (
     Path("post", "/v1/chat/completions", "Answer a conversation", types.ChatRequest, types.ChatCompletion, errors=_CALL_ERRORS),
     Path("post", "/v1/completions", "Continue a text", types.CompletionRequest, types.Completion, errors=_CALL_ERRORS),
     Path("post", "/v1/embeddings", "Embed texts", types.EmbeddingRequest, types.EmbeddingList, errors=_CALL_ERRORS),
+    Path("post", "/v1/messages", "Answer a conversation, in Anthropic's form", errors=_MESSAGES_ERRORS, tag="anthropic"),
+    Path("post", "/v1/messages/count_tokens", "Count a conversation's tokens; free", errors=_MESSAGES_ERRORS, tag="anthropic"),
     Path("get", "/v1/models", "List models", None, types.ModelList),
     Path("get", "/v1/models/{model}", "Show one model; ids may contain slashes", None, types.Model, errors=(401, 403, 404, 503)),
     Path(
@@ -69,6 +72,7 @@ PATHS = (
         (*_ADMIN_ERRORS, 409),
         tag="admin",
     ),
+    Path("head", "/", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("get", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("head", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("get", "/ready", "The gate can serve; 503 says why not", errors=(503,), is_open=True, tag="operations"),
