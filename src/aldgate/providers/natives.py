@@ -19,5 +19,6 @@ class Native(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NATIVES: dict[str, Native] = {
+    "bedrock": Native(build="aldgate.providers.bedrock.section:build", key_names=("AWS_BEARER_TOKEN_BEDROCK",)),
     "anthropic": Native(build="aldgate.providers.anthropic:build", key_names=("ANTHROPIC_API_KEY", "LLM_API_ANTHROPIC_API_KEY")),
 }

@@ -6,6 +6,7 @@ Shapes: https://platform.openai.com/docs/api-reference/chat, /chat/streaming, /c
 import base64
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, Literal, cast
@@ -15,6 +16,7 @@ from aldgate.testing.upstream.requests import Recorded
 
 UsagePlace = Literal["asked", "missing", "null", "last_choice", "x_groq"]
 CREATED = 1_700_000_000
+STREAM_HEAD = wire.head([wire.EVENTS, wire.CHUNKED])
 DIMENSIONS = 8
 Object = dict[str, Any]
 
@@ -75,6 +77,8 @@ class Rendered:
     """The whole reply as it goes out; empty for a stream."""
     frames: tuple[bytes, ...]
     """The stream's events as SSE in chunks, `[DONE]` included."""
+    head: bytes = STREAM_HEAD
+    """The head of a stream."""
 
 
 def encode(value: Any) -> bytes:
@@ -85,6 +89,10 @@ def encode(value: Any) -> bytes:
 def sse(data: bytes, separator: bytes = b"\n") -> bytes:
     """One server-sent event."""
     return b"data: " + data + separator * 2
+
+
+WIRES: dict[str, Callable[[str, Object, Reply], Rendered]] = {}
+"""Wires of other dialects, by how their paths begin; each file puts in its own."""
 
 
 @lru_cache(maxsize=64)
@@ -104,6 +112,9 @@ def render(path: str, body: bytes, reply: Reply) -> Rendered:
         case "/v1/models":
             return _whole({"object": "list", "data": [_model(name) for name in reply.models]})
         case _:
+            other = next((answer for prefix, answer in WIRES.items() if path.startswith(prefix)), None)
+            if other is not None:
+                return other(path, asked, reply)
             return _whole(error_body(f"Unknown request URL: {path}", "unknown_url"), status=404)
 
 
