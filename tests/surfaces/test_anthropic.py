@@ -1,4 +1,4 @@
-"""Anthropic's paths through a running gate: to Anthropic itself, to a provider of OpenAI's wire, to the built-in echo, and back."""
+"""Anthropic's paths through a running gate: to Anthropic itself, to a provider of OpenAI's wire, to the echo, and back."""
 
 from __future__ import annotations
 
