@@ -43,5 +43,5 @@ def _measure(value: Any) -> tuple[int, int]:
     elif isinstance(value, list):
         inner = [_measure(each) for each in cast("list[Any]", value)]
     else:
-        return 1, 0
+        return 0 if value is None else 1, 0
     return sum(size for size, _ in inner), sum(extra for _, extra in inner)
