@@ -6,7 +6,7 @@ import time
 
 import msgspec
 
-from aldgate.core.calls import Admission, Peek
+from aldgate.core.calls import Admission, Named, Peek
 from aldgate.core.errors import GatewayError, ModelNotFound, ScopeDenied
 from aldgate.core.principals import Principal
 from aldgate.dialects.anthropic.count import estimate
@@ -15,15 +15,22 @@ from aldgate.dialects.anthropic.limits import limit_headers
 from aldgate.dialects.anthropic.requests import peek_count
 from aldgate.gate.attempts import Run
 from aldgate.ports import CountsTokens
-from aldgate.surfaces.asgi import Headers, Receive, Scope, Send, headers_of, send_whole
+from aldgate.surfaces.asgi import Handler, Headers, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.bodies import check_json, read_body
 from aldgate.surfaces.credentials import principal_of
-from aldgate.surfaces.face import Face
-from aldgate.surfaces.paths import read_headers
+from aldgate.surfaces.face import Doors, Face
 
 
 class AnthropicFace(Face):
-    """Handlers for the paths of Anthropic's API that make calls."""
+    """Handlers for the paths of Anthropic's API that make calls, or would.
+
+    Attributes:
+        handlers: By what they do: `messages`, `count_tokens`.
+    """
+
+    def __init__(self, doors: Doors) -> None:
+        super().__init__(ANTHROPIC, doors)
+        self.handlers: dict[str, Handler] = {"messages": self.serving("chat", read_headers), "count_tokens": self.count}
 
     def _headers(self, admission: Admission, run: Run) -> Headers:
         return [*super()._headers(admission, run), (b"request-id", admission.call.id.encode())]
@@ -65,3 +72,8 @@ class AnthropicFace(Face):
         if isinstance(backend, CountsTokens):
             return await backend.count_tokens(ANTHROPIC.outgoing("chat", peek, deployment, cap=None), peek.forward)
         return estimate(peek.body)
+
+
+def read_headers(scope: Scope) -> Named:
+    """What the headers say of the version and the betas that a body is written in."""
+    return Named(headers=tuple(header for header in scope["headers"] if header[0].startswith(b"anthropic-")))

@@ -10,9 +10,16 @@ DIALECTS: Registry[FaceDialect] = Registry(
     {
         "anthropic": "aldgate.dialects.anthropic.dialect:ANTHROPIC",
         "openai": "aldgate.dialects.openai.dialect:OPENAI",
+        "gemini": "aldgate.dialects.gemini.dialect:GEMINI",
+        "responses": "aldgate.dialects.responses.dialect:RESPONSES",
     },
 )
-_PREFIXES: tuple[tuple[str, str], ...] = (("/v1/messages", "anthropic"),)
+_PREFIXES: tuple[tuple[str, str], ...] = (
+    ("/v1/messages", "anthropic"),
+    ("/v1beta/", "gemini"),
+    ("/v1alpha/", "gemini"),
+    ("/v1/responses", "responses"),
+)
 """Paths that begin so belong to that dialect; all others to OpenAI's."""
 
 

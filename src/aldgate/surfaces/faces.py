@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from aldgate.core.principals import Operation
-from aldgate.registry import Registry
 from aldgate.surfaces.asgi import Handler, Receive, Scope, Send
 from aldgate.surfaces.dialects import DIALECTS
 from aldgate.surfaces.face import Doors, Face, ReadNamed
 
 ALWAYS_LOADED = "openai"
-SPECIAL: Registry[type[Face]] = Registry("face", {"anthropic": "aldgate.surfaces.anthropic:AnthropicFace"})
-"""Faces that can more than `Face`, by their dialect."""
 
 
 class Faces:
@@ -26,24 +23,19 @@ class Faces:
         """The face of a dialect, by its name in `DIALECTS`."""
         face = self._faces.get(dialect)
         if face is None:
-            kind = SPECIAL.load(dialect) if dialect in SPECIAL.names() else Face
-            face = self._faces[dialect] = kind(DIALECTS.load(dialect), self._doors)
+            face = self._faces[dialect] = Face(DIALECTS.load(dialect), self._doors)
         return face
 
     def serving(self, dialect: str, operation: Operation, read_named: ReadNamed | None = None) -> Handler:
         """The handler for a path. `read_named` reads what the dialect says in path and headers."""
         if dialect == ALWAYS_LOADED:
             return self.face(dialect).serving(operation, read_named)
-        return self.later(dialect, lambda face: face.serving(operation, read_named))
-
-    def later(self, dialect: str, make: Callable[[Face], Handler]) -> Handler:
-        """A handler that `make` takes of the dialect's face with its first request."""
         handler: Handler | None = None
 
         def serve(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
             nonlocal handler
             if handler is None:
-                handler = make(self.face(dialect))
+                handler = self.face(dialect).serving(operation, read_named)
             return handler(scope, receive, send)
 
         return serve

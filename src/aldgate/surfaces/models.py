@@ -15,7 +15,7 @@ from aldgate.core.routes import Deployment, Route
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.surfaces import anthropic_models
-from aldgate.surfaces.asgi import Receive, Scope, Send, headers_of, send_whole
+from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.dialects import DIALECTS
 
@@ -23,6 +23,16 @@ PREFIX = "/v1/models/"
 Object = dict[str, Any]
 _REQUEST_IDS = (b"x-request-id", b"request-id")
 """OpenAI's name for it, and Anthropic's."""
+
+
+def by_client(openai: Handler, gemini: Handler) -> Handler:
+    """The handler of a path that clients of several APIs share: whoever brings a key as Google's do reads Gemini's shape."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        is_google = b"x-goog-api-key" in headers_of(scope) or b"key=" in scope["query_string"]
+        await (gemini if is_google else openai)(scope, receive, send)
+
+    return serve
 
 
 class ModelsFace:

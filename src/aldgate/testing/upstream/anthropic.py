@@ -9,7 +9,7 @@ from typing import Any, cast
 from urllib.parse import parse_qs
 
 from aldgate.testing.upstream import wire
-from aldgate.testing.upstream.replies import WIRES, Object, Rendered, Reply, encode
+from aldgate.testing.upstream.replies import OTHERS, Object, Rendered, Reply, encode
 
 SIGNATURE = "c2lnbmVk"
 CACHED, WRITTEN, KEPT = 7, 5, 3
@@ -34,8 +34,14 @@ def stream(*events: bytes) -> bytes:
     return wire.head([wire.EVENTS, wire.CHUNKED]) + b"".join(map(wire.chunk, events)) + wire.LAST_CHUNK
 
 
-def render(path: str, asked: Object, reply: Reply) -> Rendered:
-    """Answer a request to `/v1/messages` or below."""
+def render(path: str, asked: Object, reply: Reply) -> Rendered | None:
+    """Answer a request to `/v1/messages` or below, or for a page of `/v1/models`; None to other paths."""
+    if path.startswith("/v1/models?"):
+        return _models(path, reply)
+    return _messages(path, asked, reply) if path.startswith("/v1/messages") else None
+
+
+def _messages(path: str, asked: Object, reply: Reply) -> Rendered:
     if (problem := _problem(asked, is_count=path.startswith("/v1/messages/count_tokens"))) is not None:
         return Rendered(400, b"", (), 0, 0, refusal(400, "invalid_request_error", problem), ())
     if path.startswith("/v1/messages/count_tokens"):
@@ -63,8 +69,8 @@ def render(path: str, asked: Object, reply: Reply) -> Rendered:
     return Rendered(200, b"", tuple(encode({"type": kind, **said}) for kind, said in told), prompt, completion, b"", frames)
 
 
-def render_models(path: str, asked: Object, reply: Reply) -> Rendered:
-    """Answer `GET /v1/models?limit=...`, two models at a time however many are asked for."""
+def _models(path: str, reply: Reply) -> Rendered:
+    """Two models at a time, however many are asked for."""
     query = parse_qs(path.partition("?")[2])
     names = list(reply.models)
     start = names.index(query["after_id"][0]) + 1 if "after_id" in query else 0
@@ -157,5 +163,4 @@ def _streamed(index: int, block: Object, words: list[str]) -> list[tuple[str, Ob
     ]
 
 
-WIRES["/v1/messages"] = render
-WIRES["/v1/models?"] = render_models
+OTHERS.append(render)
