@@ -34,16 +34,22 @@ def configured(tables: Mapping[str, Mapping[str, Any]], surroundings: Surroundin
 def in_environment(surroundings: Surroundings, taken: Iterable[str]) -> list[Provider]:
     """A provider for each usual key name in the environment, unless the file already has one of that name."""
     names = set(taken)
-    kinds = {kind: known.key_names for kind, known in (*ROWS.items(), *NATIVES.items())}
+    environment = surroundings.environment
+    natives = {
+        kind: native
+        for kind, native in NATIVES.items()
+        if not native.address_names or _present(native.address_names, environment)
+    }
+    kinds = {kind: known.key_names for kind, known in (*ROWS.items(), *natives.items())}
     return [
         build_provider(kind, {"kind": kind, "api_key": f"env:{key_name}"}, "environment", surroundings)
         for kind, key_names in kinds.items()
-        if kind not in names and (key_name := _present(key_names, surroundings.environment))
+        if kind not in names and (key_name := _present(key_names, environment))
     ]
 
 
-def _present(key_names: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
-    return next((name for name in key_names if environment.get(name)), None)
+def _present(names: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
+    return next((name for name in names if environment.get(name)), None)
 
 
 async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> list[Provider]:

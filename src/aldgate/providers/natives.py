@@ -12,13 +12,20 @@ class Native(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         build: `module:attr` of its builder.
         key_names: Environment names its key usually has, most usual first. A key found there adds the provider by itself.
+        address_names: Environment names of its address, for providers that have none of their own: without, a key adds nothing.
     """
 
     build: str
     key_names: tuple[str, ...] = ()
+    address_names: tuple[str, ...] = ()
 
 
 NATIVES: dict[str, Native] = {
+    "azure": Native(
+        build="aldgate.providers.azure.section:build",
+        key_names=("AZURE_OPENAI_API_KEY", "LLM_API_AZURE_OPENAI_API_KEY"),
+        address_names=("AZURE_OPENAI_ENDPOINT", "LLM_API_AZURE_OPENAI_ENDPOINT"),
+    ),
     "bedrock": Native(build="aldgate.providers.bedrock.section:build", key_names=("AWS_BEARER_TOKEN_BEDROCK",)),
     "anthropic": Native(build="aldgate.providers.anthropic:build", key_names=("ANTHROPIC_API_KEY", "LLM_API_ANTHROPIC_API_KEY")),
     "gemini": Native(

@@ -56,7 +56,9 @@ class AnthropicDialect:
         """The `error` event, after which no `message_stop` comes."""
         return b"event: error\ndata: %b\n\n" % errors.render(error, call_id)
 
-    def outgoing(self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None) -> bytes:
+    def outgoing(
+        self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None, warnings: list[str]
+    ) -> bytes:
         """The caller's bytes, without thoughts that a model of another provider had."""
         return without_foreign(requests.outgoing(peek, model=deployment.model, cap=cap))
 
