@@ -11,9 +11,8 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from aldgate import __version__
 from aldgate.config.errors import ConfigError
@@ -28,29 +27,21 @@ from aldgate.gate.slices import Slices
 from aldgate.limiter.memory import MemoryLimiter
 from aldgate.logs import configure_logging
 from aldgate.ports import Store
-from aldgate.registry import Registry, UnknownName
+from aldgate.registry import UnknownName
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
 from aldgate.surfaces.face import Doors
-from aldgate.surfaces.faces import Faces
 from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
-from aldgate.surfaces.later import Later
 from aldgate.surfaces.listener import Bounds
-from aldgate.surfaces.models import PREFIX, ModelsFace
-from aldgate.surfaces.paths import RESPONSES, call_handlers
+from aldgate.surfaces.paths import SURFACES, every_path, health_paths
 from aldgate.surfaces.server import Address, CannotListen, Server
 
 log = logging.getLogger("aldgate")
-
-SURFACES: Registry[Any] = Registry(
-    "surface", {"api": "aldgate.surfaces.api:Api", "responses": "aldgate.surfaces.responses_api:ResponsesApi"}
-)
-"""Faces that are loaded by their first request: FastAPI is a third of the start and 15 MB."""
 
 
 class App:
@@ -200,45 +191,14 @@ def _handlers(
         committed=writer.committed if settings.ledger.durability == "strict" else None,
         max_body_bytes=settings.server.max_body_bytes,
     )
-    faces = Faces(doors)
-    kept = cache(lambda: SURFACES.load("responses")(doors, store, incarnation).handlers)
-
-    def responses(name: str) -> Handler:
-        return lambda scope, receive, send: kept()[name](scope, receive, send)
-
-    models = ModelsFace(gate, identity, int(time.time()))
     health = HealthFace(gate, identity, reasons)
-    operations: dict[tuple[str, str], Handler] = {
-        ("GET", "/health"): health.health,
-        ("HEAD", "/health"): health.health,
-        ("GET", "/ready"): health.ready,
-        ("HEAD", "/ready"): health.ready,
-        ("GET", "/readyz"): health.ready,
-        ("HEAD", "/readyz"): health.ready,
-        ("GET", "/metrics"): health.metrics,
-    }
-    everything: dict[tuple[str, str], Handler] = {
-        **call_handlers(faces),
-        ("POST", RESPONSES): responses("create"),
-        ("POST", f"{RESPONSES}/input_tokens"): responses("input_tokens"),
-        ("POST", f"{RESPONSES}/compact"): responses("compact"),
-        ("GET", "/v1/models"): models.list,
-        **operations,
-    }
-
-    prefixes = [
-        ("GET", PREFIX, models.get),
-        ("GET", f"{RESPONSES}/", responses("get")),
-        ("DELETE", f"{RESPONSES}/", responses("delete")),
-        ("POST", f"{RESPONSES}/", responses("cancel")),
-    ]
 
     def administration() -> Handler:
         return SURFACES.load("api")(store=store, identity=identity, committed=writer.committed, new_id=gate.new_id).app
 
     return {
-        "all": Front(everything, prefixes, Later(administration), gate.new_id, {RESPONSES: responses("connect")}),
-        "ops": Front(operations, new_id=gate.new_id),
+        "all": every_path(doors, store, incarnation, health, administration),
+        "ops": Front(health_paths(health), new_id=gate.new_id),
     }
 
 
