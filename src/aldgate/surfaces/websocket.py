@@ -50,7 +50,7 @@ class Socket(WebSocketsSansIOProtocol):
         scope = cast(Scope, self.scope)
         scope["aldgate.socket"] = self
         try:
-            await cast(Handler, self.app)(scope, cast(Any, self.receive), cast(Any, self.send))
+            await cast(Handler, cast(Any, self).app)(scope, cast(Any, self.receive), cast(Any, self.send))
         except ClientDisconnected:
             log.debug("the caller of a socket left")
         except Exception:  # a border: one socket's fault must not reach another's

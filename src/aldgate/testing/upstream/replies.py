@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, Literal, cast
 
-from aldgate.testing.upstream import responses, wire
+from aldgate.testing.upstream import wire
 from aldgate.testing.upstream.requests import Recorded
 
 UsagePlace = Literal["asked", "missing", "null", "last_choice", "x_groq"]
@@ -105,8 +105,6 @@ def render(path: str, body: bytes, reply: Reply) -> Rendered:
     match path:
         case "/v1/chat/completions":
             return _completion(asked, reply, _CHAT)
-        case "/v1/responses":
-            return _response(asked, reply)
         case "/v1/completions":
             return _completion(asked, reply, _TEXT)
         case "/v1/embeddings":
@@ -193,17 +191,6 @@ def _stream_objects(
     if reply.usage == "x_groq":
         objects[-1]["x_groq"] = {"id": "req_upstream", "usage": usage}
     return objects
-
-
-def _response(asked: Object, reply: Reply) -> Rendered:
-    words = reply.words(stream=bool(asked.get("stream")))
-    whole = responses.response(asked, words, reply.completion_tokens, reply.prompt_tokens, CREATED)
-    completion = whole["usage"]["output_tokens"]
-    if not asked.get("stream"):
-        return _whole(whole, reply.prompt_tokens, completion)
-    told = responses.events(whole, words[: asked.get("max_output_tokens")])
-    frames = tuple(wire.chunk(b"event: " + event["type"].encode() + b"\n" + sse(encode(event))) for event in told)
-    return Rendered(200, b"", tuple(map(encode, told)), reply.prompt_tokens, completion, b"", frames)
 
 
 def _usage(prompt: int, completion: int) -> Object:

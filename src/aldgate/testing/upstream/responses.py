@@ -5,9 +5,31 @@ Shapes: https://platform.openai.com/docs/api-reference/responses/object and /res
 
 import hashlib
 import json
-from typing import Any
 
-Object = dict[str, Any]
+from aldgate.testing.upstream import wire
+from aldgate.testing.upstream.replies import CREATED, OTHERS, Object, Rendered, Reply, encode, sse, whole
+
+
+def render(path: str, asked: Object, reply: Reply) -> Rendered | None:
+    """The answer at `/v1/responses`."""
+    if path != "/v1/responses":
+        return None
+    words = reply.words(stream=bool(asked.get("stream")))
+    said = response(asked, words, reply.completion_tokens, reply.prompt_tokens, CREATED)
+    completion = said["usage"]["output_tokens"]
+    if not asked.get("stream"):
+        return whole(said, reply.prompt_tokens, completion)
+    told = events(said, words[: asked.get("max_output_tokens")])
+    frames = tuple(wire.chunk(framed(event)) for event in told)
+    return Rendered(200, b"", tuple(map(encode, told)), reply.prompt_tokens, completion, b"", frames)
+
+
+OTHERS.append(render)
+
+
+def framed(event: Object) -> bytes:
+    """An event with its name, as it goes out."""
+    return b"event: " + event["type"].encode() + b"\n" + sse(encode(event))
 
 
 def response(asked: Object, words: list[str], completion_tokens: int, prompt_tokens: int, created: int) -> Object:
@@ -65,13 +87,13 @@ def usage(prompt_tokens: int, completion_tokens: int) -> Object:
     }
 
 
-def events(whole: Object, words: list[str]) -> list[Object]:
+def events(said: Object, words: list[str]) -> list[Object]:
     """The stream of a response, word by word, numbered."""
-    begun: Object = {**whole, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None}
-    item = whole["output"][0]
+    begun: Object = {**said, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None}
+    item = said["output"][0]
     part = item["content"][0]
     place = {"item_id": item["id"], "output_index": 0, "content_index": 0}
-    said: list[Object] = [
+    told: list[Object] = [
         {"type": "response.created", "response": begun},
         {"type": "response.in_progress", "response": begun},
         {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": [], "status": "in_progress"}},
@@ -80,6 +102,6 @@ def events(whole: Object, words: list[str]) -> list[Object]:
         {"type": "response.output_text.done", **place, "text": part["text"], "logprobs": []},
         {"type": "response.content_part.done", **place, "part": part},
         {"type": "response.output_item.done", "output_index": 0, "item": item},
-        {"type": f"response.{whole['status']}", "response": whole},
+        {"type": f"response.{said['status']}", "response": said},
     ]
-    return [{**event, "sequence_number": number} for number, event in enumerate(said)]
+    return [{**event, "sequence_number": number} for number, event in enumerate(told)]
