@@ -3,7 +3,6 @@
 from msgspec.structs import replace
 
 from aldgate.ports import KeptResponse, Store
-
 from tests.store.rows import NOON
 
 DAY_S = 86_400

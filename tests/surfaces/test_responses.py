@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from aldgate.testing.upstream import Reply, faults
-
 from tests.surfaces.responses_lab import MODELS, SAID, ResponsesLab, call_delta, chat_stream, responses_lab, texts
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
