@@ -20,7 +20,6 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
 from aldgate.core.errors import GatewayError
-from aldgate.dialects.openai.dialect import OPENAI
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
@@ -35,13 +34,15 @@ from aldgate.store.writer import LedgerWriter
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
-from aldgate.surfaces.face import Doors, Face
+from aldgate.surfaces.face import Doors
+from aldgate.surfaces.faces import Faces
 from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
 from aldgate.surfaces.later import Later
 from aldgate.surfaces.listener import Bounds
 from aldgate.surfaces.models import PREFIX, ModelsFace, by_client
+from aldgate.surfaces.paths import call_handlers
 from aldgate.surfaces.server import Address, CannotListen, Server
 
 log = logging.getLogger("aldgate")
@@ -197,7 +198,7 @@ def _handlers(
         committed=writer.committed if settings.ledger.durability == "strict" else None,
         max_body_bytes=settings.server.max_body_bytes,
     )
-    openai = Face(OPENAI, doors)
+    faces = Faces(doors)
     models = ModelsFace(gate, identity, int(time.time()))
     gemini = Later(lambda: SURFACES.load("gemini")(doors).serve)
     health = HealthFace(gate, identity, reasons)
@@ -211,9 +212,7 @@ def _handlers(
         ("GET", "/metrics"): health.metrics,
     }
     everything: dict[tuple[str, str], Handler] = {
-        ("POST", "/v1/chat/completions"): openai.serving("chat"),
-        ("POST", "/v1/completions"): openai.serving("complete"),
-        ("POST", "/v1/embeddings"): openai.serving("embed"),
+        **call_handlers(faces),
         ("GET", "/v1/models"): by_client(models.list, gemini),
         ("GET", "/v1beta/models"): gemini,
         ("GET", "/v1alpha/models"): gemini,

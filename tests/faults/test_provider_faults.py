@@ -46,8 +46,11 @@ BROKEN_OFF = BROKEN._replace(billed="counted")
 WENT_SILENT = SILENT._replace(billed="counted")
 
 
-def rejected(status: int, shown: str) -> Want:
-    return Want(status, "upstream_rejected", shown=shown, retry=False)
+TOO_LONG = "context_length_exceeded"
+
+
+def rejected(status: int, shown: str, code: str = "upstream_rejected") -> Want:
+    return Want(status, code, shown=shown, retry=False)
 
 
 def limited(retry_after: str) -> Want:
@@ -98,7 +101,7 @@ EXPECTED: dict[str, tuple[Want, Want]] = {  # whole, streamed
     "split_every": (FINE, FINE),
     "stall_mid_stream": (INVALID, WENT_SILENT),
     "status": (FAILED, FAILED),
-    "status_400": (rejected(400, "context_length_exceeded"), rejected(400, "context_length_exceeded")),
+    "status_400": (rejected(400, *[TOO_LONG] * 2), rejected(400, *[TOO_LONG] * 2)),
     "status_401": (CREDENTIAL, CREDENTIAL),
     "status_402": (NO_CREDIT, NO_CREDIT),
     "status_403": (CREDENTIAL, CREDENTIAL),
