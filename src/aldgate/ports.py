@@ -1,7 +1,7 @@
 """Every protocol that something plugs into. Implementations live to the right; nothing here imports them."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -255,6 +255,19 @@ class Backend(Protocol):
 
     async def aclose(self) -> None:
         """Close what is idle; replies under way end first."""
+        ...
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A backend that counts the tokens of a Messages request without answering it, and for nothing."""
+
+    async def count_tokens(self, body: bytes, forward: bytes) -> int:
+        """Input tokens of `body`, which names the model as the provider does. `forward`: header lines that go with it.
+
+        Raises:
+            UpstreamError: It did not count.
+        """
         ...
 
 

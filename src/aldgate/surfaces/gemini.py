@@ -23,6 +23,7 @@ from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, headers_of, sen
 from aldgate.surfaces.bodies import check_json, read_body
 from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.face import Doors, Face
+from aldgate.surfaces.models import listed
 
 Find = Callable[[Scope, Receive], Awaitable[dict[str, Any]]]
 
@@ -103,13 +104,14 @@ class GeminiFace:
             route = catalogue.routes.get(name)
             if route is None:
                 raise ModelNotFound(f"The model `{name[:100]}` does not exist.", param="model")
-            return self._item(route.deployments[0])
+            return self._item(name, route.deployments[0])
         size, start = _page(query)
-        shown = [self._item(deployment) for deployment in catalogue.models[start : start + size]]
-        rest = {"nextPageToken": str(start + size)} if start + size < len(catalogue.models) else {}
+        models = listed(catalogue)
+        shown = [self._item(*each) for each in models[start : start + size]]
+        rest = {"nextPageToken": str(start + size)} if start + size < len(models) else {}
         return {"models": shown, **rest}
 
-    def _item(self, deployment: Deployment) -> dict[str, Any]:
+    def _item(self, name: str, deployment: Deployment) -> dict[str, Any]:
         """A model as Google describes it (https://ai.google.dev/api/models#Model)."""
         facts = deployment.facts
         backend: Backend | None = self._gate.backends.get(deployment.backend)
@@ -117,11 +119,11 @@ class GeminiFace:
         methods = [method for operation, named in _METHODS.items() if operation in can for method in named]
         limits = {"inputTokenLimit": facts.context_window, "outputTokenLimit": facts.max_output}
         return {
-            "name": f"models/{deployment.id}",
+            "name": f"models/{name}",
             "version": "",
             "displayName": deployment.model,
             "description": f"{deployment.model} of {deployment.backend}",
-            **{name: limit for name, limit in limits.items() if limit is not None},
+            **{field: limit for field, limit in limits.items() if limit is not None},
             "supportedGenerationMethods": methods,
         }
 

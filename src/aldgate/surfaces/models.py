@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from aldgate.core.errors import GatewayError, ModelNotFound, ScopeDenied
-from aldgate.core.routes import Deployment, Route
+from aldgate.core.routes import Catalogue, Deployment, Route
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, headers_of, send_whole
@@ -66,10 +66,8 @@ class ModelsFace:
         await send_whole(send, 200, [(b"content-type", b"application/json"), length, request_id], body)
 
     def _all(self) -> dict[str, Any]:
-        catalogue = self._gate.catalogue
-        items = [self._item(deployment.id, deployment) for deployment in catalogue.models]
-        aliases = [route for name, route in catalogue.routes.items() if name == route.name and _is_alias(route)]
-        return {"object": "list", "data": items + [self._item(route.name, route.deployments[0]) for route in aliases]}
+        items = [self._item(name, deployment) for name, deployment in listed(self._gate.catalogue)]
+        return {"object": "list", "data": items}
 
     def _one(self, name: str) -> dict[str, Any]:
         route = self._gate.catalogue.routes.get(name)
@@ -80,6 +78,13 @@ class ModelsFace:
 
     def _item(self, name: str, deployment: Deployment) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": self._started_at, "owned_by": deployment.backend}
+
+
+def listed(catalogue: Catalogue) -> list[tuple[str, Deployment]]:
+    """Every model by its full name, then every alias with its first target."""
+    models = [(deployment.id, deployment) for deployment in catalogue.models]
+    routes = (route for name, route in catalogue.routes.items() if name == route.name and _is_alias(route))
+    return models + [(route.name, route.deployments[0]) for route in routes]
 
 
 def _is_alias(route: Route) -> bool:
