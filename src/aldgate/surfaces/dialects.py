@@ -10,9 +10,14 @@ DIALECTS: Registry[FaceDialect] = Registry(
     {
         "openai": "aldgate.dialects.openai.dialect:OPENAI",
         "gemini": "aldgate.dialects.gemini.dialect:GEMINI",
+        "responses": "aldgate.dialects.responses.dialect:RESPONSES",
     },
 )
-_PREFIXES: tuple[tuple[str, str], ...] = (("/v1beta/", "gemini"), ("/v1alpha/", "gemini"))
+_PREFIXES: tuple[tuple[str, str], ...] = (
+    ("/v1beta/", "gemini"),
+    ("/v1alpha/", "gemini"),
+    ("/v1/responses", "responses"),
+)
 """Paths that begin so belong to that dialect; all others to OpenAI's."""
 
 

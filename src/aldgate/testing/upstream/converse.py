@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from zlib import crc32
 
 from aldgate.testing.upstream import wire
-from aldgate.testing.upstream.replies import DIMENSIONS, WIRES, Object, Rendered, Reply, encode
+from aldgate.testing.upstream.replies import DIMENSIONS, OTHERS, Object, Rendered, Reply, encode
 
 SIGNATURE = "c2lnbmVk"
 EVENTS: wire.Header = ("Content-Type", "application/vnd.amazon.eventstream")
@@ -37,8 +37,10 @@ def refusal(status: int, kind: str, message: str) -> bytes:
     return wire.whole(encode({"message": message}), status=status, headers=headers)
 
 
-def render(path: str, asked: Object, reply: Reply) -> Rendered:
+def render(path: str, asked: Object, reply: Reply) -> Rendered | None:
     """Answer a request to `/model/{id}/...`."""
+    if not path.startswith("/v1/model/"):
+        return None
     model, _, verb = path.rpartition("/")
     if verb == "invoke":
         return _invoked(unquote(model), asked, reply)
@@ -152,4 +154,4 @@ def _invoked(model: str, asked: Object, reply: Reply) -> Rendered:
     return Rendered(200, body, (), reply.prompt_tokens, 0, wire.whole(body, headers=headers), ())
 
 
-WIRES["/v1/model/"] = render
+OTHERS.append(render)

@@ -91,8 +91,8 @@ def sse(data: bytes, separator: bytes = b"\n") -> bytes:
     return b"data: " + data + separator * 2
 
 
-WIRES: dict[str, Callable[[str, Object, Reply], Rendered]] = {}
-"""Wires of other dialects, by how their paths begin; each file puts in its own."""
+OTHERS: list[Callable[[str, Object, Reply], Rendered | None]] = []
+"""Other APIs' wires: given path, body and what to say, the answer; None to paths that are not theirs."""
 
 
 @lru_cache(maxsize=64)
@@ -112,10 +112,8 @@ def render(path: str, body: bytes, reply: Reply) -> Rendered:
         case "/v1/models":
             return _whole({"object": "list", "data": [_model(name) for name in reply.models]})
         case _:
-            other = next((answer for prefix, answer in WIRES.items() if path.startswith(prefix)), None)
-            if other is not None:
-                return other(path, asked, reply)
-            return _whole(error_body(f"Unknown request URL: {path}", "unknown_url"), status=404)
+            answers = (answered for other in OTHERS if (answered := other(path, asked, reply)) is not None)
+            return next(answers, None) or whole(error_body(f"Unknown request URL: {path}", "unknown_url"), status=404)
 
 
 def error_body(message: str, code: str | int | None, kind: str = "invalid_request_error", param: str | None = None) -> Object:
