@@ -6,7 +6,7 @@ from typing import Any
 from aldgate.testing.upstream import wire
 from aldgate.testing.upstream.answers import stream_frames
 from aldgate.testing.upstream.plays import Billed, Play, Step
-from aldgate.testing.upstream.replies import DIMENSIONS, WIRES, Asked, Object, Rendered, Reply, encode, error_body, sse
+from aldgate.testing.upstream.replies import DIMENSIONS, OTHERS, Asked, Object, Rendered, Reply, encode, sse, streamed, whole
 
 _CALL = re.compile(r"/v1(?:beta|beta1)?/.*models/[^:]+:(\w+)(\?alt=sse)?")
 _LIST = re.compile(r"/v1(?:beta)?/models\?pageSize=\d+(?:&pageToken=(\d+))?")
@@ -24,31 +24,26 @@ MODELS: tuple[Object, ...] = (
 """What is listed, one model a page."""
 
 
-def render(path: str, asked: Object, reply: Reply) -> Rendered:
+def render(path: str, asked: Object, reply: Reply) -> Rendered | None:
     """The good answer to a path of Gemini's."""
     listed, called = _LIST.fullmatch(path), _CALL.fullmatch(path)
     if listed is not None:
-        return _whole(_page(int(listed[1] or 0)))
+        return whole(_page(int(listed[1] or 0)))
     match called and called[1]:
         case "generateContent":
             return _generated(asked, reply, is_stream=False)
         case "streamGenerateContent":
             return _generated(asked, reply, is_stream=True)
         case "embedContent":
-            return _whole({"embedding": {"values": _vector(asked)}}, reply.prompt_tokens)
+            return whole({"embedding": {"values": _vector(asked)}}, reply.prompt_tokens)
         case "batchEmbedContents":
             vectors = [{"values": _vector(each)} for each in asked["requests"]]
-            return _whole({"embeddings": vectors}, reply.prompt_tokens)
+            return whole({"embeddings": vectors}, reply.prompt_tokens)
         case _:
-            return _whole(error_body(f"Not found: {path}", "NOT_FOUND"), status=404)
+            return None
 
 
-WIRES |= dict.fromkeys(("/v1beta/", "/v1/projects/", "/v1/publishers/"), render)
-
-
-def _whole(answer: Object, prompt: int = 0, completion: int = 0, status: int = 200) -> Rendered:
-    body = encode(answer)
-    return Rendered(status, body, (), prompt, completion, wire.whole(body, status=status), ())
+OTHERS.append(render)
 
 
 def _page(number: int) -> Object:
@@ -68,11 +63,10 @@ def _generated(asked: Object, reply: Reply, *, is_stream: bool) -> Rendered:
     completion = min(reply.completion_tokens, cap or reply.completion_tokens)
     finish = "MAX_TOKENS" if is_cut else "STOP"
     if not is_stream:
-        return _whole(response("".join(words[:cap]), finish, reply, completion), reply.prompt_tokens, completion)
+        return whole(response("".join(words[:cap]), finish, reply, completion), reply.prompt_tokens, completion)
     said = [response(word, None, reply, 0) for word in words[:cap]]
     events = tuple(encode(each) for each in (*said, response("", finish, reply, completion)))
-    frames = tuple(wire.chunk(sse(event, b"\r\n")) for event in events)
-    return Rendered(200, b"", events, reply.prompt_tokens, completion, b"", frames)
+    return streamed(events, reply.prompt_tokens, completion, b"\r\n")
 
 
 def response(text: str, finish: str | None, reply: Reply, completion: int) -> Object:

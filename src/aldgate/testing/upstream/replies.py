@@ -101,16 +101,16 @@ def render(path: str, body: bytes, reply: Reply) -> Rendered:
     try:
         asked: Object = json.loads(body) if body else {}
     except ValueError:
-        return _whole(error_body("We could not parse the JSON body of your request.", None), status=400)
+        return whole(error_body("We could not parse the JSON body of your request.", None), status=400)
     match path:
         case "/v1/chat/completions":
             return _completion(asked, reply, _CHAT)
         case "/v1/completions":
             return _completion(asked, reply, _TEXT)
         case "/v1/embeddings":
-            return _whole(_embeddings(asked, reply), reply.prompt_tokens)
+            return whole(_embeddings(asked, reply), reply.prompt_tokens)
         case "/v1/models":
-            return _whole({"object": "list", "data": [_model(name) for name in reply.models]})
+            return whole({"object": "list", "data": [_model(name) for name in reply.models]})
         case _:
             answers = (answered for other in OTHERS if (answered := other(path, asked, reply)) is not None)
             return next(answers, None) or whole(error_body(f"Unknown request URL: {path}", "unknown_url"), status=404)
@@ -165,12 +165,12 @@ def _completion(asked: Object, reply: Reply, face: _Face) -> Rendered:
     if is_stream:
         objects = _stream_objects(is_asked, reply, face, words, finish, choices, usage)
         events = (*(encode({"object": face.event, **common, **value}) for value in objects), b"[DONE]")
-        return _streamed(events, reply.prompt_tokens, completion)
+        return streamed(events, reply.prompt_tokens, completion)
     said = [face.choice(index, "".join(words), finish) for index in range(choices)]
     answer: Object = {"object": face.whole, **common, "choices": said, **_whole_usage(reply, usage)}
     if reply.body_bytes and (short := reply.body_bytes - len(encode(answer))) > 0:
         answer["choices"][0] = face.choice(0, "".join(words) + "x" * short, finish)
-    return _whole(answer, reply.prompt_tokens, completion)
+    return whole(answer, reply.prompt_tokens, completion)
 
 
 def _stream_objects(
@@ -236,11 +236,13 @@ def _model(name: str) -> Object:
     return {"id": name, "object": "model", "created": CREATED, "owned_by": "upstream"}
 
 
-def _whole(answer: Object, prompt: int = 0, completion: int = 0, status: int = 200) -> Rendered:
+def whole(answer: Any, prompt: int = 0, completion: int = 0, status: int = 200) -> Rendered:
+    """A whole reply."""
     body = encode(answer)
     return Rendered(status, body, (), prompt, completion, wire.whole(body, status=status), ())
 
 
-def _streamed(events: tuple[bytes, ...], prompt: int, completion: int) -> Rendered:
-    frames = tuple(wire.chunk(sse(event)) for event in events)
+def streamed(events: tuple[bytes, ...], prompt: int, completion: int, separator: bytes = b"\n") -> Rendered:
+    """A stream of server-sent events, whose lines end with `separator`."""
+    frames = tuple(wire.chunk(sse(event, separator)) for event in events)
     return Rendered(200, b"", events, prompt, completion, b"", frames)
