@@ -13,11 +13,12 @@ from urllib.parse import parse_qs
 import msgspec
 
 from aldgate.core.calls import Named
-from aldgate.core.errors import GatewayError, InvalidRequest, ModelNotFound, NotFound, ScopeDenied
+from aldgate.core.errors import GatewayError, InvalidRequest, MethodNotAllowed, ModelNotFound, NotFound, ScopeDenied
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment
 from aldgate.dialects.gemini.dialect import GEMINI, GEMINI_ARRAY
 from aldgate.dialects.gemini.tokens import count_tokens
+from aldgate.dialects.openai.dialect import OPENAI
 from aldgate.ports import Backend
 from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.bodies import check_json, read_body
@@ -67,7 +68,16 @@ class GeminiFace:
         verb = scope["path"].rpartition(":")[2]
         if verb == "streamGenerateContent" and query.get("alt", [""])[-1] == "sse":
             verb += "?alt=sse"
-        return self._verbs.get(verb) or partial(self._answer, "models", _nothing)
+        return self._verbs.get(verb) or self._misplaced
+
+    async def _misplaced(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A path with a verb that does not exist, or under `/v1/models` with none, where OpenAI's clients ask for models."""
+        path, call_id = scope["path"], self._gate.new_id()
+        if path.startswith("/v1/") and ":" not in path:
+            status, headers, body = OPENAI.error(MethodNotAllowed(f"`{path[:200]}` does not answer to POST."), call_id)
+            return await send_whole(send, status, [*headers, (b"allow", b"GET")], body)
+        status, headers, body = GEMINI.error(NotFound(f"There is nothing at `{path[:200]}`."), call_id)
+        await send_whole(send, status, headers, body)
 
     async def _answer(self, needed: str, find: Find, scope: Scope, receive: Receive, send: Send) -> None:
         """An answer that is no call of a model."""
@@ -135,10 +145,6 @@ def _resource(path: str) -> str:
 
 def _named(scope: Scope, *, stream: bool) -> Named:
     return Named(_resource(scope["path"]).rpartition(":")[0].removeprefix("models/"), stream)
-
-
-async def _nothing(scope: Scope, receive: Receive) -> dict[str, Any]:
-    raise NotFound(f"There is nothing at `{scope['path'][:200]}`.")
 
 
 def _page(query: dict[str, list[str]]) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aldgate import __version__
+from aldgate.dialects.gemini import types as gemini
 from aldgate.dialects.openai import types
 from aldgate.ports import UsageRow
 from aldgate.surfaces.admin import KeyRequest, RotateRequest
@@ -40,7 +41,28 @@ class UsageList(msgspec.Struct):
 _CALL_ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 429, 500, 502, 503, 504)
 _ADMIN_ERRORS = (400, 401, 403, 404, 413, 415, 503)
 
+_VERBS = "Gemini's verbs behind the model: `:generateContent`, `:streamGenerateContent`, `:embedContent` ..."
+_GEMINI = tuple(
+    path
+    for version in ("v1beta", "v1alpha")
+    for path in (
+        Path("get", f"/{version}/models", "List models to Gemini's clients", None, gemini.GeminiModelPage, tag="gemini"),
+        Path(
+            "get",
+            f"/{version}/models/{{model}}",
+            "Show one model to Gemini's clients",
+            None,
+            gemini.GeminiModel,
+            errors=(401, 403, 404, 503),
+            tag="gemini",
+        ),
+        Path("post", f"/{version}/models/{{model}}", _VERBS, gemini.GeminiRequest, None, errors=_CALL_ERRORS, tag="gemini"),
+    )
+)
+
 PATHS = (
+    *_GEMINI,
+    Path("post", "/v1/models/{model}", _VERBS, gemini.GeminiRequest, None, errors=(*_CALL_ERRORS, 405), tag="gemini"),
     Path("post", "/v1/chat/completions", "Answer a conversation", types.ChatRequest, types.ChatCompletion, errors=_CALL_ERRORS),
     Path("post", "/v1/completions", "Continue a text", types.CompletionRequest, types.Completion, errors=_CALL_ERRORS),
     Path("post", "/v1/embeddings", "Embed texts", types.EmbeddingRequest, types.EmbeddingList, errors=_CALL_ERRORS),
@@ -81,8 +103,9 @@ PATHS = (
 def document() -> dict[str, Any]:
     """The document. Built on first use and kept."""
     named = [kind for path in PATHS for kind in (path.request, path.reply) if kind is not None]
-    schemas, components = msgspec.json.schema_components([*dict.fromkeys(named), types.ErrorBody], ref_template=REF)
-    by_type: dict[type, Any] = dict(zip([*dict.fromkeys(named), types.ErrorBody], schemas, strict=True))
+    described = [*dict.fromkeys(named), types.ErrorBody, gemini.GeminiError]
+    schemas, components = msgspec.json.schema_components(described, ref_template=REF)
+    by_type: dict[type, Any] = dict(zip(described, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for path in PATHS:
         paths.setdefault(path.path, {})[path.method] = _operation(path, by_type)
@@ -128,7 +151,9 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         if path.request in (types.ChatRequest, types.CompletionRequest):
             good["content"]["text/event-stream"] = {}  # JSON Schema has no words for a stream of events
     responses: dict[str, Any] = {str(path.status): good}
-    error: Any = {"type": "object"} if path.path.startswith(("/admin", "/ready", "/metrics")) else by_type[types.ErrorBody]
+    error: Any = by_type[gemini.GeminiError if path.tag == "gemini" else types.ErrorBody]
+    if path.path.startswith(("/admin", "/ready", "/metrics")) or path.tag == "gemini" and path.path.startswith("/v1/"):
+        error = {"type": "object"}  # the last of these answers in two shapes
     for status in path.errors:
         responses[str(status)] = {"description": "Refused or failed"}
         if path.method != "head":
