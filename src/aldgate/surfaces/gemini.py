@@ -100,7 +100,7 @@ class GeminiFace:
         check_json(headers)
         body = await read_body(headers, receive, doors.max_body_bytes, doors.in_flight)
         try:
-            model = _named(scope, stream=False).model
+            model = _named(scope, stream=False).model.removeprefix("models/")
             self._gate.catalogue.resolve(model)
             return {"totalTokens": count_tokens(body, model)}
         finally:
@@ -144,7 +144,7 @@ def _resource(path: str) -> str:
 
 
 def _named(scope: Scope, *, stream: bool) -> Named:
-    return Named(_resource(scope["path"]).rpartition(":")[0].removeprefix("models/"), stream)
+    return Named(_resource(scope["path"]).rpartition(":")[0], stream)
 
 
 def _page(query: dict[str, list[str]]) -> tuple[int, int]:
