@@ -32,6 +32,8 @@ class PriceBook:
         override = self._overrides.get(f"{self._provider}/{model}") or self._overrides.get(model)
         if override is not None:
             return override
+        if self._catalogue == "openai" and "moderation" in model:
+            return FREE  # https://platform.openai.com/docs/guides/moderation; the catalogue has no word of it
         listed = _listed_price(self._catalogue, model) if self._catalogue else None
         return listed or self.unlisted()
 
@@ -68,6 +70,7 @@ def _tier(found: Mapping[str, Any], start: int, dearer: Price | None) -> Price:
         output=token_price("output_mtok") or 0,
         cached=token_price("cache_read_mtok"),
         cache_write=token_price("cache_write_mtok"),
+        cache_write_1h=token_price("cache_write_1h_mtok"),
         request=_micro((_at(found.get("requests_kcount"), start) or Decimal(0)) * 1000),
         version=f"genai-prices {version('genai-prices')}",
         above=start,
