@@ -6,8 +6,9 @@ Wire: https://platform.openai.com/docs/api-reference/files.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
+import msgspec
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse
@@ -21,10 +22,20 @@ from aldgate.surfaces.asgi import headers_of
 from aldgate.surfaces.multipart import MOST_FIELD_BYTES, Form, read_form
 
 MOST_LISTED = 10_000
+Lifetime = Annotated[int, msgspec.Meta(ge=LEAST_LIFETIME_S, le=MOST_LIFETIME_S)]
 PURPOSES = get_args(Purpose)
 _EXPIRY = "expires_after[anchor]", "expires_after[seconds]"
 _FIELDS = {"purpose", *_EXPIRY}
 _SAVED_AS = {"content-disposition": "attachment", "x-content-type-options": "nosniff", "cache-control": "no-store"}
+
+
+class FileForm(msgspec.Struct):
+    """A file to keep, as a form."""
+
+    file: Annotated[str, msgspec.Meta(extra_json_schema={"format": "binary"})]
+    purpose: Purpose
+    expires_after_anchor: Literal["created_at"] | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name=_EXPIRY[0])
+    expires_after_seconds: Lifetime | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name=_EXPIRY[1])
 
 
 class FilesFace:
