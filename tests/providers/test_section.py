@@ -35,7 +35,7 @@ def test_a_table_named_like_a_kind_is_of_that_kind(name: str, table: dict[str, s
 def test_a_table_without_a_key_takes_its_kinds_usual_one_but_sends_it_nowhere_else(table: dict[str, Any], sends: bool) -> None:
     surroundings = Surroundings(Upstream(), 1024, MappingProxyType({"OPENAI_API_KEY": "sk-usual"}), {})
     provider = build_provider("openai", table, "file", surroundings)
-    assert (b"sk-usual" in provider._heads["chat"]) is sends
+    assert (b"sk-usual" in provider._heads["openai"]["chat"]) is sends
 
 
 def test_a_missing_certificate_is_named(tmp_path: Path) -> None:
