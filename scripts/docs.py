@@ -24,6 +24,8 @@ from aldgate.core.errors import ClientGone, GatewayError, Retry, UpstreamLimited
 from aldgate.dialects.openai.errors import error_type, should_retry
 from aldgate.engines.builtin.echo import EchoOptions
 from aldgate.engines.builtin.embed import EmbedOptions
+from aldgate.providers.azure.section import AzureSection
+from aldgate.providers.bedrock.section import BedrockSection
 from aldgate.providers.section import ProviderSection
 
 ROOT = Path(__file__).parents[1]
@@ -109,6 +111,8 @@ def _tables() -> Iterator[str]:
     for title, section in (
         ("`[[server.listen]]`", Listener),
         ("`[providers.NAME]`", ProviderSection),
+        ("`[providers.NAME]` of kind `azure`: its own keys", AzureSection),
+        ("`[providers.NAME]` of kind `bedrock`: its own keys", BedrockSection),
         ("`[engines.echo]`", EchoOptions),
         ("`[engines.embed]`", EmbedOptions),
     ):
@@ -120,7 +124,8 @@ def _tables() -> Iterator[str]:
 
 def _fields(section: type[msgspec.Struct]) -> Iterator[str]:
     helps = field_help(section)
-    fields = msgspec.structs.fields(section)
+    told = getattr(section.__base__, "__struct_fields__", ())  # what it inherits stands in a table of its own
+    fields = (field for field in msgspec.structs.fields(section) if field.name not in told)
     yield from table(
         ("key", "default", "what it is for"),
         ((f"`{field.name}`", _default(field.default), " ".join(helps[field.name].split())) for field in fields),
