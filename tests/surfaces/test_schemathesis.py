@@ -22,6 +22,7 @@ TRIALS = [
     if mode is GenerationMode.POSITIVE or not path.is_open  # what takes neither data nor a key cannot be asked wrongly
 ]
 MODELS = {"/v1/chat/completions": "builtin/echo", "/v1/completions": "builtin/echo", "/v1/embeddings": "builtin/embed"}
+MODELS["/v1/responses"] = "builtin/echo"
 CHECKS = [
     checks.status_code_conformance,
     checks.content_type_conformance,

@@ -9,6 +9,7 @@ import msgspec
 
 from aldgate import __version__
 from aldgate.dialects.openai import types
+from aldgate.dialects.responses import types as responses
 from aldgate.ports import UsageRow
 from aldgate.surfaces.admin import KeyRequest, RotateRequest
 
@@ -30,6 +31,9 @@ class Path(NamedTuple):
     tag: str = "openai"
 
 
+_STREAMED = (types.ChatRequest, types.CompletionRequest, responses.ResponseRequest)
+
+
 class UsageList(msgspec.Struct):
     """Ledger sums."""
 
@@ -38,12 +42,48 @@ class UsageList(msgspec.Struct):
 
 
 _CALL_ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 429, 500, 502, 503, 504)
+_KEPT_ERRORS = (400, 401, 403, 404, 503)
 _ADMIN_ERRORS = (400, 401, 403, 404, 413, 415, 503)
 
 PATHS = (
     Path("post", "/v1/chat/completions", "Answer a conversation", types.ChatRequest, types.ChatCompletion, errors=_CALL_ERRORS),
     Path("post", "/v1/completions", "Continue a text", types.CompletionRequest, types.Completion, errors=_CALL_ERRORS),
     Path("post", "/v1/embeddings", "Embed texts", types.EmbeddingRequest, types.EmbeddingList, errors=_CALL_ERRORS),
+    Path(
+        "post",
+        "/v1/responses",
+        "Answer a conversation, and keep it",
+        responses.ResponseRequest,
+        responses.ResponseObject,
+        errors=_CALL_ERRORS,
+    ),
+    Path(
+        "get",
+        "/v1/responses/{response_id}",
+        "Show a kept response",
+        None,
+        responses.ResponseObject,
+        errors=_KEPT_ERRORS,
+        query=("stream", "starting_after"),
+    ),
+    Path("delete", "/v1/responses/{response_id}", "Delete a kept response", None, responses.DeletedResponse, errors=_KEPT_ERRORS),
+    Path(
+        "get",
+        "/v1/responses/{response_id}/input_items",
+        "List what a response was made from",
+        None,
+        responses.ItemList,
+        errors=_KEPT_ERRORS,
+        query=("limit", "order", "after"),
+    ),
+    Path(
+        "post",
+        "/v1/responses/input_tokens",
+        "Estimate the tokens of an input",
+        responses.InputTokensRequest,
+        responses.InputTokens,
+        errors=(*_KEPT_ERRORS, 413, 415),
+    ),
     Path("get", "/v1/models", "List models", None, types.ModelList),
     Path("get", "/v1/models/{model}", "Show one model; ids may contain slashes", None, types.Model, errors=(401, 403, 404, 503)),
     Path(
@@ -125,7 +165,7 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
     elif path.method != "head":
         schema = by_type[path.reply] if path.reply is not None else {"type": "object"}
         good["content"] = {"application/json": {"schema": schema}}
-        if path.request in (types.ChatRequest, types.CompletionRequest):
+        if path.request in _STREAMED or "stream" in path.query:
             good["content"]["text/event-stream"] = {}  # JSON Schema has no words for a stream of events
     responses: dict[str, Any] = {str(path.status): good}
     error: Any = {"type": "object"} if path.path.startswith(("/admin", "/ready", "/metrics")) else by_type[types.ErrorBody]
