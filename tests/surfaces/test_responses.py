@@ -270,6 +270,8 @@ async def test_a_failure_after_the_beginning_ends_in_response_failed(here: Respo
     assert failed["type"] == "response.failed"
     assert failed["response"]["status"] == "failed"
     assert failed["response"]["error"]["type"] == "upstream_broken"
+    assert failed["response"]["id"] == told[0]["response"]["id"]
+    assert [event["sequence_number"] for event in told] == list(range(len(told)))
     assert not [event for event in told if event["type"] == "error"]
 
 
