@@ -111,6 +111,9 @@ PATHS = (
         query=("limit", "order", "after"),
     ),
     Path(
+        "post", "/v1/responses/{response_id}/cancel", "Refused: nothing runs in the background", None, None, errors=_KEPT_ERRORS
+    ),
+    Path(
         "post",
         "/v1/responses/input_tokens",
         "Estimate the tokens of an input",

@@ -39,8 +39,9 @@ def mended(first: bytes, latest: bytes, last: bytes) -> bytes:
     """
     *events, failed = _events(last)
     number = max((event.sequence_number for event in (*_events(latest or first), *events)), default=-1) + 1
-    begun = next((event.response for event in _events(first) if event.response is not None), {})
-    told = failed.response or {}
+    empty: Object = {}
+    begun = next((event.response for event in _events(first) if event.response is not None), empty)
+    told = failed.response or empty
     response = {**told, **begun, "status": "failed", "error": told.get("error")}
     kept = last[: last.rindex(b"event: response.failed")]
     return kept + Pen(number).lifecycle("failed", response) + DONE
