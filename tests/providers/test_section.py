@@ -51,3 +51,21 @@ def test_a_bad_key_names_its_provider_and_not_itself(reference: str) -> None:
         build("lab", api_key=reference)
     assert raised.value.message.startswith("[providers.lab]: ") and raised.value.hint
     assert "sk-plain" not in raised.value.message and "x: y" not in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "spoken"),
+    [
+        ("openai", {}, ["openai", "responses"]),
+        ("openai", {"responses": "no"}, ["openai"]),
+        ("openai", {"base_url": "https://proxy.example/v1"}, ["openai"]),
+        ("openai", {"base_url": "https://eu.api.openai.com/v1"}, ["openai", "responses"]),
+        ("groq", {}, ["openai"]),
+        ("lab", {"kind": "openai", "base_url": "http://127.0.0.1:1/v1", "responses": "yes"}, ["openai", "responses"]),
+        ("lab", {"kind": "openai", "base_url": "http://127.0.0.1:1/v1", "responses": "only"}, ["responses"]),
+    ],
+)
+def test_a_provider_speaks_responses_where_that_is_known_or_said(name: str, table: dict[str, Any], spoken: list[str]) -> None:
+    provider = build_provider(name, table, "file", Surroundings(Upstream(), 1024, MappingProxyType({}), {}))
+    assert [dialect for dialect in provider.dialects if dialect in ("openai", "responses")] == spoken
+    assert ("complete" in provider.operations) is ("openai" in spoken)
