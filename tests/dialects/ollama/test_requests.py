@@ -268,8 +268,6 @@ def test_a_chat_for_ollama() -> None:
         (chat(tools=[Tool("a")], tool_choice=ToolChoice("one", ("a",))), "tool_choice"),
         (chat(tools=[Tool("a", is_custom=True)]), "tools"),
         (chat(choices=2), "n"),
-        (chat(others={"modalities": ["text", "audio"]}), "modalities"),
-        (chat(others={"web_search_options": {}}), "web_search_options"),
         (chat(Message("user", [Media("image", url="https://x/y.png")])), "messages"),
         (chat(Message("user", [Media("audio", "audio/wav", "UklG")])), "messages"),
         (chat(Message("assistant", [ToolCall("c", "a", '{"x')])), "messages"),
