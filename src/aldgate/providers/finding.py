@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from aldgate.core.errors import GatewayError
-from aldgate.providers.natives import NATIVES
+from aldgate.providers.natives import NATIVES, Native
 from aldgate.providers.openai import OpenAICompatible
 from aldgate.providers.rows import ROWS
 from aldgate.providers.section import Provider, Surroundings, build_provider
@@ -33,22 +33,27 @@ def configured(tables: Mapping[str, Mapping[str, Any]], surroundings: Surroundin
 
 
 def in_environment(surroundings: Surroundings, taken: Iterable[str]) -> list[Provider]:
-    """A provider for each usual key name in the environment, unless the file already has one of that name."""
-    names = set(taken)
-    kinds = {kind: known.key_names for kind, known in (*ROWS.items(), *NATIVES.items())}
+    """A provider for each usual key name in the environment, unless the file already has one of that name.
+
+    Native ones that have no address of their own need that too; those that need no key are added by their address alone.
+    """
+    names, environment = set(taken), surroundings.environment
+    found: dict[str, dict[str, str]] = {}
+    for kind, known in (*ROWS.items(), *NATIVES.items()):
+        key_name = _present(known.key_names, environment)
+        addresses = known.address_names if isinstance(known, Native) else ()
+        is_enough = key_name is not None or (addresses and not known.key_names)
+        if is_enough and (not addresses or _present(addresses, environment)):
+            found[kind] = {"api_key": f"env:{key_name}"} if key_name is not None else {}
     return [
-        build_provider(kind, {"kind": kind, "api_key": f"env:{key_name}"}, "environment", surroundings)
-        for kind, key_names in kinds.items()
-        if kind not in names and (key_name := _present(key_names, surroundings.environment))
-    ] + [
-        build_provider(kind, {"kind": kind}, "environment", surroundings)
-        for kind, native in NATIVES.items()
-        if kind not in names and _present(native.url_names, surroundings.environment)
+        build_provider(kind, {"kind": kind, **table}, "environment", surroundings)
+        for kind, table in found.items()
+        if kind not in names
     ]
 
 
-def _present(key_names: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
-    return next((name for name in key_names if environment.get(name)), None)
+def _present(names: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
+    return next((name for name in names if environment.get(name)), None)
 
 
 async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> list[Provider]:

@@ -169,7 +169,7 @@ def address_in(environment: Mapping[str, str]) -> str | None:
         ConfigError: Two names disagree.
     """
     native = NATIVES["ollama"]
-    found = {name: _url(environment[name]) for name in native.url_names if environment.get(name, "").strip()}
+    found = {name: _url(environment[name]) for name in native.address_names if environment.get(name, "").strip()}
     if len(set(found.values())) > 1:
         names = " and ".join(f"`{name}`" for name in found)
         raise ConfigError(f"{names} name different servers of Ollama's", hint="set one of them, or write [providers.ollama]")

@@ -8,6 +8,7 @@ from aldgate.registry import Registry
 DIALECTS: Registry[FaceDialect] = Registry(
     "dialect",
     {
+        "anthropic": "aldgate.dialects.anthropic.dialect:ANTHROPIC",
         "openai": "aldgate.dialects.openai.dialect:OPENAI",
         "ollama": "aldgate.dialects.ollama.dialect:OLLAMA",
         "ollama-generate": "aldgate.dialects.ollama.dialect:GENERATE",
@@ -19,6 +20,7 @@ DIALECTS: Registry[FaceDialect] = Registry(
     },
 )
 _PREFIXES: tuple[tuple[str, str], ...] = (
+    ("/v1/messages", "anthropic"),
     ("/v1beta/", "gemini"),
     ("/v1alpha/", "gemini"),
     ("/v1/responses", "responses"),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aldgate import __version__
+from aldgate.dialects.anthropic import types as anthropic
 from aldgate.dialects.ollama.parse import ChatBody, EmbedBody, EmbeddingsBody, GenerateBody, ShowBody
 from aldgate.dialects.openai import types
 from aldgate.dialects.rerank.requests import RerankBody
@@ -40,6 +41,8 @@ class UsageList(msgspec.Struct):
 
 
 _CALL_ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 429, 500, 502, 503, 504)
+_ERRORS: dict[str, type] = {"openai": types.ErrorBody, "anthropic": anthropic.ErrorReply}
+"""How an error is written on the paths of a tag; where it says nothing, as OpenAI does."""
 _ADMIN_ERRORS = (400, 401, 403, 404, 413, 415, 503)
 
 PATHS = (
@@ -59,6 +62,24 @@ PATHS = (
     Path("get", "/api/ps", "List models in memory", errors=(401, 403, 503), tag="ollama"),
     Path("get", "/api/version", "The version of Ollama's API", errors=(), is_open=True, tag="ollama"),
     Path("head", "/api/version", "Somebody is there", errors=(), is_open=True, tag="ollama"),
+    Path(
+        "post",
+        "/v1/messages",
+        "Answer a conversation, in Anthropic's form",
+        anthropic.MessagesRequest,
+        anthropic.MessagesReply,
+        errors=(*_CALL_ERRORS, 529),
+        tag="anthropic",
+    ),
+    Path(
+        "post",
+        "/v1/messages/count_tokens",
+        "Count a conversation's tokens; free",
+        anthropic.CountRequest,
+        anthropic.CountReply,
+        errors=(*_CALL_ERRORS, 529),
+        tag="anthropic",
+    ),
     Path("get", "/v1/models", "List models", None, types.ModelList),
     Path("get", "/v1/models/{model}", "Show one model; ids may contain slashes", None, types.Model, errors=(401, 403, 404, 503)),
     Path(
@@ -84,6 +105,7 @@ PATHS = (
         (*_ADMIN_ERRORS, 409),
         tag="admin",
     ),
+    Path("head", "/", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("get", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("head", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("get", "/ready", "The gate can serve; 503 says why not", errors=(503,), is_open=True, tag="operations"),
@@ -96,8 +118,8 @@ PATHS = (
 def document() -> dict[str, Any]:
     """The document. Built on first use and kept."""
     named = [kind for path in PATHS for kind in (path.request, path.reply) if kind is not None]
-    schemas, components = msgspec.json.schema_components([*dict.fromkeys(named), types.ErrorBody], ref_template=REF)
-    by_type: dict[type, Any] = dict(zip([*dict.fromkeys(named), types.ErrorBody], schemas, strict=True))
+    schemas, components = msgspec.json.schema_components([*dict.fromkeys(named), *_ERRORS.values()], ref_template=REF)
+    by_type: dict[type, Any] = dict(zip([*dict.fromkeys(named), *_ERRORS.values()], schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for path in PATHS:
         paths.setdefault(path.path, {})[path.method] = _operation(path, by_type)
@@ -142,11 +164,13 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         good["content"] = {"application/json": {"schema": schema}}
         if path.request in (ChatBody, GenerateBody):
             good["content"]["application/x-ndjson"] = {}
-        if path.request in (types.ChatRequest, types.CompletionRequest):
+        if path.request in (types.ChatRequest, types.CompletionRequest, anthropic.MessagesRequest):
             good["content"]["text/event-stream"] = {}  # JSON Schema has no words for a stream of events
     responses: dict[str, Any] = {str(path.status): good}
     error: Any = (
-        {"type": "object"} if path.path.startswith(("/admin", "/ready", "/metrics", "/api/")) else by_type[types.ErrorBody]
+        {"type": "object"}
+        if path.path.startswith(("/admin", "/ready", "/metrics", "/api/"))
+        else by_type[_ERRORS.get(path.tag, types.ErrorBody)]
     )
     for status in path.errors:
         responses[str(status)] = {"description": "Refused or failed"}

@@ -36,6 +36,7 @@ CALLS: tuple[tuple[str, str, Operation], ...] = (
     ("/api/embeddings", "ollama-embeddings", "embed"),
 )
 """Paths whose whole request stands in the body: path, dialect, operation."""
+MESSAGES = "/v1/messages"
 RESPONSES = "/v1/responses"
 """Where responses are made; below it, kept ones are found again."""
 GEMINI_VERSIONS = ("v1", "v1beta", "v1alpha")
@@ -43,6 +44,7 @@ GEMINI_VERSIONS = ("v1", "v1beta", "v1alpha")
 SURFACES: Registry[Any] = Registry(
     "surface",
     {
+        "anthropic": "aldgate.surfaces.anthropic:AnthropicFace",
         "api": "aldgate.surfaces.api:Api",
         "gemini": "aldgate.surfaces.gemini:GeminiFace",
         "ollama": "aldgate.surfaces.ollama:OllamaFace",
@@ -69,9 +71,12 @@ def every_path(doors: Doors, store: Store, incarnation: str, health: HealthFace,
     models = ModelsFace(doors.gate, doors.identity, int(time.time()))
     gemini = Later(lambda: SURFACES.load("gemini")(doors).serve)
     ollama = _Group(lambda: SURFACES.load("ollama")(doors).handlers)
+    anthropic = _Group(lambda: SURFACES.load("anthropic")(doors).handlers)
     responses = _Group(lambda: SURFACES.load("responses")(doors, store, incarnation).handlers)
     exact: dict[tuple[str, str], Handler] = {
         **{("POST", path): faces.serving(dialect, operation) for path, dialect, operation in CALLS},
+        ("POST", MESSAGES): anthropic["messages"],
+        ("POST", f"{MESSAGES}/count_tokens"): anthropic["count_tokens"],
         ("POST", RESPONSES): responses["create"],
         ("POST", f"{RESPONSES}/input_tokens"): responses["input_tokens"],
         ("POST", f"{RESPONSES}/compact"): responses["compact"],
@@ -81,6 +86,7 @@ def every_path(doors: Doors, store: Store, incarnation: str, health: HealthFace,
         ("GET", "/api/version"): ollama["version"],
         ("HEAD", "/api/version"): ollama["version"],
         ("GET", "/v1/models"): by_client(models.list, gemini),
+        ("HEAD", "/"): health.here,
         ("GET", "/v1beta/models"): gemini,
         ("GET", "/v1alpha/models"): gemini,
         **health_paths(health),

@@ -69,7 +69,9 @@ class Jina:
     stream_type = b"application/json"
     operations: frozenset[Operation] = frozenset({"rerank"})
 
-    def outgoing(self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None) -> NoReturn:
+    def outgoing(
+        self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None, warnings: list[str]
+    ) -> NoReturn:
         """No caller's dialect has this name."""
         raise InvalidRequest(f"`{deployment.id}` cannot be called so.", param="model")
 
