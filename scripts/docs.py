@@ -24,6 +24,9 @@ from aldgate.core.errors import ClientGone, GatewayError, Retry, UpstreamLimited
 from aldgate.dialects.openai.errors import error_type, should_retry
 from aldgate.engines.builtin.echo import EchoOptions
 from aldgate.engines.builtin.embed import EmbedOptions
+from aldgate.engines.builtin.moderate import ModerateOptions
+from aldgate.engines.builtin.rerank import RerankOptions
+from aldgate.providers.ollama import OllamaSection
 from aldgate.providers.section import ProviderSection
 
 ROOT = Path(__file__).parents[1]
@@ -109,8 +112,11 @@ def _tables() -> Iterator[str]:
     for title, section in (
         ("`[[server.listen]]`", Listener),
         ("`[providers.NAME]`", ProviderSection),
+        ("`[providers.NAME]`, kind `ollama`", OllamaSection),
         ("`[engines.echo]`", EchoOptions),
         ("`[engines.embed]`", EmbedOptions),
+        ("`[engines.rerank]`", RerankOptions),
+        ("`[engines.moderate]`", ModerateOptions),
     ):
         yield from (f"### {title}", "", inspect.getdoc(section) or "", "", *_fields(section), "")
     helps = field_help(Settings)
@@ -123,7 +129,11 @@ def _fields(section: type[msgspec.Struct]) -> Iterator[str]:
     fields = msgspec.structs.fields(section)
     yield from table(
         ("key", "default", "what it is for"),
-        ((f"`{field.name}`", _default(field.default), " ".join(helps[field.name].split())) for field in fields),
+        (
+            (f"`{field.name}`", _default(field.default), " ".join(helps[field.name].split()))
+            for field in fields
+            if field.name in helps
+        ),
     )
 
 
