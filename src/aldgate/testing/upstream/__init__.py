@@ -27,6 +27,7 @@ __all__ = [
     "Sleep",
     "Step",
     "Valve",
+    "anthropic",
     "azure",
     "converse",
     "fault",
