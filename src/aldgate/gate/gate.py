@@ -123,7 +123,8 @@ class Gate:
 
     def _candidates(self, call: Call) -> tuple[Deployment, ...]:
         """The deployments of the model's route that can do the operation, best first."""
-        route = call.catalogue.resolve(call.peek.model)
+        name = call.peek.model
+        route = call.catalogue.resolve(name) if name else call.catalogue.default(call.operation)
         there = [each for each in route.deployments if each.backend in self.backends]
         if not there:
             raise ModelNotFound(f"The provider of `{route.name}` was removed.", param="model")

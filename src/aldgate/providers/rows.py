@@ -134,7 +134,6 @@ ROWS: dict[str, Row] = {
         quirks=_CEREBRAS,
         catalogue="cerebras",
     ),
-    "ollama": Row(local_url="http://127.0.0.1:11434/v1", owned_by="library", quirks=(_OLDER_CAP,), is_free=True),
     "llamacpp": Row(local_url="http://127.0.0.1:8080/v1", owned_by="llamacpp", is_free=True),
     "lmstudio": Row(local_url="http://127.0.0.1:1234/v1", owned_by="organization_owner", quirks=(_OLDER_CAP,), is_free=True),
     "vllm": Row(local_url="http://127.0.0.1:8000/v1", owned_by="vllm", is_free=True),

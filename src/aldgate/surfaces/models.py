@@ -73,7 +73,7 @@ class ModelsFace:
     def _all(self, shape: Shape) -> list[Object]:
         catalogue = self._gate.catalogue
         items = [shape.one(deployment.id, deployment, self._started_at) for deployment in catalogue.models]
-        aliases = [route for name, route in catalogue.routes.items() if name == route.name and _is_alias(route)]
+        aliases = [route for name, route in catalogue.routes.items() if name == route.name and is_alias(route)]
         return items + [shape.one(route.name, route.deployments[0], self._started_at) for route in aliases]
 
     def _one(self, name: str, shape: Shape) -> Object:
@@ -81,7 +81,7 @@ class ModelsFace:
         if route is None:
             raise ModelNotFound(f"The model `{name[:100]}` does not exist.", param="model")
         deployment = route.deployments[0]
-        return shape.one(route.name if _is_alias(route) else deployment.id, deployment, self._started_at)
+        return shape.one(route.name if is_alias(route) else deployment.id, deployment, self._started_at)
 
 
 class Shape(NamedTuple):
@@ -114,6 +114,6 @@ def _shape_for(scope: Scope) -> Shape:
     return _ANTHROPIC if b"anthropic-version" in headers_of(scope) else _OPENAI
 
 
-def _is_alias(route: Route) -> bool:
+def is_alias(route: Route) -> bool:
     """Whether a route has a name that is none of its deployments' own."""
     return all(route.name != deployment.id for deployment in route.deployments)

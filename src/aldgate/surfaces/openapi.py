@@ -9,7 +9,9 @@ import msgspec
 
 from aldgate import __version__
 from aldgate.dialects.anthropic import types as anthropic
+from aldgate.dialects.ollama.parse import ChatBody, EmbedBody, EmbeddingsBody, GenerateBody, ShowBody
 from aldgate.dialects.openai import types
+from aldgate.dialects.rerank.requests import RerankBody
 from aldgate.ports import UsageRow
 from aldgate.surfaces.admin import KeyRequest, RotateRequest
 
@@ -47,6 +49,19 @@ PATHS = (
     Path("post", "/v1/chat/completions", "Answer a conversation", types.ChatRequest, types.ChatCompletion, errors=_CALL_ERRORS),
     Path("post", "/v1/completions", "Continue a text", types.CompletionRequest, types.Completion, errors=_CALL_ERRORS),
     Path("post", "/v1/embeddings", "Embed texts", types.EmbeddingRequest, types.EmbeddingList, errors=_CALL_ERRORS),
+    Path("post", "/v1/moderations", "Judge texts", types.ModerationRequest, None, errors=_CALL_ERRORS),
+    Path("post", "/v1/rerank", "Rank documents", RerankBody, None, errors=_CALL_ERRORS, tag="rerank"),
+    Path("post", "/rerank", "Rank documents", RerankBody, None, errors=_CALL_ERRORS, tag="rerank"),
+    Path("post", "/v2/rerank", "Rank documents", RerankBody, None, errors=_CALL_ERRORS, tag="rerank"),
+    Path("post", "/api/chat", "Answer a conversation", ChatBody, None, errors=_CALL_ERRORS, tag="ollama"),
+    Path("post", "/api/generate", "Answer a prompt", GenerateBody, None, errors=_CALL_ERRORS, tag="ollama"),
+    Path("post", "/api/embed", "Embed texts", EmbedBody, None, errors=_CALL_ERRORS, tag="ollama"),
+    Path("post", "/api/embeddings", "Embed a text", EmbeddingsBody, None, errors=_CALL_ERRORS, tag="ollama"),
+    Path("get", "/api/tags", "List models", errors=(401, 403, 503), tag="ollama"),
+    Path("post", "/api/show", "Show one model", ShowBody, errors=(400, 401, 403, 404, 413, 503), tag="ollama"),
+    Path("get", "/api/ps", "List models in memory", errors=(401, 403, 503), tag="ollama"),
+    Path("get", "/api/version", "The version of Ollama's API", errors=(), is_open=True, tag="ollama"),
+    Path("head", "/api/version", "Somebody is there", errors=(), is_open=True, tag="ollama"),
     Path(
         "post",
         "/v1/messages",
@@ -147,12 +162,14 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
     elif path.method != "head":
         schema = by_type[path.reply] if path.reply is not None else {"type": "object"}
         good["content"] = {"application/json": {"schema": schema}}
+        if path.request in (ChatBody, GenerateBody):
+            good["content"]["application/x-ndjson"] = {}
         if path.request in (types.ChatRequest, types.CompletionRequest, anthropic.MessagesRequest):
             good["content"]["text/event-stream"] = {}  # JSON Schema has no words for a stream of events
     responses: dict[str, Any] = {str(path.status): good}
     error: Any = (
         {"type": "object"}
-        if path.path.startswith(("/admin", "/ready", "/metrics"))
+        if path.path.startswith(("/admin", "/ready", "/metrics", "/api/"))
         else by_type[_ERRORS.get(path.tag, types.ErrorBody)]
     )
     for status in path.errors:

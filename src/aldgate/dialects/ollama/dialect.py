@@ -154,3 +154,5 @@ class OllamaEmbeddings(Ollama):
 
 OLLAMA = Ollama()
 """As callers speak it."""
+GENERATE = OllamaGenerate()
+EMBEDDINGS = OllamaEmbeddings()

@@ -38,7 +38,7 @@ class OpenAI:
 
     name = "openai"
     stream_type = b"text/event-stream"
-    operations: frozenset[Operation] = frozenset({"chat", "complete", "embed"})
+    operations: frozenset[Operation] = frozenset({"chat", "complete", "embed", "moderate"})
 
     def __init__(
         self,

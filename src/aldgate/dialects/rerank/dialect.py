@@ -93,4 +93,7 @@ class Jina:
         return errors.read_error(status, body, retry_after_s)
 
 
+RERANK = Rerank(returns_documents=True)
+RERANK_V2 = Rerank(returns_documents=False)
+"""Cohere's second version repeats no texts unless it is told to."""
 JINA = Jina()
