@@ -338,7 +338,7 @@ async def test_what_is_refused_is_refused_in_googles_words(gate: RunningGate, go
     key = {"x-goog-api-key": "agk-nobody"}
     assert (await gate.http.post(path, json=HELLO, headers=key)).status_code == 401
     reply = await gate.http.post("/v1beta/models/google/g:paint", json=HELLO, headers=key)
-    assert reply.status_code == 401 and google.requests == []
+    assert reply.status_code == 404 and google.requests == []
     reply = await gate.http.post("/v1beta/nothing", json=HELLO)
     assert reply.status_code == 404 and reply.json()["error"]["status"] == "NOT_FOUND"
 

@@ -9,6 +9,7 @@ import msgspec
 
 from aldgate import __version__
 from aldgate.dialects.anthropic import types as anthropic
+from aldgate.dialects.gemini import types as gemini
 from aldgate.dialects.ollama.parse import ChatBody, EmbedBody, EmbeddingsBody, GenerateBody, ShowBody
 from aldgate.dialects.openai import types
 from aldgate.dialects.rerank.requests import RerankBody
@@ -41,11 +42,32 @@ class UsageList(msgspec.Struct):
 
 
 _CALL_ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 429, 500, 502, 503, 504)
-_ERRORS: dict[str, type] = {"openai": types.ErrorBody, "anthropic": anthropic.ErrorReply}
+_ERRORS: dict[str, type] = {"openai": types.ErrorBody, "anthropic": anthropic.ErrorReply, "gemini": gemini.GeminiError}
 """How an error is written on the paths of a tag; where it says nothing, as OpenAI does."""
 _ADMIN_ERRORS = (400, 401, 403, 404, 413, 415, 503)
 
+_VERBS = "Gemini's verbs behind the model: `:generateContent`, `:streamGenerateContent`, `:embedContent` ..."
+_GEMINI = tuple(
+    path
+    for version in ("v1beta", "v1alpha")
+    for path in (
+        Path("get", f"/{version}/models", "List models to Gemini's clients", None, gemini.GeminiModelPage, tag="gemini"),
+        Path(
+            "get",
+            f"/{version}/models/{{model}}",
+            "Show one model to Gemini's clients",
+            None,
+            gemini.GeminiModel,
+            errors=(401, 403, 404, 503),
+            tag="gemini",
+        ),
+        Path("post", f"/{version}/models/{{model}}", _VERBS, gemini.GeminiRequest, None, errors=_CALL_ERRORS, tag="gemini"),
+    )
+)
+
 PATHS = (
+    *_GEMINI,
+    Path("post", "/v1/models/{model}", _VERBS, gemini.GeminiRequest, None, errors=(*_CALL_ERRORS, 405), tag="gemini"),
     Path("post", "/v1/chat/completions", "Answer a conversation", types.ChatRequest, types.ChatCompletion, errors=_CALL_ERRORS),
     Path("post", "/v1/completions", "Continue a text", types.CompletionRequest, types.Completion, errors=_CALL_ERRORS),
     Path("post", "/v1/embeddings", "Embed texts", types.EmbeddingRequest, types.EmbeddingList, errors=_CALL_ERRORS),
@@ -169,7 +191,7 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {str(path.status): good}
     error: Any = (
         {"type": "object"}
-        if path.path.startswith(("/admin", "/ready", "/metrics", "/api/"))
+        if path.path.startswith(("/admin", "/ready", "/metrics", "/api/")) or _answers_in_two_shapes(path)
         else by_type[_ERRORS.get(path.tag, types.ErrorBody)]
     )
     for status in path.errors:
@@ -177,3 +199,7 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         if path.method != "head":
             responses[str(status)]["content"] = {"application/json": {"schema": error}}
     return responses
+
+
+def _answers_in_two_shapes(path: Path) -> bool:
+    return path.tag == "gemini" and path.path == "/v1/models/{model}"
