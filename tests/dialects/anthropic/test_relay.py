@@ -90,6 +90,13 @@ def test_an_error_without_its_blank_line_is_an_error() -> None:
         relay.end()
 
 
+def test_events_without_their_names_get_them() -> None:
+    nameless = b"".join(b"data: " + event.partition(b"data: ")[2] + b"\n\n" for event in STREAM.split(b"\n\n") if event)
+    relay = MessagesRelay()
+    assert relay.feed(nameless) == STREAM
+    assert relay.is_done
+
+
 def test_odd_events_pass_and_what_is_no_json_does_not() -> None:
     relay = MessagesRelay()
     odd = event("content_block_start", index="zero") + b'data: {"type": 7}\n\n'

@@ -107,14 +107,12 @@ class MessagesRelay:
         kept: list[bytes] = []
         for event, payload in payloads(events):
             try:
-                if payload:
-                    self._follow(event, payload)
+                kept.append(self._follow(event, payload) if payload else event)
             except GatewayError as error:
                 if not self.delivered:
                     raise
                 self.failure = error
                 break
-            kept.append(event)
             if self.is_done:
                 break
         out = self._held + b"".join(kept)
@@ -124,19 +122,25 @@ class MessagesRelay:
         self._held = b""
         return out
 
-    def _follow(self, event: bytes, payload: bytes) -> None:
+    def _follow(self, event: bytes, payload: bytes) -> bytes:
+        """Take note of an event; returns it with its name in front, where the provider left that out: the SDKs go by it."""
         if event.startswith(_DELTA):
             self._count(event)
-            return
+            return event
         try:
             seen = _event.decode(payload)
         except msgspec.ValidationError:
             self.delivered += 1  # an object, but an odd one
-            return
+            return event
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise UpstreamInvalid("The provider sent an event that is none of a message.") from None
         if seen.type == "error" or seen.error is not None:
             raise error_in_reply(seen.error or ErrorBody())
+        self._note(seen, event)
+        name = b"event: %b\n" % seen.type.encode()
+        return event if event.startswith(name) or not seen.type else name + b"data: %b\n\n" % payload
+
+    def _note(self, seen: _Event, event: bytes) -> None:
         if seen.type == "message_start":
             self._report((seen.message and seen.message.usage) or WireUsage())
         elif seen.type == "message_delta":
