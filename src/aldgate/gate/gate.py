@@ -28,7 +28,7 @@ from aldgate.gate.ids import CallIds
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.records import ledger_row, log_call
 from aldgate.gate.slices import Slices
-from aldgate.limiter.memory import Headers, MemoryLimiter
+from aldgate.limiter.memory import Headers, MemoryLimiter, Standing
 from aldgate.ports import Backend, FaceDialect, Store
 
 MAX_REFILLS = 4
@@ -123,7 +123,8 @@ class Gate:
 
     def _candidates(self, call: Call) -> tuple[Deployment, ...]:
         """The deployments of the model's route that can do the operation, best first."""
-        route = call.catalogue.resolve(call.peek.model)
+        name = call.peek.model
+        route = call.catalogue.resolve(name) if name else call.catalogue.default(call.operation)
         there = [each for each in route.deployments if each.backend in self.backends]
         if not there:
             raise ModelNotFound(f"The provider of `{route.name}` was removed.", param="model")
@@ -234,3 +235,8 @@ class Gate:
         """The rate-limit headers of an answer to this principal."""
         limits = principal.policy.limits
         return [] if limits.is_empty else self.limiter.headers(principal.account, limits, time.monotonic_ns())
+
+    def standings(self, principal: Principal) -> list[Standing]:
+        """How this principal stands with its limits, for dialects that tell it in headers of their own."""
+        limits = principal.policy.limits
+        return [] if limits.is_empty else self.limiter.standings(principal.account, limits, time.monotonic_ns())

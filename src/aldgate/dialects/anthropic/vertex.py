@@ -21,9 +21,11 @@ VERSION = "vertex-2023-10-16"
 class AnthropicOnVertex(AnthropicDialect):
     """As a provider's dialect; callers of Anthropic's own API pass through it."""
 
-    def outgoing(self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None) -> bytes:
+    def outgoing(
+        self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None, warnings: list[str]
+    ) -> bytes:
         """The caller's own bytes; see `ports.UpstreamDialect`."""
-        return _placed(super().outgoing(operation, peek, deployment, cap=cap))
+        return _placed(super().outgoing(operation, peek, deployment, cap=cap, warnings=warnings))
 
     def build(self, asked: Request, deployment: Deployment, *, stream: bool, warnings: list[str]) -> bytes:
         """The body of a translated request; see `ports.UpstreamDialect`."""
