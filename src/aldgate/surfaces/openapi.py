@@ -46,8 +46,6 @@ _ERRORS: dict[str, type] = {"openai": types.ErrorBody, "anthropic": anthropic.Er
 """How an error is written on the paths of a tag; where it says nothing, as OpenAI does."""
 _ADMIN_ERRORS = (400, 401, 403, 404, 413, 415, 503)
 
-_TWOFOLD = ("post", "/v1/models/{model}")
-"""Answers with errors in Gemini's shape to Gemini's verbs, in OpenAI's to whatever else is tried there."""
 _VERBS = "Gemini's verbs behind the model: `:generateContent`, `:streamGenerateContent`, `:embedContent` ..."
 _GEMINI = tuple(
     path
@@ -193,7 +191,7 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {str(path.status): good}
     error: Any = (
         {"type": "object"}
-        if path.path.startswith(("/admin", "/ready", "/metrics", "/api/")) or (path.method, path.path) == _TWOFOLD
+        if path.path.startswith(("/admin", "/ready", "/metrics", "/api/")) or _answers_in_two_shapes(path)
         else by_type[_ERRORS.get(path.tag, types.ErrorBody)]
     )
     for status in path.errors:
@@ -201,3 +199,7 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         if path.method != "head":
             responses[str(status)]["content"] = {"application/json": {"schema": error}}
     return responses
+
+
+def _answers_in_two_shapes(path: Path) -> bool:
+    return path.tag == "gemini" and path.path == "/v1/models/{model}"
