@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from aldgate.core.calls import Admission, Attempt, Call
+from aldgate.core.calls import Admission, Attempt
 from aldgate.core.conversation import Conversation
 from aldgate.core.errors import GatewayError, InvalidRequest, UpstreamInvalid
 from aldgate.core.lossy import refuse_losses
@@ -62,7 +62,7 @@ class Attempts:
             relay = face.relay(call.id, call.operation, call.peek)
         else:
             upstream = _speaking(backend, call.operation)
-            asked = asked or _parsed(face, call)
+            asked = asked or _parsed(face, admission)
             body = upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)
             relay = Translation(call.id, call.operation, call.peek, asked, face, upstream)
         exchange = await backend.start(
@@ -79,10 +79,13 @@ class Attempts:
         return Run(exchange, relay, first, first_byte_s, warnings)
 
 
-def _parsed(face: FaceDialect, call: Call) -> Request:
+def _parsed(face: FaceDialect, admission: Admission) -> Request:
+    """The request in neutral words, held to what the budget allows."""
+    call = admission.call
     asked = face.parse(call.operation, call.peek)
     if isinstance(asked, Conversation):
         refuse_losses(asked, call.peek.model)
+        asked.max_output_tokens = asked.max_output_tokens if admission.cap is None else admission.cap
     return asked
 
 
