@@ -62,7 +62,7 @@ class Attempts:
             relay = face.relay(call.id, call.operation, call.peek)
         else:
             upstream = _speaking(backend, call.operation)
-            asked = asked or _parsed(face, call)
+            asked = _held(asked or _parsed(face, call), admission.cap)
             body = upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)
             relay = Translation(call.id, call.operation, call.peek, asked, face, upstream)
         exchange = await backend.start(
@@ -77,6 +77,13 @@ class Attempts:
             exchange.close()
             raise
         return Run(exchange, relay, first, first_byte_s, warnings)
+
+
+def _held(asked: Request, cap: int | None) -> Request:
+    """The request with the bound on output that money was held for, said or not."""
+    if cap is None or not isinstance(asked, Conversation) or asked.max_output_tokens == cap:
+        return asked
+    return msgspec.structs.replace(asked, max_output_tokens=cap)
 
 
 def _parsed(face: FaceDialect, call: Call) -> Request:

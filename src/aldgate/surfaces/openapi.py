@@ -177,6 +177,7 @@ PATHS = (
         (*_ADMIN_ERRORS, 409),
         tag="admin",
     ),
+    Path("get", "/", "Who answers, and where to read on", errors=(), is_open=True, tag="operations"),
     Path("head", "/", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("get", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("head", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
