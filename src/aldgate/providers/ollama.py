@@ -92,7 +92,7 @@ class OllamaServer:
         self.pools: Sequence[Pool] = (wire.pool,)
         self.dialects: Mapping[str, UpstreamDialect] = {
             dialect.name: dialect,
-            "openai": OpenAI("max_tokens", "asked", (OLDER_CAP,)),
+            "openai": OpenAI(quirks=(OLDER_CAP,)),
         }
         self._wire = wire
         self._models = models
