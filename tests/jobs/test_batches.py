@@ -73,6 +73,30 @@ async def test_other_endpoints(lab: Lab) -> None:
     batch = await caller.run([line("c", "/v1/completions", model="builtin/echo", prompt="a b")], "/v1/completions")
     (found,) = (await caller.results(batch["output_file_id"])).values()
     assert found["response"]["body"]["choices"][0]["text"] == "a b"
+    batch = await caller.run([line("m", "/v1/moderations", model="builtin/moderate", input="a")], "/v1/moderations")
+    (found,) = (await caller.results(batch["output_file_id"])).values()
+    assert found["response"]["body"]["results"][0]["flagged"] is False
+
+
+async def test_responses_know_what_went_before_and_are_kept(lab: Lab) -> None:
+    caller, where = await batcher(lab), "/v1/responses"
+    first = (await caller.ask("POST", where, json={"model": "builtin/echo", "input": "one"})).json()
+    asked = {"model": "builtin/echo", "input": "two", "previous_response_id": first["id"]}
+    lines = [
+        line("goes on", where, **asked),
+        line("forgotten", where, **asked, store=False),
+        line("nowhere", where, model="builtin/echo", input="x", previous_response_id="resp_none"),
+        line("behind", where, model="builtin/echo", input="x", background=True),
+    ]
+    batch = await caller.run(lines, where)
+    good, failed = await caller.results(batch["output_file_id"]), await caller.results(batch["error_file_id"])
+    assert set(good) == {"goes on", "forgotten"}
+    kept, forgotten = (good[name]["response"]["body"] for name in ("goes on", "forgotten"))
+    assert kept["previous_response_id"] == first["id"] and kept["output"][0]["content"][0]["text"] == "two"
+    assert (await caller.ask("GET", f"{where}/{kept['id']}")).json()["id"] == kept["id"]
+    assert (await caller.ask("GET", f"{where}/{forgotten['id']}")).status_code == 404
+    codes = {name: each["response"]["body"]["error"]["code"] for name, each in failed.items()}
+    assert codes == {"nowhere": "previous_response_not_found", "behind": "invalid_request"}
 
 
 async def test_limits_are_waited_for(lab: Lab) -> None:

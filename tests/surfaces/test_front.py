@@ -65,7 +65,7 @@ async def test_without_a_rest_the_others_are_not_found() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "allowed"),
     [
-        ("GET", "/", 404, None),
+        ("PUT", "/", 405, "GET, HEAD"),
         ("GET", "/v1", 404, None),
         ("GET", "/v1/chat/completions/", 404, None),
         ("GET", "/v1/chat/completions", 405, "POST"),

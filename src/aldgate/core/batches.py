@@ -17,6 +17,7 @@ WINDOW_S = 86_400
 MOST_ERRORS = 100
 """Bad lines that are named of one file."""
 MOST_TRIES = 6
+MODEL_OPTIONAL = frozenset({"/v1/moderations"})
 
 
 class LeaseLost(Exception):
@@ -108,7 +109,7 @@ class _Input(msgspec.Struct):
 
 
 class _Model(msgspec.Struct):
-    model: str
+    model: str = ""
 
 
 _input = msgspec.json.Decoder(_Input)
@@ -116,7 +117,7 @@ _model = msgspec.json.Decoder(_Model)
 
 
 def read_line(raw: bytes, line: int, endpoint: str) -> tuple[str, str] | LineError:
-    """The custom id and the model of a line of input, or what is wrong with it."""
+    """The custom id and the model (empty where it may be left out) of a line of input, or what is wrong with it."""
     try:
         found = _input.decode(raw)
         model = _model.decode(found.body).model
@@ -133,6 +134,8 @@ def read_line(raw: bytes, line: int, endpoint: str) -> tuple[str, str] | LineErr
         return LineError("invalid_method", "The method of a line is `POST`.", line, "method")
     if found.url != endpoint:
         return LineError("url_mismatch", f"The URL of this line is not the batch's endpoint, `{endpoint}`.", line, "url")
+    if not model and endpoint not in MODEL_OPTIONAL:
+        return LineError("missing_required_parameter", "Missing required parameter: 'body.model'.", line, "body.model")
     return found.custom_id, model
 
 

@@ -28,7 +28,6 @@ from aldgate.core.batches import (
 )
 from aldgate.core.calls import Admission, Outcome
 from aldgate.core.errors import BudgetExceeded, GatewayError, InternalError, InvalidRequest, StoreUnavailable
-from aldgate.core.principals import Operation
 from aldgate.gate.attempts import Run
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
@@ -36,7 +35,7 @@ from aldgate.gate.whole import Committed, whole
 from aldgate.jobs.batch_input import read_input, read_raw
 from aldgate.jobs.batch_results import write_results
 from aldgate.jobs.files import Files
-from aldgate.ports import BatchStore, ByteBound, FaceDialect
+from aldgate.ports import BatchStore, ByteBound, Endpoint
 
 log = logging.getLogger("aldgate.batches")
 
@@ -53,7 +52,7 @@ class Shop(msgspec.Struct, frozen=True):
     """What every batch needs.
 
     Attributes:
-        endpoints: Path -> what is spoken there, and the operation it asks for.
+        endpoints: Path -> what is there.
         in_flight: The bound on requests held.
         committed: As `gate.whole.whole` takes it.
         places: Calls of all batches at once.
@@ -67,7 +66,7 @@ class Shop(msgspec.Struct, frozen=True):
     identity: Identity
     store: BatchStore
     files: Files
-    endpoints: Callable[[str], tuple[FaceDialect, Operation]]
+    endpoints: Callable[[str], Endpoint]
     in_flight: ByteBound
     committed: Committed | None
     places: asyncio.Semaphore
@@ -84,8 +83,7 @@ class BatchRun:
     def __init__(self, batch: StoredBatch, shop: Shop) -> None:
         self._batch = batch
         self._shop = shop
-        self._face, operation = shop.endpoints(batch.endpoint)
-        self._operation: Operation = operation
+        self._endpoint = shop.endpoints(batch.endpoint)
         self._nudge = asyncio.Event()
         self._halt = asyncio.Event()
         self._ending: Status | None = None
@@ -232,10 +230,12 @@ class BatchRun:
 
     async def _walk(self, line: BatchLine, made: _LineCall) -> bytes:
         """The seven steps."""
-        shop = self._shop
-        body = body_of(await asyncio.to_thread(read_raw, self._path(), line))
+        shop, endpoint, account = self._shop, self._endpoint, self._batch.account
+        body = asked = body_of(await asyncio.to_thread(read_raw, self._path(), line))
         principal = await shop.identity.standing(self._batch.principal)
-        call = shop.gate.call(made.id, self._operation, principal, self._face.peek(self._operation, body))
+        if endpoint.memory is not None:
+            body = await endpoint.memory.filled(account, asked)
+        call = shop.gate.call(made.id, endpoint.operation, principal, endpoint.face.peek(endpoint.operation, body))
         if call.peek.stream:
             raise InvalidRequest("A line of a batch cannot be streamed (`stream`).", param="stream")
         admission = shop.gate.admit(call) or await shop.gate.admit_shared(call)
@@ -246,6 +246,8 @@ class BatchRun:
             self._holding -= 1
             self._freed.set()
             self._freed = asyncio.Event()
+        if endpoint.memory is not None:
+            await endpoint.memory.keep(account, asked, run.first)
         return answered(self._batch.id, line, 200, made.id, run.first)
 
     async def _run(self, line: BatchLine, made: _LineCall, admission: Admission) -> Run:
@@ -258,10 +260,10 @@ class BatchRun:
             shop.gate.settle(admission, made.outcome)
             raise
         made.has_begun = True
-        return await whole(shop.gate, admission, self._face, made.outcome, shop.committed)
+        return await whole(shop.gate, admission, self._endpoint.face, made.outcome, shop.committed)
 
     async def _fail(self, line: BatchLine, call: _LineCall, error: GatewayError) -> None:
-        status, _, body = self._face.error(error, call.id)
+        status, _, body = self._endpoint.face.error(error, call.id)
         text = answered(self._batch.id, line, status, call.id, body)
         await self._finish(LineResult(line.line, text, False, call.outcome.usage))
 

@@ -15,6 +15,7 @@ import msgspec
 from aldgate.core.calls import Named, Peek
 from aldgate.core.errors import BodyTooLarge, InvalidRequest, PreviousResponseNotFound, StoreUnavailable
 from aldgate.core.principals import Operation, Principal
+from aldgate.dialects.responses.broken import is_broken, mended
 from aldgate.dialects.responses.dialect import RESPONSES
 from aldgate.dialects.responses.history import Turn, continued, input_of, references, resolved
 from aldgate.dialects.responses.requests import governed
@@ -122,25 +123,38 @@ class ResponsesFace(Face):
             GatewayError: Refused or failed before anything was said.
         """
         peek = RESPONSES.peek("chat", body)
-        wanted = governed(peek)
-        if wanted.background:
-            raise InvalidRequest("Responses do not run in the background here; leave `background` out.", param="background")
-        full = await self.history.filled(principal.account, peek, recall)
+        full = await self._filled(principal.account, peek, recall)
         withheld = Withheld(outlet)
         more = max(0, len(full) - len(body))
         self._in_flight.take(more)
         try:
             await super()._call("chat", call_id, principal, full, None, withheld)
             response = withheld.response(is_stream=peek.stream)
-            if response is not None and wanted.store is not False:
-                await self._keep(principal.account, peek, wanted.previous_response_id, response)
+            if response is not None:
+                await self._keep(principal.account, peek, response)
             return response
         finally:
             self._in_flight.release(more)
             withheld.release()
 
-    async def _keep(self, account: str, peek: Peek, previous_id: str | None, response: bytes) -> None:
-        now = time.time()
+    async def _filled(self, account: str, peek: Peek, recall: Recall | None) -> bytes:
+        if governed(peek).background:
+            raise InvalidRequest("Responses do not run in the background here; leave `background` out.", param="background")
+        return await self.history.filled(account, peek, recall)
+
+    async def filled(self, account: str, body: bytes) -> bytes:
+        """See `ports.Memory`."""
+        return await self._filled(account, RESPONSES.peek("chat", body), None)
+
+    async def keep(self, account: str, body: bytes, answer: bytes) -> None:
+        """See `ports.Memory`."""
+        await self._keep(account, RESPONSES.peek("chat", body), answer)
+
+    async def _keep(self, account: str, peek: Peek, response: bytes) -> None:
+        wanted = governed(peek)
+        if wanted.store is False:
+            return
+        previous_id, now = wanted.previous_response_id, time.time()
         told = _told.decode(response)
         kept = KeptResponse(told.id, previous_id, now, now + LIFETIME_S, told.status, self._incarnation, input_of(peek), response)
         try:
@@ -155,6 +169,8 @@ class Withheld:
     def __init__(self, outlet: Outlet) -> None:
         self._outlet = outlet
         self._status = 0
+        self._first = b""
+        self._latest = b""
         self._last: bytes | None = None
 
     @property
@@ -169,11 +185,13 @@ class Withheld:
 
     def write(self, piece: bytes) -> Awaitable[None] | bool:
         """See `Outlet`."""
+        self._first = self._first or piece
+        self._latest = piece
         return self._outlet.write(piece)
 
     def end(self, piece: bytes) -> None:
         """See `Outlet`: the piece waits for `release`."""
-        self._last = piece
+        self._last = mended(self._first, self._latest, piece) if is_broken(piece) else piece
 
     def release(self) -> None:
         """Pass the last piece on, if there is one."""

@@ -107,7 +107,7 @@ def test_other_providers_proofs_are_not_told_to_google() -> None:
         {"functionCall": {"name": "g"}, "thoughtSignature": "c2ln"},
     ]
     seen = peek({"contents": [*HELLO, {"role": "model", "parts": parts}]})
-    sent = json.loads(GEMINI.outgoing("chat", seen, DEPLOYMENT, cap=None))["contents"][1]["parts"]
+    sent = json.loads(GEMINI.outgoing("chat", seen, DEPLOYMENT, cap=None, warnings=[]))["contents"][1]["parts"]
     assert sent == [
         {"text": "Hi"},
         {"functionCall": {"name": "f"}, "thoughtSignature": "skip_thought_signature_validator"},

@@ -185,7 +185,7 @@ async def test_claude_is_asked_as_vertex_wants_it(google: FakeUpstream) -> None:
     seen = dialect.peek("chat", json.dumps(body).encode())  # type: ignore[attr-defined]
     deployment = Deployment("v/claude-opus-5@20260101", "v", "claude-opus-5@20260101", None, "file")
     built = dialect.build(dialect.parse("chat", seen), deployment, stream=True, warnings=[])  # type: ignore[attr-defined]
-    for sent in (dialect.outgoing("chat", seen, deployment, cap=None), built):
+    for sent in (dialect.outgoing("chat", seen, deployment, cap=None, warnings=[]), built):
         told = json.loads(sent)
         assert told["anthropic_version"] == "vertex-2023-10-16" and "model" not in told and told["max_tokens"] == 9
     google.script(gemini.saying({"type": "message"}), gemini.saying({"type": "message"}))
