@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -44,6 +45,7 @@ PAGE = 500
 LINES_AT_ONCE = 1_000
 RETRY_S = 1.0
 
+T = TypeVar("T")
 Wait = Callable[[asyncio.Event, float], Awaitable[None]]
 """Returns when the event is set, or after so many seconds."""
 
@@ -137,20 +139,22 @@ class BatchRun:
             self._halt.set()
 
     async def _carry_on(self) -> None:
-        status = self._batch.status
+        store, batch = self._shop.store, self._batch
+        status = batch.status
         self._look(status)
         if status == "validating" and self._ending is None:
             status = await self._validate()
         if status == "in_progress":
             await self._call_lines()
-            if self._is_stopping and self._ending is None:
-                await self._shop.store.hold_batch(self._batch, 0)
+            if not await self._insist(lambda: store.waiting_lines(batch.id, 0, 1)):
+                status = await store.finalize_batch(batch, self._shop.now())
+            elif self._ending is None:  # stopped
+                await store.hold_batch(batch, 0)
                 return
-            if self._ending is None:
-                status = await self._shop.store.finalize_batch(self._batch, self._shop.now())
         if status != "failed":
             self._look(status)
-            await write_results(self._shop.store, self._shop.files, self._batch, self._ending or "completed", self._shop.now)
+            final: Status = "completed" if status == "finalizing" else self._ending or "expired"
+            await write_results(store, self._shop.files, batch, final, self._shop.now)
 
     async def _validate(self) -> Status:
         """Read the input and keep its lines; a file with anything wrong in it fails the batch."""
@@ -181,7 +185,8 @@ class BatchRun:
     async def _next(self) -> BatchLine | None:
         async with self._paging:
             if not self._page:
-                self._page.extend(await self._shop.store.waiting_lines(self._batch.id, self._after, PAGE))
+                more = await self._insist(lambda: self._shop.store.waiting_lines(self._batch.id, self._after, PAGE))
+                self._page.extend(more)
             if not self._page:
                 return None
             line = self._page.popleft()
@@ -212,7 +217,7 @@ class BatchRun:
             else:
                 return await self._finish(LineResult(line.line, text, True, call.outcome.usage))
             if call.has_begun:
-                self._look(await self._shop.store.put_line_back(self._batch, line.line))
+                self._look(await self._insist(lambda: self._shop.store.put_line_back(self._batch, line.line)))
             await self._shop.wait(self._halt, delay)
 
     async def _call(self, line: BatchLine, call: _LineCall) -> bytes:
@@ -220,7 +225,7 @@ class BatchRun:
         self._shop.in_flight.take(line.length)
         try:
             return await self._walk(line, call)
-        except (LeaseLost, GatewayError, OSError):
+        except (LeaseLost, GatewayError):
             raise
         except Exception as error:  # a border: one line's fault must not end the others
             log.exception("a line of a batch failed", extra={"batch": self._batch.id, "line": line.line})
@@ -231,7 +236,7 @@ class BatchRun:
     async def _walk(self, line: BatchLine, made: _LineCall) -> bytes:
         """The seven steps."""
         shop, endpoint, account = self._shop, self._endpoint, self._batch.account
-        body = asked = body_of(await asyncio.to_thread(read_raw, self._path(), line))
+        body = asked = await self._read(line)
         principal = await shop.identity.standing(self._batch.principal)
         if endpoint.memory is not None:
             body = await endpoint.memory.filled(account, asked)
@@ -248,7 +253,13 @@ class BatchRun:
             self._freed = asyncio.Event()
         if endpoint.memory is not None:
             await endpoint.memory.keep(account, asked, run.first)
-        return answered(self._batch.id, line, 200, made.id, run.first)
+        return answered(self._batch.id, line, 200, made.id, run.first, run.warnings)
+
+    async def _read(self, line: BatchLine) -> bytes:
+        try:
+            return body_of(await asyncio.to_thread(read_raw, self._path(), line))
+        except OSError as error:
+            raise StoreUnavailable("The disk did not give the input back.") from error
 
     async def _run(self, line: BatchLine, made: _LineCall, admission: Admission) -> Run:
         """Mark the line, then run its call and settle it, whatever happens."""
@@ -268,10 +279,17 @@ class BatchRun:
         await self._finish(LineResult(line.line, text, False, call.outcome.usage))
 
     async def _finish(self, result: LineResult) -> None:
-        """Keep a result. While the database is away it waits here, for the call it came from must not be made again."""
+        self._look(await self._insist(lambda: self._shop.store.finish_line(self._batch, result)))
+
+    async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What the store says, once it does: to give up would be to cut off calls, or to make one again whose result is here.
+
+        Raises:
+            StoreUnavailable: It has not answered, and the gate stops.
+        """
         while True:
             try:
-                return self._look(await self._shop.store.finish_line(self._batch, result))
+                return await ask()
             except StoreUnavailable:
                 if self._is_stopping:
                     raise
