@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -85,7 +86,6 @@ class BatchRun:
     def __init__(self, batch: StoredBatch, shop: Shop) -> None:
         self._batch = batch
         self._shop = shop
-        self._endpoint = shop.endpoints(batch.endpoint)
         self._nudge = asyncio.Event()
         self._halt = asyncio.Event()
         self._ending: Status | None = None
@@ -95,6 +95,10 @@ class BatchRun:
         self._paging = asyncio.Lock()
         self._holding = 0
         self._freed = asyncio.Event()
+
+    @cached_property
+    def _endpoint(self) -> Endpoint:
+        return self._shop.endpoints(self._batch.endpoint)
 
     def nudge(self) -> None:
         """Something has happened to the batch: look at it now."""
