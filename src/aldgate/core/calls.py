@@ -127,7 +127,8 @@ class Outcome(msgspec.Struct):
 class LedgerRow(msgspec.Struct, frozen=True, gc=False):
     """One line of the ledger: flat and append-only. Money in micro-dollars, times in seconds.
 
-    `model` is the deployment that was billed, `requested_model` the name the caller asked for.
+    `model` is the deployment that was billed, `requested_model` the name the caller asked for. A call has one row for each attempt
+    that was made, numbered from 1; its last one, `is_final`, is the call itself, and says how it ended.
     """
 
     call_id: str
@@ -151,3 +152,5 @@ class LedgerRow(msgspec.Struct, frozen=True, gc=False):
     price_version: str
     first_byte_s: float | None
     total_s: float
+    attempt: int = 1
+    is_final: bool = True
