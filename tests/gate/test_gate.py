@@ -16,7 +16,8 @@ from aldgate.core.errors import GatewayError, UpstreamError
 from aldgate.core.limits import Limits
 from aldgate.core.prices import FREE, MILLION, Price
 from aldgate.core.principals import Operation, Policy, Principal
-from aldgate.core.routes import Deployment, Source, build_catalogue
+from aldgate.core.catalogue import build_catalogue
+from aldgate.core.routes import Deployment, Source
 from aldgate.core.usage import Usage
 from aldgate.dialects.openai.dialect import OPENAI, OpenAI
 from aldgate.dialects.openai.requests import peek

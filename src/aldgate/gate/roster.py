@@ -14,7 +14,8 @@ from aldgate.config.prices import to_price
 from aldgate.config.settings import Settings
 from aldgate.core.errors import GatewayError, UpstreamTimeout
 from aldgate.core.prices import Price
-from aldgate.core.routes import Source, build_catalogue
+from aldgate.core.catalogue import build_catalogue
+from aldgate.core.routes import Source
 from aldgate.engines.builtin.backend import Builtin
 from aldgate.engines.builtin.echo import EchoOptions
 from aldgate.engines.builtin.embed import EmbedOptions
