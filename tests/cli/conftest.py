@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from loopback_gate import KEY, Aldgate, LoopbackGate, Result
 
 from aldgate.cli.main import run
+from tests.cli.loopback_gate import KEY, Aldgate, LoopbackGate, Result
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from loopback_gate import Result
-
 import aldgate
+from tests.cli.loopback_gate import Result
 
 SOURCE = str(Path(aldgate.__file__).parents[1])
 COMMAND = [sys.executable, "-m", "aldgate.cli.main"]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 import trustme
-from serving import Serving, aldgate_in
+
+from tests.cli.serving import Serving, aldgate_in
 
 ADMIN_KEY = "k9Xw2-Lq7Zt4_Rv8Nc1Bd5Hm3Js6Fg0Pa"
 SECRET = r"agk-[A-Za-z0-9_-]{43}"

@@ -3,7 +3,8 @@ import json
 from typing import Any
 
 import pytest
-from loopback_gate import Aldgate, LoopbackGate
+
+from tests.cli.loopback_gate import Aldgate, LoopbackGate
 
 PATH = "/v1/chat/completions"
 

@@ -2,7 +2,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from loopback_gate import KEY, Aldgate, LoopbackGate
+
+from tests.cli.loopback_gate import KEY, Aldgate, LoopbackGate
 
 
 def free_port() -> int:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loopback_gate import KEY, Aldgate
 
 from aldgate.cli.toml import toml_lines
+from tests.cli.loopback_gate import KEY, Aldgate
 
 CANARY = "canary-k9Xw2-Lq7Zt4_Rv8Nc1Bd5Hm3Js6"
 FILE = f"""

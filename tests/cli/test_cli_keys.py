@@ -1,6 +1,6 @@
 from typing import Any
 
-from loopback_gate import KEY, Aldgate, LoopbackGate
+from tests.cli.loopback_gate import KEY, Aldgate, LoopbackGate
 
 NEW: dict[str, Any] = {
     "id": "key_1",

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from loopback_gate import KEY, Aldgate, LoopbackGate
 
 import aldgate
+from tests.cli.loopback_gate import KEY, Aldgate, LoopbackGate
 
 SOURCE = {"PYTHONPATH": str(Path(aldgate.__file__).parents[1])}
 HEAVY = {"sqlalchemy", "fastapi", "starlette", "uvicorn", "alembic", "msgspec", "genai_prices", "prometheus_client"}

@@ -1,7 +1,8 @@
 from typing import Any
 
 import pytest
-from loopback_gate import Aldgate, LoopbackGate
+
+from tests.cli.loopback_gate import Aldgate, LoopbackGate
 
 MODELS = {"object": "list", "data": [{"id": "builtin/echo", "object": "model", "created": 0, "owned_by": "builtin"}]}
 ROW: dict[str, Any] = {

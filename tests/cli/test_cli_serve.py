@@ -3,9 +3,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from loopback_gate import KEY, Aldgate
 
 from aldgate.config import Listener, Settings
+from tests.cli.loopback_gate import KEY, Aldgate
 
 
 @pytest.fixture

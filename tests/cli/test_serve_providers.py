@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from loopback_gate import LoopbackGate
-from serving import COMMAND, PATIENCE_S, Serving, surroundings
 
 from aldgate.testing.upstream import FakeUpstream, Valve, faults
+from tests.cli.loopback_gate import LoopbackGate
+from tests.cli.serving import COMMAND, PATIENCE_S, Serving, surroundings
 
 ADMIN_KEY = "k9Xw2-Lq7Zt4_Rv8Nc1Bd5Hm3Js6Fg0Pa"
 LAB = """
