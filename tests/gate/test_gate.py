@@ -12,11 +12,11 @@ import pytest
 from aldgate.core import errors
 from aldgate.core.budgets import Budget
 from aldgate.core.calls import Admission, Attempt, Call, LedgerRow, Outcome
+from aldgate.core.catalogue import build_catalogue
 from aldgate.core.errors import GatewayError, UpstreamError
 from aldgate.core.limits import Limits
 from aldgate.core.prices import FREE, MILLION, Price
 from aldgate.core.principals import Operation, Policy, Principal
-from aldgate.core.catalogue import build_catalogue
 from aldgate.core.routes import Deployment, Source
 from aldgate.core.usage import Usage
 from aldgate.dialects.openai.dialect import OPENAI, OpenAI

@@ -14,12 +14,9 @@ def build_catalogue(
 ) -> tuple[Catalogue, list[str]]:
     """Join `sources`, `routes` and `aliases` into one catalogue.
 
-    One spelling, one route, in this order: a configured route, a name that is listed (`provider/model`), a bare model name (of the
-    first source that has it), an alias, `provider:model`, and the names that exist without configuration (`core.defaults`).
-    Returns the catalogue and, in words, each alias or route that leads nowhere or is shadowed.
-
-    Args:
-        default: What the name `default` leads to; else the first model that chats.
+    One spelling, one route, in this order: a configured route, a name that is listed (`provider/model`), a bare model name (of
+    the first source that has it), an alias, `provider:model`, and the names that exist without configuration, of which `default`
+    leads where it says. Returns the catalogue and, in words, each alias or route that leads nowhere or is shadowed.
     """
     problems: list[str] = []
     spelled, names, models, open_sources = _spellings(sources)

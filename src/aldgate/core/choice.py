@@ -1,4 +1,4 @@
-"""Puts the deployments of a stage in the order in which they are tried. Pure: a route, what is known of it now, one random number."""
+"""Puts the deployments of a stage in the order in which they are tried, from what is known of them and one random number."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -63,15 +63,11 @@ class Choice(msgspec.Struct, frozen=True):
 _ORDER: dict[Verdict, int] = {"ready": 0, "unfit": 1, "resting": 2, "limited": 3}
 
 
-def choose(
-    stage: Stage, standings: Mapping[str, Standing], needs: Needs, draw: float, *, collect: bool = False
-) -> list[Choice]:
+def choose(stage: Stage, standings: Mapping[str, Standing], needs: Needs, draw: float, *, collect: bool = False) -> list[Choice]:
     """All deployments of `stage`, best first: those that are ready, then those that likely cannot do it, rest or are at a limit.
 
-    Args:
-        standings: By deployment id; one that is missing was never asked.
-        draw: From 0 up to 1: decides between equals, by their weights.
-        collect: Give the reasons too.
+    `standings` go by deployment id; one that is missing was never asked. `draw`, from 0 up to 1, decides between equals, by
+    their weights. With `collect` the reasons are given too.
     """
     drawn = _drawn(stage.seats, draw)
     keys = {seat.deployment.id: _key(stage, seat, standings.get(seat.deployment.id, FRESH), needs) for seat in drawn}
@@ -104,8 +100,10 @@ def _verdict(deployment: Deployment, standing: Standing, needs: Needs) -> Verdic
 
 
 def _drawn(seats: Sequence[Seat], draw: float) -> list[Seat]:
-    """The seats in random order, each next one with a chance as its weight, all from one number: what is left of it after a choice
-    is again a number from 0 up to 1."""
+    """The seats in random order, each next one with a chance as its weight.
+
+    One number does for all: what is left of it after a choice is again a number from 0 up to 1.
+    """
     left = list(seats)
     order: list[Seat] = []
     while left:

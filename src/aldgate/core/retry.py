@@ -86,11 +86,7 @@ def may_repeat(error: GatewayError) -> bool:
 
 
 def decide(error: GatewayError, left: Left, jitter: float) -> Verdict:
-    """Where to turn after `error`.
-
-    Args:
-        jitter: A random number from 0 up to 1.
-    """
+    """Where to turn after `error`. `jitter` is a random number from 0 up to 1."""
     reason = reason_of(error)
     if reason is None or left.attempts >= MOST_ATTEMPTS or left.seconds is not None and left.seconds <= 0:
         return STOP
@@ -108,8 +104,7 @@ def _patience(left: Left) -> float:
 
 
 def wait_before(error: GatewayError, attempts: int, jitter: float) -> float:
-    """Seconds to wait before the next attempt at one deployment: half fixed, half random, doubling, and never before
-    `Retry-After` has passed.
+    """Seconds to wait before the next attempt at one deployment: doubling, half of it random, and never less than `Retry-After`.
 
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ ("equal jitter")
     """

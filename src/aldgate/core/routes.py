@@ -72,7 +72,7 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """How a route's deployments are tried: see `core.plans.RouteEntry`. Each fallback is a stage, entered when the one before has failed."""
+    """How a route's deployments are tried: see `core.plans.RouteEntry`. Fallbacks are stages, entered one after the other."""
 
     stage: Stage
     fallbacks: tuple[Stage, ...] = ()

@@ -1,20 +1,23 @@
-"""Runs an admitted call: one attempt at a deployment, until its reply has begun well."""
+"""Runs an admitted call: attempts at its deployments, until a reply of one has begun well."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 
-import msgspec
-
-from aldgate.core.calls import Admission, Attempt, Call
+from aldgate.core.calls import Admission, Attempt
 from aldgate.core.conversation import Conversation
 from aldgate.core.errors import GatewayError, InvalidRequest, UpstreamInvalid
 from aldgate.core.lossy import refuse_losses
 from aldgate.core.operations import Request
 from aldgate.core.principals import Operation
-from aldgate.core.routes import Deployment
+from aldgate.core.routes import Deployment, Plan, Seat, Stage
+from aldgate.gate.affinity import Served
+from aldgate.gate.live import Live
+from aldgate.gate.runs import Run
+from aldgate.gate.signatures import is_sealed, unsealed
 from aldgate.gate.translation import Translation
+from aldgate.gate.trials import Ask, Count, Trial
 from aldgate.ports import Backend, Exchange, FaceDialect, Relay, UpstreamDialect
 
 _LONGEST_FAULT_BYTES = 65_536
@@ -62,16 +65,17 @@ class Attempts:
         """Makes attempts that read the request once, however many of them have to translate it."""
         asked: Request | None = None
         call = admission.call
-        is_sealed = len(admission.candidates) > 1 and is_sealed_for_one(call.peek.body) and _differ(admission.candidates)
+        several = len({deployment.backend for deployment in admission.candidates}) > 1
+        sealed = several and call.operation == "chat" and is_sealed(call.peek.body)
 
         async def ask(deployment: Deployment, served: Served | None) -> Run:
             nonlocal asked
-            opens = is_sealed and (served is None or served.backend != deployment.backend)
-            if opens and call.operation == "chat":
-                return await self._try(admission, deployment, face, unsealed(face.parse(call.operation, call.peek)))
-            if asked is None and face.name not in self._backends[deployment.backend].dialects:
-                asked = face.parse(call.operation, call.peek)
-            return await self._try(admission, deployment, face, None if face.name in self._backends[deployment.backend].dialects else asked)
+            if sealed and (served is None or served.backend != deployment.backend):
+                return await self._try(admission, deployment, face, unsealed(_parsed(face, admission)))
+            if face.name in self._backends[deployment.backend].dialects:
+                return await self._try(admission, deployment, face)
+            asked = asked or _parsed(face, admission)
+            return await self._try(admission, deployment, face, asked)
 
         return ask
 
@@ -91,7 +95,7 @@ class Attempts:
             relay = face.relay(call.id, call.operation, call.peek)
         else:
             upstream = _speaking(backend, call.operation)
-            asked = asked or _parsed(face, call)
+            asked = asked or _parsed(face, admission)
             body = upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)
             relay = Translation(call.id, call.operation, call.peek, asked, face, upstream)
         exchange = await backend.start(
@@ -108,10 +112,13 @@ class Attempts:
         return Run(exchange, relay, first, first_byte_s, warnings)
 
 
-def _parsed(face: FaceDialect, call: Call) -> Request:
+def _parsed(face: FaceDialect, admission: Admission) -> Request:
+    call = admission.call
     asked = face.parse(call.operation, call.peek)
     if isinstance(asked, Conversation):
         refuse_losses(asked, call.peek.model)
+        if admission.cap is not None:
+            asked.max_output_tokens = admission.cap
     return asked
 
 

@@ -16,8 +16,7 @@ async def race(
 ) -> T:
     """The result of `first`, or of what `second` starts after `after_s` (None: nothing), whichever comes sooner.
 
-    Args:
-        drop: Lets go of a result that nobody wants.
+    `drop` lets go of a result that came too late.
 
     Raises:
         GatewayError: Both failed; the later error.

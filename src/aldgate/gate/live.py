@@ -1,4 +1,4 @@
-"""How deployments are doing. It lives beside the catalogue, not in it: a reload changes what can be called, and forgets nothing."""
+"""How deployments are doing. It lives beside the catalogue: a reload changes what can be called, and forgets nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
 
-from aldgate.core.breakers import CREDENTIAL_REST_S, Breaker
+from aldgate.core.breakers import CREDENTIAL_REST_S, Breaker, BreakerState
 from aldgate.core.choice import Standing
 from aldgate.core.defaults import BUILTIN
 from aldgate.core.errors import (
@@ -39,7 +39,7 @@ class State(msgspec.Struct):
 
 
 class Stay(msgspec.Struct):
-    """What an attempt takes up at a deployment while it lasts. `leave` ends it, whatever became of it; only the first time counts."""
+    """What an attempt takes up at a deployment while it lasts. `leave` ends it; only the first time counts."""
 
     live: Live
     deployment: Deployment
@@ -170,7 +170,7 @@ class Live:
                 breaker.cool(now, error.retry_after_s)
         self.troubled.add(deployment.id)
 
-    def breakers(self) -> Iterator[tuple[str, str, float]]:
+    def breakers(self) -> Iterator[tuple[str, BreakerState, float]]:
         """Deployments that lately failed: their id, their breaker's state, seconds they still rest."""
         now = self.clock()
         for name in self.troubled:

@@ -32,7 +32,7 @@ _MEDIA = frozenset({"vision", "audio", "documents"})
 
 
 def needs_of(call: Call, favourite: str) -> Needs:
-    """What the call needs. A word in the text that looks like a field may be taken for one: so this orders, and refuses nothing."""
+    """What the call needs. A word in its text may be taken for a field: so this puts models in order, and refuses nothing."""
     if call.operation not in GENERATES:
         return Needs(favourite=favourite)
     body = call.peek.body

@@ -146,7 +146,7 @@ class Trial:
     async def _after(self, error: GatewayError, asked: Deployment) -> Deployment | None:
         """Whom to ask after `asked` failed with `error`; None: nobody."""
         upcoming = self._next() if reason_of(error) == "failed" else None
-        has_more = frozenset(reason for reason, stages in self._stages.items() if stages)
+        has_more: frozenset[Reason] = frozenset(reason for reason, stages in self._stages.items() if stages)
         left = Left(int(upcoming is not None), self._retries, has_more, self._left_s(), self._made)
         verdict = decide(error, left, self._live.draw())
         match verdict.action:

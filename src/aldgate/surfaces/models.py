@@ -68,8 +68,9 @@ class ModelsFace:
     def _all(self) -> dict[str, Any]:
         catalogue = self._gate.catalogue
         items = [self._item(deployment.id, deployment) for deployment in catalogue.models]
-        aliases = [route for name, route in catalogue.routes.items() if name == route.name and _is_alias(route)]
-        return {"object": "list", "data": items + [self._item(route.name, route.deployments[0]) for route in aliases]}
+        named = [route for name, route in catalogue.routes.items() if name == route.name and _is_alias(route)]
+        aliases = [self._item(route.name, route.deployments[0]) for route in named if route.is_listed]
+        return {"object": "list", "data": items + aliases}
 
     def _one(self, name: str) -> dict[str, Any]:
         route = self._gate.catalogue.routes.get(name)
