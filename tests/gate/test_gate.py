@@ -155,6 +155,8 @@ async def test_an_unlimited_call_is_admitted_at_once_and_settled_once(house: Hou
         "usage_source": "reported",
         "cost_microusd": 60,
         "price_version": "test",
+        "attempt": 1,
+        "is_final": True,
         "first_byte_s": 0.25,
     }
 

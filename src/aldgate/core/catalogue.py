@@ -15,8 +15,9 @@ def build_catalogue(
     """Join `sources`, `routes` and `aliases` into one catalogue.
 
     One spelling, one route, in this order: a configured route, a name that is listed (`provider/model`), a bare model name (of
-    the first source that has it), an alias, `provider:model`, and the names that exist without configuration, of which `default`
-    leads where it says. Returns the catalogue and, in words, each alias or route that leads nowhere or is shadowed.
+    the first source that has it), an alias, `provider:model` or another name that the provider has for it, and the names that
+    exist without configuration, of which `default` leads where it says. Returns the catalogue and, in words, each alias or route
+    that leads nowhere or is shadowed.
     """
     problems: list[str] = []
     spelled, names, models, open_sources = _spellings(sources)
@@ -56,6 +57,9 @@ def _spellings(
             route = Route(deployment.id, (deployment,))
             listed[deployment.id] = spelled[f"{source.name}:{deployment.model}"] = route
             bare.setdefault(deployment.model, route)
+            for other in deployment.also:
+                for name in (other, f"{source.name}/{other}", f"{source.name}:{other}"):
+                    spelled.setdefault(name, route)
     return spelled, bare | listed, tuple(models), open_sources
 
 

@@ -34,6 +34,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 UNKNOWN = Facts()
+DEFAULT_ALIASES: dict[Operation, str] = {"moderate": "moderation"}
+"""What the alias of calls without a model is called, where it is not the operation's own name."""
 
 
 class Deployment(msgspec.Struct, frozen=True):
@@ -45,6 +47,7 @@ class Deployment(msgspec.Struct, frozen=True):
         model: What the provider calls it.
         price: None when nobody knows it.
         operations: None when the provider did not say; then any is tried.
+        also: Other names that the provider has for it.
     """
 
     id: str
@@ -54,6 +57,7 @@ class Deployment(msgspec.Struct, frozen=True):
     origin: Origin
     operations: frozenset[Operation] | None = None
     facts: Facts = UNKNOWN
+    also: tuple[str, ...] = ()
 
 
 class Seat(msgspec.Struct, frozen=True):
@@ -130,6 +134,21 @@ class Catalogue(msgspec.Struct, frozen=True):
     """What `GET /v1/models` lists, each once, in configuration order."""
     open_sources: Mapping[str, Source]
     """Providers that take names they did not list."""
+
+    def default(self, operation: Operation) -> Route:
+        """The route of a call that names no model: the alias for its operation, else the first model that is for it.
+
+        Raises:
+            ModelNotFound: There is neither.
+        """
+        alias = DEFAULT_ALIASES.get(operation, operation)
+        route = self.routes.get(alias)
+        if route is not None:
+            return route
+        for deployment in self.models:
+            if deployment.operations is not None and operation in deployment.operations:
+                return Route(deployment.id, (deployment,))
+        raise ModelNotFound(f"Name a `model`: there is no alias `{alias}`, and none is known to {operation}.", param="model")
 
     def resolve(self, name: str) -> Route:
         """Find the route for `name`: a name or alias first, then `provider:model`, then `provider/model`.

@@ -88,7 +88,7 @@ class Attempts:
         relay: Relay
         if upstream is not None:
             body = (
-                upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap)
+                upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
                 if asked is None
                 else upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)
             )

@@ -30,7 +30,7 @@ from aldgate.gate.metrics import Metrics
 from aldgate.gate.records import failure_row, ledger_row, log_call
 from aldgate.gate.runs import Run
 from aldgate.gate.slices import Slices
-from aldgate.limiter.memory import Headers, MemoryLimiter
+from aldgate.limiter.memory import Headers, MemoryLimiter, Standing
 from aldgate.ports import Backend, FaceDialect, Store
 
 MAX_REFILLS = 4
@@ -131,7 +131,8 @@ class Gate:
 
     def _candidates(self, call: Call) -> tuple[tuple[Deployment, ...], Plan | None]:
         """The deployments of the model's route that can do the operation, those of its fallbacks included."""
-        route = call.catalogue.resolve(call.peek.model)
+        name = call.peek.model
+        route = call.catalogue.resolve(name) if name else call.catalogue.default(call.operation)
         plan = route.plan
         each_once = route.deployments if plan is None else dict.fromkeys(plan.deployments)
         there = [each for each in each_once if each.backend in self.backends]
@@ -264,3 +265,8 @@ class Gate:
         """The rate-limit headers of an answer to this principal."""
         limits = principal.policy.limits
         return [] if limits.is_empty else self.limiter.headers(principal.account, limits, time.monotonic_ns())
+
+    def standings(self, principal: Principal) -> list[Standing]:
+        """How this principal stands with its limits, for dialects that tell it in headers of their own."""
+        limits = principal.policy.limits
+        return [] if limits.is_empty else self.limiter.standings(principal.account, limits, time.monotonic_ns())

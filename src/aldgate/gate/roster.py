@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any
 
 import msgspec
 
@@ -17,9 +17,7 @@ from aldgate.core.defaults import Wanted
 from aldgate.core.errors import GatewayError, UpstreamTimeout
 from aldgate.core.prices import Price
 from aldgate.core.routes import Source
-from aldgate.engines.builtin.backend import Builtin
-from aldgate.engines.builtin.echo import EchoOptions
-from aldgate.engines.builtin.embed import EmbedOptions
+from aldgate.engines.builtin.backend import Builtin, Paces
 from aldgate.gate.gate import Gate
 from aldgate.ports import Backend
 from aldgate.providers.finding import configured, in_environment, on_this_machine
@@ -27,8 +25,6 @@ from aldgate.providers.section import Provider, Surroundings
 from aldgate.upstream.pool import Sweeper
 
 log = logging.getLogger("aldgate")
-
-Options = TypeVar("Options", EchoOptions, EmbedOptions)
 
 
 class Roster:
@@ -94,13 +90,14 @@ class Roster:
 
 
 def _builtin(settings: Settings, prices: Mapping[str, Price]) -> Builtin:
+    kinds: dict[str, type[Any]] = {field.name: field.type for field in msgspec.structs.fields(Paces)}
     for name in settings.engines:
-        if name not in ("echo", "embed"):
-            raise ConfigError(f"[engines.{name}]: there is no such engine", hint="there are echo, embed")
-    return Builtin(_engine(settings, "echo", EchoOptions), _engine(settings, "embed", EmbedOptions), prices)
+        if name not in kinds:
+            raise ConfigError(f"[engines.{name}]: there is no such engine", hint=f"there are {', '.join(kinds)}")
+    return Builtin(Paces(**{name: _engine(settings, name, kind) for name, kind in kinds.items()}), prices)
 
 
-def _engine(settings: Settings, name: str, options: type[Options]) -> Options:
+def _engine(settings: Settings, name: str, options: type[Any]) -> Any:
     try:
         return msgspec.convert(settings.engines.get(name, {}), options)
     except msgspec.ValidationError as error:

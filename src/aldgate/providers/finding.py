@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from aldgate.core.errors import GatewayError
-from aldgate.providers.natives import NATIVES
+from aldgate.providers.natives import NATIVES, Native
+from aldgate.providers.openai import OpenAICompatible
 from aldgate.providers.rows import ROWS
-from aldgate.providers.section import Provider, Surroundings, build_compatible, build_provider
+from aldgate.providers.section import Provider, Surroundings, build_provider
 
 log = logging.getLogger("aldgate.providers")
 
@@ -32,18 +33,27 @@ def configured(tables: Mapping[str, Mapping[str, Any]], surroundings: Surroundin
 
 
 def in_environment(surroundings: Surroundings, taken: Iterable[str]) -> list[Provider]:
-    """A provider for each usual key name in the environment, unless the file already has one of that name."""
-    names = set(taken)
-    kinds = {kind: known.key_names for kind, known in (*ROWS.items(), *NATIVES.items())}
+    """A provider for each usual key name in the environment, unless the file already has one of that name.
+
+    Native ones that have no address of their own need that too; those that need no key are added by their address alone.
+    """
+    names, environment = set(taken), surroundings.environment
+    found: dict[str, dict[str, str]] = {}
+    for kind, known in (*ROWS.items(), *NATIVES.items()):
+        key_name = _present(known.key_names, environment)
+        addresses = known.address_names if isinstance(known, Native) else ()
+        is_enough = key_name is not None or (addresses and not known.key_names)
+        if is_enough and (not addresses or _present(addresses, environment)):
+            found[kind] = {"api_key": f"env:{key_name}"} if key_name is not None else {}
     return [
-        build_provider(kind, {"kind": kind, "api_key": f"env:{key_name}"}, "environment", surroundings)
-        for kind, key_names in kinds.items()
-        if kind not in names and (key_name := _present(key_names, surroundings.environment))
+        build_provider(kind, {"kind": kind, **table}, "environment", surroundings)
+        for kind, table in found.items()
+        if kind not in names
     ]
 
 
-def _present(key_names: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
-    return next((name for name in key_names if environment.get(name)), None)
+def _present(names: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
+    return next((name for name in names if environment.get(name)), None)
 
 
 async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> list[Provider]:
@@ -51,7 +61,7 @@ async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> l
     names = set(taken)
     upstream = msgspec.structs.replace(surroundings.upstream, connect_timeout_s=KNOCK_S)
     knocking = msgspec.structs.replace(surroundings, upstream=upstream)
-    kinds = [kind for kind, row in ROWS.items() if row.local_url and kind not in names]
+    kinds = [kind for kind, known in (*NATIVES.items(), *ROWS.items()) if known.local_url and kind not in names]
     found = await asyncio.gather(*(_answers(kind, knocking) for kind in kinds))
     return [
         build_provider(kind, {"kind": kind}, "discovered", surroundings)
@@ -61,9 +71,12 @@ async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> l
 
 
 async def _answers(kind: str, surroundings: Surroundings) -> bool:
-    provider = build_compatible(kind, {"kind": kind}, "discovered", surroundings)
+    provider = build_provider(kind, {"kind": kind}, "discovered", surroundings)
     try:
         async with asyncio.timeout(ANSWER_S):
+            if not isinstance(provider, OpenAICompatible):
+                await provider.discover()  # that it answers in words of its own proves what it is
+                return True
             models = await provider.list_models()
     except (GatewayError, TimeoutError) as error:
         log.debug("no %s on this machine: %r", kind, error)

@@ -32,6 +32,8 @@ class PriceBook:
         override = self._overrides.get(f"{self._provider}/{model}") or self._overrides.get(model)
         if override is not None:
             return override
+        if self._catalogue == "openai" and "moderation" in model:
+            return FREE  # https://platform.openai.com/docs/guides/moderation; the catalogue has no word of it
         listed = _listed_price(self._catalogue, model) if self._catalogue else None
         return listed or self.unlisted()
 

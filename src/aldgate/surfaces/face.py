@@ -98,7 +98,7 @@ class Face:
         except GatewayError as error:
             _untie(error)
             status, lines, body = self._dialect.error(error, call_id)
-            limits = self._gate.headers(principal) if principal is not None else []
+            limits = self._limits(principal) if principal is not None else []
             if error.attempts > 1:
                 lines = [*lines, (b"x-aldgate-attempts", b"%d" % error.attempts)]
             outlet.begin(status, [*lines, *limits])
@@ -123,12 +123,15 @@ class Face:
     def _headers(self, admission: Admission, run: Run) -> Headers:
         call = admission.call
         served = _header_value(admission.deployment.id)
-        headers = [(b"x-request-id", call.id.encode()), (b"x-aldgate-model", served), *self._gate.headers(call.principal)]
+        headers = [(b"x-request-id", call.id.encode()), (b"x-aldgate-model", served), *self._limits(call.principal)]
         if run.attempts > 1:
             headers.append((b"x-aldgate-attempts", b"%d" % run.attempts))
         if run.warnings:
             headers.append((b"x-aldgate-warnings", _header_value("left out: " + ", ".join(run.warnings))))
         return headers
+
+    def _limits(self, principal: Principal) -> Headers:
+        return self._gate.headers(principal)
 
     async def _whole(self, admission: Admission, outlet: Outlet) -> None:
         outcome = Outcome()
