@@ -116,9 +116,7 @@ def test_waits_double_up_to_a_bound_and_half_of_each_is_random(attempts: int, ji
         (errors.HedgeLost("no"), False, True),
     ],
 )
-def test_nothing_that_may_have_been_charged_is_repeated_at_the_same_place(
-    error: GatewayError, repeats: bool, costs: bool
-) -> None:
+def test_nothing_that_may_have_been_charged_is_repeated(error: GatewayError, repeats: bool, costs: bool) -> None:
     assert (may_repeat(error), may_have_cost(error)) == (repeats, costs)
 
 
