@@ -32,6 +32,7 @@ LAZY = {
 }
 TASKS = {
     "app.py": "the root's tasks, ended by its exit stack",
+    "gate/hedge.py": "two attempts at once, where a route asks for it; both have ended when the race has",
     "surfaces/server.py": "the sweep of connections, ended with the server",
     "store/unbroken.py": "writes that outlive their caller, which the store waits for when it closes",
     "surfaces/response_socket.py": "listens to a socket while a call of it runs, ended with the socket",
