@@ -32,6 +32,7 @@ LAZY = {
 }
 TASKS = {
     "app.py": "the root's tasks, ended by its exit stack",
+    "gate/hedge.py": "two attempts at once, where a route asks for it; both have ended when the race has",
     "jobs/batch_run.py": "in task groups, which end with the batch",
     "jobs/batches.py": "in a task group, which ends with the worker",
     "surfaces/server.py": "the sweep of connections, ended with the server",

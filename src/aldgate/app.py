@@ -113,6 +113,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             metrics=metrics,
             default_max_tokens=settings.limits.default_max_tokens,
             logs_calls=settings.log.calls,
+            retries=settings.routing.retries,
         )
         metrics.gauges |= {
             "aldgate_calls_under_way": ("Calls admitted and not settled.", lambda: gate.under_way),

@@ -641,8 +641,12 @@ class Store(FileStore, BatchStore, Protocol):
         """The account's response with this id; None if it has none or it has expired."""
         ...
 
-    async def response_chain(self, account: str, response_id: str) -> list[KeptResponse]:
-        """The response and all that it continued, oldest first, expired ones included; empty if there is no such response."""
+    async def response_chain(self, account: str, response_id: str, max_bytes: int) -> list[KeptResponse]:
+        """The response and all that it continued, oldest first, expired ones included; empty if there is no such response.
+
+        Raises:
+            BodyTooLarge: They come to more than `max_bytes` together.
+        """
         ...
 
     async def delete_response(self, account: str, response_id: str) -> bool:

@@ -51,7 +51,7 @@ credentials = Table(
 ledger = Table(
     "ledger",
     METADATA,
-    Column("call_id", Text, primary_key=True),
+    Column("call_id", Text, nullable=False),
     Column("received_at", Double, nullable=False),
     Column("principal_id", Text, nullable=False),
     Column("account", Text, nullable=False),
@@ -72,6 +72,9 @@ ledger = Table(
     Column("price_version", Text, nullable=False),
     Column("first_byte_s", Double),
     Column("total_s", Double, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("is_final", Boolean, nullable=False),
+    PrimaryKeyConstraint("call_id", "attempt"),
     Index("ix_ledger_account_received_at", "account", "received_at"),
     sqlite_with_rowid=False,
 )

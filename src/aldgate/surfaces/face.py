@@ -15,10 +15,10 @@ import msgspec
 from aldgate.core.calls import Admission, Call, Named, Outcome
 from aldgate.core.errors import ClientGone, ExpiredKey, GatewayError, ShuttingDown, UpstreamBroken
 from aldgate.core.principals import Operation, Principal
-from aldgate.gate.attempts import Run
 from aldgate.gate.bounds import counted
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
+from aldgate.gate.runs import Run
 from aldgate.gate.whole import Committed, left, recorded, whole
 from aldgate.ports import FaceDialect, Relay
 from aldgate.surfaces.asgi import Handler, Headers, Outlet, Receive, Scope, Send, headers_of
@@ -99,6 +99,8 @@ class Face:
             _untie(error)
             status, lines, body = self._dialect.error(error, call_id)
             limits = self._limits(principal) if principal is not None else []
+            if error.attempts > 1:
+                lines = [*lines, (b"x-aldgate-attempts", b"%d" % error.attempts)]
             outlet.begin(status, [*lines, *limits])
             outlet.end(body)
         except asyncio.CancelledError:
@@ -120,7 +122,10 @@ class Face:
 
     def _headers(self, admission: Admission, run: Run) -> Headers:
         call = admission.call
-        headers = [(b"x-request-id", call.id.encode()), *self._limits(call.principal)]
+        served = _header_value(admission.deployment.id)
+        headers = [(b"x-request-id", call.id.encode()), (b"x-aldgate-model", served), *self._limits(call.principal)]
+        if run.attempts > 1:
+            headers.append((b"x-aldgate-attempts", b"%d" % run.attempts))
         if run.warnings:
             headers.append((b"x-aldgate-warnings", _header_value("left out: " + ", ".join(run.warnings))))
         return headers
@@ -211,7 +216,9 @@ def _untie(error: GatewayError) -> None:
 
 
 def _header_value(text: str) -> bytes:
-    return text.encode("ascii", "replace").replace(b"\r", b" ").replace(b"\n", b" ")[:2_000]
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    return text[:2_000].encode("ascii", "replace")
 
 
 def _bill_stream(call: Call, relay: Relay, outcome: Outcome) -> None:
