@@ -72,7 +72,8 @@ class Attempts:
             nonlocal asked
             if sealed and (served is None or served.backend != deployment.backend):
                 return await self._try(admission, deployment, face, unsealed(_parsed(face, admission)))
-            if face.name in self._backends[deployment.backend].dialects:
+            upstream = self._backends[deployment.backend].dialects.get(face.name)
+            if upstream is not None and call.operation in upstream.operations:
                 return await self._try(admission, deployment, face)
             asked = asked or _parsed(face, admission)
             return await self._try(admission, deployment, face, asked)
@@ -86,7 +87,7 @@ class Attempts:
         warnings: list[str] = []
         upstream = backend.dialects.get(face.name)
         relay: Relay
-        if upstream is not None:
+        if upstream is not None and call.operation in upstream.operations:
             body = (
                 upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
                 if asked is None
@@ -118,7 +119,7 @@ def _parsed(face: FaceDialect, admission: Admission) -> Request:
     if isinstance(asked, Conversation):
         refuse_losses(asked, call.peek.model)
         if admission.cap is not None:
-            asked.max_output_tokens = admission.cap
+            asked.max_output_tokens = admission.cap  # money is held for no more
     return asked
 
 
