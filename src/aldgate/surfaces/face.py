@@ -239,9 +239,9 @@ def _untie(error: GatewayError) -> None:
 
 
 def _header_value(text: str) -> bytes:
-    if not text.isprintable():
+    if not (text.isascii() and text.isprintable()):
         text = "".join(character if character.isprintable() else " " for character in text)
-    return text[:2_000].encode("ascii", "replace")
+    return text.encode("ascii", "replace")[:2_000]
 
 
 def _left(admission: Admission, outcome: Outcome, gate: Gate) -> GatewayError:
@@ -251,7 +251,8 @@ def _left(admission: Admission, outcome: Outcome, gate: Gate) -> GatewayError:
     """
     cut = ShuttingDown("The gate stopped.") if gate.is_draining else ClientGone("The caller left.")
     outcome.fail(cut)
-    outcome.usage, outcome.usage_source = counted(admission.call, 0), "counted"
+    if not admission.is_waiting:
+        outcome.usage, outcome.usage_source = counted(admission.call, 0), "counted"
     return cut
 
 
