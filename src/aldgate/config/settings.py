@@ -104,6 +104,26 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Output tokens asked for when a budget needs a bound and the caller gave none."""
 
 
+class Files(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What callers may keep with the gate, in the data directory."""
+
+    max_bytes: Bytes = 536_870_912
+    """Largest file; a larger one is 413."""
+    quota_bytes: Bytes = 10_737_418_240
+    """All files of one key together; beyond it an upload is 403."""
+
+
+class Batches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Calls that the gate makes by itself, from files."""
+
+    concurrency: Annotated[int, Meta(ge=1, le=1000)] = 16
+    """Lines called at once, over all batches."""
+    max_lines: Count = 50_000
+    """Lines in one batch."""
+    max_unfinished: Count = 100
+    """Batches of one key that wait or run; beyond it a new one is 429."""
+
+
 class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What goes to standard error. No level logs bodies or credentials."""
 
@@ -169,6 +189,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     auth: Auth = Auth()
     ledger: Ledger = Ledger()
     limits: Limits = Limits()
+    files: Files = Files()
+    batches: Batches = Batches()
     log: Log = Log()
     discovery: Discovery = Discovery()
     upstream: Upstream = Upstream()

@@ -4,7 +4,7 @@ GatewayError
 CallerError     InvalidRequest MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound MethodNotAllowed
 HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
 VersionNotSupported PreviousResponseNotFound
-PolicyError     ScopeDenied PriceUnknown BudgetExceeded RateLimited ConcurrencyLimited
+PolicyError     ScopeDenied PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
 InternalError   NotSupported Shedding ShuttingDown StoreUnavailable
@@ -178,6 +178,12 @@ class BudgetExceeded(PolicyError):
     """The most this call may cost does not fit what is left of a budget."""
 
     code, status = "budget_exceeded", 402
+
+
+class StorageFull(PolicyError):
+    """The files of this account come to as much as they may."""
+
+    code, status = "storage_quota_exceeded", 403
 
 
 class RateLimited(PolicyError):

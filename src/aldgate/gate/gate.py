@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from aldgate.core.budgets import Budget
 from aldgate.core.calls import Admission, Call, Failure, LedgerRow, Outcome, Peek
@@ -206,13 +206,13 @@ class Gate:
         least = min((output for output in outputs if output is not None), default=None)
         return None if least is None else max(1, least // call.peek.choices)
 
-    async def run(self, admission: Admission, face: FaceDialect) -> Run:
+    def run(self, admission: Admission, face: FaceDialect) -> Awaitable[Run]:
         """Send the call to a deployment and return once a reply has begun well: its first events, or its whole body.
 
         Raises:
             GatewayError: No deployment gave one.
         """
-        return await self._attempts.run(admission, face)
+        return self._attempts.run(admission, face)
 
     def extend(self, admission: Admission, output_tokens: int) -> bool:
         """A stream or socket has come to so many output tokens: may it go on? False: cut it."""
