@@ -7,8 +7,9 @@ import pytest
 
 from aldgate.config.errors import ConfigError
 from aldgate.config.settings import Upstream
+from aldgate.core.catalogue import build_catalogue
 from aldgate.core.prices import FREE
-from aldgate.core.routes import Facts, build_catalogue
+from aldgate.core.routes import Facts
 from aldgate.providers.finding import in_environment, on_this_machine
 from aldgate.providers.natives import NATIVES
 from aldgate.providers.ollama import OllamaServer, address_in, build

@@ -100,6 +100,7 @@ class Admission(msgspec.Struct):
         plan: How candidates are tried; None where there is one, and nothing was said of it.
         attempt: Number of the attempt that answers, or is made now.
         failures: The other attempts.
+        is_waiting: All attempts so far have failed and the next has not begun: whoever leaves now owes nothing for it.
         leave: Gives up the call's place at the deployment, which is told how many tokens were used there.
     """
 
@@ -115,6 +116,7 @@ class Admission(msgspec.Struct):
     plan: Plan | None = None
     attempt: int = 1
     failures: tuple[Failure, ...] = ()
+    is_waiting: bool = False
     leave: Callable[[int], None] | None = None
 
 

@@ -72,7 +72,8 @@ class Attempts:
             nonlocal asked
             if sealed and (served is None or served.backend != deployment.backend):
                 return await self._try(admission, deployment, face, unsealed(_parsed(face, admission)))
-            if face.name in self._backends[deployment.backend].dialects:
+            upstream = self._backends[deployment.backend].dialects.get(face.name)
+            if upstream is not None and call.operation in upstream.operations:
                 return await self._try(admission, deployment, face)
             asked = asked or _parsed(face, admission)
             return await self._try(admission, deployment, face, asked)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -34,7 +35,7 @@ class PriceBook:
             return override
         if self._catalogue == "openai" and "moderation" in model:
             return FREE  # https://platform.openai.com/docs/guides/moderation; the catalogue has no word of it
-        listed = _listed_price(self._catalogue, model) if self._catalogue else None
+        listed = _listed_price(self._catalogue, model, datetime.now(UTC).date()) if self._catalogue else None
         return listed or self.unlisted()
 
     def unlisted(self) -> Price | None:
@@ -42,15 +43,19 @@ class PriceBook:
         return FREE if self._is_free else None
 
 
-def _listed_price(provider: str, model: str) -> Price | None:
-    """What genai-prices says of a model (https://github.com/pydantic/genai-prices)."""
+@lru_cache(maxsize=20_000)
+def _listed_price(provider: str, model: str, today: date) -> Price | None:
+    """What genai-prices says of a model today (https://github.com/pydantic/genai-prices).
+
+    To find one takes some 50 µs; providers list thousands, and are asked for their lists every few minutes.
+    """
     from genai_prices.data_snapshot import get_snapshot  # 50 ms, needed only beside a priced provider
 
     try:
         _, info = get_snapshot().find_provider_model(model, None, provider, None)
     except LookupError:
         return None
-    found = vars(info.get_prices(datetime.now(UTC)))
+    found = vars(info.get_prices(datetime.combine(today, time(12), UTC)))
     if all(found.get(unit) is None for unit in ("input_mtok", "output_mtok", "requests_kcount")):
         return None  # sold by the hour, the character or the page, or not known: not free
     starts = {0} | {tier.start for value in found.values() for tier in getattr(value, "tiers", ())}

@@ -216,9 +216,9 @@ def _untie(error: GatewayError) -> None:
 
 
 def _header_value(text: str) -> bytes:
-    if not text.isprintable():
-        text = "".join(character if character.isprintable() else " " for character in text)
-    return text[:2_000].encode("ascii", "replace")
+    if text.isascii() and text.isprintable():
+        return text.encode()[:2_000]
+    return "".join(character if character.isprintable() else " " for character in text).encode("ascii", "replace")[:2_000]
 
 
 def _bill_stream(call: Call, relay: Relay, outcome: Outcome) -> None:
