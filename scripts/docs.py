@@ -20,13 +20,18 @@ from aldgate.config.fields import ALSO_NAMED, Leaf, leaves
 from aldgate.config.prices import PriceEntry
 from aldgate.config.seed_names import SEED_NAMES
 from aldgate.config.settings import Listener, Settings
-from aldgate.core.errors import ClientGone, GatewayError, Retry, UpstreamLimited
+from aldgate.core.errors import ClientGone, GatewayError, HedgeLost, Retry, UpstreamLimited
+from aldgate.core.plans import DeploymentEntry, RouteEntry
 from aldgate.dialects.openai.errors import error_type, should_retry
 from aldgate.engines.builtin.echo import EchoOptions
 from aldgate.engines.builtin.embed import EmbedOptions
+from aldgate.engines.builtin.moderate import ModerateOptions
+from aldgate.engines.builtin.rerank import RerankOptions
 from aldgate.providers.azure.section import AzureSection
 from aldgate.providers.bedrock.section import BedrockSection
+from aldgate.providers.ollama import OllamaSection
 from aldgate.providers.section import ProviderSection
+from aldgate.providers.vertex.section import VertexSection
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("breaking", "added", "changed", "deprecated", "removed", "fixed", "security")
@@ -113,11 +118,18 @@ def _tables() -> Iterator[str]:
         ("`[providers.NAME]`", ProviderSection),
         ("`[providers.NAME]` of kind `azure`: its own keys", AzureSection),
         ("`[providers.NAME]` of kind `bedrock`: its own keys", BedrockSection),
+        ("`[providers.NAME]` of kind `ollama`: its own keys", OllamaSection),
+        ("`[providers.NAME]` of kind `vertex`: its own keys", VertexSection),
         ("`[engines.echo]`", EchoOptions),
         ("`[engines.embed]`", EmbedOptions),
+        ("`[engines.rerank]`", RerankOptions),
+        ("`[engines.moderate]`", ModerateOptions),
     ):
         yield from (f"### {title}", "", inspect.getdoc(section) or "", "", *_fields(section), "")
     helps = field_help(Settings)
+    routes = " ".join(helps["routes"].split())
+    yield from ("### `[routes.NAME]`", "", f"{routes} See [routing](routing.md).", "", *_fields(RouteEntry), "")
+    yield from ("A table in `deployments` may have:", "", *_fields(DeploymentEntry), "")
     yield from ("### `[aliases]`", "", f'{helps["aliases"]} `fast = "openai/gpt-4.1-mini"`', "")
     yield from ('### `[prices."PROVIDER/MODEL"]`', "", helps["prices"], "", *_fields(PriceEntry), "")
 
@@ -128,7 +140,11 @@ def _fields(section: type[msgspec.Struct]) -> Iterator[str]:
     fields = (field for field in msgspec.structs.fields(section) if field.name not in told)
     yield from table(
         ("key", "default", "what it is for"),
-        ((f"`{field.name}`", _default(field.default), " ".join(helps[field.name].split())) for field in fields),
+        (
+            (f"`{field.name}`", _default(field.default), " ".join(helps[field.name].split()))
+            for field in fields
+            if field.name in helps
+        ),
     )
 
 
@@ -180,7 +196,7 @@ def errors() -> str:
     lines += [
         "## In the ledger only",
         "",
-        *_codes([ClientGone]),
+        *_codes([ClientGone, HedgeLost]),
         "",
         "What is billed then: [why](why.md#what-is-billed-when-a-call-is-cut-short).",
     ]
@@ -213,7 +229,7 @@ def _codes(kinds: Iterable[type[GatewayError]]) -> Iterator[str]:
 
 
 def _retry(kind: type[GatewayError]) -> str:
-    if kind is ClientGone:
+    if kind in (ClientGone, HedgeLost):
         return "-"
     if kind.retry is Retry.LATER or kind is UpstreamLimited:
         return "after `Retry-After`"

@@ -264,13 +264,12 @@ async def test_an_idempotency_key_makes_one_response(here: ResponsesLab):
     assert (await here.gate.http.get(f"/v1/responses/{replies[1].json()['id']}")).status_code == 200
 
 
-async def test_what_is_continued_is_held_from_the_budget(here: ResponsesLab):
-    first = await here.make("lab/gpt-4.1", "One " * 20_000)
-    key = await here.gate.key(tpm=5_000)
-    assert (await here.post("lab/gpt-4.1", "Two", key=key)).status_code == 200
-    owner = await here.gate.key(tpm=5_000)
-    assert (await here.post("lab/gpt-4.1", "One " * 20_000, key=owner)).status_code == 429
-    assert (await here.post("lab/gpt-4.1", "Two", previous_response_id=first["id"])).status_code == 200
+async def test_what_is_continued_is_held_from_the_budget_too(here: ResponsesLab):
+    key, long = await here.gate.key(budget="0.30/month"), "One " * 25_000  # at two dollars a million, at most 0.20
+    first = await here.make("lab/gpt-4.1", long, key=key, max_output_tokens=9)
+    assert (await here.post("lab/gpt-4.1", long, key=key, max_output_tokens=9)).status_code == 200
+    refused = await here.post("lab/gpt-4.1", long, key=key, max_output_tokens=9, previous_response_id=first["id"])
+    assert (refused.status_code, refused.json()["error"]["code"]) == (402, "budget_exceeded")
 
 
 async def test_an_older_gateways_word_for_the_input_is_taken(here: ResponsesLab):
