@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from aldgate import __version__
+from aldgate.artifacts.local import Artifacts
 from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
@@ -24,12 +25,16 @@ from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.roster import Roster
 from aldgate.gate.slices import Slices
+from aldgate.gate.whole import Committed
+from aldgate.jobs.batch_run import Shop
+from aldgate.jobs.batches import BatchWorker
+from aldgate.jobs.files import Files
 from aldgate.limiter.memory import MemoryLimiter
 from aldgate.logs import configure_logging
 from aldgate.ports import Store
 from aldgate.registry import UnknownName
 from aldgate.store.stores import open_url
-from aldgate.store.writer import LedgerWriter
+from aldgate.store.writer import LedgerWriter, wait_for_event
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
@@ -38,10 +43,13 @@ from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
 from aldgate.surfaces.listener import Bounds
-from aldgate.surfaces.paths import SURFACES, every_path, health_paths
+from aldgate.surfaces.paths import SURFACES, batch_endpoint, every_path, health_paths
 from aldgate.surfaces.server import Address, CannotListen, Server
 
 log = logging.getLogger("aldgate")
+
+
+TIDY_S = 3_600
 
 
 class App:
@@ -59,6 +67,8 @@ class App:
         self.gate: Gate
         self.roster: Roster
         self.writer: LedgerWriter
+        self.files: Files
+        self.batches: BatchWorker
 
 
 @asynccontextmanager
@@ -104,6 +114,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             metrics=metrics,
             default_max_tokens=settings.limits.default_max_tokens,
             logs_calls=settings.log.calls,
+            retries=settings.routing.retries,
         )
         metrics.gauges |= {
             "aldgate_calls_under_way": ("Calls admitted and not settled.", lambda: gate.under_way),
@@ -111,8 +122,11 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             "aldgate_ledger_rows_lost": ("Ledger rows dropped because the database was away too long.", lambda: writer.lost_rows),
             "aldgate_ledger_failing": ("1 while the ledger cannot be written.", lambda: float(writer.is_failing)),
         }
+        app.files = _files(settings, store)
+        app.batches = _batches(settings, app, store, identity, in_flight)
         app.handlers = _handlers(settings, app, store, identity, in_flight, incarnation)
-        tasks = [asyncio.create_task(job) for job in (writer.run(), roster.sweeper.run(), _looking(settings, app))]
+        jobs = (writer.run(), roster.sweeper.run(), _looking(settings, app), app.batches.run(), _tidying(app.files))
+        tasks = [asyncio.create_task(job) for job in jobs]
         stack.push_async_callback(_finish, tasks, writer, slices)
         yield app
 
@@ -132,6 +146,46 @@ async def _looking(settings: Settings, app: App) -> None:
         await app.roster.look()
         app.roster.apply(app.gate)
         app.gate.slices.forget_past()
+
+
+async def _tidying(files: Files) -> None:
+    """Remove from time to time what has expired."""
+    while True:
+        await asyncio.sleep(TIDY_S)
+        try:
+            await files.sweep()
+        except (GatewayError, OSError) as error:
+            log.warning("files that have expired could not be removed", exc_info=error)
+
+
+def _files(settings: Settings, store: Store) -> Files:
+    artifacts = Artifacts(Path(settings.data).absolute() / "artifacts")
+    bounds = settings.files
+    return Files(store, artifacts, most_bytes=bounds.max_bytes, quota_bytes=bounds.quota_bytes, now=time.time)
+
+
+def _batches(settings: Settings, app: App, store: Store, identity: Identity, in_flight: BytesInFlight) -> BatchWorker:
+    return BatchWorker(
+        Shop(
+            gate=app.gate,
+            identity=identity,
+            store=store,
+            files=app.files,
+            endpoints=batch_endpoint,
+            in_flight=in_flight,
+            committed=_committed(settings, app),
+            places=asyncio.Semaphore(settings.batches.concurrency),
+            width=settings.batches.concurrency,
+            most_lines=settings.batches.max_lines,
+            most_bytes=settings.server.max_body_bytes,
+            now=time.time,
+            wait=wait_for_event,
+        )
+    )
+
+
+def _committed(settings: Settings, app: App) -> Committed | None:
+    return app.writer.committed if settings.ledger.durability == "strict" else None
 
 
 def _store(settings: Settings, incarnation: str) -> Store:
@@ -188,13 +242,22 @@ def _handlers(
         identity=identity,
         once=Once(store, incarnation, time.time),
         in_flight=in_flight,
-        committed=writer.committed if settings.ledger.durability == "strict" else None,
+        committed=_committed(settings, app),
         max_body_bytes=settings.server.max_body_bytes,
     )
     health = HealthFace(gate, identity, reasons)
 
     def administration() -> Handler:
-        return SURFACES.load("api")(store=store, identity=identity, committed=writer.committed, new_id=gate.new_id).app
+        return SURFACES.load("api")(
+            store=store,
+            identity=identity,
+            committed=writer.committed,
+            new_id=gate.new_id,
+            files=app.files,
+            batches=app.batches,
+            in_flight=in_flight,
+            most_unfinished=settings.batches.max_unfinished,
+        ).app
 
     return {
         "all": every_path(doors, store, incarnation, health, administration),
@@ -220,7 +283,7 @@ async def run(settings: Settings) -> None:
         sys.stdout.flush()
         await server.until_stopped()
         app.gate.is_draining = True
-        await server.drain(settings.server.drain_s)
+        await asyncio.gather(server.drain(settings.server.drain_s), app.batches.drain(settings.server.drain_s))
 
 
 def check(settings: Settings) -> None:

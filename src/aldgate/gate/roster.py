@@ -12,9 +12,11 @@ import msgspec
 from aldgate.config.errors import ConfigError
 from aldgate.config.prices import to_price
 from aldgate.config.settings import Settings
+from aldgate.core.catalogue import build_catalogue
+from aldgate.core.defaults import Wanted
 from aldgate.core.errors import GatewayError, UpstreamTimeout
 from aldgate.core.prices import Price
-from aldgate.core.routes import Source, build_catalogue
+from aldgate.core.routes import Source
 from aldgate.engines.builtin.backend import Builtin, Paces
 from aldgate.gate.gate import Gate
 from aldgate.ports import Backend
@@ -74,7 +76,9 @@ class Roster:
         """Build the catalogue anew and hand it to the gate. Returns what is wrong with it, in words."""
         order = [*(name for name in self.backends if name != "builtin"), "builtin"]
         sources = [self._sources[name] for name in order if name in self._sources]
-        self.catalogue, problems = build_catalogue(sources, self._settings.aliases)
+        settings = self._settings
+        default = Wanted(settings.routing.default_provider, settings.routing.default_model)
+        self.catalogue, problems = build_catalogue(sources, settings.aliases, settings.routes, default)
         if gate is not None:
             gate.catalogue = self.catalogue
         return problems
