@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx2
 
 from aldgate.testing.upstream import FakeUpstream
 from aldgate.testing.upstream.said import wire_at
 from tests.contract.faces import FACES
-from tests.contract.neutral import Answer, Ask
+from tests.contract.neutral import Answer, Ask, Object
 from tests.contract.providers import PROVIDERS, read
 from tests.support import RunningGate
 
 
 class House:
+    HEADERS: ClassVar = {"anthropic-version": "2023-06-01"}
+
     def __init__(self, gate: RunningGate, upstream: FakeUpstream, database: Path) -> None:
         self.gate = gate
         self.upstream = upstream
@@ -25,8 +27,12 @@ class House:
 
     async def ask(self, face: str, provider: str, ask: Ask, *, stream: bool) -> httpx2.Response:
         """Ask in a face's words."""
-        path, body = FACES[face].request(ask, f"{provider}/{PROVIDERS[provider].model}", stream=stream)
-        return await self.gate.http.post(path, json=body, headers={"anthropic-version": "2023-06-01"})
+        path, body = self.request(face, provider, ask, stream=stream)
+        return await self.gate.http.post(path, json=body, headers=self.HEADERS)
+
+    def request(self, face: str, provider: str, ask: Ask, *, stream: bool) -> tuple[str, Object]:
+        """Path and body that ask so."""
+        return FACES[face].request(ask, f"{provider}/{PROVIDERS[provider].model}", stream=stream)
 
     def answer(self, face: str, reply: httpx2.Response, *, stream: bool) -> Answer:
         """Read an answer in a face's words."""

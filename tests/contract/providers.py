@@ -38,22 +38,16 @@ class Provider:
 
 VERTEX = (("project", "p"), ("location", "global"), ("access_token", "env:LAB_KEY"))
 PROVIDERS: dict[str, Provider] = {
-    "openai-compatible": Provider(
-        "openai", "gpt-4.1", more_models=("text-embedding-3-small", "bge-reranker")
-    ),
+    "openai-compatible": Provider("openai", "gpt-4.1", more_models=("text-embedding-3-small", "bge-reranker")),
     "openai": Provider("openai", "gpt-4.1", table=(("responses", "yes"),)),
     "responses-only": Provider("openai", "gpt-5-codex", table=(("responses", "only"),)),
     "anthropic": Provider("anthropic", CLAUDE),
-    "gemini": Provider(
-        "gemini", GEMINI, "/v1beta", more_models=("gemini-embedding-001",)
-    ),
+    "gemini": Provider("gemini", GEMINI, "/v1beta", more_models=("gemini-embedding-001",)),
     "vertex": Provider("vertex", GEMINI, table=VERTEX),
     "vertex-anthropic": Provider("vertex-anthropic", CLAUDE, table=VERTEX),
     "azure": Provider("azure", "gpt-4.1", "", table=(("api_version", "2024-10-21"),)),
     "azure-v1": Provider("azure", "gpt-4.1", ""),
-    "bedrock": Provider(
-        "bedrock", BEDROCK, table=(("region", "eu-west-1"),), more_models=("amazon.titan-embed-text-v2:0", "cohere.embed-english-v3")
-    ),
+    "bedrock": Provider("bedrock", BEDROCK, table=(("region", "eu-west-1"),), more_models=("cohere.embed-english-v3",)),
     "cohere": Provider("cohere", "command-a", "", more_models=("embed-v4.0", "rerank-v4.0")),
     "ollama": Provider("ollama", "qwen3:8b", "", more_models=("nomic-embed-text",)),
 }

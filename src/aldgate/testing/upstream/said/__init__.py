@@ -7,12 +7,26 @@ import json
 import re
 
 from aldgate.testing.upstream import wire as http
-from aldgate.testing.upstream.plays import Act, Billed, Play, Step, Valve
+from aldgate.testing.upstream.plays import Act, Billed, Piece, Play, Step, Valve
 from aldgate.testing.upstream.replies import Asked, encode
 from aldgate.testing.upstream.said import anthropic, cohere, converse, gemini, ollama, openai, responses
 from aldgate.testing.upstream.said.words import RETRY_AFTER_S, Called, Finish, Refused, Said, Wire, halves
 
-__all__ = ["RETRY_AFTER_S", "WIRES", "Called", "Finish", "Refused", "Said", "broken_off", "held_back", "refusing", "saying", "wire_at"]
+__all__ = [
+    "RETRY_AFTER_S",
+    "WIRES",
+    "Called",
+    "Finish",
+    "Refused",
+    "Said",
+    "broken_off",
+    "cut_clean",
+    "given_up",
+    "held_back",
+    "refusing",
+    "saying",
+    "wire_at",
+]
 
 WIRES: dict[str, Wire] = {
     "openai": openai.WIRE,
@@ -66,23 +80,42 @@ def broken_off(said: Said) -> Step:
     return _halved(said, Act.CLOSE)
 
 
+def cut_clean(said: Said) -> Step:
+    """A step whose stream ends as HTTP, but not as an answer: the first half of the text comes, then the last chunk."""
+    return _halved(said, http.LAST_CHUNK, Act.CLOSE)
+
+
+def given_up(said: Said) -> Step:
+    """A step whose stream says after the first half of the text that it failed."""
+
+    def play(asked: Asked) -> Play:
+        yield from _first_half(asked, said)
+        yield http.chunk(_asked(asked)[0].trouble) + http.LAST_CHUNK
+
+    return Step("given_up", play)
+
+
 def held_back(said: Said, valve: Valve) -> Step:
-    """A step whose stream stops after the first half of the text until the valve is turned."""
+    """A step whose stream stops after the first half of the text until the valve is turned, and then ends too soon."""
     return _halved(said, valve)
 
 
-def _halved(said: Said, stop: Act | Valve) -> Step:
+def _halved(said: Said, *stop: Piece) -> Step:
     def play(asked: Asked) -> Play:
-        wire, model, _ = _asked(asked)
-        events = wire.events(said, model)
-        told = halves(said.text)[0].encode()
-        first = next(place for place, event in enumerate(events, 1) if told in event)
-        yield Billed(said.input_tokens, calls=1)
-        yield wire.head + b"".join(map(http.chunk, events[:first]))
-        yield stop
-        yield b"".join(map(http.chunk, events[first:])) + http.LAST_CHUNK
+        yield from _first_half(asked, said)
+        yield from stop
+        yield http.LAST_CHUNK
 
     return Step("halved", play)
+
+
+def _first_half(asked: Asked, said: Said) -> Play:
+    wire, model, _ = _asked(asked)
+    events = wire.events(said, model)
+    told = halves(said.text)[0].encode()
+    first = next(place for place, event in enumerate(events, 1) if told in event)
+    yield Billed(said.input_tokens, calls=1)
+    yield wire.head + b"".join(map(http.chunk, events[:first]))
 
 
 def refusing(why: Refused) -> Step:

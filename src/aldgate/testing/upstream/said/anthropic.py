@@ -70,4 +70,4 @@ def _refusal(why: Refused) -> tuple[int, Object]:
     return status, {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_upstream"}
 
 
-WIRE = Wire(_whole, _events, _refusal)
+WIRE = Wire(_whole, _events, _refusal, named(_refusal("overloaded")[1]))

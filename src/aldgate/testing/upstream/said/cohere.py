@@ -54,4 +54,5 @@ def _refusal(why: Refused) -> tuple[int, Object]:
     return status, {"message": message}
 
 
-WIRE = Wire(_whole, _events, _refusal)
+_TROUBLE = {"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "the model could not go on"}}
+WIRE = Wire(_whole, _events, _refusal, named(_TROUBLE))

@@ -3,7 +3,7 @@
 import json
 
 from aldgate.testing.upstream import wire
-from aldgate.testing.upstream.converse import EVENTS, event
+from aldgate.testing.upstream.converse import EVENTS, event, exception
 from aldgate.testing.upstream.replies import Object
 from aldgate.testing.upstream.said.words import Refused, Said, Wire, halves
 
@@ -60,11 +60,16 @@ def _usage(said: Said) -> Object:
 def _refusal(why: Refused) -> tuple[int, Object]:
     status, kind, message = {
         "limited": (429, "ThrottlingException", "Too many requests, please wait before trying again."),
-        "too_long": (400, "ValidationException", "The model returned the following errors: Input is too long for requested model."),
+        "too_long": (
+            400,
+            "ValidationException",
+            "Input is too long for requested model.",
+        ),
         "unauthorised": (403, "UnrecognizedClientException", "The security token included in the request is invalid."),
         "overloaded": (503, "ServiceUnavailableException", "Bedrock is unable to process your request."),
     }[why]
     return status, {"__type": kind, "message": message}
 
 
-WIRE = Wire(_whole, _events, _refusal, wire.head([EVENTS, wire.CHUNKED]))
+_TROUBLE = exception("modelStreamErrorException", "The model could not go on.")
+WIRE = Wire(_whole, _events, _refusal, _TROUBLE, wire.head([EVENTS, wire.CHUNKED]))

@@ -46,7 +46,11 @@ def _response(said: Said, model: str, parts: list[Object], finish: str | None) -
 def _refusal(why: Refused) -> tuple[int, Object]:
     status, name, message = {
         "limited": (429, "RESOURCE_EXHAUSTED", "You exceeded your current rate."),
-        "too_long": (400, "INVALID_ARGUMENT", "The input token count (9000) exceeds the maximum number of tokens allowed (8192)."),
+        "too_long": (
+            400,
+            "INVALID_ARGUMENT",
+            "The input token count (9000) exceeds the maximum number of tokens allowed.",
+        ),
         "unauthorised": (401, "UNAUTHENTICATED", "API key not valid. Please pass a valid API key."),
         "overloaded": (503, "UNAVAILABLE", "The model is overloaded. Please try again later."),
     }[why]
@@ -56,4 +60,4 @@ def _refusal(why: Refused) -> tuple[int, Object]:
     return status, {"error": {"code": status, "message": message, "status": name, "details": details}}
 
 
-WIRE = Wire(_whole, _events, _refusal)
+WIRE = Wire(_whole, _events, _refusal, data(_refusal("overloaded")[1]))

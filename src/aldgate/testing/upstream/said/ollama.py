@@ -51,4 +51,5 @@ def _refusal(why: Refused) -> tuple[int, Object]:
     return status, {"error": message}
 
 
-WIRE = Wire(_whole, _events, _refusal, wire.head([("Content-Type", "application/x-ndjson"), wire.CHUNKED]))
+_TROUBLE = encode({"error": "model runner has unexpectedly stopped"}) + b"\n"
+WIRE = Wire(_whole, _events, _refusal, _TROUBLE, wire.head([("Content-Type", "application/x-ndjson"), wire.CHUNKED]))

@@ -71,4 +71,5 @@ def refusal(why: Refused) -> tuple[int, Object]:
             return 503, error_body("The engine is currently overloaded.", "service_unavailable", "server_error")
 
 
-WIRE = Wire(_whole, _events, refusal)
+_TROUBLE = error_body("The server had an error while processing your request.", "server_error", "server_error")
+WIRE = Wire(_whole, _events, refusal, data(_TROUBLE))

@@ -46,8 +46,8 @@ def _items(said: Said) -> list[tuple[Object, list[Object]]]:
         place: Object = {"item_id": "rs_0", "summary_index": 0}
         items.append((item, _told("response.reasoning_summary_text", place, said.thoughts)))
     if said.text:
-        content = [{"type": "output_text", "text": said.text, "annotations": [], "logprobs": []}]
-        message = {"id": "msg_0", "type": "message", "status": "completed", "role": "assistant", "content": content}
+        content: list[Object] = [{"type": "output_text", "text": said.text, "annotations": [], "logprobs": []}]
+        message: Object = {"id": "msg_0", "type": "message", "status": "completed", "role": "assistant", "content": content}
         place = {"item_id": "msg_0", "content_index": 0, "logprobs": []}
         items.append((message, _told("response.output_text", place, said.text)))
     for number, call in enumerate(said.calls):
@@ -94,4 +94,6 @@ def _usage(said: Said) -> Object:
     }
 
 
-WIRE = Wire(_whole, _events, refusal)
+_ERROR = {"code": "server_error", "message": "The server had an error while processing your request."}
+_FAILED = _response("said", status="failed", incomplete_details=None, output=[], usage=None) | {"error": _ERROR}
+WIRE = Wire(_whole, _events, refusal, named({"type": "response.failed", "sequence_number": 99, "response": _FAILED}))

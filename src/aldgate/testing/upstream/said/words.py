@@ -44,11 +44,13 @@ class Said:
 
 @dataclass(frozen=True)
 class Wire:
-    """How one API says an answer: the whole body, a stream's events (framed, but not yet chunked) and an error."""
+    """How one API says an answer: the whole body, a stream's events (framed, but not yet chunked), errors before and in it."""
 
     whole: Callable[[Said, str], Object]
     events: Callable[[Said, str], list[bytes]]
     refusal: Callable[[Refused], tuple[int, Object]]
+    trouble: bytes
+    """The last event of a stream that the provider gives up."""
     head: bytes = wire.head([wire.EVENTS, wire.CHUNKED])
 
     def refused(self, why: Refused) -> bytes:
