@@ -93,7 +93,7 @@ class Attempts:
                 if asked is None
                 else upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)
             )
-            relay = face.relay(call.id, call.operation, call.peek)
+            relay = face.relay(call.id, call.operation, call.peek, upstream)
         else:
             upstream = _speaking(backend, call.operation)
             asked = asked or _parsed(face, admission)

@@ -23,6 +23,7 @@ from aldgate.core.principals import Operation, Principal
 from aldgate.core.routes import Catalogue, Deployment, Plan
 from aldgate.core.usage import Usage
 from aldgate.gate.attempts import Attempts
+from aldgate.gate.bills import bill
 from aldgate.gate.bounds import cap_of, dearest, expected_tokens, most_input, priced
 from aldgate.gate.ids import CallIds
 from aldgate.gate.live import Live
@@ -225,10 +226,9 @@ class Gate:
             return
         admission.is_open = False
         self.under_way -= 1
-        call, deployment, usage = admission.call, admission.deployment, outcome.usage
+        call, usage = admission.call, outcome.usage
         principal = call.principal
-        price = deployment.price
-        cost = price.cost(usage) if price is not None else 0
+        deployment, cost, version = bill(call, admission.deployment, usage)
         spent, tokens = cost, usage.total_tokens
         if admission.leave is not None:
             admission.leave(tokens)
@@ -237,14 +237,13 @@ class Gate:
                 spent += self._settle_failure(call, failure)
                 tokens += failure.usage.total_tokens
         if outcome.error is not None and outcome.first_byte_s is not None:
-            self.live.failed(deployment, outcome.error)  # it broke off; before its first byte, `run` has seen to that
+            self.live.failed(admission.deployment, outcome.error)  # it broke off; before its first byte, `run` has seen to that
         limits = principal.policy.limits
         if not limits.is_empty:
             self.limiter.settle(principal.account, limits, admission.places, admission.tokens, tokens)
         if admission.budget_period is not None:
             self.slices.settle(principal.account, admission.budget_period, admission.microusd, spent)
         total_s = time.perf_counter() - call.started_at
-        version = price.version if price is not None else "unknown"
         self._append(ledger_row(call, deployment, outcome, cost, version, total_s, admission.attempt))
         shown = deployment.id if deployment.id in call.catalogue.routes else "other"
         self.metrics.settled((call.operation, shown, outcome.status), usage, spent, outcome.first_byte_s, total_s)

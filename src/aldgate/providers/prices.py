@@ -80,6 +80,7 @@ def _tier(found: Mapping[str, Any], start: int, dearer: Price | None) -> Price:
         version=f"genai-prices {version('genai-prices')}",
         above=start,
         dearer=dearer,
+        search=_micro((_at(found.get("web_searches_kcount"), start) or Decimal(0)) * 1000),
     )
 
 

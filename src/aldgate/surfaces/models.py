@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -29,7 +30,8 @@ def by_client(openai: Handler, gemini: Handler) -> Handler:
     """The handler of a path that clients of several APIs share: whoever brings a key as Google's do reads Gemini's shape."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        is_google = b"x-goog-api-key" in headers_of(scope) or b"key=" in scope["query_string"]
+        query = scope["query_string"]
+        is_google = b"x-goog-api-key" in headers_of(scope) or (b"key=" in query and b"key" in parse_qs(query))
         await (gemini if is_google else openai)(scope, receive, send)
 
     return serve
