@@ -5,6 +5,7 @@ The line beneath a field is its help; `.env.example` and the reference page are 
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -146,8 +147,31 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Connections at once to one provider."""
 
 
+class Reload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a running gate learns that its configuration has changed. SIGHUP and `POST /admin/reload` always work."""
+
+    watch: bool = True
+    """Look at the files of the configuration, and read them again when they have changed."""
+    interval_s: Annotated[float, Meta(gt=0, le=3600)] = 1.0
+    """Seconds between two looks; a change is taken once two looks agree."""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """Where settings were read, so that they can be read again. Arguments as of `load`."""
+
+    flags: Mapping[str, str]
+    environment: Mapping[str, str] | None
+    directory: Path
+    file: Path | None
+    """The file that was read, if there was one; then there must always be one."""
+
+
+NOT_SETTINGS = frozenset({"environment", "reading"})
+"""Fields of `Settings` that nobody sets."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that can be set. `repr` redacts secrets and leaves out `environment`."""
+    """Everything that can be set. `repr` redacts secrets and leaves out what is no setting."""
 
     data: str = "~/.local/share/aldgate"
     """Directory of the database and everything else that is kept; follows `XDG_DATA_HOME`."""
@@ -160,6 +184,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log: Log = Log()
     discovery: Discovery = Discovery()
     upstream: Upstream = Upstream()
+    reload: Reload = Reload()
     engines: dict[str, dict[str, Any]] = {}
     """Engines by name; each engine's own type reads its table."""
     providers: dict[str, dict[str, Any]] = {}
@@ -170,6 +195,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Prices by model, in dollars; they beat the catalogue's."""
     environment: Mapping[str, str] = MappingProxyType({})
     """The process environment over `.env`, for whoever resolves references later; not a setting."""
+    reading: Reading | None = None
+    """Where all this was read; not a setting."""
 
     def __repr__(self) -> str:
         return f"Settings({redacted(self)!r})"

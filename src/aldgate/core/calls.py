@@ -1,6 +1,7 @@
 """A call on its way through the gate: what was asked, what was reserved, what came of it."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 
@@ -55,6 +56,7 @@ class Call(msgspec.Struct):
         received_at: Unix seconds.
         started_at: Monotonic seconds.
         catalogue: The snapshot the call began with; reloads do not change it.
+        backends: What runs the catalogue's deployments, by name: a `ports.Backend` each, which is to the right of here.
     """
 
     id: str
@@ -64,6 +66,7 @@ class Call(msgspec.Struct):
     received_at: float
     started_at: float
     catalogue: Catalogue
+    backends: Mapping[str, Any]
 
 
 class Admission(msgspec.Struct):

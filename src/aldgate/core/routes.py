@@ -67,6 +67,7 @@ class Source(msgspec.Struct, frozen=True):
     Attributes:
         accepts_any: Names outside `deployments` may be asked for as `provider/name` (its list is not known, or not complete).
         unlisted_price: Price of such names.
+        known: Of such names, those that the operator says something of.
     """
 
     name: str
@@ -74,6 +75,11 @@ class Source(msgspec.Struct, frozen=True):
     origin: Origin
     accepts_any: bool = False
     unlisted_price: Price | None = None
+    known: tuple[Deployment, ...] = ()
+
+    def deployment(self, model: str) -> Deployment:
+        """A model that is not listed."""
+        return Deployment(f"{self.name}/{model}", self.name, model, self.unlisted_price, self.origin)
 
 
 class Catalogue(msgspec.Struct, frozen=True):
@@ -100,14 +106,7 @@ class Catalogue(msgspec.Struct, frozen=True):
             provider, found, model = name.partition(separator)
             source = self.open_sources.get(provider)
             if found and model and source:
-                deployment = Deployment(
-                    id=f"{provider}/{model}",
-                    backend=provider,
-                    model=model,
-                    price=source.unlisted_price,
-                    origin=source.origin,
-                )
-                return Route(name, (deployment,))
+                return Route(name, (source.deployment(model),))
         near = get_close_matches(name, [deployment.id for deployment in self.models], n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(f'`{other}`' for other in near)}?" if near else ""
         shown = name if len(name) <= 100 else name[:100] + "..."
@@ -133,6 +132,8 @@ def build_catalogue(sources: Iterable[Source], aliases: Mapping[str, str]) -> tu
             route = Route(deployment.id, (deployment,))
             listed[deployment.id] = spelled[f"{source.name}:{deployment.model}"] = route
             bare.setdefault(deployment.model, route)
+        for deployment in source.known:
+            listed[deployment.id] = spelled[f"{source.name}:{deployment.model}"] = Route(deployment.id, (deployment,))
     names = bare | listed
     named = Catalogue(spelled | names, tuple(models), open_sources)
     aliased: dict[str, Route] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 import msgspec
 
@@ -36,14 +35,7 @@ class Run(msgspec.Struct):
 
 
 class Attempts:
-    """Makes attempts at backends.
-
-    Args:
-        backends: By name.
-    """
-
-    def __init__(self, backends: Mapping[str, Backend]) -> None:
-        self._backends = backends
+    """Makes attempts at backends."""
 
     async def run(self, admission: Admission, face: FaceDialect) -> Run:
         """See `Gate.run`."""
@@ -51,7 +43,7 @@ class Attempts:
 
     async def _try(self, admission: Admission, deployment: Deployment, face: FaceDialect, asked: Request | None) -> Run:
         call = admission.call
-        backend = self._backends[deployment.backend]
+        backend: Backend = call.backends[deployment.backend]
         warnings: list[str] = []
         upstream = backend.dialects.get(face.name)
         relay: Relay

@@ -14,7 +14,6 @@ from aldgate.core.errors import (
     BudgetExceeded,
     GatewayError,
     InvalidRequest,
-    ModelNotFound,
     ScopeDenied,
     ShuttingDown,
     StoreUnavailable,
@@ -40,7 +39,7 @@ class Gate:
 
     Args:
         catalogue: The snapshot new calls begin with; swapped by `adopt`.
-        backends: By name.
+        backends: What runs its deployments, by name; swapped with it.
         limiter: Counters of all accounts.
         slices: Money of this process.
         append: Takes ledger rows; never waits.
@@ -74,15 +73,20 @@ class Gate:
         self._store = store
         self._append = append
         self._may_record = may_record
-        self._default_max_tokens = default_max_tokens
-        self._logs_calls = logs_calls
-        self._attempts = Attempts(backends)
+        self.default_max_tokens = default_max_tokens
+        self.logs_calls = logs_calls
+        self._attempts = Attempts()
         self._ids = CallIds()
         self.new_id = self._ids
 
+    def adopt(self, catalogue: Catalogue, backends: Mapping[str, Backend]) -> None:
+        """From now on calls begin with this snapshot. Calls under way keep theirs; no counter is touched."""
+        self.catalogue = catalogue
+        self.backends = backends
+
     def call(self, call_id: str, operation: Operation, principal: Principal, peek: Peek) -> Call:
         """Begin a call with the current catalogue."""
-        return Call(call_id, operation, principal, peek, time.time(), time.perf_counter(), self.catalogue)
+        return Call(call_id, operation, principal, peek, time.time(), time.perf_counter(), self.catalogue, self.backends)
 
     def admit(self, call: Call) -> Admission | None:
         """Resolve, authorise, reserve. None: the shared authority must be asked first, by `admit_shared`.
@@ -124,25 +128,19 @@ class Gate:
     def _candidates(self, call: Call) -> tuple[Deployment, ...]:
         """The deployments of the model's route that can do the operation, best first."""
         route = call.catalogue.resolve(call.peek.model)
-        there = [each for each in route.deployments if each.backend in self.backends]
-        if not there:
-            raise ModelNotFound(f"The provider of `{route.name}` was removed.", param="model")
-        able = tuple(each for each in there if call.operation in self._operations(each))
+        able = tuple(each for each in route.deployments if call.operation in _operations(call, each))
         if not able:
-            first = there[0]
-            can = ", ".join(sorted(self._operations(first)))
+            first = route.deployments[0]
+            can = ", ".join(sorted(_operations(call, first)))
             raise InvalidRequest(f"`{first.id}` cannot {call.operation}; it can {can}.", param="model")
         return able
-
-    def _operations(self, deployment: Deployment) -> frozenset[Operation]:
-        return deployment.operations or self.backends[deployment.backend].operations
 
     def _hold(self, admission: Admission, budget: Budget) -> bool:
         """Hold the most the call can cost. False: this process's slice of the budget does not suffice."""
         call = admission.call
         admission.candidates = priced(admission.candidates)
         if admission.cap is None:
-            admission.cap = cap_of(call, admission.candidates, self._default_max_tokens)
+            admission.cap = cap_of(call, admission.candidates, self.default_max_tokens)
         need = dearest(call, admission.candidates, admission.cap)
         period = self.slices.hold(call.principal.account, budget, need)
         if period is None:
@@ -179,7 +177,7 @@ class Gate:
         """Get a slice that the call fits in. Returns the output cap to inject where only a smaller one than usual fits."""
         account = call.principal.account
         candidates = priced(self._candidates(call))
-        cap = cap_of(call, candidates, self._default_max_tokens)
+        cap = cap_of(call, candidates, self.default_max_tokens)
         usual = dearest(call, candidates, cap)
         try:
             await self.slices.refill(account, budget, usual)
@@ -227,10 +225,15 @@ class Gate:
         self._append(ledger_row(call, deployment, outcome, cost, version, total_s))
         shown = deployment.id if deployment.id in call.catalogue.routes else "other"
         self.metrics.settled((call.operation, shown, outcome.status), usage, cost, outcome.first_byte_s, total_s)
-        if self._logs_calls or outcome.status >= 500:
+        if self.logs_calls or outcome.status >= 500:
             log_call(call, deployment, outcome, total_s)
 
     def headers(self, principal: Principal) -> Headers:
         """The rate-limit headers of an answer to this principal."""
         limits = principal.policy.limits
         return [] if limits.is_empty else self.limiter.headers(principal.account, limits, time.monotonic_ns())
+
+
+def _operations(call: Call, deployment: Deployment) -> frozenset[Operation]:
+    backend: Backend = call.backends[deployment.backend]
+    return deployment.operations or backend.operations

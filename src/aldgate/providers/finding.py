@@ -12,7 +12,9 @@ import msgspec
 from aldgate.core.errors import GatewayError
 from aldgate.providers.natives import NATIVES
 from aldgate.providers.rows import ROWS
-from aldgate.providers.section import Provider, Surroundings, build_compatible, build_provider
+from aldgate.providers.section import Surroundings, build_compatible
+
+Table = Mapping[str, Any]
 
 log = logging.getLogger("aldgate.providers")
 
@@ -22,42 +24,29 @@ ANSWER_S = 2.0
 """Nor is one that has not listed its models by then: something else may listen on the port, and wait for us to speak."""
 
 
-def configured(tables: Mapping[str, Mapping[str, Any]], surroundings: Surroundings) -> list[Provider]:
-    """The providers of the file, in its order.
-
-    Raises:
-        ConfigError: One of them is not usable.
-    """
-    return [build_provider(name, table, "file", surroundings) for name, table in tables.items()]
-
-
-def in_environment(surroundings: Surroundings, taken: Iterable[str]) -> list[Provider]:
-    """A provider for each usual key name in the environment, unless the file already has one of that name."""
+def in_environment(environment: Mapping[str, str], taken: Iterable[str]) -> dict[str, Table]:
+    """A provider's table for each usual key name in the environment, unless there is one of that name already."""
     names = set(taken)
     kinds = {kind: known.key_names for kind, known in (*ROWS.items(), *NATIVES.items())}
-    return [
-        build_provider(kind, {"kind": kind, "api_key": f"env:{key_name}"}, "environment", surroundings)
+    return {
+        kind: {"kind": kind, "api_key": f"env:{key_name}"}
         for kind, key_names in kinds.items()
-        if kind not in names and (key_name := _present(key_names, surroundings.environment))
-    ]
+        if kind not in names and (key_name := _present(key_names, environment))
+    }
 
 
 def _present(key_names: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
     return next((name for name in key_names if environment.get(name)), None)
 
 
-async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> list[Provider]:
-    """Model servers that answer on their usual ports and say what they are. The port alone proves nothing."""
+async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> dict[str, Table]:
+    """A provider's table for each model server that answers on its usual port and says what it is. The port proves nothing."""
     names = set(taken)
     upstream = msgspec.structs.replace(surroundings.upstream, connect_timeout_s=KNOCK_S)
     knocking = msgspec.structs.replace(surroundings, upstream=upstream)
     kinds = [kind for kind, row in ROWS.items() if row.local_url and kind not in names]
     found = await asyncio.gather(*(_answers(kind, knocking) for kind in kinds))
-    return [
-        build_provider(kind, {"kind": kind}, "discovered", surroundings)
-        for kind, is_there in zip(kinds, found, strict=True)
-        if is_there
-    ]
+    return {kind: {"kind": kind} for kind, is_there in zip(kinds, found, strict=True) if is_there}
 
 
 async def _answers(kind: str, surroundings: Surroundings) -> bool:

@@ -1,4 +1,4 @@
-"""What a provider's models cost: the operator's word first, then the public catalogue of genai-prices."""
+"""What a provider's models cost by the public catalogue of genai-prices. The operator's word beats it (`core/overrides.py`)."""
 
 from __future__ import annotations
 
@@ -15,23 +15,16 @@ class PriceBook:
     """Prices of one provider's models.
 
     Args:
-        provider: Name in the catalogue of models; overrides are looked up as `provider/model`, then `model`.
-        overrides: The operator's prices.
         catalogue: The provider's name at genai-prices; empty looks nothing up.
         is_free: Models without any price cost nothing, because they run on the operator's own machine.
     """
 
-    def __init__(self, provider: str, *, overrides: Mapping[str, Price], catalogue: str, is_free: bool) -> None:
-        self._provider = provider
-        self._overrides = overrides
+    def __init__(self, catalogue: str, *, is_free: bool) -> None:
         self._catalogue = catalogue
         self._is_free = is_free
 
     def price(self, model: str) -> Price | None:
         """The price of `model`, None if nobody knows it."""
-        override = self._overrides.get(f"{self._provider}/{model}") or self._overrides.get(model)
-        if override is not None:
-            return override
         listed = _listed_price(self._catalogue, model) if self._catalogue else None
         return listed or self.unlisted()
 
