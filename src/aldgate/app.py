@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from aldgate import __version__
 from aldgate.config.errors import ConfigError
@@ -28,27 +27,21 @@ from aldgate.gate.slices import Slices
 from aldgate.limiter.memory import MemoryLimiter
 from aldgate.logs import configure_logging
 from aldgate.ports import Store
-from aldgate.registry import Registry, UnknownName
+from aldgate.registry import UnknownName
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
 from aldgate.surfaces.face import Doors
-from aldgate.surfaces.faces import Faces
 from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
-from aldgate.surfaces.later import Later
 from aldgate.surfaces.listener import Bounds
-from aldgate.surfaces.models import PREFIX, ModelsFace
-from aldgate.surfaces.paths import call_handlers
+from aldgate.surfaces.paths import SURFACES, every_path, health_paths
 from aldgate.surfaces.server import Address, CannotListen, Server
 
 log = logging.getLogger("aldgate")
-
-SURFACES: Registry[Any] = Registry("surface", {"api": "aldgate.surfaces.api:Api"})
-"""Faces that are loaded by their first request: FastAPI is a third of the start and 15 MB."""
 
 
 class App:
@@ -198,30 +191,14 @@ def _handlers(
         committed=writer.committed if settings.ledger.durability == "strict" else None,
         max_body_bytes=settings.server.max_body_bytes,
     )
-    faces = Faces(doors)
-    models = ModelsFace(gate, identity, int(time.time()))
     health = HealthFace(gate, identity, reasons)
-    operations: dict[tuple[str, str], Handler] = {
-        ("GET", "/health"): health.health,
-        ("HEAD", "/health"): health.health,
-        ("GET", "/ready"): health.ready,
-        ("HEAD", "/ready"): health.ready,
-        ("GET", "/readyz"): health.ready,
-        ("HEAD", "/readyz"): health.ready,
-        ("GET", "/metrics"): health.metrics,
-    }
-    everything: dict[tuple[str, str], Handler] = {
-        **call_handlers(faces),
-        ("GET", "/v1/models"): models.list,
-        **operations,
-    }
 
     def administration() -> Handler:
         return SURFACES.load("api")(store=store, identity=identity, committed=writer.committed, new_id=gate.new_id).app
 
     return {
-        "all": Front(everything, [("GET", PREFIX, models.get)], Later(administration), gate.new_id),
-        "ops": Front(operations, new_id=gate.new_id),
+        "all": every_path(doors, store, incarnation, health, administration),
+        "ops": Front(health_paths(health), new_id=gate.new_id),
     }
 
 
@@ -234,6 +211,7 @@ async def run(settings: Settings) -> None:
             settings.server.body_min_bytes_per_s,
             settings.server.keep_alive_s,
             settings.server.max_connections,
+            settings.server.max_body_bytes,
         )
         server = Server([_address(listener, app) for listener in settings.server.listeners], bounds)
         await server.open()

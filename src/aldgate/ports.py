@@ -1,7 +1,7 @@
 """Every protocol that something plugs into. Implementations live to the right; nothing here imports them."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -258,6 +258,19 @@ class Backend(Protocol):
         ...
 
 
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A backend that counts the tokens of a Messages request without answering it, and for nothing."""
+
+    async def count_tokens(self, body: bytes, forward: bytes) -> int:
+        """Input tokens of `body`, which names the model as the provider does. `forward`: header lines that go with it.
+
+        Raises:
+            UpstreamError: It did not count.
+        """
+        ...
+
+
 class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key as it is kept. Times in Unix seconds; the secret itself is nowhere."""
 
@@ -360,6 +373,28 @@ class IdempotencyRecord(msgspec.Struct, frozen=True):
     """The process that began it; a record without a reply from a process that is gone is a call of unknown fate."""
 
 
+class KeptResponse(msgspec.Struct, frozen=True):
+    """A response that is kept for its caller. Times in Unix seconds.
+
+    Attributes:
+        previous_id: The response that it continued.
+        expires_at: It cannot be fetched from then on, though what continues it still can be.
+        status: As in its body.
+        incarnation: The process that makes or made it.
+        input: What was asked, beyond what it continued: JSON, a string or a list of items.
+        body: JSON, as the caller got it.
+    """
+
+    id: str
+    previous_id: str | None
+    created_at: float
+    expires_at: float
+    status: str
+    incarnation: str
+    input: bytes
+    body: bytes
+
+
 class Store(Protocol):
     """Everything that outlives the process. Every method may raise `StoreUnavailable`."""
 
@@ -443,4 +478,20 @@ class Store(Protocol):
 
     async def finish_idempotent(self, principal: str, key: str, reply: SavedReply | None) -> None:
         """Keep the reply of a claimed key, or with None let the key go, so that it may be tried anew."""
+        ...
+
+    async def keep_response(self, account: str, kept: KeptResponse) -> None:
+        """Keep a response, in place of an earlier state of the same."""
+        ...
+
+    async def find_response(self, account: str, response_id: str, now: float) -> KeptResponse | None:
+        """The account's response with this id; None if it has none or it has expired."""
+        ...
+
+    async def response_chain(self, account: str, response_id: str) -> list[KeptResponse]:
+        """The response and all that it continued, oldest first, expired ones included; empty if there is no such response."""
+        ...
+
+    async def delete_response(self, account: str, response_id: str) -> bool:
+        """Delete a response; False if there is none. What continued it can be continued no further."""
         ...

@@ -12,7 +12,7 @@ from aldgate.testing.upstream import FakeUpstream, Step, faults, wire
 
 
 def surroundings(**environment: str) -> Surroundings:
-    return Surroundings(Upstream(), 1_000_000, environment, {})
+    return Surroundings(Upstream(), 1_000_000, environment)
 
 
 def test_a_well_known_key_adds_its_provider_once() -> None:

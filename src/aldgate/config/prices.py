@@ -22,6 +22,8 @@ class PriceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Dollars per million input tokens read from the provider's cache; unset, what other input costs."""
     cache_write: Decimal | None = None
     """Dollars per million input tokens written to the provider's cache; unset, what other input costs."""
+    cache_write_1h: Decimal | None = None
+    """Dollars per million of those that are kept for an hour; unset, what `cache_write` says."""
     request: Decimal | None = None
     """Dollars per request."""
 
@@ -39,6 +41,7 @@ def to_price(entry: PriceEntry) -> Price:
         output=_micro("output", entry.output, MILLION) or 0,
         cached=_micro("cached_input", entry.cached_input, MILLION),
         cache_write=_micro("cache_write", entry.cache_write, MILLION),
+        cache_write_1h=_micro("cache_write_1h", entry.cache_write_1h, MILLION),
         request=_micro("request", entry.request, MILLION * MILLION) or 0,
         version=VERSION,
     )

@@ -3,11 +3,11 @@
 GatewayError
 CallerError     InvalidRequest MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound MethodNotAllowed
 HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
-VersionNotSupported
+VersionNotSupported PreviousResponseNotFound
 PolicyError     ScopeDenied PriceUnknown BudgetExceeded RateLimited ConcurrencyLimited
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
-InternalError   Shedding ShuttingDown StoreUnavailable
+InternalError   NotSupported Shedding ShuttingDown StoreUnavailable
 ClientGone      nobody is left to answer; recorded, never rendered
 """
 
@@ -91,6 +91,12 @@ class ModelNotFound(CallerError):
     """No route answers to this model name."""
 
     code, status = "model_not_found", 404
+
+
+class PreviousResponseNotFound(CallerError):
+    """The response to be continued is not kept for this account; sending the whole conversation goes on without it."""
+
+    code, status = "previous_response_not_found", 400
 
 
 class MethodNotAllowed(CallerError):
@@ -270,6 +276,12 @@ class UpstreamOverloaded(UpstreamError):
 
 class InternalError(GatewayError):
     """A fault of the gate itself."""
+
+
+class NotSupported(InternalError):
+    """This part of a provider's API is not there at the gate."""
+
+    code, status = "not_supported", 501
 
 
 class Shedding(InternalError):

@@ -1,6 +1,6 @@
 """Requests and answers, in no provider's words, of the operations that are not a chat."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -41,6 +41,7 @@ class RerankRequest(Struct):
         most: How many to name, best first; None: all.
         wants_documents: The answer should repeat the texts.
         max_tokens_per_doc: Longer documents are cut there; None: the provider's own bound.
+        others: The caller's fields that have no place above, by their names in `origin`.
     """
 
     origin: str
@@ -49,6 +50,7 @@ class RerankRequest(Struct):
     most: int | None = None
     wants_documents: bool = False
     max_tokens_per_doc: int | None = None
+    others: dict[str, Any] = {}
 
 
 class Ranked(Struct):

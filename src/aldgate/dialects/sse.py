@@ -10,34 +10,42 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 class EventReader:
     """Collects pieces and returns the data of each event that is complete. Comments, names and ids are not data."""
 
-    __slots__ = ("_carry",)
+    __slots__ = ("_carry", "_most_bytes", "_size")
 
-    def __init__(self) -> None:
-        self._carry = b""
+    def __init__(self, most_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._carry: list[bytes] = []
+        self._size = 0
+        self._most_bytes = most_bytes
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The payloads of the events that are complete now.
 
         Raises:
-            UpstreamInvalid: An event does not end within `MAX_EVENT_BYTES`.
+            UpstreamInvalid: An event does not end within `most_bytes`.
         """
         if not self._carry and piece.endswith(b"\n\n") and piece.startswith(b"data: ") and piece.find(b"\n") == len(piece) - 2:
             return [piece[6:-2]]  # the commonest piece by far: one event in one line
-        data = (self._carry + piece).replace(b"\r\n", b"\n")
-        if data.endswith(b"\r"):  # its line feed may be in the next piece
-            data, held = data[:-1], b"\r"
-        else:
-            held = b""
-        *events, rest = data.split(b"\n\n")
-        self._carry = rest + held
-        if len(self._carry) > MAX_EVENT_BYTES:
-            raise UpstreamInvalid("The provider sent an event that does not end.")
+        self._carry.append(piece)
+        self._size += len(piece)
+        if b"\n" not in piece:  # nothing ends here: images come in many such pieces
+            self._check()
+            return []
+        data = b"".join(self._carry)
+        held = b"\r" if data.endswith(b"\r") else b""  # its line feed may be in the next piece
+        *events, rest = data.removesuffix(held).replace(b"\r\n", b"\n").split(b"\n\n")
+        self._size = len(rest) + len(held)
+        self._carry = [rest + held] if self._size else []
+        self._check()
         return [payload for event in events if (payload := _payload(event))]
+
+    def _check(self) -> None:
+        if self._size > self._most_bytes:
+            raise UpstreamInvalid("The provider sent an event that does not end.")
 
     def end(self) -> list[bytes]:
         """The payload of a last event that nothing followed."""
-        rest, self._carry = self._carry, b""
-        payload = _payload(rest.replace(b"\r\n", b"\n"))
+        payload = _payload(b"".join(self._carry).replace(b"\r\n", b"\n"))
+        self._carry, self._size = [], 0
         return [payload] if payload else []
 
 

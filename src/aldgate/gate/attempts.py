@@ -6,8 +6,10 @@ import time
 
 import msgspec
 
-from aldgate.core.calls import Admission, Attempt
+from aldgate.core.calls import Admission, Attempt, Call
+from aldgate.core.conversation import Conversation
 from aldgate.core.errors import GatewayError, InvalidRequest, UpstreamInvalid
+from aldgate.core.lossy import refuse_losses
 from aldgate.core.operations import Request
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment
@@ -52,7 +54,7 @@ class Attempts:
             relay = face.relay(call.id, call.operation, call.peek)
         else:
             upstream = _speaking(backend, call.operation)
-            asked = asked or face.parse(call.operation, call.peek)
+            asked = asked or _parsed(face, call)
             body = upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)
             relay = Translation(call.id, call.operation, call.peek, asked, face, upstream)
         exchange = await backend.start(
@@ -67,6 +69,13 @@ class Attempts:
             exchange.close()
             raise
         return Run(exchange, relay, first, first_byte_s, warnings)
+
+
+def _parsed(face: FaceDialect, call: Call) -> Request:
+    asked = face.parse(call.operation, call.peek)
+    if isinstance(asked, Conversation):
+        refuse_losses(asked, call.peek.model)
+    return asked
 
 
 def _speaking(backend: Backend, operation: Operation) -> UpstreamDialect:

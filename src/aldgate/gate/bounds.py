@@ -19,10 +19,26 @@ MEDIA = {b"image_url": 40_000, b"file": 200_000, b"input_audio": 40_000}
 gpt-4o-mini counts 36,835 tokens for the largest image (https://platform.openai.com/docs/guides/images-vision). The other
 dialects' keys are in `_OTHER_MEDIA`.
 """
-_OTHER_MEDIA = {b"url": 200_000, b"file_id": 200_000, b"fileData": 200_000, b"file_data": 200_000, b"fileUri": 200_000}
-_MEDIA = re.compile(rb'"(?:(image_url|file|input_audio|url|file_id|fileData|file_data|fileUri)|[^"\\]*\\u00[^"]*)"\s*:')
+_OTHER_MEDIA = {
+    **dict.fromkeys((b"url", b"file_id", b"fileData", b"file_data", b"fileUri"), 200_000),
+    **dict.fromkeys((b"inlineData", b"inline_data"), 40_000),
+    **dict.fromkeys((b"cachedContent", b"cached_content"), 2_000_000),  # the most that a model of Google's can read
+}
+_MEDIA = re.compile(
+    rb'"(?:(image_url|file|input_audio|url|file_id|fileData|file_data|fileUri|inlineData|inline_data|cachedContent|cached_content)'
+    rb'|[^"\\]*\\u00[^"]*)"\s*:'
+)
 """Such a key, or one spelled with escapes, which may be any of them."""
-_TYPED = (b'"type"', b"\\u00", b'"fileData"', b'"file_data"')
+_TYPED = (
+    b'"type"',
+    b"\\u00",
+    b'"fileData"',
+    b'"file_data"',
+    b'"inlineData"',
+    b'"inline_data"',
+    b'"cachedContent"',
+    b'"cached_content"',
+)
 """Every part that is not plain text says its type, or is one of Gemini's."""
 GENERATES = frozenset({"chat", "complete"})
 """Operations whose answers are made of tokens that are charged for."""

@@ -18,4 +18,11 @@ class Native(msgspec.Struct, frozen=True, kw_only=True):
     key_names: tuple[str, ...] = ()
 
 
-NATIVES: dict[str, Native] = {}
+NATIVES: dict[str, Native] = {
+    "bedrock": Native(build="aldgate.providers.bedrock.section:build", key_names=("AWS_BEARER_TOKEN_BEDROCK",)),
+    "anthropic": Native(build="aldgate.providers.anthropic:build", key_names=("ANTHROPIC_API_KEY", "LLM_API_ANTHROPIC_API_KEY")),
+    "gemini": Native(
+        build="aldgate.providers.gemini:build",
+        key_names=("GEMINI_API_KEY", "GOOGLE_API_KEY", "LLM_API_GOOGLE_API_KEY"),
+    ),
+}

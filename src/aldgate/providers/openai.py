@@ -11,14 +11,16 @@ from aldgate.core.calls import Attempt
 from aldgate.core.errors import UpstreamInvalid
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment, Origin, Source
-from aldgate.dialects.openai.dialect import OpenAI
 from aldgate.dialects.openai.errors import read_error
 from aldgate.ports import UpstreamDialect
 from aldgate.providers.prices import PriceBook
 from aldgate.upstream.pool import Pool
 from aldgate.upstream.reply import Reply
 
-_PATHS: dict[Operation, str] = {"chat": "/chat/completions", "complete": "/completions", "embed": "/embeddings"}
+_PATHS: dict[str, dict[Operation, str]] = {
+    "openai": {"chat": "/chat/completions", "complete": "/completions", "embed": "/embeddings"},
+    "responses": {"chat": "/responses"},
+}
 _MAX_LISTED = 20_000
 
 
@@ -45,10 +47,8 @@ class OpenAICompatible:
         models: The operator's list; None asks the provider.
         origin: Where this provider was configured.
         prices: Prices of its models.
-        dialect: OpenAI's wire as this provider speaks it.
+        dialects: OpenAI's wires as this provider speaks them, the one that others are translated to first.
     """
-
-    operations: frozenset[Operation] = frozenset(_PATHS)
 
     def __init__(
         self,
@@ -60,30 +60,34 @@ class OpenAICompatible:
         models: tuple[str, ...] | None,
         origin: Origin,
         prices: PriceBook,
-        dialect: OpenAI,
+        dialects: Sequence[UpstreamDialect],
     ) -> None:
         self.name = name
         self.pools: Sequence[Pool] = (pool,)
         self._pool = pool
-        self.dialects: Mapping[str, UpstreamDialect] = {dialect.name: dialect}
+        self.dialects: Mapping[str, UpstreamDialect] = {dialect.name: dialect for dialect in dialects}
+        self.operations: frozenset[Operation] = frozenset(operation for name in self.dialects for operation in _PATHS[name])
         self._models = models
         self._origin: Origin = origin
         self._prices = prices
         credential = f"authorization: Bearer {api_key}\r\n" if api_key else ""
         common = f"host: {pool.origin.host_header}\r\n{credential}accept-encoding: identity\r\n"
         self._heads = {
-            operation: (
-                f"POST {base_path}{path} HTTP/1.1\r\n{common}accept: application/json, text/event-stream\r\n"
-                "content-type: application/json\r\ncontent-length: "
-            ).encode("latin-1")
-            for operation, path in _PATHS.items()
+            name: {
+                operation: (
+                    f"POST {base_path}{path} HTTP/1.1\r\n{common}accept: application/json, text/event-stream\r\n"
+                    "content-type: application/json\r\ncontent-length: "
+                ).encode("latin-1")
+                for operation, path in _PATHS[name].items()
+            }
+            for name in self.dialects
         }
         self._list_head = f"GET {base_path}/models HTTP/1.1\r\n{common}accept: application/json\r\n\r\n".encode("latin-1")
 
     def start(self, attempt: Attempt) -> Awaitable[Reply]:
         """Send the attempt; see `ports.Backend`."""
         body = attempt.body
-        return self._pool.request(b"%s%d\r\n\r\n" % (self._heads[attempt.operation], len(body)), body)
+        return self._pool.request(b"%s%d\r\n\r\n" % (self._heads[attempt.dialect][attempt.operation], len(body)), body)
 
     async def discover(self) -> Source:
         """The operator's list of models, or else the provider's own (`GET /models`); see `ports.Backend`."""

@@ -61,6 +61,7 @@ def _tier(found: Mapping[str, Any], start: int, dearer: Price | None) -> Price:
         output=token_price("output_mtok") or 0,
         cached=token_price("cache_read_mtok"),
         cache_write=token_price("cache_write_mtok"),
+        cache_write_1h=token_price("cache_write_1h_mtok"),
         request=_micro((_at(found.get("requests_kcount"), start) or Decimal(0)) * 1000),
         version=f"genai-prices {version('genai-prices')}",
         above=start,

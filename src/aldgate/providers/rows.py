@@ -18,6 +18,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         owned_by: What `owned_by` (or the `server` header) says when the answer really comes from such a server.
         output_cap_field: Body field that bounds output tokens.
         stream_usage: Whether usage in a stream must be asked for.
+        responses: It answers OpenAI's Responses API too, whole enough that callers' bytes may pass.
         catalogue: Name of the provider in the price catalogue; empty: prices are not looked up.
         is_free: Runs on the operator's own machine: calls cost nothing unless a price is configured.
     """
@@ -28,6 +29,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     owned_by: str = ""
     output_cap_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     stream_usage: Literal["asked", "always"] = "asked"
+    responses: bool = False
     catalogue: str = ""
     is_free: bool = False
 
@@ -37,6 +39,7 @@ ROWS: dict[str, Row] = {
         base_url="https://api.openai.com/v1",
         key_names=("OPENAI_API_KEY", "LLM_API_OPENAI_API_KEY"),
         output_cap_field="max_completion_tokens",
+        responses=True,
         catalogue="openai",
     ),
     "groq": Row(
@@ -45,7 +48,9 @@ ROWS: dict[str, Row] = {
         output_cap_field="max_completion_tokens",
         catalogue="groq",
     ),
-    "xai": Row(base_url="https://api.x.ai/v1", key_names=("XAI_API_KEY", "LLM_API_XAI_API_KEY"), catalogue="x-ai"),
+    "xai": Row(
+        base_url="https://api.x.ai/v1", key_names=("XAI_API_KEY", "LLM_API_XAI_API_KEY"), responses=True, catalogue="x-ai"
+    ),
     "mistral": Row(
         base_url="https://api.mistral.ai/v1", key_names=("MISTRAL_API_KEY",), stream_usage="always", catalogue="mistral"
     ),

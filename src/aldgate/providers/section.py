@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,11 +14,12 @@ from aldgate.config.settings import Upstream
 from aldgate.core.routes import Origin as RouteOrigin
 from aldgate.core.routes import Source
 from aldgate.dialects.openai.dialect import OpenAI
-from aldgate.ports import Backend
+from aldgate.dialects.responses.dialect import RESPONSES
+from aldgate.ports import Backend, UpstreamDialect
 from aldgate.providers.natives import NATIVES
 from aldgate.providers.openai import OpenAICompatible
 from aldgate.providers.prices import PriceBook
-from aldgate.providers.rows import ROWS
+from aldgate.providers.rows import ROWS, Row
 from aldgate.registry import Registry
 from aldgate.upstream.pool import Origin as Address
 from aldgate.upstream.pool import Pool, Timeouts
@@ -40,6 +41,9 @@ class ProviderSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """`env:NAME` or `file:/path`; empty takes the kind's usual name, or, with a `base_url`, sends no credential."""
     models: list[str] | None = None
     """Models it serves; left out, it is asked."""
+    responses: Literal["yes", "no", "only"] | None = None
+    """Whether it answers OpenAI's Responses API, so that such calls pass as they are; `only`: its models are to be had no other
+    way. Left out, known for OpenAI and xAI alone."""
     ca_bundle: str | None = None
     """PEM file of certificate authorities to trust."""
     client_cert: str | None = None
@@ -127,7 +131,8 @@ def build_compatible(name: str, table: Mapping[str, Any], origin: RouteOrigin, s
         raise ConfigError(f"[providers.{name}]: no kind is called `{section.kind}`", hint=f"there are {known}")
     address, base_path = address_of(name, section.base_url or row.base_url or row.local_url)
     is_free = row.is_free or address.host in LOOPBACK
-    cap_field = row.output_cap_field if not section.base_url or _is_openai(address) else "max_tokens"
+    is_own = not section.base_url or _is_openai(address)
+    cap_field = row.output_cap_field if is_own else "max_tokens"
     return OpenAICompatible(
         name,
         pool=pool_of(name, address, section, surroundings),
@@ -136,8 +141,16 @@ def build_compatible(name: str, table: Mapping[str, Any], origin: RouteOrigin, s
         models=None if section.models is None else tuple(section.models),
         origin=origin,
         prices=PriceBook(row.catalogue, is_free=is_free),
-        dialect=OpenAI(cap_field, row.stream_usage),
+        dialects=_dialects(section, row, OpenAI(cap_field, row.stream_usage), is_own=is_own),
     )
+
+
+def _dialects(section: ProviderSection, row: Row, chat: OpenAI, *, is_own: bool) -> tuple[UpstreamDialect, ...]:
+    """What the provider speaks, first what others are translated to. A kind says it of its own host alone."""
+    wanted = section.responses or ("yes" if row.responses and is_own else "no")
+    if wanted == "only":
+        return (RESPONSES,)
+    return (chat, RESPONSES) if wanted == "yes" else (chat,)
 
 
 def address_of(name: str, url: str) -> tuple[Address, str]:

@@ -8,12 +8,13 @@ from aldgate.store.budgets import Budgets
 from aldgate.store.idempotency import Idempotency
 from aldgate.store.keys import Keys
 from aldgate.store.ledger import Ledger
+from aldgate.store.responses import Responses
 from aldgate.store.schema import bring_up_to_date, stored_revision
 from aldgate.store.tables import secrets
 from aldgate.store.unbroken import unbroken
 
 
-class SqlStore(Keys, Ledger, Budgets, Idempotency):
+class SqlStore(Keys, Ledger, Budgets, Idempotency, Responses):
     """A `ports.Store` in an SQL database."""
 
     async def open(self) -> None:

@@ -119,3 +119,20 @@ idempotency = Table(
     Column("body", LargeBinary),
     PrimaryKeyConstraint("principal", "key"),
 )
+
+# Keyed by account first: whoever does not own a response finds nothing, and a provider's ids cannot collide between accounts.
+responses = Table(
+    "responses",
+    METADATA,
+    Column("account", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("previous_id", Text),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False, index=True),
+    Column("status", Text, nullable=False),
+    Column("incarnation", Text, nullable=False),
+    Column("input", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("account", "id"),
+    Index("ix_responses_account_previous_id", "account", "previous_id"),
+)

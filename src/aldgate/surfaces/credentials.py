@@ -11,14 +11,15 @@ from aldgate.surfaces.asgi import Scope, headers_of
 
 
 def secret_of(headers: Mapping[bytes, bytes]) -> bytes:
-    """The caller's secret: `Authorization: Bearer`, else `X-API-Key`; empty if there is none.
+    """The caller's secret: `Authorization: Bearer`, else `X-API-Key`, else `X-Goog-Api-Key`; empty if there is none.
 
     Raises:
         UnknownKey: There is an `Authorization` header, but not a Bearer one.
     """
     authorization = headers.get(b"authorization")
     if authorization is None:
-        return headers.get(b"x-api-key", b"").strip()
+        secret = headers.get(b"x-api-key")
+        return (headers.get(b"x-goog-api-key", b"") if secret is None else secret).strip()
     if authorization[:7].lower() != b"bearer ":
         raise UnknownKey("The `Authorization` header is not `Bearer KEY`.")
     return authorization[7:].strip()

@@ -9,9 +9,15 @@ DIALECTS: Registry[FaceDialect] = Registry(
     "dialect",
     {
         "openai": "aldgate.dialects.openai.dialect:OPENAI",
+        "gemini": "aldgate.dialects.gemini.dialect:GEMINI",
+        "responses": "aldgate.dialects.responses.dialect:RESPONSES",
     },
 )
-_PREFIXES: tuple[tuple[str, str], ...] = ()
+_PREFIXES: tuple[tuple[str, str], ...] = (
+    ("/v1beta/", "gemini"),
+    ("/v1alpha/", "gemini"),
+    ("/v1/responses", "responses"),
+)
 """Paths that begin so belong to that dialect; all others to OpenAI's."""
 
 

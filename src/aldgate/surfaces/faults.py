@@ -6,6 +6,7 @@ import msgspec
 
 from aldgate.core.errors import GatewayError
 from aldgate.dialects.openai.errors import headers_of
+from aldgate.surfaces.asgi import Send
 from aldgate.surfaces.dialects import dialect_at
 
 Headers = list[tuple[bytes, bytes]]
@@ -20,3 +21,10 @@ def render_for_path(path: str, error: GatewayError, call_id: str = "") -> Render
         body = msgspec.json.encode({"detail": error.message, "code": error.code})
         return error.status, headers_of(error, body, call_id), body
     return dialect_at(path).error(error, call_id)
+
+
+async def refuse(send: Send, path: str, error: GatewayError, call_id: str) -> None:
+    """Answer an upgrade to a WebSocket with an error in HTTP."""
+    status, headers, body = render_for_path(path, error, call_id)
+    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body})

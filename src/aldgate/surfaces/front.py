@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from aldgate.core.errors import MethodNotAllowed, NotFound
 from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, send_whole
-from aldgate.surfaces.faults import render_for_path
+from aldgate.surfaces.faults import refuse, render_for_path
 
 
 class Front:
@@ -17,6 +18,7 @@ class Front:
         prefixes: (method, prefix) -> handler, tried in order.
         rest: Takes what is in neither table; None refuses it.
         new_id: Makes the request ids of refusals.
+        sockets: Path -> handler of WebSockets.
     """
 
     def __init__(
@@ -25,18 +27,20 @@ class Front:
         prefixes: Sequence[tuple[str, str, Handler]] = (),
         rest: Handler | None = None,
         new_id: Callable[[], str] = str,
+        sockets: Mapping[str, Handler] = MappingProxyType({}),
     ) -> None:
         self._exact = dict(exact)
         self._prefixes = tuple(prefixes)
         self._rest = rest
         self._new_id = new_id
+        self._sockets = dict(sockets)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """ASGI. Hands over without a frame of its own: what is awaited is the handler."""
         if scope["type"] == "http":
             handler = self._exact.get((scope["method"], scope["path"])) or self._look(scope)
         else:
-            handler = self._rest or self._not_found
+            handler = self._sockets.get(scope["path"]) or self._no_socket
         return handler(scope, receive, send)
 
     def _look(self, scope: Scope) -> Handler:
@@ -63,6 +67,10 @@ class Front:
     async def _not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
         status, headers, body = render_for_path(scope["path"], NotFound(f"There is nothing at `{scope['path'][:200]}`."))
         await send_whole(send, status, [*headers, self._request_id()], body)
+
+    async def _no_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await refuse(send, scope["path"], NotFound(f"There is no WebSocket at `{scope['path'][:200]}`."), self._new_id())
 
     def _request_id(self) -> tuple[bytes, bytes]:
         return b"x-request-id", self._new_id().encode()

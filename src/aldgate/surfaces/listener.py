@@ -22,12 +22,14 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from aldgate.core.errors import GatewayError, HeadTimeout, HeadTooLarge, InvalidRequest, Shedding, VersionNotSupported
+from aldgate.registry import Registry
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.cycle import Cycle
 from aldgate.surfaces.faults import render_for_path
 
 log = logging.getLogger("aldgate.listener")
 
+SOCKETS: Registry[type[asyncio.Protocol]] = Registry("protocol", {"websocket": "aldgate.surfaces.websocket:Socket"})
 SWEEP_S = 1.0
 FRAMING_PER_BYTE = 8
 """A chunk of one byte is six on the wire."""
@@ -58,6 +60,8 @@ class Bounds(msgspec.Struct, frozen=True):
     body_min_bytes_per_s: int = 1024
     keep_alive_s: float = 75.0
     max_connections: int = 10_000
+    max_message_bytes: int = 16_777_216
+    """Of a WebSocket."""
 
 
 class Connection(HttpToolsProtocol):
@@ -191,6 +195,15 @@ class Connection(HttpToolsProtocol):
             self._refuse(HeadTooLarge("The body is mostly chunk extensions or trailers."))
         if self._is_reading_head and self._head_bytes > self.bounds.max_head_bytes:
             self._refuse(HeadTooLarge(f"The request head is over {self.bounds.max_head_bytes} bytes."))
+
+    def _should_upgrade_to_ws(self) -> bool:
+        return True
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over to a WebSocket, which is loaded only now."""
+        self.ws_protocol_class = SOCKETS.load("websocket")
+        super().handle_websocket_upgrade()
+        self._http = None  # it refers back to us
 
     def _ignore_upgrade(self, rest: bytes) -> None:
         """Answer in HTTP/1.1 whoever offers another protocol (RFC 9110, 7.8), as curl does with h2c."""

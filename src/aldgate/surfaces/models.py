@@ -13,11 +13,21 @@ from aldgate.core.errors import GatewayError, ModelNotFound, ScopeDenied
 from aldgate.core.routes import Deployment, Route
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
-from aldgate.surfaces.asgi import Receive, Scope, Send, send_whole
+from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.faults import render_for_path
 
 PREFIX = "/v1/models/"
+
+
+def by_client(openai: Handler, gemini: Handler) -> Handler:
+    """The handler of a path that clients of several APIs share: whoever brings a key as Google's do reads Gemini's shape."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        is_google = b"x-goog-api-key" in headers_of(scope) or b"key=" in scope["query_string"]
+        await (gemini if is_google else openai)(scope, receive, send)
+
+    return serve
 
 
 class ModelsFace:

@@ -1,18 +1,90 @@
-"""The paths that make calls: which dialect is spoken there, and which operation it asks for."""
+"""Every path and who answers it: exact ones, ones that begin so, and sockets; what is not here is FastAPI's.
+
+Faces that are not OpenAI's are loaded by their first request.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
 from aldgate.core.principals import Operation
+from aldgate.ports import Store
+from aldgate.registry import Registry
 from aldgate.surfaces.asgi import Handler
+from aldgate.surfaces.face import Doors
 from aldgate.surfaces.faces import Faces
+from aldgate.surfaces.front import Front
+from aldgate.surfaces.health import HealthFace
+from aldgate.surfaces.later import Later
+from aldgate.surfaces.models import PREFIX as MODELS
+from aldgate.surfaces.models import ModelsFace, by_client
 
 CALLS: tuple[tuple[str, str, Operation], ...] = (
     ("/v1/chat/completions", "openai", "chat"),
     ("/v1/completions", "openai", "complete"),
     ("/v1/embeddings", "openai", "embed"),
 )
+"""Paths whose whole request stands in the body: path, dialect, operation."""
+RESPONSES = "/v1/responses"
+"""Where responses are made; below it, kept ones are found again."""
+GEMINI_VERSIONS = ("v1", "v1beta", "v1alpha")
+
+SURFACES: Registry[Any] = Registry(
+    "surface",
+    {
+        "api": "aldgate.surfaces.api:Api",
+        "gemini": "aldgate.surfaces.gemini:GeminiFace",
+        "responses": "aldgate.surfaces.responses_api:ResponsesApi",
+    },
+)
+"""Faces that are loaded by their first request: FastAPI is a third of the start and 15 MB."""
 
 
-def call_handlers(faces: Faces) -> dict[tuple[str, str], Handler]:
-    """Method and path -> handler, for the paths whose model stands in the body."""
-    return {("POST", path): faces.serving(dialect, operation) for path, dialect, operation in CALLS}
+def health_paths(health: HealthFace) -> dict[tuple[str, str], Handler]:
+    """What probes and scrapers ask, on every listener."""
+    ready = {(method, path): health.ready for method in ("GET", "HEAD") for path in ("/ready", "/readyz")}
+    return {
+        ("GET", "/health"): health.health,
+        ("HEAD", "/health"): health.health,
+        ("GET", "/metrics"): health.metrics,
+        **ready,
+    }
+
+
+def every_path(doors: Doors, store: Store, incarnation: str, health: HealthFace, rest: Callable[[], Handler]) -> Front:
+    """The entry of a listener that serves everything. `rest` makes FastAPI's application when somebody needs it."""
+    faces = Faces(doors)
+    models = ModelsFace(doors.gate, doors.identity, int(time.time()))
+    gemini = Later(lambda: SURFACES.load("gemini")(doors).serve)
+    responses = _Group(lambda: SURFACES.load("responses")(doors, store, incarnation).handlers)
+    exact: dict[tuple[str, str], Handler] = {
+        **{("POST", path): faces.serving(dialect, operation) for path, dialect, operation in CALLS},
+        ("POST", RESPONSES): responses["create"],
+        ("POST", f"{RESPONSES}/input_tokens"): responses["input_tokens"],
+        ("POST", f"{RESPONSES}/compact"): responses["compact"],
+        ("GET", "/v1/models"): by_client(models.list, gemini),
+        ("GET", "/v1beta/models"): gemini,
+        ("GET", "/v1alpha/models"): gemini,
+        **health_paths(health),
+    }
+    prefixes: list[tuple[str, str, Handler]] = [
+        ("GET", MODELS, by_client(models.get, gemini)),
+        *((method, f"/{version}/models/", gemini) for version in GEMINI_VERSIONS for method in ("POST", "GET")),
+        ("GET", f"{RESPONSES}/", responses["get"]),
+        ("DELETE", f"{RESPONSES}/", responses["delete"]),
+        ("POST", f"{RESPONSES}/", responses["cancel"]),
+    ]
+    return Front(exact, prefixes, Later(rest), doors.gate.new_id, {RESPONSES: responses["connect"]})
+
+
+class _Group:
+    """Handlers by name that are loaded together, by the first request to any of them."""
+
+    def __init__(self, load: Callable[[], dict[str, Handler]]) -> None:
+        self._load = cache(load)
+
+    def __getitem__(self, name: str) -> Handler:
+        return lambda scope, receive, send: self._load()[name](scope, receive, send)

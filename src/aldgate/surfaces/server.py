@@ -83,7 +83,9 @@ class Server:
             config = Config(
                 cast(Any, address.app),
                 http=self._protocol,
-                ws="none",
+                ws="none",  # the protocol loads it when somebody asks for it
+                ws_max_size=self._protocol.bounds.max_message_bytes,
+                ws_per_message_deflate=False,
                 lifespan="off",
                 interface="asgi3",
                 log_config=None,

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from aldgate.testing.upstream import wire
 from aldgate.testing.upstream.plays import Billed, Play, Sleep
-from aldgate.testing.upstream.replies import Asked
+from aldgate.testing.upstream.replies import STREAM_HEAD, Asked
 
-STREAM_HEAD = wire.head([wire.EVENTS, wire.CHUNKED])
+__all__ = ["STREAM_HEAD", "answer", "billed", "stream_frames", "whole_or_stream"]
 
 
 def answer(asked: Asked) -> Play:
@@ -24,7 +24,7 @@ def stream_frames(asked: Asked, frames: Sequence[bytes]) -> Play:
     """The head and some frames of a stream, paced; what is generated is billed as it goes, as providers do."""
     rendered = asked.rendered
     yield Billed(prompt_tokens=rendered.prompt_tokens, calls=1)
-    yield STREAM_HEAD
+    yield rendered.head
     total, pace_s = max(len(rendered.frames), len(frames), 1), asked.reply.pace_s
     charged = 0
     for number, frame in enumerate(frames, 1):
@@ -49,4 +49,4 @@ def whole_or_stream(asked: Asked) -> bytes:
     rendered = asked.rendered
     if not rendered.events:
         return rendered.wire
-    return STREAM_HEAD + b"".join(rendered.frames) + wire.LAST_CHUNK
+    return rendered.head + b"".join(rendered.frames) + wire.LAST_CHUNK

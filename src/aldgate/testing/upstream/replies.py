@@ -6,6 +6,7 @@ Shapes: https://platform.openai.com/docs/api-reference/chat, /chat/streaming, /c
 import base64
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, Literal, cast
@@ -15,6 +16,7 @@ from aldgate.testing.upstream.requests import Recorded
 
 UsagePlace = Literal["asked", "missing", "null", "last_choice", "x_groq"]
 CREATED = 1_700_000_000
+STREAM_HEAD = wire.head([wire.EVENTS, wire.CHUNKED])
 DIMENSIONS = 8
 Object = dict[str, Any]
 
@@ -75,6 +77,8 @@ class Rendered:
     """The whole reply as it goes out; empty for a stream."""
     frames: tuple[bytes, ...]
     """The stream's events as SSE in chunks, `[DONE]` included."""
+    head: bytes = STREAM_HEAD
+    """The head of a stream."""
 
 
 def encode(value: Any) -> bytes:
@@ -87,24 +91,29 @@ def sse(data: bytes, separator: bytes = b"\n") -> bytes:
     return b"data: " + data + separator * 2
 
 
+OTHERS: list[Callable[[str, Object, Reply], Rendered | None]] = []
+"""Other APIs' wires: given path, body and what to say, the answer; None to paths that are not theirs."""
+
+
 @lru_cache(maxsize=64)
 def render(path: str, body: bytes, reply: Reply) -> Rendered:
     """Answer a request. Remembered, so that a repeated call costs a dict lookup."""
     try:
         asked: Object = json.loads(body) if body else {}
     except ValueError:
-        return _whole(error_body("We could not parse the JSON body of your request.", None), status=400)
+        return whole(error_body("We could not parse the JSON body of your request.", None), status=400)
     match path:
         case "/v1/chat/completions":
             return _completion(asked, reply, _CHAT)
         case "/v1/completions":
             return _completion(asked, reply, _TEXT)
         case "/v1/embeddings":
-            return _whole(_embeddings(asked, reply), reply.prompt_tokens)
+            return whole(_embeddings(asked, reply), reply.prompt_tokens)
         case "/v1/models":
-            return _whole({"object": "list", "data": [_model(name) for name in reply.models]})
+            return whole({"object": "list", "data": [_model(name) for name in reply.models]})
         case _:
-            return _whole(error_body(f"Unknown request URL: {path}", "unknown_url"), status=404)
+            answers = (answered for other in OTHERS if (answered := other(path, asked, reply)) is not None)
+            return next(answers, None) or whole(error_body(f"Unknown request URL: {path}", "unknown_url"), status=404)
 
 
 def error_body(message: str, code: str | int | None, kind: str = "invalid_request_error", param: str | None = None) -> Object:
@@ -156,12 +165,12 @@ def _completion(asked: Object, reply: Reply, face: _Face) -> Rendered:
     if is_stream:
         objects = _stream_objects(is_asked, reply, face, words, finish, choices, usage)
         events = (*(encode({"object": face.event, **common, **value}) for value in objects), b"[DONE]")
-        return _streamed(events, reply.prompt_tokens, completion)
+        return streamed(events, reply.prompt_tokens, completion)
     said = [face.choice(index, "".join(words), finish) for index in range(choices)]
     answer: Object = {"object": face.whole, **common, "choices": said, **_whole_usage(reply, usage)}
     if reply.body_bytes and (short := reply.body_bytes - len(encode(answer))) > 0:
         answer["choices"][0] = face.choice(0, "".join(words) + "x" * short, finish)
-    return _whole(answer, reply.prompt_tokens, completion)
+    return whole(answer, reply.prompt_tokens, completion)
 
 
 def _stream_objects(
@@ -227,11 +236,13 @@ def _model(name: str) -> Object:
     return {"id": name, "object": "model", "created": CREATED, "owned_by": "upstream"}
 
 
-def _whole(answer: Object, prompt: int = 0, completion: int = 0, status: int = 200) -> Rendered:
+def whole(answer: Any, prompt: int = 0, completion: int = 0, status: int = 200) -> Rendered:
+    """A whole reply."""
     body = encode(answer)
     return Rendered(status, body, (), prompt, completion, wire.whole(body, status=status), ())
 
 
-def _streamed(events: tuple[bytes, ...], prompt: int, completion: int) -> Rendered:
-    frames = tuple(wire.chunk(sse(event)) for event in events)
+def streamed(events: tuple[bytes, ...], prompt: int, completion: int, separator: bytes = b"\n") -> Rendered:
+    """A stream of server-sent events, whose lines end with `separator`."""
+    frames = tuple(wire.chunk(sse(event, separator)) for event in events)
     return Rendered(200, b"", events, prompt, completion, b"", frames)

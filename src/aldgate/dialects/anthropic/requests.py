@@ -1,0 +1,90 @@
+"""Reads of a Messages request what the gate decides on, and prepares the bytes that go on to an upstream of the same dialect.
+
+Wire: https://platform.claude.com/docs/en/api/messages.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeVar
+
+import msgspec
+
+from aldgate.core.calls import Named, Peek
+from aldgate.core.errors import InvalidRequest
+from aldgate.dialects.governed import is_plain, rewritten, with_members, with_model
+from aldgate.dialects.openai.requests import MANY_BYTES, MOST_VALUES, invalid_field
+
+NEWEST_VERSION = b"2026-10-21"
+"""Refuses sampling parameters and attachments of the assistant's (https://platform.claude.com/docs/en/api/migration-2026-10-21)."""
+FORWARDED = frozenset({b"anthropic-version", b"anthropic-beta"})
+"""Headers that say how the body is to be read; a provider of the same dialect gets them to the byte."""
+
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+Cap = Annotated[int, msgspec.Meta(ge=0)]
+
+Seen = TypeVar("Seen")
+
+
+class _Message(msgspec.Struct):
+    role: str
+
+
+class _CountPeek(msgspec.Struct):
+    model: Name
+    messages: Annotated[list[_Message], msgspec.Meta(min_length=1)]
+
+
+class _Peek(msgspec.Struct):
+    model: Name
+    messages: Annotated[list[_Message], msgspec.Meta(min_length=1)]
+    max_tokens: Cap
+    stream: bool | None = None
+
+
+_GOVERNED = (b'"model"', b'"stream"', b'"max_tokens"')
+_request = msgspec.json.Decoder(_Peek)
+_count = msgspec.json.Decoder(_CountPeek)
+
+
+def peek(body: bytes, named: Named | None = None) -> Peek:
+    """Read the governed fields of the body of `POST /v1/messages`.
+
+    Raises:
+        InvalidRequest: Not JSON, not UTF-8, nested too deep, a field of a wrong type or value, an ambiguous key.
+    """
+    body, seen = _decoded(body, _request)
+    forward = _forward(named) if named is not None else b""
+    return Peek(body=body, model=seen.model, stream=seen.stream is True, cap=seen.max_tokens, forward=forward)
+
+
+def peek_count(body: bytes, named: Named | None = None) -> Peek:
+    """The same of `POST /v1/messages/count_tokens`, which generates nothing."""
+    body, seen = _decoded(body, _count)
+    return Peek(body=body, model=seen.model, cap=0, forward=_forward(named) if named is not None else b"")
+
+
+def _decoded(body: bytes, decoder: msgspec.json.Decoder[Seen]) -> tuple[bytes, Seen]:
+    try:
+        if not body.isascii():
+            body.decode()
+        if len(body) > MANY_BYTES and body.count(b"{") + body.count(b"[") > MOST_VALUES:
+            raise InvalidRequest(f"The body holds more than {MOST_VALUES} objects and lists.")
+        if not is_plain(body, _GOVERNED):
+            body = rewritten(body, _GOVERNED)
+        return body, decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error) from None
+    except (msgspec.DecodeError, ValueError) as error:
+        raise InvalidRequest(f"The body is not valid JSON: {error}.") from None
+    except RecursionError:
+        raise InvalidRequest("The body is nested too deep.") from None
+
+
+def _forward(named: Named) -> bytes:
+    return b"".join(b"%b: %b\r\n" % header for header in named.headers if header[0] in FORWARDED)
+
+
+def outgoing(seen: Peek, *, model: str, cap: int | None) -> bytes:
+    """The bytes for an upstream of the same dialect: the model's name swapped, and the bound on output where it must be lower."""
+    body = seen.body if model == seen.model else with_model(seen.body, model)
+    return body if cap is None or cap == seen.cap else with_members(body, {"max_tokens": cap})

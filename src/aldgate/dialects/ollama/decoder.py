@@ -1,0 +1,94 @@
+"""A stream of `/api/chat` as events (https://docs.ollama.com/api/streaming)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from aldgate.core.errors import UpstreamBroken
+from aldgate.core.events import (
+    ArgumentsDelta,
+    Event,
+    Failed,
+    Finished,
+    PartEnded,
+    ReasoningDelta,
+    Started,
+    TextDelta,
+    ToolCallStarted,
+    UsageReported,
+)
+from aldgate.dialects.lines import LineReader
+from aldgate.dialects.ollama.errors import error_in_stream, no_reply
+from aldgate.dialects.ollama.pieces import Call, NewId, Piece, new_call_id, read_piece
+
+
+class ChatDecoder:
+    """Implements `ports.Decoder`. Calls come whole, and are counted here: all of a server's may have index 0.
+
+    Args:
+        new_id: Makes ids for calls that have none.
+    """
+
+    def __init__(self, new_id: NewId = new_call_id) -> None:
+        self.is_done = False
+        self._lines = LineReader()
+        self._new_id = new_id
+        self._has_started = False
+        self._calls = 0
+
+    def feed(self, piece: bytes) -> list[Event]:
+        """See `ports.Decoder`."""
+        return self._read_all(self._lines.feed(piece))
+
+    def end(self) -> list[Event]:
+        """See `ports.Decoder`."""
+        events = self._read_all(self._lines.end())
+        if not self.is_done:
+            raise UpstreamBroken("The provider's stream ended before the answer did.")
+        return events
+
+    def _read_all(self, lines: list[bytes]) -> list[Event]:
+        events: list[Event] = []
+        for line in lines:
+            if not self.is_done:
+                self._read(line, events)
+        return events
+
+    def _read(self, line: bytes, events: list[Event]) -> None:
+        fault = error_in_stream(line)
+        if fault is not None:
+            self.is_done = True
+            events.append(Failed(fault))
+            return
+        try:
+            piece = read_piece(line)
+            self._told(piece, events)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise no_reply() from error
+
+    def _told(self, piece: Piece, events: list[Event]) -> None:
+        if not self._has_started:
+            self._has_started = True
+            events.append(Started("", piece.model))
+        said = piece.message
+        if said is not None:
+            if said.thinking:
+                events.append(ReasoningDelta(said.thinking))
+            if said.content:
+                events.append(TextDelta(said.content))
+            for call in said.tool_calls or ():
+                self._called(call, events)
+        if piece.done:
+            self.is_done = True
+            if piece.usage is not None:
+                events.append(UsageReported(piece.usage))
+            events.append(Finished(piece.finish(has_calls=self._calls > 0)))
+
+    def _called(self, call: Call, events: list[Event]) -> None:
+        index = self._calls
+        self._calls += 1
+        events += (
+            ToolCallStarted(index, call.id or self._new_id(), call.function.name),
+            ArgumentsDelta(index, call.function.text),
+            PartEnded(),
+        )

@@ -1,0 +1,100 @@
+"""Reads of a request to Ollama what the gate decides on, and prepares the bytes that go on to a server of the same dialect.
+
+Wire: https://docs.ollama.com/api
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from aldgate.core.calls import Peek
+from aldgate.core.errors import InvalidRequest
+from aldgate.dialects.governed import is_plain, rewritten, with_members, with_model
+from aldgate.dialects.openai.requests import MANY_BYTES, MOST_VALUES, invalid_field
+
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+Seen = TypeVar("Seen", bound=msgspec.Struct)
+
+_GOVERNED = (b'"model"', b'"stream"', b'"options"', b'"num_predict"')
+_LATEST = ":latest"
+
+
+class _Options(msgspec.Struct):
+    num_predict: int | None = None
+
+
+class ChatPeek(msgspec.Struct):
+    """Of `/api/chat` and `/api/generate`: an answer is streamed unless the caller says no."""
+
+    model: Name
+    stream: bool | None = None
+    options: _Options | None = None
+
+
+class _EmbedPeek(msgspec.Struct):
+    model: Name
+
+
+class _Whole(msgspec.Struct):
+    options: dict[str, Any] | None = None
+
+
+_chat = msgspec.json.Decoder(ChatPeek)
+_embed = msgspec.json.Decoder(_EmbedPeek)
+_whole = msgspec.json.Decoder(_Whole)
+
+
+def peek_chat(body: bytes) -> Peek:
+    """Read the governed fields of the body of `POST /api/chat` or `/api/generate`.
+
+    Raises:
+        InvalidRequest: Not JSON, not UTF-8, nested too deep, a field of a wrong type or value, an ambiguous key.
+    """
+    body, seen = _decoded(body, _chat)
+    cap = seen.options.num_predict if seen.options is not None else None
+    bounded = cap if cap is not None and cap > 0 else None  # -1 is without end, -2 until the context is full
+    return Peek(body=body, model=bare(seen.model), stream=seen.stream is not False, cap=bounded)
+
+
+def peek_embed(body: bytes) -> Peek:
+    """The same of `POST /api/embed` and `/api/embeddings`."""
+    body, seen = _decoded(body, _embed)
+    return Peek(body=body, model=bare(seen.model))
+
+
+def bare(model: str) -> str:
+    """The name without the tag that Ollama takes for granted (https://docs.ollama.com/api#model-names)."""
+    return model.removesuffix(_LATEST) or model
+
+
+def _decoded(body: bytes, decoder: msgspec.json.Decoder[Seen]) -> tuple[bytes, Seen]:
+    try:
+        if not body.isascii():
+            body.decode()
+        if len(body) > MANY_BYTES and body.count(b"{") + body.count(b"[") > MOST_VALUES:
+            raise InvalidRequest(f"The body holds more than {MOST_VALUES} objects and lists.")
+        if not is_plain(body, _GOVERNED):
+            body = _settled(rewritten(body, _GOVERNED))
+        return body, decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error) from None
+    except (msgspec.DecodeError, ValueError) as error:
+        raise InvalidRequest(f"The body is not valid JSON: {error}.") from None
+    except RecursionError:
+        raise InvalidRequest("The body is nested too deep.") from None
+
+
+def _settled(body: bytes) -> bytes:
+    """Write `options` anew too: a bound that stands there twice must not be read twice."""
+    options = _whole.decode(body).options
+    return body if options is None else with_members(body, {"options": options})
+
+
+def outgoing(seen: Peek, *, model: str, cap: int | None) -> bytes:
+    """The bytes for a server of the same dialect: the model's name swapped, the bound on output put in where it must be."""
+    body = with_model(seen.body, model)
+    if cap is None or cap == seen.cap:
+        return body
+    return with_members(body, {"options": {**(_whole.decode(body).options or {}), "num_predict": cap}})

@@ -1,0 +1,127 @@
+"""Reads of a Responses request what the gate decides on, and prepares the bytes for a provider that speaks Responses itself.
+
+Wire: https://platform.openai.com/docs/api-reference/responses/create
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+import msgspec
+
+from aldgate.core.calls import Peek
+from aldgate.core.errors import InvalidRequest
+from aldgate.dialects.governed import is_plain, rewritten, with_member_first, with_members, with_model
+from aldgate.dialects.openai.requests import MANY_BYTES, MOST_VALUES
+from aldgate.dialects.responses.sealed import PREFIX
+
+Cap = Annotated[int, msgspec.Meta(ge=1)]
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+
+_GOVERNED = (
+    b'"model"',
+    b'"stream"',
+    b'"max_output_tokens"',
+    b'"store"',
+    b'"background"',
+    b'"previous_response_id"',
+)
+
+
+class Governed(msgspec.Struct):
+    """The fields that decide what becomes of a request."""
+
+    model: Name
+    stream: bool | None = None
+    max_output_tokens: Cap | None = None
+    store: bool | None = None
+    background: bool | None = None
+    previous_response_id: str | None = None
+    input: str | list[Any] | None = None
+    messages: list[Any] | None = None
+
+
+SEALED = PREFIX.encode()
+_governed = msgspec.json.Decoder(Governed)
+
+
+def peek(body: bytes) -> Peek:
+    """Read the governed fields of `body`.
+
+    Raises:
+        InvalidRequest: Not JSON, not UTF-8, nested too deep, a field of a wrong type or value, an ambiguous key.
+    """
+    try:
+        if not body.isascii():
+            body.decode()
+        if len(body) > MANY_BYTES and body.count(b"{") + body.count(b"[") > MOST_VALUES:
+            raise InvalidRequest(f"The body holds more than {MOST_VALUES} objects and lists.")
+        if not is_plain(body, _GOVERNED):
+            body = rewritten(body, _GOVERNED)
+        seen = _governed.decode(body)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error) from None
+    except (msgspec.DecodeError, ValueError) as error:
+        raise InvalidRequest(f"The body is not valid JSON: {_reason(error)}.") from None
+    except RecursionError:
+        raise InvalidRequest("The body is nested too deep.") from None
+    if seen.input is None and seen.messages is not None:  # an older gateway's callers say it in chat's word
+        body = _renamed(body)
+    return Peek(body=body, model=seen.model, stream=seen.stream is True, cap=seen.max_output_tokens)
+
+
+def governed(seen: Peek) -> Governed:
+    """The governed fields again, for whoever keeps state: `peek` has found them sound."""
+    return _governed.decode(seen.body)
+
+
+def _renamed(body: bytes) -> bytes:
+    members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    members["input"] = members.pop("messages")
+    return msgspec.json.encode(members)
+
+
+def invalid_field(error: msgspec.ValidationError) -> InvalidRequest:
+    """What msgspec says ("Expected `int`, got `str` - at `$.n`") in our words."""
+    text, _, path = str(error).partition(" - at `$")
+    param = path.rstrip("`").lstrip(".") or None
+    if param is None and "missing required field `" in text:
+        param = text.rsplit("`", 2)[1]
+    return InvalidRequest(f"{text}{f' (`{param}`)' if path and param else ''}.", param=param)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is not UTF-8"
+    return str(error).removeprefix("JSON is malformed: ")
+
+
+def outgoing(seen: Peek, *, model: str, cap: int | None) -> bytes:
+    """The caller's bytes with the provider's name of the model, and a cap on the output where a budget needs one.
+
+    What the gate itself keeps does not go on: the response that was continued, and thoughts that only another provider can read.
+    """
+    body = seen.body if model == seen.model else with_model(seen.body, model)
+    if b'"previous_response_id"' in body or SEALED in body:
+        body = _ours_removed(body)
+    if cap is None:
+        return body
+    if b'"max_output_tokens"' in body:  # it may be there as null, and a parser may keep the last of two
+        return with_members(body, {"max_output_tokens": cap})
+    return with_member_first(body, b'"max_output_tokens":%d' % cap)
+
+
+def _ours_removed(body: bytes) -> bytes:
+    members: dict[str, Any] = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    members.pop("previous_response_id", None)
+    if SEALED in body and isinstance(given := msgspec.json.decode(members["input"]), list):
+        members["input"] = [item for item in cast("list[Any]", given) if not _is_sealed(item)]
+    return msgspec.json.encode(members)
+
+
+def _is_sealed(item: object) -> bool:
+    match item:
+        case {"encrypted_content": str(content)}:
+            return content.startswith(PREFIX)
+        case _:
+            return False

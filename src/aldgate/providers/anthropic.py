@@ -1,0 +1,233 @@
+"""Anthropic, and whatever else answers to its Messages API at a `base_url`.
+
+Wire: https://platform.claude.com/docs/en/api/overview.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from aldgate.core.calls import Attempt
+from aldgate.core.errors import UpstreamInvalid
+from aldgate.core.principals import Operation
+from aldgate.core.routes import Deployment, Facts, Origin, Source
+from aldgate.dialects.anthropic.dialect import ANTHROPIC
+from aldgate.dialects.anthropic.errors import read_error
+from aldgate.ports import UpstreamDialect
+from aldgate.providers.natives import NATIVES
+from aldgate.providers.prices import PriceBook
+from aldgate.providers.section import LOOPBACK, ProviderSection, Surroundings, address_of, decode_section, key_of, pool_of
+from aldgate.upstream.pool import Pool
+from aldgate.upstream.reply import Reply
+
+BASE_URL = "https://api.anthropic.com"
+VERSION = b"anthropic-version: 2023-06-01\r\n"
+"""What translated requests are written in, and callers who name no version get."""
+_NAMES_VERSION = b"anthropic-version:"
+_PAGE = 1000
+_MOST_PAGES = 20
+_CAPABILITIES = {
+    "image_input": "vision",
+    "pdf_input": "documents",
+    "thinking": "reasoning",
+    "structured_outputs": "json_schema",
+}
+
+
+class _Capability(msgspec.Struct):
+    supported: bool = False
+
+
+class _Model(msgspec.Struct):
+    """One entry of `GET /v1/models` (https://platform.claude.com/docs/en/api/models-list)."""
+
+    id: str
+    lifecycle: str = "active"
+    retires_at: str | None = None
+    max_input_tokens: int | None = None
+    max_tokens: int | None = None
+    capabilities: dict[str, Any] | None = None
+
+    def facts(self) -> Facts:
+        """What the provider says of it; servers that say less leave it open."""
+        told = self.capabilities or {}
+        known = {word: _supports(told[name]) for name, word in _CAPABILITIES.items() if name in told}
+        return Facts(
+            context_window=self.max_input_tokens or None,
+            max_output=self.max_tokens or None,
+            can=frozenset(word for word, is_there in known.items() if is_there),
+            cannot=frozenset(word for word, is_there in known.items() if not is_there),
+            ends_on=self.retires_at[:10] if self.retires_at else None,
+        )
+
+
+class _Models(msgspec.Struct):
+    data: list[_Model]
+    has_more: bool = False
+    last_id: str | None = None
+
+
+class _Count(msgspec.Struct):
+    input_tokens: int
+
+
+_models = msgspec.json.Decoder(_Models)
+_count = msgspec.json.Decoder(_Count)
+
+
+class Anthropic:
+    """Implements `ports.Backend` and `ports.CountsTokens`; see the attributes there.
+
+    Args:
+        name: What the catalogue calls this provider.
+        pool: Connections to its origin.
+        base_path: Path of the base URL, without `/v1` and without a slash at the end.
+        api_key: Sent as `x-api-key`; empty sends none.
+        models: The operator's list; None asks the provider.
+        origin: Where this provider was configured.
+        prices: Prices of its models.
+    """
+
+    operations: frozenset[Operation] = ANTHROPIC.operations
+    dialects: Mapping[str, UpstreamDialect] = {ANTHROPIC.name: ANTHROPIC}
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        pool: Pool,
+        base_path: str,
+        api_key: str,
+        models: tuple[str, ...] | None,
+        origin: Origin,
+        prices: PriceBook,
+    ) -> None:
+        self.name = name
+        self.pools: Sequence[Pool] = (pool,)
+        self._pool = pool
+        self._path = f"{base_path}/v1"
+        self._models = models
+        self._origin: Origin = origin
+        self._prices = prices
+        credential = f"x-api-key: {api_key}\r\n" if api_key else ""
+        self._common = f"host: {pool.origin.host_header}\r\n{credential}accept-encoding: identity\r\n"
+        self._message_head = self._post("/messages")
+        self._count_head = self._post("/messages/count_tokens")
+
+    def _post(self, path: str) -> bytes:
+        accept = "accept: application/json, text/event-stream\r\ncontent-type: application/json\r\n"
+        return f"POST {self._path}{path} HTTP/1.1\r\n{self._common}{accept}".encode("latin-1")
+
+    def start(self, attempt: Attempt) -> Awaitable[Reply]:
+        """Send the attempt; see `ports.Backend`."""
+        return self._send(self._message_head, attempt.forward, attempt.body)
+
+    def _send(self, head: bytes, forward: bytes, body: bytes) -> Awaitable[Reply]:
+        version = b"" if _NAMES_VERSION in forward else VERSION
+        return self._pool.request(b"%b%b%bcontent-length: %d\r\n\r\n" % (head, version, forward, len(body)), body)
+
+    async def count_tokens(self, body: bytes, forward: bytes) -> int:
+        """See `ports.CountsTokens`."""
+        reply = await self._send(self._count_head, forward, body)
+        try:
+            answer = await reply.read()
+        finally:
+            reply.close()
+        if reply.status != 200:
+            raise read_error(reply.status, answer, None)
+        try:
+            return _count.decode(answer).input_tokens
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise UpstreamInvalid(f"What `{self.name}` answers to a count of tokens is none.") from None
+
+    async def discover(self) -> Source:
+        """The operator's list of models, or else the provider's own; see `ports.Backend`."""
+        if self._models is not None:
+            return self._source({name: Facts() for name in self._models}, accepts_any=False)
+        listed = {model.id: model.facts() for model in await self.list_models() if model.lifecycle != "retired"}
+        return self._source(listed, accepts_any=True)
+
+    def unlisted(self) -> Source:
+        """The provider while its list is not known: any name is taken as `provider/name`."""
+        return self._source({name: Facts() for name in self._models or ()}, accepts_any=self._models is None)
+
+    async def list_models(self) -> list[_Model]:
+        """What `GET /v1/models` lists, page by page.
+
+        Raises:
+            UpstreamError: No answer, an error, or not such a list.
+        """
+        models: list[_Model] = []
+        after = ""
+        for _ in range(_MOST_PAGES):
+            page = await self._page(after)
+            models += page.data
+            if not page.has_more or not page.last_id:
+                break
+            after = f"&after_id={page.last_id}"
+        return models
+
+    async def _page(self, after: str) -> _Models:
+        head = f"GET {self._path}/models?limit={_PAGE}{after} HTTP/1.1\r\n{self._common}accept: application/json\r\n"
+        reply = await self._pool.request(head.encode("latin-1") + VERSION + b"\r\n", b"")
+        try:
+            body = await reply.read()
+        finally:
+            reply.close()
+        if reply.status != 200:
+            raise read_error(reply.status, body, None)
+        try:
+            page = _models.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise UpstreamInvalid(f"What `{self.name}` answers to GET /v1/models is no list of models.") from None
+        if page.last_id is not None and not (page.last_id.isascii() and page.last_id.isprintable() and " " not in page.last_id):
+            raise UpstreamInvalid(f"`{self.name}` names its models in letters that no address can carry.")
+        return page
+
+    def _source(self, models: Mapping[str, Facts], *, accepts_any: bool) -> Source:
+        deployments = tuple(
+            Deployment(
+                id=f"{self.name}/{model}",
+                backend=self.name,
+                model=model,
+                price=self._prices.price(model),
+                origin=self._origin,
+                facts=facts,
+            )
+            for model, facts in models.items()
+        )
+        unlisted_price = self._prices.unlisted()
+        return Source(self.name, deployments, self._origin, accepts_any=accepts_any, unlisted_price=unlisted_price)
+
+    async def aclose(self) -> None:
+        """Close idle connections."""
+        await self._pool.aclose()
+
+
+def _supports(told: Any) -> bool:
+    try:
+        return msgspec.convert(told, _Capability).supported
+    except msgspec.ValidationError:
+        return bool(told)
+
+
+def build(name: str, table: Mapping[str, Any], origin: Origin, surroundings: Surroundings) -> Anthropic:
+    """The provider of a table of kind `anthropic`; see `section.Build`.
+
+    Raises:
+        ConfigError: A key or value cannot be used.
+    """
+    section = decode_section(name, table, ProviderSection)
+    address, base_path = address_of(name, section.base_url or BASE_URL)
+    return Anthropic(
+        name,
+        pool=pool_of(name, address, section, surroundings),
+        base_path=base_path.removesuffix("/v1"),
+        api_key=key_of(name, section, NATIVES["anthropic"].key_names, surroundings),
+        models=None if section.models is None else tuple(section.models),
+        origin=origin,
+        prices=PriceBook("anthropic", is_free=address.host in LOOPBACK),
+    )

@@ -1,0 +1,70 @@
+"""Where AWS credentials and regions stand: a table's own references, the environment, the shared files.
+
+https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html; names and file formats are AWS's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from configparser import ConfigParser
+from configparser import Error as ParserError
+from pathlib import Path
+
+from aldgate.providers.bedrock.signature import Credentials
+
+
+class NoCredentials(LookupError):
+    """None were found; the message says where was looked."""
+
+
+def from_environment(environment: Mapping[str, str]) -> Credentials | None:
+    """`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for lent ones, `AWS_SESSION_TOKEN`."""
+    key_id, secret = environment.get("AWS_ACCESS_KEY_ID", ""), environment.get("AWS_SECRET_ACCESS_KEY", "")
+    if not key_id or not secret:
+        return None
+    return Credentials(key_id, secret, environment.get("AWS_SESSION_TOKEN", ""))
+
+
+def from_profile(environment: Mapping[str, str], profile: str) -> Credentials:
+    """The profile's in the shared credentials file.
+
+    Raises:
+        NoCredentials: There are none, or they are only a reference to something else (SSO, a role, a process).
+    """
+    file = _file(environment, "AWS_SHARED_CREDENTIALS_FILE", "credentials")
+    section = _section(file, profile)
+    key_id, secret = section.get("aws_access_key_id", ""), section.get("aws_secret_access_key", "")
+    if not key_id or not secret:
+        raise NoCredentials(f"the profile `{profile}` has no access key and secret in {file or '~/.aws/credentials'}")
+    return Credentials(key_id, secret, section.get("aws_session_token", ""))
+
+
+def find_region(environment: Mapping[str, str], profile: str) -> str:
+    """`AWS_REGION`, `AWS_DEFAULT_REGION` or the profile's in the shared configuration; empty if none says."""
+    said = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+    if said:
+        return said
+    file = _file(environment, "AWS_CONFIG_FILE", "config")
+    return _section(file, profile if profile == "default" else f"profile {profile}").get("region", "")
+
+
+def profile_name(environment: Mapping[str, str]) -> str:
+    """`AWS_PROFILE`, else `default`."""
+    return environment.get("AWS_PROFILE") or "default"
+
+
+def _file(environment: Mapping[str, str], name: str, usual: str) -> Path | None:
+    if said := environment.get(name):
+        return Path(said)
+    home = environment.get("HOME") or environment.get("USERPROFILE")
+    return Path(home) / ".aws" / usual if home else None
+
+
+def _section(file: Path | None, name: str) -> Mapping[str, str]:
+    parser = ConfigParser(interpolation=None, default_section="", strict=False)
+    try:
+        if file is not None:
+            parser.read_string(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ParserError):
+        return {}
+    return dict(parser[name]) if parser.has_section(name) else {}

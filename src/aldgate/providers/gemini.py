@@ -1,0 +1,188 @@
+"""Google's Gemini API, by key (https://ai.google.dev/api)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from aldgate.core.calls import Attempt
+from aldgate.core.errors import UpstreamInvalid
+from aldgate.core.principals import Operation
+from aldgate.core.routes import Deployment, Facts, Origin, Source
+from aldgate.dialects.gemini.dialect import GEMINI
+from aldgate.dialects.gemini.errors import read_error
+from aldgate.dialects.gemini.requests import verb_of
+from aldgate.ports import UpstreamDialect
+from aldgate.providers.natives import NATIVES
+from aldgate.providers.prices import PriceBook
+from aldgate.providers.section import ProviderSection, Surroundings, address_of, decode_section, key_of, pool_of
+from aldgate.upstream.pool import Pool
+from aldgate.upstream.reply import Reply
+
+BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
+
+_OPERATIONS: dict[str, Operation] = {
+    "generateContent": "chat",
+    "embedContent": "embed",
+    "batchEmbedContents": "embed",
+}
+_PAGE = 1_000
+_MOST_PAGES = 100
+
+
+class _Model(msgspec.Struct, rename="camel"):
+    name: str
+    supported_generation_methods: list[str] = []
+    input_token_limit: int | None = None
+    output_token_limit: int | None = None
+    thinking: bool = False
+
+    def operations(self) -> frozenset[Operation]:
+        return frozenset(_OPERATIONS[method] for method in self.supported_generation_methods if method in _OPERATIONS)
+
+    def facts(self) -> Facts:
+        given, made = self.input_token_limit, self.output_token_limit
+        can = frozenset({"reasoning"}) if self.thinking else frozenset[str]()
+        return Facts(context_window=given + made if given and made else None, max_output=made, can=can)
+
+
+class _Models(msgspec.Struct, rename="camel"):
+    models: list[_Model] = []
+    next_page_token: str = ""
+
+
+_models = msgspec.json.Decoder(_Models)
+
+
+class Gemini:
+    """Implements `ports.Backend`; see the attributes there.
+
+    Args:
+        name: What the catalogue calls this provider.
+        pool: Connections to its origin.
+        base_path: Path of the base URL, without a slash at the end.
+        api_key: Sent as `x-goog-api-key`; empty sends none.
+        models: The operator's list; None asks the provider.
+        origin: Where this provider was configured.
+        prices: Prices of its models.
+    """
+
+    operations: frozenset[Operation] = frozenset({"chat", "embed"})
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        pool: Pool,
+        base_path: str,
+        api_key: str,
+        models: tuple[str, ...] | None,
+        origin: Origin,
+        prices: PriceBook,
+    ) -> None:
+        self.name = name
+        self.pools: Sequence[Pool] = (pool,)
+        self.dialects: Mapping[str, UpstreamDialect] = {GEMINI.name: GEMINI}
+        self._pool = pool
+        self._models = models
+        self._origin: Origin = origin
+        self._prices = prices
+        self._base_path = base_path.encode("latin-1")
+        credential = f"x-goog-api-key: {api_key}\r\n" if api_key else ""
+        self._common = f"host: {pool.origin.host_header}\r\n{credential}accept-encoding: identity\r\n".encode("latin-1")
+
+    def start(self, attempt: Attempt) -> Awaitable[Reply]:
+        """Send the attempt; see `ports.Backend`."""
+        body = attempt.body
+        verb = verb_of(attempt.operation, body, stream=attempt.stream)
+        head = b"POST %b/%b:%b HTTP/1.1\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (
+            self._base_path,
+            _resource(attempt.deployment.model),
+            verb,
+            self._common,
+            len(body),
+        )
+        return self._pool.request(head, body)
+
+    async def discover(self) -> Source:
+        """The operator's list of models, or else the provider's own (`GET /models`); see `ports.Backend`."""
+        if self._models is not None:
+            return self._source([self._deployment(model) for model in self._models], accepts_any=False)
+        listed = [self._listed(model) for model in await self._list_models() if model.operations()]
+        return self._source(listed, accepts_any=True)
+
+    def unlisted(self) -> Source:
+        """The provider while its list is not known: any name is taken as `provider/name`."""
+        return self._source([self._deployment(model) for model in self._models or ()], accepts_any=self._models is None)
+
+    async def _list_models(self) -> list[_Model]:
+        found: list[_Model] = []
+        token = ""
+        for _ in range(_MOST_PAGES):
+            page = await self._list_page(token)
+            found += page.models
+            token = page.next_page_token
+            if not token:
+                break
+        return found
+
+    async def _list_page(self, token: str) -> _Models:
+        query = urlencode({"pageSize": _PAGE} | ({"pageToken": token} if token else {})).encode()
+        head = b"GET %b/models?%b HTTP/1.1\r\n%baccept: application/json\r\n\r\n" % (self._base_path, query, self._common)
+        reply = await self._pool.request(head, b"")
+        try:
+            body = await reply.read()
+        finally:
+            reply.close()
+        if reply.status != 200:
+            raise read_error(reply.status, body, None)
+        try:
+            return _models.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise UpstreamInvalid(f"What `{self.name}` answers to GET /models is no list of models.") from None
+
+    def _source(self, deployments: Sequence[Deployment], *, accepts_any: bool) -> Source:
+        once = tuple({deployment.id: deployment for deployment in deployments}.values())
+        unlisted_price = self._prices.unlisted()
+        return Source(self.name, once, self._origin, accepts_any=accepts_any, unlisted_price=unlisted_price)
+
+    def _listed(self, model: _Model) -> Deployment:
+        deployment = self._deployment(model.name.removeprefix("models/"))
+        return msgspec.structs.replace(deployment, operations=model.operations(), facts=model.facts())
+
+    def _deployment(self, model: str) -> Deployment:
+        return Deployment(f"{self.name}/{model}", self.name, model, self._prices.price(model), self._origin)
+
+    async def aclose(self) -> None:
+        """Close idle connections."""
+        await self._pool.aclose()
+
+
+def _resource(model: str) -> bytes:
+    """`models/{model}`, or a tuned model's own path. Nothing in a name can lead elsewhere."""
+    kind, _, name = model.partition("/")
+    if kind != "tunedModels" or not name:
+        kind, name = "models", model
+    return f"{kind}/{quote(name, safe='@')}".encode()
+
+
+def build(name: str, table: Mapping[str, Any], origin: Origin, surroundings: Surroundings) -> Gemini:
+    """The backend for a table of this kind.
+
+    Raises:
+        ConfigError: As `section.build_provider`.
+    """
+    section = decode_section(name, table, ProviderSection)
+    address, base_path = address_of(name, section.base_url or BASE_URL)
+    return Gemini(
+        name,
+        pool=pool_of(name, address, section, surroundings),
+        base_path=base_path,
+        api_key=key_of(name, section, NATIVES["gemini"].key_names, surroundings),
+        models=None if section.models is None else tuple(section.models),
+        origin=origin,
+        prices=PriceBook("google", is_free=False),
+    )

@@ -1,0 +1,150 @@
+"""Gemini's face: its paths name model and verb, `/{version}/models/{model}:{verb}`, and models may hold slashes.
+
+Paths: https://ai.google.dev/api. Versions differ in nothing here: clients choose between `v1`, `v1beta` and `v1alpha`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from aldgate.core.calls import Named
+from aldgate.core.errors import GatewayError, InvalidRequest, ModelNotFound, NotFound, ScopeDenied
+from aldgate.core.principals import Operation
+from aldgate.core.routes import Deployment
+from aldgate.dialects.gemini.dialect import GEMINI, GEMINI_ARRAY
+from aldgate.dialects.gemini.tokens import count_tokens
+from aldgate.ports import Backend
+from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, headers_of, send_whole
+from aldgate.surfaces.bodies import check_json, read_body
+from aldgate.surfaces.credentials import principal_of
+from aldgate.surfaces.face import Doors, Face
+
+Find = Callable[[Scope, Receive], Awaitable[dict[str, Any]]]
+
+_CARRIERS = (b"authorization", b"x-api-key", b"x-goog-api-key")
+_METHODS: dict[Operation, tuple[str, ...]] = {
+    "chat": ("generateContent", "streamGenerateContent", "countTokens"),
+    "embed": ("embedContent", "batchEmbedContents"),
+}
+_PAGE = 50
+_MOST_PAGE = 1_000
+
+
+class GeminiFace:
+    """Everything below `/{version}/models`, `serve` its one door."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+        self._gate = doors.gate
+        events, array = Face(GEMINI, doors), Face(GEMINI_ARRAY, doors)
+        whole, stream = partial(_named, stream=False), partial(_named, stream=True)
+        self._verbs: dict[str, Handler] = {
+            "generateContent": events.serving("chat", whole),
+            "streamGenerateContent": array.serving("chat", stream),
+            "streamGenerateContent?alt=sse": events.serving("chat", stream),
+            "embedContent": events.serving("embed", whole),
+            "batchEmbedContents": events.serving("embed", whole),
+            "countTokens": partial(self._answer, "chat", self._count),
+        }
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Every request of this face."""
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        headers = headers_of(scope)
+        if "key" in query and not any(name in headers for name in _CARRIERS):
+            headers[b"x-goog-api-key"] = query["key"][-1].encode()
+        await self._handler(scope, query)(scope, receive, send)
+
+    def _handler(self, scope: Scope, query: dict[str, list[str]]) -> Handler:
+        if scope["method"] == "GET":
+            return partial(self._answer, "models", partial(self._models, query))
+        verb = scope["path"].rpartition(":")[2]
+        if verb == "streamGenerateContent" and query.get("alt", [""])[-1] == "sse":
+            verb += "?alt=sse"
+        return self._verbs.get(verb) or partial(self._answer, "models", _nothing)
+
+    async def _answer(self, needed: str, find: Find, scope: Scope, receive: Receive, send: Send) -> None:
+        """An answer that is no call of a model."""
+        call_id = self._gate.new_id()
+        try:
+            principal = await principal_of(scope, self._doors.identity)
+            if needed not in principal.policy.scopes:
+                raise ScopeDenied(f"This API key has not the scope `{needed}`.")
+            body = msgspec.json.encode(await find(scope, receive))
+        except GatewayError as error:
+            status, headers, body = GEMINI.error(error, call_id)
+            return await send_whole(send, status, headers, body)
+        length = (b"content-length", b"%d" % len(body))
+        headers = [(b"content-type", b"application/json"), length, (b"x-request-id", call_id.encode())]
+        await send_whole(send, 200, headers, body)
+
+    async def _count(self, scope: Scope, receive: Receive) -> dict[str, Any]:
+        """`countTokens`: our own count, since the provider that a call would reach may have none."""
+        doors, headers = self._doors, headers_of(scope)
+        check_json(headers)
+        body = await read_body(headers, receive, doors.max_body_bytes, doors.in_flight)
+        try:
+            model = _named(scope, stream=False).model
+            self._gate.catalogue.resolve(model)
+            return {"totalTokens": count_tokens(body, model)}
+        finally:
+            doors.in_flight.release(len(body))
+
+    async def _models(self, query: dict[str, list[str]], scope: Scope, receive: Receive) -> dict[str, Any]:
+        """`models.list` and `models.get`."""
+        name = _resource(scope["path"])
+        catalogue = self._gate.catalogue
+        if name:
+            route = catalogue.routes.get(name)
+            if route is None:
+                raise ModelNotFound(f"The model `{name[:100]}` does not exist.", param="model")
+            return self._item(route.deployments[0])
+        size, start = _page(query)
+        shown = [self._item(deployment) for deployment in catalogue.models[start : start + size]]
+        rest = {"nextPageToken": str(start + size)} if start + size < len(catalogue.models) else {}
+        return {"models": shown, **rest}
+
+    def _item(self, deployment: Deployment) -> dict[str, Any]:
+        """A model as Google describes it (https://ai.google.dev/api/models#Model)."""
+        facts = deployment.facts
+        backend: Backend | None = self._gate.backends.get(deployment.backend)
+        can = deployment.operations or (backend.operations if backend is not None else frozenset[Operation]())
+        methods = [method for operation, named in _METHODS.items() if operation in can for method in named]
+        limits = {"inputTokenLimit": facts.context_window, "outputTokenLimit": facts.max_output}
+        return {
+            "name": f"models/{deployment.id}",
+            "version": "",
+            "displayName": deployment.model,
+            "description": f"{deployment.model} of {deployment.backend}",
+            **{name: limit for name, limit in limits.items() if limit is not None},
+            "supportedGenerationMethods": methods,
+        }
+
+
+def _resource(path: str) -> str:
+    """What a path names below `/{version}/models`."""
+    return path.split("/", 3)[3] if path.count("/") > 2 else ""
+
+
+def _named(scope: Scope, *, stream: bool) -> Named:
+    return Named(_resource(scope["path"]).rpartition(":")[0].removeprefix("models/"), stream)
+
+
+async def _nothing(scope: Scope, receive: Receive) -> dict[str, Any]:
+    raise NotFound(f"There is nothing at `{scope['path'][:200]}`.")
+
+
+def _page(query: dict[str, list[str]]) -> tuple[int, int]:
+    """Models per page, and where it begins."""
+    try:
+        size, start = int(query.get("pageSize", [str(_PAGE)])[-1]), int(query.get("pageToken", ["0"])[-1])
+    except ValueError:
+        raise InvalidRequest("`pageSize` and `pageToken` are whole numbers here.", param="pageSize") from None
+    if size < 0 or start < 0:
+        raise InvalidRequest("`pageSize` and `pageToken` cannot be below 0.", param="pageSize")
+    return min(size or _PAGE, _MOST_PAGE), start

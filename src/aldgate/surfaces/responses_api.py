@@ -1,0 +1,31 @@
+"""Everything at and under `/v1/responses`, put together by the first request there."""
+
+from __future__ import annotations
+
+from aldgate.ports import Store
+from aldgate.surfaces.asgi import Handler
+from aldgate.surfaces.face import Doors
+from aldgate.surfaces.kept_responses import KeptResponses
+from aldgate.surfaces.response_socket import ResponseSocket
+from aldgate.surfaces.responses import ResponsesFace
+
+
+class ResponsesApi:
+    """The handlers, by what they do.
+
+    Args:
+        incarnation: This process's random id.
+    """
+
+    def __init__(self, doors: Doors, store: Store, incarnation: str) -> None:
+        face = ResponsesFace(doors, store, incarnation)
+        kept = KeptResponses(doors, store, face.history)
+        self.handlers: dict[str, Handler] = {
+            "create": face.serving("chat"),
+            "connect": ResponseSocket(doors, face).serve,
+            "get": kept.get,
+            "delete": kept.delete,
+            "cancel": kept.cancel,
+            "compact": kept.compact,
+            "input_tokens": kept.input_tokens,
+        }

@@ -1,0 +1,106 @@
+"""Gemini's wire on the same server: `/v1beta/models/...` answers as Google does (https://ai.google.dev/api)."""
+
+import re
+from typing import Any
+
+from aldgate.testing.upstream import wire
+from aldgate.testing.upstream.answers import stream_frames
+from aldgate.testing.upstream.plays import Billed, Play, Step
+from aldgate.testing.upstream.replies import DIMENSIONS, OTHERS, Asked, Object, Rendered, Reply, encode, sse, streamed, whole
+
+_CALL = re.compile(r"/v1(?:beta|beta1)?/.*models/[^:]+:(\w+)(\?alt=sse)?")
+_LIST = re.compile(r"/v1(?:beta)?/models\?pageSize=\d+(?:&pageToken=(\d+))?")
+MODELS: tuple[Object, ...] = (
+    {
+        "name": "models/gemini-3.8-flash",
+        "inputTokenLimit": 1_048_576,
+        "outputTokenLimit": 65_536,
+        "supportedGenerationMethods": ["generateContent", "countTokens"],
+        "thinking": True,
+    },
+    {"name": "models/gemini-embedding-001", "inputTokenLimit": 2_048, "supportedGenerationMethods": ["embedContent"]},
+    {"name": "models/imagen-4", "supportedGenerationMethods": ["predict"]},
+)
+"""What is listed, one model a page."""
+
+
+def render(path: str, asked: Object, reply: Reply) -> Rendered | None:
+    """The good answer to a path of Gemini's."""
+    listed, called = _LIST.fullmatch(path), _CALL.fullmatch(path)
+    if listed is not None:
+        return whole(_page(int(listed[1] or 0)))
+    match called and called[1]:
+        case "generateContent":
+            return _generated(asked, reply, is_stream=False)
+        case "streamGenerateContent":
+            return _generated(asked, reply, is_stream=True)
+        case "embedContent":
+            return whole({"embedding": {"values": _vector(asked)}}, reply.prompt_tokens)
+        case "batchEmbedContents":
+            vectors = [{"values": _vector(each)} for each in asked["requests"]]
+            return whole({"embeddings": vectors}, reply.prompt_tokens)
+        case _:
+            return None
+
+
+OTHERS.append(render)
+
+
+def _page(number: int) -> Object:
+    more = {"nextPageToken": str(number + 1)} if number + 1 < len(MODELS) else {}
+    return {"models": [MODELS[number]], **more}
+
+
+def _vector(asked: Object) -> list[float]:
+    size = int(asked.get("outputDimensionality") or DIMENSIONS)
+    return [place % size / size for place in range(size)]
+
+
+def _generated(asked: Object, reply: Reply, *, is_stream: bool) -> Rendered:
+    cap: int | None = asked.get("generationConfig", {}).get("maxOutputTokens")
+    words = reply.words(stream=is_stream)
+    is_cut = cap is not None and cap < max(len(words), reply.completion_tokens)
+    completion = min(reply.completion_tokens, cap or reply.completion_tokens)
+    finish = "MAX_TOKENS" if is_cut else "STOP"
+    if not is_stream:
+        return whole(response("".join(words[:cap]), finish, reply, completion), reply.prompt_tokens, completion)
+    said = [response(word, None, reply, 0) for word in words[:cap]]
+    events = tuple(encode(each) for each in (*said, response("", finish, reply, completion)))
+    return streamed(events, reply.prompt_tokens, completion, b"\r\n")
+
+
+def response(text: str, finish: str | None, reply: Reply, completion: int) -> Object:
+    """One `GenerateContentResponse`, as usage is told in each, growing."""
+    candidate: Object = {"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}
+    if finish is not None:
+        candidate["finishReason"] = finish
+    said: Object = {"candidates": [candidate], "modelVersion": "gemini-upstream", "responseId": "upstream"}
+    if reply.usage != "missing":
+        total = reply.prompt_tokens + completion
+        counts = {"promptTokenCount": reply.prompt_tokens, "totalTokenCount": total}
+        said["usageMetadata"] = counts | ({"candidatesTokenCount": completion} if completion else {})
+    return said
+
+
+def saying(*responses: Object) -> Step:
+    """A step that answers with these responses: one by one in a stream, the first of them whole."""
+
+    def play(asked: Asked) -> Play:
+        if "streamGenerateContent" not in asked.request.path:
+            yield Billed(calls=1)
+            yield wire.whole(encode(responses[0]))
+            return
+        yield from stream_frames(asked, [wire.chunk(sse(encode(each), b"\r\n")) for each in responses])
+        yield wire.LAST_CHUNK
+
+    return Step("gemini_saying", play)
+
+
+def fault(code: int, status: str, message: str = "Something went wrong.", *details: Any, is_list: bool = False) -> Step:
+    """A step that answers with an error as Google writes them; `is_list` puts it in an array of one."""
+    body: Object = {"error": {"code": code, "message": message, "status": status, "details": list(details)}}
+
+    def play(asked: Asked) -> Play:
+        yield wire.whole(encode([body] if is_list else body), status=code)
+
+    return Step("gemini_fault", play)
