@@ -57,7 +57,7 @@ environment name.
 
 - `aldgate config check` says whether the gate would start; `aldgate config show` prints what it would use, with secrets hidden.
 - A name that does not exist is refused, with the nearest one that does. An empty value in the environment counts as unset.
-- Settings are read once. A change needs a restart; keys do not ([keys and limits](keys-and-limits.md)).
+- A running gate takes over what has changed of providers, prices and much more ([reload](reload.md)); the rest needs a restart.
 - `.env.example` has all of this as one file to copy.
 """
 

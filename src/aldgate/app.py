@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
 import secrets
+import signal
 import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -22,6 +24,7 @@ from aldgate.core.errors import GatewayError
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
+from aldgate.gate.reload import Reloader
 from aldgate.gate.roster import Roster
 from aldgate.gate.slices import Slices
 from aldgate.limiter.memory import MemoryLimiter
@@ -58,6 +61,7 @@ class App:
         self.make_admin_key: Callable[[], Awaitable[str | None]]
         self.gate: Gate
         self.roster: Roster
+        self.reloader: Reloader
         self.writer: LedgerWriter
 
 
@@ -88,7 +92,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             on_alarm=lambda is_failing: None,  # the writer logs it, `/ready` and the metrics show it
         )
         await roster.look()
-        for problem in roster.apply(None):
+        for problem in roster.problems:
             log.warning("%s", problem)
         in_flight = BytesInFlight(settings.server.max_inflight_bytes)
         refuses = settings.ledger.on_failure == "refuse"
@@ -105,14 +109,18 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             default_max_tokens=settings.limits.default_max_tokens,
             logs_calls=settings.log.calls,
         )
+        roster.serve(gate)
+        app.reloader = reloader = Reloader(settings, roster, gate, identity)
         metrics.gauges |= {
             "aldgate_calls_under_way": ("Calls admitted and not settled.", lambda: gate.under_way),
             "aldgate_request_bytes_held": ("Bytes of request bodies held.", lambda: in_flight.held),
             "aldgate_ledger_rows_lost": ("Ledger rows dropped because the database was away too long.", lambda: writer.lost_rows),
             "aldgate_ledger_failing": ("1 while the ledger cannot be written.", lambda: float(writer.is_failing)),
+            "aldgate_reload_failing": ("1 while the configuration cannot be used.", lambda: float(reloader.is_failing)),
         }
         app.handlers = _handlers(settings, app, store, identity, in_flight, incarnation)
-        tasks = [asyncio.create_task(job) for job in (writer.run(), roster.sweeper.run(), _looking(settings, app))]
+        jobs = (writer.run(), roster.sweeper.run(), reloader.run(), _looking(app))
+        tasks = [asyncio.create_task(job) for job in jobs]
         stack.push_async_callback(_finish, tasks, writer, slices)
         yield app
 
@@ -125,12 +133,11 @@ async def _finish(tasks: list[asyncio.Task[None]], writer: LedgerWriter, slices:
     await slices.give_back()
 
 
-async def _looking(settings: Settings, app: App) -> None:
+async def _looking(app: App) -> None:
     """Look for models again from time to time."""
     while True:
-        await asyncio.sleep(settings.discovery.interval_s)
+        await asyncio.sleep(app.reloader.settings.discovery.interval_s)
         await app.roster.look()
-        app.roster.apply(app.gate)
         app.gate.slices.forget_past()
 
 
@@ -194,7 +201,9 @@ def _handlers(
     health = HealthFace(gate, identity, reasons)
 
     def administration() -> Handler:
-        return SURFACES.load("api")(store=store, identity=identity, committed=writer.committed, new_id=gate.new_id).app
+        api = SURFACES.load("api")
+        reloader = app.reloader
+        return api(store=store, identity=identity, committed=writer.committed, new_id=gate.new_id, reloader=reloader).app
 
     return {
         "all": every_path(doors, store, incarnation, health, administration),
@@ -215,12 +224,19 @@ async def run(settings: Settings) -> None:
         )
         server = Server([_address(listener, app) for listener in settings.server.listeners], bounds)
         await server.open()
+        _on_hangup(app.reloader.ask)
         _spare_the_collector()
         sys.stdout.write(banner(settings, server.urls, await app.make_admin_key(), app.gate.catalogue))
         sys.stdout.flush()
         await server.until_stopped()
         app.gate.is_draining = True
         await server.drain(settings.server.drain_s)
+
+
+def _on_hangup(ask: Callable[[], None]) -> None:
+    """SIGHUP reads the configuration again, as it does with other servers; a terminal that closes ends the gate no longer."""
+    with contextlib.suppress(NotImplementedError, AttributeError):  # Windows has neither the signal nor handlers in its loop
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, ask)
 
 
 def check(settings: Settings) -> None:

@@ -7,7 +7,7 @@ from aldgate.config.fields import leaves
 from aldgate.config.settings import Settings
 
 TABLES = ("providers", "engines", "aliases", "prices")
-AT_RUN_TIME = (*TABLES, "limits", "log", "discovery", "upstream", "auth", "server.max_reply_bytes")
+AT_RUN_TIME = (*TABLES, "limits", "log", "discovery", "upstream", "reload", "server.max_reply_bytes")
 """Sections and settings that a running gate takes over. The rest waits for a restart."""
 
 
@@ -20,8 +20,10 @@ def changed(old: Settings, new: Settings) -> list[str]:
     return paths
 
 
-def takes_effect(path: str) -> bool:
-    """Whether a running gate takes the setting over."""
+def takes_effect(path: str, new: Settings) -> bool:
+    """Whether a running gate takes the setting over, given all the new ones."""
+    if path == "auth.admin_key":
+        return new.auth.admin_key is not None  # without it, the start decides whose key it is
     return any(path == part or path.startswith(f"{part}.") for part in AT_RUN_TIME)
 
 

@@ -47,7 +47,7 @@ def redacted(value: Any) -> Any:
 
 
 def _is_no_setting(name: str, item: Any) -> bool:
-    """The environment itself, and where settings were read. (A switch called `environment` is one.)"""
+    """The environment itself, as against a switch of that name, and where settings were read."""
     return name == "reading" or (name == "environment" and isinstance(item, Mapping))
 
 

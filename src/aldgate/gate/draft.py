@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -21,6 +21,14 @@ from aldgate.providers.made import Made, make
 from aldgate.providers.section import Surroundings
 
 Options = TypeVar("Options", EchoOptions, EmbedOptions)
+
+
+class Wanted(NamedTuple):
+    """A provider that there shall be."""
+
+    name: str
+    table: Mapping[str, Any]
+    origin: Origin
 
 
 class Draft(msgspec.Struct, frozen=True, eq=False):
@@ -54,30 +62,30 @@ def draft(settings: Settings, now: Draft | None) -> Draft:
         ConfigError: A provider, an engine or a price cannot be made of its table.
     """
     surroundings = Surroundings(settings.upstream, settings.server.max_reply_bytes, settings.environment)
-    old = now.providers if now is not None else {}
+    old: Mapping[str, Made] = now.providers if now is not None else {}
     providers: dict[str, Made] = {}
     for name, table, origin in _wanted(settings, old):
         made = old.get(name)
-        is_current = made is not None and made.is_current(table, origin, surroundings)
-        providers[name] = made if made is not None and is_current else make(name, table, origin, surroundings)
+        if made is None or not made.is_current(table, origin, surroundings):
+            made = make(name, table, origin, surroundings)
+        providers[name] = made
     said = Said({name: to_price(entry) for name, entry in settings.prices.items()})
     has_same_engines = now is not None and now.settings.engines == settings.engines
     builtin = now.builtin if now is not None and has_same_engines else _builtin(settings)
     return Draft(settings, surroundings, said, builtin, providers)
 
 
-def _wanted(settings: Settings, old: Mapping[str, Made]) -> Iterator[tuple[str, Mapping[str, Any], Origin]]:
+def _wanted(settings: Settings, old: Mapping[str, Made]) -> Iterator[Wanted]:
     """Providers of the file, those whose key is in the environment, and those that were found on this machine before."""
     names = {"builtin", *settings.providers}
-    yield from ((name, table, "file") for name, table in settings.providers.items())
+    yield from (Wanted(name, table, "file") for name, table in settings.providers.items())
     if settings.discovery.environment:
         found = in_environment(settings.environment, names)
         names |= found.keys()
-        yield from ((name, table, "environment") for name, table in found.items())
+        yield from (Wanted(name, table, "environment") for name, table in found.items())
     if settings.discovery.local:
-        yield from (
-            (name, made.table, made.origin) for name, made in old.items() if made.origin == "discovered" and name not in names
-        )
+        discovered = (name for name, made in old.items() if made.origin == "discovered" and name not in names)
+        yield from (Wanted(name, old[name].table, "discovered") for name in discovered)
 
 
 def _builtin(settings: Settings) -> Builtin:

@@ -11,9 +11,19 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from aldgate import __version__
-from aldgate.core.errors import BodyTooLarge, GatewayError, InternalError, InvalidRequest, MethodNotAllowed, NotFound
+from aldgate.config.errors import ConfigError
+from aldgate.core.errors import (
+    BodyTooLarge,
+    GatewayError,
+    InternalError,
+    InvalidConfiguration,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+)
 from aldgate.core.principals import Principal
 from aldgate.gate.identity import Identity
+from aldgate.gate.reload import Reloader
 from aldgate.ports import Store
 from aldgate.surfaces.admin import KeyAdmin, require_admin
 from aldgate.surfaces.asgi import headers_of
@@ -33,16 +43,24 @@ class Api:
     Args:
         committed: Waits until what was settled is on disk, so that whoever asks for usage sees the call made just before.
         new_id: Makes request ids.
+        reloader: Reads the configuration again.
     """
 
     def __init__(
-        self, *, store: Store, identity: Identity, committed: Callable[[], Awaitable[None]], new_id: Callable[[], str]
+        self,
+        *,
+        store: Store,
+        identity: Identity,
+        committed: Callable[[], Awaitable[None]],
+        new_id: Callable[[], str],
+        reloader: Reloader,
     ) -> None:
         self._store = store
         self._identity = identity
         self._keys = KeyAdmin(store, identity)
         self._new_id = new_id
         self._committed = committed
+        self._reloader = reloader
         self.app = FastAPI(
             title="Aldgate",
             version=__version__,
@@ -57,6 +75,7 @@ class Api:
         route("/admin/keys", self._list_keys, methods=["GET"])
         route("/admin/keys/{key_id}", self._revoke_key, methods=["DELETE"])
         route("/admin/keys/{key_id}/rotate", self._rotate_key, methods=["POST"])
+        route("/admin/reload", self._reload, methods=["POST"])
         route("/v1/usage", self._usage, methods=["GET"])
         for path in ("/docs", "/redoc"):
             route(path, _reference, methods=["GET"])
@@ -91,6 +110,16 @@ class Api:
         async def act() -> dict[str, Any]:
             await self._admin(request)
             return await self._keys.rotate(key_id, await _body(request))
+
+        return await self._answer(request, act)
+
+    async def _reload(self, request: Request) -> Response:
+        async def act() -> dict[str, Any]:
+            await self._admin(request)
+            try:
+                return msgspec.structs.asdict(await self._reloader.reload())
+            except ConfigError as error:
+                raise InvalidConfiguration(f"{error.message} ({error.hint})") from None
 
         return await self._answer(request, act)
 

@@ -9,6 +9,7 @@ import msgspec
 
 from aldgate import __version__
 from aldgate.dialects.openai import types
+from aldgate.gate.reload import Reloaded
 from aldgate.ports import UsageRow
 from aldgate.surfaces.admin import KeyRequest, RotateRequest
 
@@ -69,6 +70,7 @@ PATHS = (
         (*_ADMIN_ERRORS, 409),
         tag="admin",
     ),
+    Path("post", "/admin/reload", "Read the configuration again", None, Reloaded, errors=(400, 401, 403, 503), tag="admin"),
     Path("get", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("head", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("get", "/ready", "The gate can serve; 503 says why not", errors=(503,), is_open=True, tag="operations"),
