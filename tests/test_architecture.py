@@ -34,10 +34,12 @@ TASKS = {
     "app.py": "the root's tasks, ended by its exit stack",
     "surfaces/server.py": "the sweep of connections, ended with the server",
     "store/unbroken.py": "writes that outlive their caller, which the store waits for when it closes",
+    "surfaces/response_socket.py": "listens to a socket while a call of it runs, ended with the socket",
     "surfaces/listener.py": "one task per request, which the server waits for when it drains",
 }
 BROAD = {
     "store/writer.py": "whatever is wrong with the store must not end the ledger's writer",
+    "surfaces/websocket.py": "one socket's fault must not reach another's",
     "surfaces/cycle.py": "one request's fault must not reach another's",
 }
 SYNCHRONOUS = {("gate/gate.py", "Gate"): {"admit", "_admit", "settle"}}

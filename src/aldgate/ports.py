@@ -193,10 +193,13 @@ class UpstreamDialect(Protocol):
 
     operations: frozenset[Operation]
 
-    def outgoing(self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None) -> bytes:
+    def outgoing(
+        self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None, warnings: list[str]
+    ) -> bytes:
         """The caller's own bytes, in this same dialect, with the model named as the provider names it.
 
         `cap`: output tokens per choice that the provider must be held to, as a budget needs; None leaves the caller's words.
+        `warnings` takes the names of fields that are left out because the provider would refuse the request for them.
         """
         ...
 

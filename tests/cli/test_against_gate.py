@@ -37,7 +37,7 @@ def test_the_banner_says_what_there_is(first: Serving) -> None:
     (url,) = first.urls
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
     assert re.search(r"^  data in        /\S+/\.local/share/aldgate$", first.banner, re.MULTILINE)
-    assert first.models == ["builtin/echo", "builtin/embed"]
+    assert first.models == ["builtin/echo", "builtin/embed", "builtin/rerank", "builtin/moderate"]
     assert first.admin_key is not None and re.fullmatch(r"agk-admin-[A-Za-z0-9_-]{43}", first.admin_key)
     assert "(shown this once: keep it)" in first.banner
     assert first.admin_key not in first.log
@@ -90,7 +90,9 @@ def test_a_caller_may_not_administer(first: Serving, key: str) -> None:
 
 def test_models(first: Serving, key: str) -> None:
     lines = first.aldgate("models", "list", key=key).out.splitlines()
-    assert [line.split() for line in lines[1:]] == [["builtin/echo", "builtin"], ["builtin/embed", "builtin"]]
+    assert [line.split() for line in lines[1:]] == [
+        [f"builtin/{name}", "builtin"] for name in ("echo", "embed", "rerank", "moderate")
+    ]
     assert [model["id"] for model in first.aldgate("models", "list", "--json", key=key).json["data"]] == first.models
 
 

@@ -22,7 +22,7 @@ api_key = "env:LAB_KEY"
 models = ["gpt-4.1"]
 """
 LAB_PORT, OLLAMA_PORT = 9001, 11434
-BUILTIN = ["builtin/echo", "builtin/embed"]
+BUILTIN = ["builtin/echo", "builtin/embed", "builtin/rerank", "builtin/moderate"]
 
 
 @contextlib.asynccontextmanager
@@ -119,7 +119,7 @@ def test_a_model_server_on_this_machine_is_found(tmp_path: Path, ollama: Loopbac
     ollama.reply("GET", "/v1/models", {"object": "list", "data": [{"id": "llama3:8b", "owned_by": "library"}]})
     ollama.reply("POST", "/v1/chat/completions", stream, Content_Type="text/event-stream")
     with ollama, Serving(tmp_path, "--port", "0", ALDGATE_DISCOVERY_LOCAL="true") as gate:
-        assert gate.models[0] == "ollama/llama3:8b" and gate.models[-2:] == BUILTIN
+        assert gate.models[0] == "ollama/llama3:8b" and gate.models[-4:] == BUILTIN
         assert "found a model server on this machine" in gate.log
         for name in ("llama3:8b", "ollama/llama3:8b", "ollama:llama3:8b"):
             assert gate.aldgate("chat", "hi", "--model", name).out == "hi\n"

@@ -128,7 +128,7 @@ def test_f4_a_prompt_goes_on_the_same_to_the_byte_each_time() -> None:
     tools = b'"tools":[{"name":"z","input_schema":{"b":1.0,"a":2}}]'
     given = b'{"max_tokens":9,"model" : "claude-opus-5",%b,"messages":[{"role":"user","content":"Hi \\u00e9"}]}' % tools
     deployment = Deployment("a/claude-opus-5", "a", "claude-opus-5", None, "file")
-    assert ANTHROPIC.outgoing("chat", ANTHROPIC.peek("chat", given), deployment, cap=None) is given
+    assert ANTHROPIC.outgoing("chat", ANTHROPIC.peek("chat", given), deployment, cap=None, warnings=[]) is given
     asked = Conversation("openai", HELLO, tools=[Tool("z", parameters={"type": "object", "b": 1, "a": 2})])
     sent = [ANTHROPIC.build(asked, deployment, stream=False, warnings=[]) for _ in range(2)]
     assert sent[0] == sent[1] and b'"b":1,"a":2' in sent[0]

@@ -3,8 +3,7 @@
 from msgspec.structs import replace
 
 from aldgate.ports import KeptResponse, Store
-
-from .rows import NOON
+from tests.store.rows import NOON
 
 DAY_S = 86_400
 FIRST = KeptResponse("resp_1", None, NOON, NOON + 30 * DAY_S, "completed", "this-process", b'"Hi"', b'{"id":"resp_1"}')

@@ -11,12 +11,12 @@ async def test_models_are_listed_in_openais_shape(gate: RunningGate) -> None:
     assert reply.headers["x-request-id"].startswith("req-")
     listed = reply.json()
     assert listed["object"] == "list"
-    ids = ["lab/gpt-4.1", "lab/org/model:free", "builtin/echo", "builtin/embed", "fast"]
+    ids = ["lab/gpt-4.1", "lab/org/model:free", "builtin/echo", "builtin/embed", "builtin/rerank", "builtin/moderate", "fast"]
     assert [each["id"] for each in listed["data"]] == ids
     for each in listed["data"]:
         assert set(each) == {"id", "object", "created", "owned_by"} and each["object"] == "model"
         assert isinstance(each["created"], int)
-    assert [each["owned_by"] for each in listed["data"]] == ["lab", "lab", "builtin", "builtin", "lab"]
+    assert [each["owned_by"] for each in listed["data"]] == ["lab", "lab", *["builtin"] * 4, "lab"]
 
 
 @pytest.mark.anyio
@@ -24,7 +24,7 @@ async def test_an_alias_that_leads_nowhere_or_is_shadowed_is_not_listed(tmp_path
     aliases = '[aliases]\nslow = "gone"\n"builtin/echo" = "builtin/embed"\necho = "builtin/embed"\nmine = "builtin:echo"\n'
     async with running_gate(tmp_path, config=aliases) as gate:
         listed = (await gate.http.get("/v1/models")).json()["data"]
-        assert [each["id"] for each in listed] == ["builtin/echo", "builtin/embed", "mine"]
+        assert [each["id"] for each in listed] == ["builtin/echo", "builtin/embed", "builtin/rerank", "builtin/moderate", "mine"]
         assert (await gate.http.get("/v1/models/slow")).status_code == 404
 
 

@@ -21,7 +21,19 @@ TRIALS = [
     for mode in GenerationMode
     if mode is GenerationMode.POSITIVE or not path.is_open  # what takes neither data nor a key cannot be asked wrongly
 ]
-MODELS = {"/v1/chat/completions": "builtin/echo", "/v1/completions": "builtin/echo", "/v1/embeddings": "builtin/embed"}
+MODELS = {
+    "/v1/chat/completions": "builtin/echo",
+    "/v1/completions": "builtin/echo",
+    "/v1/embeddings": "builtin/embed",
+    "/v1/moderations": "builtin/moderate",
+    "/v1/rerank": "builtin/rerank",
+    "/rerank": "builtin/rerank",
+    "/v2/rerank": "builtin/rerank",
+    "/api/chat": "builtin/echo",
+    "/api/generate": "builtin/echo",
+    "/api/embed": "builtin/embed",
+    "/api/embeddings": "builtin/embed",
+}
 CHECKS = [
     checks.status_code_conformance,
     checks.content_type_conformance,

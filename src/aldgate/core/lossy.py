@@ -17,6 +17,7 @@ def _speaks(value: Any) -> bool:
 
 
 _ESSENTIAL: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
+    "anthropic": {"container": bool, "mcp_servers": bool, "inference_geo": bool},
     "openai": {"modalities": _speaks, "audio": bool, "web_search_options": lambda value: value is not None},
 }
 """Dialect -> its field -> whether a value of it asks for what another dialect cannot give."""

@@ -32,6 +32,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 UNKNOWN = Facts()
+DEFAULT_ALIASES: dict[Operation, str] = {"moderate": "moderation"}
+"""What the alias of calls without a model is called, where it is not the operation's own name."""
 
 
 class Deployment(msgspec.Struct, frozen=True):
@@ -43,6 +45,7 @@ class Deployment(msgspec.Struct, frozen=True):
         model: What the provider calls it.
         price: None when nobody knows it.
         operations: None when the provider did not say; then any is tried.
+        also: Other names that the provider has for it.
     """
 
     id: str
@@ -52,6 +55,7 @@ class Deployment(msgspec.Struct, frozen=True):
     origin: Origin
     operations: frozenset[Operation] | None = None
     facts: Facts = UNKNOWN
+    also: tuple[str, ...] = ()
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -92,6 +96,21 @@ class Catalogue(msgspec.Struct, frozen=True):
     open_sources: Mapping[str, Source]
     """Providers that take names they did not list."""
 
+    def default(self, operation: Operation) -> Route:
+        """The route of a call that names no model: the alias for its operation, else the first model that is for it.
+
+        Raises:
+            ModelNotFound: There is neither.
+        """
+        alias = DEFAULT_ALIASES.get(operation, operation)
+        route = self.routes.get(alias)
+        if route is not None:
+            return route
+        for deployment in self.models:
+            if deployment.operations is not None and operation in deployment.operations:
+                return Route(deployment.id, (deployment,))
+        raise ModelNotFound(f"Name a `model`: there is no alias `{alias}`, and none is known to {operation}.", param="model")
+
     def resolve(self, name: str) -> Route:
         """Find the route for `name`: a name or alias first, then `provider:model`, then `provider/model`.
 
@@ -117,7 +136,8 @@ def build_catalogue(sources: Iterable[Source], aliases: Mapping[str, str]) -> tu
     """Join `sources` and `aliases` into one catalogue.
 
     One spelling, one route, in this order: a name that is listed (`provider/model`), a bare model name (of the first source that
-    has it), an alias, `provider:model`. Returns the catalogue and, in words, each alias that leads nowhere or is shadowed.
+    has it), an alias, `provider:model` or another name that the provider has for it. Returns the catalogue and, in words, each
+    alias that leads nowhere or is shadowed.
     """
     listed: dict[str, Route] = {}
     spelled: dict[str, Route] = {}
@@ -132,6 +152,9 @@ def build_catalogue(sources: Iterable[Source], aliases: Mapping[str, str]) -> tu
             route = Route(deployment.id, (deployment,))
             listed[deployment.id] = spelled[f"{source.name}:{deployment.model}"] = route
             bare.setdefault(deployment.model, route)
+            for other in deployment.also:
+                for name in (other, f"{source.name}/{other}", f"{source.name}:{other}"):
+                    spelled.setdefault(name, route)
         for deployment in source.known:
             listed[deployment.id] = spelled[f"{source.name}:{deployment.model}"] = Route(deployment.id, (deployment,))
     names = bare | listed

@@ -50,7 +50,7 @@ class Attempts:
         upstream = backend.dialects.get(face.name)
         relay: Relay
         if upstream is not None:
-            body = upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap)
+            body = upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
             relay = face.relay(call.id, call.operation, call.peek)
         else:
             upstream = _speaking(backend, call.operation)

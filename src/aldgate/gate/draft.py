@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -12,15 +12,11 @@ from aldgate.config.prices import to_price
 from aldgate.config.settings import Settings
 from aldgate.core.overrides import Said
 from aldgate.core.routes import Origin
-from aldgate.engines.builtin.backend import Builtin
-from aldgate.engines.builtin.echo import EchoOptions
-from aldgate.engines.builtin.embed import EmbedOptions
+from aldgate.engines.builtin.backend import Builtin, Paces
 from aldgate.ports import Backend
 from aldgate.providers.finding import in_environment
 from aldgate.providers.made import Made, make
 from aldgate.providers.section import Surroundings
-
-Options = TypeVar("Options", EchoOptions, EmbedOptions)
 
 
 class Wanted(NamedTuple):
@@ -89,13 +85,14 @@ def _wanted(settings: Settings, old: Mapping[str, Made]) -> Iterator[Wanted]:
 
 
 def _builtin(settings: Settings) -> Builtin:
+    kinds: dict[str, type[Any]] = {field.name: field.type for field in msgspec.structs.fields(Paces)}
     for name in settings.engines:
-        if name not in ("echo", "embed"):
-            raise ConfigError(f"[engines.{name}]: there is no such engine", hint="there are echo, embed")
-    return Builtin(_engine(settings, "echo", EchoOptions), _engine(settings, "embed", EmbedOptions))
+        if name not in kinds:
+            raise ConfigError(f"[engines.{name}]: there is no such engine", hint=f"there are {', '.join(kinds)}")
+    return Builtin(Paces(**{name: _engine(settings, name, kind) for name, kind in kinds.items()}))
 
 
-def _engine(settings: Settings, name: str, options: type[Options]) -> Options:
+def _engine(settings: Settings, name: str, options: type[Any]) -> Any:
     try:
         return msgspec.convert(settings.engines.get(name, {}), options)
     except msgspec.ValidationError as error:

@@ -27,7 +27,7 @@ from aldgate.gate.ids import CallIds
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.records import ledger_row, log_call
 from aldgate.gate.slices import Slices
-from aldgate.limiter.memory import Headers, MemoryLimiter
+from aldgate.limiter.memory import Headers, MemoryLimiter, Standing
 from aldgate.ports import Backend, FaceDialect, Store
 
 MAX_REFILLS = 4
@@ -127,7 +127,8 @@ class Gate:
 
     def _candidates(self, call: Call) -> tuple[Deployment, ...]:
         """The deployments of the model's route that can do the operation, best first."""
-        route = call.catalogue.resolve(call.peek.model)
+        name = call.peek.model
+        route = call.catalogue.resolve(name) if name else call.catalogue.default(call.operation)
         able = tuple(each for each in route.deployments if call.operation in _operations(call, each))
         if not able:
             first = route.deployments[0]
@@ -232,6 +233,11 @@ class Gate:
         """The rate-limit headers of an answer to this principal."""
         limits = principal.policy.limits
         return [] if limits.is_empty else self.limiter.headers(principal.account, limits, time.monotonic_ns())
+
+    def standings(self, principal: Principal) -> list[Standing]:
+        """How this principal stands with its limits, for dialects that tell it in headers of their own."""
+        limits = principal.policy.limits
+        return [] if limits.is_empty else self.limiter.standings(principal.account, limits, time.monotonic_ns())
 
 
 def _operations(call: Call, deployment: Deployment) -> frozenset[Operation]:

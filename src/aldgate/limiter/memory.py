@@ -9,6 +9,8 @@ from aldgate.core.limits import DAY, MINUTE, SECOND, Bucket, Limits, whole_secon
 from aldgate.ports import RecentUse
 
 Headers = list[tuple[bytes, bytes]]
+Standing = tuple[bytes, int, int, int]
+"""What is counted, how much is allowed, how much is left, and in how many nanoseconds all of it is there again."""
 Places = tuple[int, int]
 """Where a call's tokens stand in the limits per minute and per day."""
 
@@ -118,15 +120,23 @@ class MemoryLimiter:
 
     def headers(self, account: str, limits: Limits, now_ns: int) -> Headers:
         """OpenAI's rate-limit headers (https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers)."""
-        counters = self._counters(account)
         headers: Headers = []
-        if limits.rpm is not None:
-            headers += _triple(b"requests", counters.requests, limits.rpm, MINUTE, now_ns)
-        if limits.tpm is not None:
-            headers += _triple(b"tokens", counters.minute_tokens, limits.tpm, MINUTE, now_ns)
-        elif limits.tpd is not None:
-            headers += _triple(b"tokens", counters.day_tokens, limits.tpd, DAY, now_ns)
+        for unit, limit, remaining, reset_ns in self.standings(account, limits, now_ns):
+            names = _NAMES[unit]
+            headers += [(names[0], b"%d" % limit), (names[1], b"%d" % remaining), (names[2], _duration(reset_ns))]
         return headers
+
+    def standings(self, account: str, limits: Limits, now_ns: int) -> list[Standing]:
+        """How an account stands with each of its limits that headers tell of; tokens per day only where none are per minute."""
+        counters = self._counters(account)
+        standings: list[Standing] = []
+        if limits.rpm is not None:
+            standings.append((b"requests", limits.rpm, *counters.requests.standing(limits.rpm, MINUTE, now_ns)))
+        if limits.tpm is not None:
+            standings.append((b"tokens", limits.tpm, *counters.minute_tokens.standing(limits.tpm, MINUTE, now_ns)))
+        elif limits.tpd is not None:
+            standings.append((b"tokens", limits.tpd, *counters.day_tokens.standing(limits.tpd, DAY, now_ns)))
+        return standings
 
 
 def _limited(wait_ns: int, limit: str) -> RateLimited:
@@ -138,12 +148,6 @@ _NAMES = {
     unit: (b"x-ratelimit-limit-" + unit, b"x-ratelimit-remaining-" + unit, b"x-ratelimit-reset-" + unit)
     for unit in (b"requests", b"tokens")
 }
-
-
-def _triple(unit: bytes, bucket: Bucket, limit: int, period_ns: int, now_ns: int) -> Headers:
-    remaining, reset_ns = bucket.standing(limit, period_ns, now_ns)
-    names = _NAMES[unit]
-    return [(names[0], b"%d" % limit), (names[1], b"%d" % remaining), (names[2], _duration(reset_ns))]
 
 
 def _duration(nanoseconds: int) -> bytes:

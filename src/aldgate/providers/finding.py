@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from aldgate.core.errors import GatewayError
-from aldgate.providers.natives import NATIVES
+from aldgate.providers.natives import NATIVES, Native
+from aldgate.providers.openai import OpenAICompatible
 from aldgate.providers.rows import ROWS
-from aldgate.providers.section import Surroundings, build_compatible
+from aldgate.providers.section import Surroundings, build_provider
 
 Table = Mapping[str, Any]
 
@@ -25,18 +26,23 @@ ANSWER_S = 2.0
 
 
 def in_environment(environment: Mapping[str, str], taken: Iterable[str]) -> dict[str, Table]:
-    """A provider's table for each usual key name in the environment, unless there is one of that name already."""
+    """A provider's table for each usual key name in the environment, unless there is one of that name already.
+
+    Native ones that have no address of their own need that too; those that need no key are added by their address alone.
+    """
     names = set(taken)
-    kinds = {kind: known.key_names for kind, known in (*ROWS.items(), *NATIVES.items())}
-    return {
-        kind: {"kind": kind, "api_key": f"env:{key_name}"}
-        for kind, key_names in kinds.items()
-        if kind not in names and (key_name := _present(key_names, environment))
-    }
+    found: dict[str, Table] = {}
+    for kind, known in (*ROWS.items(), *NATIVES.items()):
+        key_name = _present(known.key_names, environment)
+        addresses = known.address_names if isinstance(known, Native) else ()
+        is_enough = key_name is not None or (addresses and not known.key_names)
+        if kind not in names and is_enough and (not addresses or _present(addresses, environment)):
+            found[kind] = {"kind": kind, **({"api_key": f"env:{key_name}"} if key_name is not None else {})}
+    return found
 
 
-def _present(key_names: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
-    return next((name for name in key_names if environment.get(name)), None)
+def _present(names: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
+    return next((name for name in names if environment.get(name)), None)
 
 
 async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> dict[str, Table]:
@@ -44,15 +50,18 @@ async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> d
     names = set(taken)
     upstream = msgspec.structs.replace(surroundings.upstream, connect_timeout_s=KNOCK_S)
     knocking = msgspec.structs.replace(surroundings, upstream=upstream)
-    kinds = [kind for kind, row in ROWS.items() if row.local_url and kind not in names]
+    kinds = [kind for kind, known in (*NATIVES.items(), *ROWS.items()) if known.local_url and kind not in names]
     found = await asyncio.gather(*(_answers(kind, knocking) for kind in kinds))
     return {kind: {"kind": kind} for kind, is_there in zip(kinds, found, strict=True) if is_there}
 
 
 async def _answers(kind: str, surroundings: Surroundings) -> bool:
-    provider = build_compatible(kind, {"kind": kind}, "discovered", surroundings)
+    provider = build_provider(kind, {"kind": kind}, "discovered", surroundings)
     try:
         async with asyncio.timeout(ANSWER_S):
+            if not isinstance(provider, OpenAICompatible):
+                await provider.discover()  # that it answers in words of its own proves what it is
+                return True
             models = await provider.list_models()
     except (GatewayError, TimeoutError) as error:
         log.debug("no %s on this machine: %r", kind, error)

@@ -12,14 +12,16 @@ from aldgate.core.errors import UpstreamInvalid
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment, Origin, Source
 from aldgate.dialects.openai.errors import read_error
+from aldgate.dialects.rerank.dialect import JINA
 from aldgate.ports import UpstreamDialect
 from aldgate.providers.prices import PriceBook
 from aldgate.upstream.pool import Pool
 from aldgate.upstream.reply import Reply
 
 _PATHS: dict[str, dict[Operation, str]] = {
-    "openai": {"chat": "/chat/completions", "complete": "/completions", "embed": "/embeddings"},
+    "openai": {"chat": "/chat/completions", "complete": "/completions", "embed": "/embeddings", "moderate": "/moderations"},
     "responses": {"chat": "/responses"},
+    "jina": {"rerank": "/rerank"},
 }
 _MAX_LISTED = 20_000
 
@@ -65,7 +67,7 @@ class OpenAICompatible:
         self.name = name
         self.pools: Sequence[Pool] = (pool,)
         self._pool = pool
-        self.dialects: Mapping[str, UpstreamDialect] = {dialect.name: dialect for dialect in dialects}
+        self.dialects: Mapping[str, UpstreamDialect] = {dialect.name: dialect for dialect in (*dialects, JINA)}
         self.operations: frozenset[Operation] = frozenset(operation for name in self.dialects for operation in _PATHS[name])
         self._models = models
         self._origin: Origin = origin

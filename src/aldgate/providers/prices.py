@@ -25,6 +25,8 @@ class PriceBook:
 
     def price(self, model: str) -> Price | None:
         """The price of `model`, None if nobody knows it."""
+        if self._catalogue == "openai" and "moderation" in model:
+            return FREE  # https://platform.openai.com/docs/guides/moderation; the catalogue has no word of it
         listed = _listed_price(self._catalogue, model) if self._catalogue else None
         return listed or self.unlisted()
 

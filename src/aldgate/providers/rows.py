@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from aldgate.dialects.openai.quirks import Quirk, nine_letters, reasoning_kept
+
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """What is special about one OpenAI-compatible provider. Defaults suit a server nobody has heard of.
@@ -19,6 +21,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         output_cap_field: Body field that bounds output tokens.
         stream_usage: Whether usage in a stream must be asked for.
         responses: It answers OpenAI's Responses API too, whole enough that callers' bytes may pass.
+        quirks: What it wants otherwise than OpenAI.
         catalogue: Name of the provider in the price catalogue; empty: prices are not looked up.
         is_free: Runs on the operator's own machine: calls cost nothing unless a price is configured.
     """
@@ -30,9 +33,50 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     output_cap_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     stream_usage: Literal["asked", "always"] = "asked"
     responses: bool = False
+    quirks: tuple[Quirk, ...] = ()
     catalogue: str = ""
     is_free: bool = False
 
+
+_OLDER_CAP = Quirk(field="max_completion_tokens", becomes="max_tokens")
+"""They know the older name alone; some pass over the newer one in silence, so that nothing would bound the answer."""
+_THINKS = r"^(?:ft:)?(?:o[1-9](?:-|$)|gpt-[5-9])"
+_NEVER_SAMPLES = r"^(?:ft:)?(?:o[1-9](?:-|$)|gpt-5(?:-mini|-nano)?(?:-20|$))"
+"""OpenAI's models that refuse sampling whatever the effort; later ones take it at effort `none`, so theirs is left alone."""
+
+_OPENAI = (  # https://platform.openai.com/docs/guides/reasoning and /latest-model
+    Quirk(field="max_tokens", becomes="max_completion_tokens", models=_THINKS),
+    Quirk(field="temperature", models=_NEVER_SAMPLES, stays=1),
+    Quirk(field="top_p", models=_NEVER_SAMPLES, stays=1),
+    Quirk(field="presence_penalty", models=_NEVER_SAMPLES, stays=0),
+    Quirk(field="frequency_penalty", models=_NEVER_SAMPLES, stays=0),
+)
+_GROQ = (Quirk(field="logit_bias"),)  # https://console.groq.com/docs/openai, "Currently unsupported OpenAI features"
+_XAI = (  # https://docs.x.ai/docs/guides/reasoning
+    Quirk(field="presence_penalty", models=r"^grok-(?!2|3(?!-mini))(?!.*non-reasoning)"),
+    Quirk(field="frequency_penalty", models=r"^grok-(?!2|3(?!-mini))(?!.*non-reasoning)"),
+    Quirk(field="reasoning_effort", models=r"^grok-4(?:-0\d+|-fast.*)?$"),
+)
+_MISTRAL = (  # https://docs.mistral.ai/api: what a request does not know is refused with 422
+    _OLDER_CAP,
+    Quirk(field="seed", becomes="random_seed"),
+    Quirk(field="stream_options", is_silent=True),  # usage comes anyway
+    Quirk(field="user"),
+    Quirk(field="safety_identifier"),
+    Quirk(field="logit_bias"),
+    Quirk(field="store"),
+    Quirk(field="verbosity"),
+    Quirk(field="messages", mend=nine_letters, sign="tool_calls"),
+)
+_DEEPSEEK = (  # https://api-docs.deepseek.com/guides/thinking_mode
+    _OLDER_CAP,
+    Quirk(field="messages", mend=reasoning_kept, sign="tool_calls", warning="messages.reasoning_content (missing)"),
+)
+_CEREBRAS = (  # https://inference-docs.cerebras.ai/resources/openai
+    Quirk(field="frequency_penalty"),
+    Quirk(field="presence_penalty"),
+    Quirk(field="logit_bias"),
+)
 
 ROWS: dict[str, Row] = {
     "openai": Row(
@@ -40,37 +84,57 @@ ROWS: dict[str, Row] = {
         key_names=("OPENAI_API_KEY", "LLM_API_OPENAI_API_KEY"),
         output_cap_field="max_completion_tokens",
         responses=True,
+        quirks=_OPENAI,
         catalogue="openai",
     ),
     "groq": Row(
         base_url="https://api.groq.com/openai/v1",
         key_names=("GROQ_API_KEY", "LLM_API_GROQ_API_KEY"),
         output_cap_field="max_completion_tokens",
+        quirks=_GROQ,
         catalogue="groq",
     ),
     "xai": Row(
-        base_url="https://api.x.ai/v1", key_names=("XAI_API_KEY", "LLM_API_XAI_API_KEY"), responses=True, catalogue="x-ai"
+        base_url="https://api.x.ai/v1",
+        key_names=("XAI_API_KEY", "LLM_API_XAI_API_KEY"),
+        responses=True,
+        quirks=_XAI,
+        catalogue="x-ai",
     ),
     "mistral": Row(
-        base_url="https://api.mistral.ai/v1", key_names=("MISTRAL_API_KEY",), stream_usage="always", catalogue="mistral"
+        base_url="https://api.mistral.ai/v1",
+        key_names=("MISTRAL_API_KEY",),
+        stream_usage="always",
+        quirks=_MISTRAL,
+        catalogue="mistral",
     ),
     "deepseek": Row(
         base_url="https://api.deepseek.com/v1",
         key_names=("DEEPSEEK_API_KEY", "LLM_API_DEEPSEEK_API_KEY"),
+        quirks=_DEEPSEEK,
         catalogue="deepseek",
     ),
     "openrouter": Row(base_url="https://openrouter.ai/api/v1", key_names=("OPENROUTER_API_KEY",), catalogue="openrouter"),
-    "together": Row(base_url="https://api.together.xyz/v1", key_names=("TOGETHER_API_KEY",), catalogue="together"),
-    "fireworks": Row(base_url="https://api.fireworks.ai/inference/v1", key_names=("FIREWORKS_API_KEY",), catalogue="fireworks"),
-    "perplexity": Row(base_url="https://api.perplexity.ai", key_names=("PERPLEXITY_API_KEY",), catalogue="perplexity"),
+    "together": Row(
+        base_url="https://api.together.xyz/v1", key_names=("TOGETHER_API_KEY",), quirks=(_OLDER_CAP,), catalogue="together"
+    ),
+    "fireworks": Row(
+        base_url="https://api.fireworks.ai/inference/v1",
+        key_names=("FIREWORKS_API_KEY",),
+        quirks=(_OLDER_CAP,),
+        catalogue="fireworks",
+    ),
+    "perplexity": Row(
+        base_url="https://api.perplexity.ai", key_names=("PERPLEXITY_API_KEY",), quirks=(_OLDER_CAP,), catalogue="perplexity"
+    ),
     "cerebras": Row(
         base_url="https://api.cerebras.ai/v1",
         key_names=("CEREBRAS_API_KEY",),
         output_cap_field="max_completion_tokens",
+        quirks=_CEREBRAS,
         catalogue="cerebras",
     ),
-    "ollama": Row(local_url="http://127.0.0.1:11434/v1", owned_by="library", is_free=True),
     "llamacpp": Row(local_url="http://127.0.0.1:8080/v1", owned_by="llamacpp", is_free=True),
-    "lmstudio": Row(local_url="http://127.0.0.1:1234/v1", owned_by="organization_owner", is_free=True),
+    "lmstudio": Row(local_url="http://127.0.0.1:1234/v1", owned_by="organization_owner", quirks=(_OLDER_CAP,), is_free=True),
     "vllm": Row(local_url="http://127.0.0.1:8000/v1", owned_by="vllm", is_free=True),
 }

@@ -133,6 +133,7 @@ def build_compatible(name: str, table: Mapping[str, Any], origin: RouteOrigin, s
     is_free = row.is_free or address.host in LOOPBACK
     is_own = not section.base_url or _is_openai(address)
     cap_field = row.output_cap_field if is_own else "max_tokens"
+    quirks = row.quirks if is_own or row is not ROWS["openai"] else ()  # what others serve under its name has none of them
     return OpenAICompatible(
         name,
         pool=pool_of(name, address, section, surroundings),
@@ -141,7 +142,7 @@ def build_compatible(name: str, table: Mapping[str, Any], origin: RouteOrigin, s
         models=None if section.models is None else tuple(section.models),
         origin=origin,
         prices=PriceBook(row.catalogue, is_free=is_free),
-        dialects=_dialects(section, row, OpenAI(cap_field, row.stream_usage), is_own=is_own),
+        dialects=_dialects(section, row, OpenAI(cap_field, row.stream_usage, quirks), is_own=is_own),
     )
 
 

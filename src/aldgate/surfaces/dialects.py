@@ -8,15 +8,32 @@ from aldgate.registry import Registry
 DIALECTS: Registry[FaceDialect] = Registry(
     "dialect",
     {
+        "anthropic": "aldgate.dialects.anthropic.dialect:ANTHROPIC",
         "openai": "aldgate.dialects.openai.dialect:OPENAI",
+        "ollama": "aldgate.dialects.ollama.dialect:OLLAMA",
+        "ollama-generate": "aldgate.dialects.ollama.dialect:GENERATE",
+        "ollama-embeddings": "aldgate.dialects.ollama.dialect:EMBEDDINGS",
+        "rerank": "aldgate.dialects.rerank.dialect:RERANK",
+        "rerank-v2": "aldgate.dialects.rerank.dialect:RERANK_V2",
         "gemini": "aldgate.dialects.gemini.dialect:GEMINI",
         "responses": "aldgate.dialects.responses.dialect:RESPONSES",
     },
 )
 _PREFIXES: tuple[tuple[str, str], ...] = (
+    ("/v1/messages", "anthropic"),
     ("/v1beta/", "gemini"),
     ("/v1alpha/", "gemini"),
     ("/v1/responses", "responses"),
+    ("/api/chat", "ollama"),
+    ("/api/generate", "ollama"),
+    ("/api/embed", "ollama"),
+    ("/api/tags", "ollama"),
+    ("/api/show", "ollama"),
+    ("/api/ps", "ollama"),
+    ("/api/version", "ollama"),
+    ("/v1/rerank", "rerank"),
+    ("/v2/rerank", "rerank"),
+    ("/rerank", "rerank"),
 )
 """Paths that begin so belong to that dialect; all others to OpenAI's."""
 

@@ -98,7 +98,7 @@ class Face:
         except GatewayError as error:
             _untie(error)
             status, lines, body = self._dialect.error(error, call_id)
-            limits = self._gate.headers(principal) if principal is not None else []
+            limits = self._limits(principal) if principal is not None else []
             outlet.begin(status, [*lines, *limits])
             outlet.end(body)
         except asyncio.CancelledError:
@@ -120,10 +120,13 @@ class Face:
 
     def _headers(self, admission: Admission, run: Run) -> Headers:
         call = admission.call
-        headers = [(b"x-request-id", call.id.encode()), *self._gate.headers(call.principal)]
+        headers = [(b"x-request-id", call.id.encode()), *self._limits(call.principal)]
         if run.warnings:
             headers.append((b"x-aldgate-warnings", _header_value("left out: " + ", ".join(run.warnings))))
         return headers
+
+    def _limits(self, principal: Principal) -> Headers:
+        return self._gate.headers(principal)
 
     async def _whole(self, admission: Admission, outlet: Outlet) -> None:
         outcome = Outcome()

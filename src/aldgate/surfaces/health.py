@@ -43,6 +43,10 @@ class HealthFace:
         }
         await _send_json(send, scope, 200, body)
 
+    async def here(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """HEAD /: somebody listens. Claude Code asks so before its first call."""
+        await send_whole(send, 200, [(b"content-length", b"0")], b"")
+
     async def ready(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET and HEAD /ready: 200, or 503 with reasons."""
         reasons = await self._reasons()

@@ -1,11 +1,12 @@
-"""`GET /v1/models` and `GET /v1/models/{id}`, in OpenAI's shape. Ids may contain slashes.
+"""`GET /v1/models` and `GET /v1/models/{id}`, in the shape of whoever asks. Ids may contain slashes.
 
 Aliases stand behind the models, with their target's owner: clients build their menus from this list.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -13,11 +14,15 @@ from aldgate.core.errors import GatewayError, ModelNotFound, ScopeDenied
 from aldgate.core.routes import Deployment, Route
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
+from aldgate.surfaces import anthropic_models
 from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.credentials import principal_of
-from aldgate.surfaces.faults import render_for_path
+from aldgate.surfaces.dialects import DIALECTS
 
 PREFIX = "/v1/models/"
+Object = dict[str, Any]
+_REQUEST_IDS = (b"x-request-id", b"request-id")
+"""OpenAI's name for it, and Anthropic's."""
 
 
 def by_client(openai: Handler, gemini: Handler) -> Handler:
@@ -52,36 +57,63 @@ class ModelsFace:
 
     async def _serve(self, scope: Scope, send: Send, name: str | None) -> None:
         call_id = self._gate.new_id()
-        request_id = (b"x-request-id", call_id.encode())
+        shape = _shape_for(scope)
         try:
             principal = await principal_of(scope, self._identity)
             if "models" not in principal.policy.scopes:
                 raise ScopeDenied("This API key may not list models.")
-            answer = self._all() if name is None else self._one(name)
+            answer = shape.many(self._all(shape), scope["query_string"]) if name is None else self._one(name, shape)
         except GatewayError as error:
-            status, headers, body = render_for_path(scope["path"], error)
-            return await send_whole(send, status, [*headers, request_id], body)
+            return await send_whole(send, *DIALECTS.load(shape.dialect).error(error, call_id))
         body = msgspec.json.encode(answer)
         length = (b"content-length", b"%d" % len(body))
-        await send_whole(send, 200, [(b"content-type", b"application/json"), length, request_id], body)
+        headers = [(b"content-type", b"application/json"), length, *((name, call_id.encode()) for name in _REQUEST_IDS)]
+        await send_whole(send, 200, headers, body)
 
-    def _all(self) -> dict[str, Any]:
+    def _all(self, shape: Shape) -> list[Object]:
         catalogue = self._gate.catalogue
-        items = [self._item(deployment.id, deployment) for deployment in catalogue.models]
-        aliases = [route for name, route in catalogue.routes.items() if name == route.name and _is_alias(route)]
-        return {"object": "list", "data": items + [self._item(route.name, route.deployments[0]) for route in aliases]}
+        items = [shape.one(deployment.id, deployment, self._started_at) for deployment in catalogue.models]
+        aliases = [route for name, route in catalogue.routes.items() if name == route.name and is_alias(route)]
+        return items + [shape.one(route.name, route.deployments[0], self._started_at) for route in aliases]
 
-    def _one(self, name: str) -> dict[str, Any]:
+    def _one(self, name: str, shape: Shape) -> Object:
         route = self._gate.catalogue.routes.get(name)
         if route is None:
             raise ModelNotFound(f"The model `{name[:100]}` does not exist.", param="model")
         deployment = route.deployments[0]
-        return self._item(route.name if _is_alias(route) else deployment.id, deployment)
-
-    def _item(self, name: str, deployment: Deployment) -> dict[str, Any]:
-        return {"id": name, "object": "model", "created": self._started_at, "owned_by": deployment.backend}
+        return shape.one(route.name if is_alias(route) else deployment.id, deployment, self._started_at)
 
 
-def _is_alias(route: Route) -> bool:
+class Shape(NamedTuple):
+    """How the callers of a dialect read models.
+
+    Attributes:
+        one: A model, from its name, its deployment and the time it is said to be made.
+        many: A list of such, as far as the query string asks for it.
+    """
+
+    dialect: str
+    one: Callable[[str, Deployment, int], Object]
+    many: Callable[[Sequence[Object], bytes], Object]
+
+
+def _item(name: str, deployment: Deployment, created: int) -> Object:
+    return {"id": name, "object": "model", "created": created, "owned_by": deployment.backend}
+
+
+def _list(items: Sequence[Object], query: bytes) -> Object:
+    return {"object": "list", "data": items}
+
+
+_OPENAI = Shape("openai", _item, _list)
+_ANTHROPIC = Shape("anthropic", anthropic_models.one, anthropic_models.page)
+
+
+def _shape_for(scope: Scope) -> Shape:
+    """Several clients ask at this path: Anthropic's say which version of their API they speak."""
+    return _ANTHROPIC if b"anthropic-version" in headers_of(scope) else _OPENAI
+
+
+def is_alias(route: Route) -> bool:
     """Whether a route has a name that is none of its deployments' own."""
     return all(route.name != deployment.id for deployment in route.deployments)

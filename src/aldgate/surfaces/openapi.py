@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aldgate import __version__
+from aldgate.dialects.anthropic import types as anthropic
+from aldgate.dialects.ollama.parse import ChatBody, EmbedBody, EmbeddingsBody, GenerateBody, ShowBody
 from aldgate.dialects.openai import types
+from aldgate.dialects.rerank.requests import RerankBody
 from aldgate.gate.reload import Reloaded
 from aldgate.ports import UsageRow
 from aldgate.surfaces.admin import KeyRequest, RotateRequest
@@ -39,12 +42,45 @@ class UsageList(msgspec.Struct):
 
 
 _CALL_ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 429, 500, 502, 503, 504)
+_ERRORS: dict[str, type] = {"openai": types.ErrorBody, "anthropic": anthropic.ErrorReply}
+"""How an error is written on the paths of a tag; where it says nothing, as OpenAI does."""
 _ADMIN_ERRORS = (400, 401, 403, 404, 413, 415, 503)
 
 PATHS = (
     Path("post", "/v1/chat/completions", "Answer a conversation", types.ChatRequest, types.ChatCompletion, errors=_CALL_ERRORS),
     Path("post", "/v1/completions", "Continue a text", types.CompletionRequest, types.Completion, errors=_CALL_ERRORS),
     Path("post", "/v1/embeddings", "Embed texts", types.EmbeddingRequest, types.EmbeddingList, errors=_CALL_ERRORS),
+    Path("post", "/v1/moderations", "Judge texts", types.ModerationRequest, None, errors=_CALL_ERRORS),
+    Path("post", "/v1/rerank", "Rank documents", RerankBody, None, errors=_CALL_ERRORS, tag="rerank"),
+    Path("post", "/rerank", "Rank documents", RerankBody, None, errors=_CALL_ERRORS, tag="rerank"),
+    Path("post", "/v2/rerank", "Rank documents", RerankBody, None, errors=_CALL_ERRORS, tag="rerank"),
+    Path("post", "/api/chat", "Answer a conversation", ChatBody, None, errors=_CALL_ERRORS, tag="ollama"),
+    Path("post", "/api/generate", "Answer a prompt", GenerateBody, None, errors=_CALL_ERRORS, tag="ollama"),
+    Path("post", "/api/embed", "Embed texts", EmbedBody, None, errors=_CALL_ERRORS, tag="ollama"),
+    Path("post", "/api/embeddings", "Embed a text", EmbeddingsBody, None, errors=_CALL_ERRORS, tag="ollama"),
+    Path("get", "/api/tags", "List models", errors=(401, 403, 503), tag="ollama"),
+    Path("post", "/api/show", "Show one model", ShowBody, errors=(400, 401, 403, 404, 413, 503), tag="ollama"),
+    Path("get", "/api/ps", "List models in memory", errors=(401, 403, 503), tag="ollama"),
+    Path("get", "/api/version", "The version of Ollama's API", errors=(), is_open=True, tag="ollama"),
+    Path("head", "/api/version", "Somebody is there", errors=(), is_open=True, tag="ollama"),
+    Path(
+        "post",
+        "/v1/messages",
+        "Answer a conversation, in Anthropic's form",
+        anthropic.MessagesRequest,
+        anthropic.MessagesReply,
+        errors=(*_CALL_ERRORS, 529),
+        tag="anthropic",
+    ),
+    Path(
+        "post",
+        "/v1/messages/count_tokens",
+        "Count a conversation's tokens; free",
+        anthropic.CountRequest,
+        anthropic.CountReply,
+        errors=(*_CALL_ERRORS, 529),
+        tag="anthropic",
+    ),
     Path("get", "/v1/models", "List models", None, types.ModelList),
     Path("get", "/v1/models/{model}", "Show one model; ids may contain slashes", None, types.Model, errors=(401, 403, 404, 503)),
     Path(
@@ -71,6 +107,7 @@ PATHS = (
         tag="admin",
     ),
     Path("post", "/admin/reload", "Read the configuration again", None, Reloaded, errors=(400, 401, 403, 503), tag="admin"),
+    Path("head", "/", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("get", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("head", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("get", "/ready", "The gate can serve; 503 says why not", errors=(503,), is_open=True, tag="operations"),
@@ -83,8 +120,8 @@ PATHS = (
 def document() -> dict[str, Any]:
     """The document. Built on first use and kept."""
     named = [kind for path in PATHS for kind in (path.request, path.reply) if kind is not None]
-    schemas, components = msgspec.json.schema_components([*dict.fromkeys(named), types.ErrorBody], ref_template=REF)
-    by_type: dict[type, Any] = dict(zip([*dict.fromkeys(named), types.ErrorBody], schemas, strict=True))
+    schemas, components = msgspec.json.schema_components([*dict.fromkeys(named), *_ERRORS.values()], ref_template=REF)
+    by_type: dict[type, Any] = dict(zip([*dict.fromkeys(named), *_ERRORS.values()], schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for path in PATHS:
         paths.setdefault(path.path, {})[path.method] = _operation(path, by_type)
@@ -127,10 +164,16 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
     elif path.method != "head":
         schema = by_type[path.reply] if path.reply is not None else {"type": "object"}
         good["content"] = {"application/json": {"schema": schema}}
-        if path.request in (types.ChatRequest, types.CompletionRequest):
+        if path.request in (ChatBody, GenerateBody):
+            good["content"]["application/x-ndjson"] = {}
+        if path.request in (types.ChatRequest, types.CompletionRequest, anthropic.MessagesRequest):
             good["content"]["text/event-stream"] = {}  # JSON Schema has no words for a stream of events
     responses: dict[str, Any] = {str(path.status): good}
-    error: Any = {"type": "object"} if path.path.startswith(("/admin", "/ready", "/metrics")) else by_type[types.ErrorBody]
+    error: Any = (
+        {"type": "object"}
+        if path.path.startswith(("/admin", "/ready", "/metrics", "/api/"))
+        else by_type[_ERRORS.get(path.tag, types.ErrorBody)]
+    )
     for status in path.errors:
         responses[str(status)] = {"description": "Refused or failed"}
         if path.method != "head":

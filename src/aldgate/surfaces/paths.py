@@ -26,8 +26,17 @@ CALLS: tuple[tuple[str, str, Operation], ...] = (
     ("/v1/chat/completions", "openai", "chat"),
     ("/v1/completions", "openai", "complete"),
     ("/v1/embeddings", "openai", "embed"),
+    ("/v1/moderations", "openai", "moderate"),
+    ("/v1/rerank", "rerank", "rerank"),
+    ("/rerank", "rerank", "rerank"),
+    ("/v2/rerank", "rerank-v2", "rerank"),
+    ("/api/chat", "ollama", "chat"),
+    ("/api/generate", "ollama-generate", "chat"),
+    ("/api/embed", "ollama", "embed"),
+    ("/api/embeddings", "ollama-embeddings", "embed"),
 )
 """Paths whose whole request stands in the body: path, dialect, operation."""
+MESSAGES = "/v1/messages"
 RESPONSES = "/v1/responses"
 """Where responses are made; below it, kept ones are found again."""
 GEMINI_VERSIONS = ("v1", "v1beta", "v1alpha")
@@ -35,8 +44,10 @@ GEMINI_VERSIONS = ("v1", "v1beta", "v1alpha")
 SURFACES: Registry[Any] = Registry(
     "surface",
     {
+        "anthropic": "aldgate.surfaces.anthropic:AnthropicFace",
         "api": "aldgate.surfaces.api:Api",
         "gemini": "aldgate.surfaces.gemini:GeminiFace",
+        "ollama": "aldgate.surfaces.ollama:OllamaFace",
         "responses": "aldgate.surfaces.responses_api:ResponsesApi",
     },
 )
@@ -59,13 +70,23 @@ def every_path(doors: Doors, store: Store, incarnation: str, health: HealthFace,
     faces = Faces(doors)
     models = ModelsFace(doors.gate, doors.identity, int(time.time()))
     gemini = Later(lambda: SURFACES.load("gemini")(doors).serve)
+    ollama = _Group(lambda: SURFACES.load("ollama")(doors).handlers)
+    anthropic = _Group(lambda: SURFACES.load("anthropic")(doors).handlers)
     responses = _Group(lambda: SURFACES.load("responses")(doors, store, incarnation).handlers)
     exact: dict[tuple[str, str], Handler] = {
         **{("POST", path): faces.serving(dialect, operation) for path, dialect, operation in CALLS},
+        ("POST", MESSAGES): anthropic["messages"],
+        ("POST", f"{MESSAGES}/count_tokens"): anthropic["count_tokens"],
         ("POST", RESPONSES): responses["create"],
         ("POST", f"{RESPONSES}/input_tokens"): responses["input_tokens"],
         ("POST", f"{RESPONSES}/compact"): responses["compact"],
+        ("GET", "/api/tags"): ollama["tags"],
+        ("POST", "/api/show"): ollama["show"],
+        ("GET", "/api/ps"): ollama["ps"],
+        ("GET", "/api/version"): ollama["version"],
+        ("HEAD", "/api/version"): ollama["version"],
         ("GET", "/v1/models"): by_client(models.list, gemini),
+        ("HEAD", "/"): health.here,
         ("GET", "/v1beta/models"): gemini,
         ("GET", "/v1alpha/models"): gemini,
         **health_paths(health),

@@ -296,4 +296,4 @@ def test_errors(status: int, message: str, kind: type[UpstreamError]) -> None:
 
 def test_no_caller_speaks_it() -> None:
     with pytest.raises(InvalidRequest):
-        COHERE.outgoing("chat", None, DEPLOYMENT, cap=None)  # type: ignore[arg-type]
+        COHERE.outgoing("chat", None, DEPLOYMENT, cap=None, warnings=[])  # type: ignore[arg-type]

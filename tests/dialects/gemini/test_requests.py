@@ -87,10 +87,12 @@ def test_what_is_no_request_is_refused_in_words(body: bytes, word: str) -> None:
 
 def test_a_cap_is_put_where_the_callers_own_stands() -> None:
     plain = peek({"contents": HELLO})
-    assert json.loads(GEMINI.outgoing("chat", plain, DEPLOYMENT, cap=7))["generationConfig"] == {"maxOutputTokens": 7}
-    assert GEMINI.outgoing("chat", plain, DEPLOYMENT, cap=None) is plain.body
+    assert json.loads(GEMINI.outgoing("chat", plain, DEPLOYMENT, cap=7, warnings=[]))["generationConfig"] == {
+        "maxOutputTokens": 7
+    }
+    assert GEMINI.outgoing("chat", plain, DEPLOYMENT, cap=None, warnings=[]) is plain.body
     own = peek({"contents": HELLO, "generation_config": {"max_output_tokens": 9, "temperature": 0.5}})
-    sent = json.loads(GEMINI.outgoing("chat", own, DEPLOYMENT, cap=7))
+    sent = json.loads(GEMINI.outgoing("chat", own, DEPLOYMENT, cap=7, warnings=[]))
     assert sent == {"contents": HELLO, "generationConfig": {"maxOutputTokens": 7, "temperature": 0.5}}
 
 
@@ -98,7 +100,7 @@ def test_embedding_requests_go_on_under_the_providers_name() -> None:
     content = {"parts": [{"text": "a"}]}
     body = json.dumps({"requests": [{"model": "models/mine", "content": content}, {"content": content}]}).encode()
     seen = GEMINI.peek("embed", body, Named("mine"))
-    sent = json.loads(GEMINI.outgoing("embed", seen, DEPLOYMENT, cap=None))
+    sent = json.loads(GEMINI.outgoing("embed", seen, DEPLOYMENT, cap=None, warnings=[]))
     assert sent == {"requests": [{"model": "models/gemini-3.8-flash", "content": content}, {"content": content}]}
     with pytest.raises(InvalidRequest, match="content"):
         GEMINI.peek("embed", b"{}", Named("mine"))

@@ -102,9 +102,9 @@ def test_a_bound_that_stands_twice_or_escaped_is_written_anew() -> None:
 
 def test_going_on_to_ollama_only_the_model_and_a_needed_bound_change() -> None:
     peek = FACE.peek("chat", body(messages=[], options={"temperature": 0.5, "num_predict": 9}, keep_alive="5m"))
-    sent = json.loads(FACE.outgoing("chat", peek, DEPLOYMENT, cap=9))
+    sent = json.loads(FACE.outgoing("chat", peek, DEPLOYMENT, cap=9, warnings=[]))
     assert sent == {"model": "qwen3:8b", "messages": [], "options": {"temperature": 0.5, "num_predict": 9}, "keep_alive": "5m"}
-    bounded = json.loads(FACE.outgoing("chat", peek, DEPLOYMENT, cap=3))
+    bounded = json.loads(FACE.outgoing("chat", peek, DEPLOYMENT, cap=3, warnings=[]))
     assert bounded["options"] == {"temperature": 0.5, "num_predict": 3}
 
 

@@ -75,9 +75,26 @@ def test_groq_puts_usage_elsewhere() -> None:
     assert meter.usage == USED
 
 
-def test_figures_that_ask_for_nothing_take_nothing_out() -> None:
-    stream = b'data: {"choices":[],"prompt_filter_results":[]}\n\n' + chunk("a", finish="stop") + DONE
-    assert read(PassThrough(wants_usage=False), stream) == stream
+def test_groq_puts_errors_elsewhere() -> None:
+    """https://console.groq.com/docs/errors"""
+    failing = b'data: {"choices":[],"x_groq":{"error":{"message":"Out of capacity","code":498}}}\n\n'
+    with pytest.raises(UpstreamOverloaded):
+        read(PassThrough(wants_usage=False), failing)
+    relay = PassThrough(wants_usage=False)
+    assert relay.feed(chunk("a") + failing) == chunk("a") and isinstance(relay.failure, UpstreamOverloaded)
+
+
+def test_deepseek_has_a_word_of_its_own_for_cached_tokens() -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 2, "prompt_cache_hit_tokens": 8, "prompt_cache_miss_tokens": 2}
+    assert read_reply(json.dumps({"usage": usage}).encode()) == Usage(10, 2, 8)
+
+
+def test_h3_what_only_azures_filter_says_is_taken_out() -> None:
+    """An event without choices, or with one that has no delta, breaks clients of OpenAI's API (mentat 429, autogen 6465)."""
+    prompt = b'data: {"choices":[],"prompt_filter_results":[]}\n\n'
+    later = b'data: {"choices":[{"index":0,"finish_reason":null,"content_filter_offsets":{}}]}\n\n'
+    last = b'data: {"choices":[{"index":0,"finish_reason":"stop","content_filter_results":{}}]}\n\n'
+    assert read(PassThrough(wants_usage=False), prompt + chunk("a") + later + last + DONE) == chunk("a") + last + DONE
 
 
 texts = st.sampled_from(["a", "", " \\n\\n ", "\u00e9\u20ac", "data: [DONE]"])

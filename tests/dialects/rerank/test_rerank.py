@@ -125,7 +125,7 @@ def test_rankings_come_whole_and_translated() -> None:
         lambda: FACE.encoder("r", peek, parsed()),
         lambda: FACE.relay("r", "rerank", peek),
         lambda: JINA.decoder(),
-        lambda: JINA.outgoing("rerank", peek, DEPLOYMENT, cap=None),
+        lambda: JINA.outgoing("rerank", peek, DEPLOYMENT, cap=None, warnings=[]),
     ):
         with pytest.raises(InvalidRequest):
             wrong()

@@ -11,8 +11,6 @@ from aldgate.core.calls import Attempt
 from aldgate.core.prices import FREE
 from aldgate.core.routes import Deployment
 from aldgate.engines.builtin.backend import Builtin
-from aldgate.engines.builtin.echo import EchoOptions
-from aldgate.engines.builtin.embed import EmbedOptions
 
 NAME = "0123456789abcdef01234567"
 
@@ -64,7 +62,7 @@ Ask = Callable[..., Any]
 @pytest.fixture
 def ask() -> Ask:
     """Ask the builtin backend; a whole reply comes back decoded, a stream as the list of its events' data."""
-    backend = Builtin(EchoOptions(), EmbedOptions())
+    backend = Builtin()
 
     async def ask(operation: str, body: dict[str, Any] | bytes) -> Any:
         attempt = attempt_of(operation, body)

@@ -6,7 +6,6 @@ from aldgate.core.prices import FREE
 from aldgate.core.routes import build_catalogue
 from aldgate.engines.builtin.backend import Builtin
 from aldgate.engines.builtin.echo import EchoOptions
-from aldgate.engines.builtin.embed import EmbedOptions
 from aldgate.ports import Backend
 
 from .conftest import attempt_of
@@ -14,13 +13,15 @@ from .conftest import attempt_of
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_catalogue_gets_two_free_models() -> None:
-    backend: Backend = Builtin(EchoOptions(), EmbedOptions())
+async def test_the_catalogue_gets_free_models() -> None:
+    backend: Backend = Builtin()
     catalogue, problems = build_catalogue([await backend.discover()], {"gpt-4o": "builtin/echo"})
     assert problems == []
     assert {model.id: model.operations for model in catalogue.models} == {
         "builtin/echo": {"chat", "complete"},
         "builtin/embed": {"embed"},
+        "builtin/rerank": {"rerank"},
+        "builtin/moderate": {"moderate"},
     }
     assert all(model.price is FREE and model.origin == "builtin" for model in catalogue.models)
     for name in ("echo", "builtin/echo", "builtin:echo", "gpt-4o"):
@@ -32,7 +33,7 @@ async def test_a_model_refuses_what_it_does_not_do() -> None:
     attempt = attempt_of("chat", {"messages": [{"role": "user", "content": "x"}]})
     attempt.operation = "embed"
     with pytest.raises(InvalidRequest) as raised:
-        await Builtin(EchoOptions(), EmbedOptions()).start(attempt)
+        await Builtin().start(attempt)
     assert raised.value.param == "model"
 
 

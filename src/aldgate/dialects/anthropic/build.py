@@ -23,7 +23,6 @@ JSON_WANTED = "Answer with one JSON object and nothing else."
 HOTTEST = 1.0
 """OpenAI's scale goes on to 2; what is hotter is as hot as it gets here."""
 _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
-_CHANGES_MEANING = ("audio", "modalities", "web_search_options")
 _SAMPLING = ("temperature", "top_p", "top_k")
 
 
@@ -63,9 +62,6 @@ def _refuse(asked: Conversation) -> None:
         raise InvalidRequest("Claude models tell no log probabilities.", param="logprobs")
     if any(tool.is_custom for tool in asked.tools):
         raise InvalidRequest("Claude models have no custom tools; describe the arguments by a schema.", param="tools")
-    for field in _CHANGES_MEANING:
-        if field in asked.others and asked.others[field] != ["text"]:
-            raise InvalidRequest(f"Claude models have no `{field}`.", param=field)
 
 
 def _set_format(body: Object, asked: Conversation, family: Family, system: list[Object], warnings: list[str]) -> None:

@@ -13,6 +13,7 @@ from aldgate.core.routes import Deployment
 from aldgate.dialects.anthropic import answers, errors, requests
 from aldgate.dialects.anthropic.build import build
 from aldgate.dialects.anthropic.carried import ORIGIN, without_foreign
+from aldgate.dialects.anthropic.count import estimate
 from aldgate.dialects.anthropic.decoder import MessagesDecoder
 from aldgate.dialects.anthropic.encoder import MessagesEncoder
 from aldgate.dialects.anthropic.parse import parse
@@ -55,7 +56,9 @@ class AnthropicDialect:
         """The `error` event, after which no `message_stop` comes."""
         return b"event: error\ndata: %b\n\n" % errors.render(error, call_id)
 
-    def outgoing(self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None) -> bytes:
+    def outgoing(
+        self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None, warnings: list[str]
+    ) -> bytes:
         """The caller's bytes, without thoughts that a model of another provider had."""
         return without_foreign(requests.outgoing(peek, model=deployment.model, cap=cap))
 
@@ -74,11 +77,6 @@ class AnthropicDialect:
     def read_error(self, status: int, body: bytes, retry_after_s: int | None) -> UpstreamError:
         """An error instead of a reply."""
         return errors.read_error(status, body, retry_after_s)
-
-
-def estimate(body: bytes) -> int:
-    """Input tokens of a request by our own count: about one for four bytes of it."""
-    return -(-len(body) // 4)
 
 
 def _chat(asked: Request) -> Conversation:

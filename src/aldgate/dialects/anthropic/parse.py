@@ -5,84 +5,22 @@ Whatever Claude Code sends is taken: fields that mean nothing elsewhere stand in
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 
 from aldgate.core.calls import Peek
 from aldgate.core.conversation import Conversation, Effort, Message, OutputFormat, Part, Thinking, Tool, ToolChoice, ToolResult
 from aldgate.core.errors import InvalidRequest
+from aldgate.dialects.anthropic import types
 from aldgate.dialects.anthropic.blocks import Object, cache_of, listed, parts, texts
 from aldgate.dialects.anthropic.carried import ORIGIN
 from aldgate.dialects.anthropic.requests import NEWEST_VERSION
 from aldgate.dialects.openai.requests import invalid_field
 
-Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
-
-
-class _ThinkingConfig(msgspec.Struct):
-    type: Literal["enabled", "adaptive", "disabled", "between_tools"]
-    budget_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    display: str | None = None
-
-
-class _ToolChoice(msgspec.Struct):
-    type: Literal["auto", "any", "tool", "none"]
-    name: str | None = None
-    disable_parallel_tool_use: bool = False
-
-
-class _Tool(msgspec.Struct):
-    name: str
-    type: str | None = None
-    description: str | None = None
-    input_schema: Object | None = None
-    strict: bool | None = None
-    cache_control: Object | None = None
-    input_examples: list[Any] | None = None
-    defer_loading: bool | None = None
-    allowed_callers: list[Any] | None = None
-    eager_input_streaming: bool | None = None
-
-
-class _Metadata(msgspec.Struct):
-    user_id: str | None = None
-
-
-class _Message(msgspec.Struct):
-    role: Literal["user", "assistant", "system"]
-    content: Any
-
-
-class _Request(msgspec.Struct):
-    """The fields with a meaning of their own; see https://platform.claude.com/docs/en/api/messages/create."""
-
-    messages: list[_Message]
-    max_tokens: int
-    system: Any = None
-    stop_sequences: list[str] | None = None
-    tools: list[_Tool] | None = None
-    tool_choice: _ToolChoice | None = None
-    thinking: _ThinkingConfig | None = None
-    output_config: Object | None = None
-    output_format: Object | None = None
-    metadata: _Metadata | None = None
-    service_tier: str | None = None
-    cache_control: Object | None = None
-    temperature: Probability | None = None
-    top_p: Probability | None = None
-    top_k: Annotated[int, msgspec.Meta(ge=0)] | None = None
-
-
-_READ = frozenset({"model", "stream", *_Request.__struct_fields__})
-_ONLY_THERE = {
-    "container": "Containers live at Anthropic",
-    "mcp_servers": "Anthropic connects to MCP servers itself",
-    "inference_geo": "Where inference happens can be chosen at Anthropic",
-}
-"""Fields whose loss would change what is done, and why."""
+_READ = frozenset(types.MessagesRequest.__struct_fields__)
 _BESIDE_A_TOOL = ("input_examples", "defer_loading", "allowed_callers", "eager_input_streaming")
-_request = msgspec.json.Decoder(_Request)
+_request = msgspec.json.Decoder(types.MessagesRequest)
 _members = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -97,7 +35,7 @@ def parse(peek: Peek) -> Conversation:
     except msgspec.ValidationError as error:
         raise invalid_field(error) from None
     others = {name: value for name, value in _members.decode(peek.body).items() if name not in _READ and value is not None}
-    _refuse(asked, others, is_newest=NEWEST_VERSION in peek.forward)
+    _refuse(asked, is_newest=NEWEST_VERSION in peek.forward)
     tools = [_tool(tool, others) for tool in asked.tools or ()]
     choice = asked.tool_choice
     return Conversation(
@@ -120,10 +58,7 @@ def parse(peek: Peek) -> Conversation:
     )
 
 
-def _refuse(asked: _Request, others: Object, *, is_newest: bool) -> None:
-    for field, reason in _ONLY_THERE.items():
-        if field in others:
-            raise InvalidRequest(f"{reason}, and this model is not called there.", param=field)
+def _refuse(asked: types.MessagesRequest, *, is_newest: bool) -> None:
     if asked.max_tokens == 0:
         raise InvalidRequest("`max_tokens: 0` fills a cache that this model does not have.", param="max_tokens")
     if not is_newest:
@@ -142,7 +77,7 @@ def _system(system: Any) -> list[Message]:
     return [Message("system", said)] if said else []
 
 
-def _messages(message: _Message, others: Object) -> list[Message]:
+def _messages(message: types.Message, others: Object) -> list[Message]:
     """One message, or two where a user's holds results of tools, which stand before whatever else it says."""
     if message.role == "system":
         said: list[Part] = list(texts(message.content, "messages"))
@@ -154,7 +89,7 @@ def _messages(message: _Message, others: Object) -> list[Message]:
     return [*turns, Message(message.role, rest)] if rest else turns
 
 
-def _tool(tool: _Tool, others: Object) -> Tool:
+def _tool(tool: types.Tool, others: Object) -> Tool:
     if tool.type not in (None, "custom"):
         raise InvalidRequest(f"The tool `{tool.type}` is Anthropic's own; this model does not have it.", param="tools")
     for field in _BESIDE_A_TOOL:
@@ -164,7 +99,7 @@ def _tool(tool: _Tool, others: Object) -> Tool:
     return Tool(tool.name, tool.description, tool.input_schema, tool.strict, cache=cache)
 
 
-def _tool_choice(choice: _ToolChoice | None) -> ToolChoice | None:
+def _tool_choice(choice: types.ToolChoice | None) -> ToolChoice | None:
     if choice is None:
         return None
     if choice.type == "tool":
@@ -174,7 +109,7 @@ def _tool_choice(choice: _ToolChoice | None) -> ToolChoice | None:
     return ToolChoice("required" if choice.type == "any" else choice.type)
 
 
-def _output_format(asked: _Request) -> OutputFormat | None:
+def _output_format(asked: types.MessagesRequest) -> OutputFormat | None:
     wanted: Any = (asked.output_config or {}).get("format") or asked.output_format
     match wanted:
         case None:
@@ -185,7 +120,7 @@ def _output_format(asked: _Request) -> OutputFormat | None:
             raise InvalidRequest("`output_config.format` needs `type: json_schema` and a `schema`.", param="output_config")
 
 
-def _thinking(asked: _Request, others: Object) -> Thinking | None:
+def _thinking(asked: types.MessagesRequest, others: Object) -> Thinking | None:
     config = dict(asked.output_config or {})
     effort = config.pop("effort", None)
     config.pop("format", None)

@@ -23,7 +23,9 @@ class Cohere:
     stream_type = b"text/event-stream"
     operations: frozenset[Operation] = frozenset({"chat", "embed", "rerank"})
 
-    def outgoing(self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None) -> bytes:
+    def outgoing(
+        self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None, warnings: list[str]
+    ) -> bytes:
         """No caller speaks Cohere's dialect."""
         raise InvalidRequest(f"`{deployment.id}` cannot be called so.", param="model")
 

@@ -25,7 +25,9 @@ class Converse:
     stream_type = b"application/vnd.amazon.eventstream"
     operations: frozenset[Operation] = frozenset({"chat", "embed"})
 
-    def outgoing(self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None) -> bytes:
+    def outgoing(
+        self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None, warnings: list[str]
+    ) -> bytes:
         """There is no face of this dialect, so no bytes of a caller's could pass through."""
         raise InvalidRequest("Nothing passes through to Converse as it came.")
 

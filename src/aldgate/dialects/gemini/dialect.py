@@ -70,7 +70,9 @@ class Gemini:
 
     # As providers speak it.
 
-    def outgoing(self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None) -> bytes:
+    def outgoing(
+        self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None, warnings: list[str]
+    ) -> bytes:
         """The caller's own bytes; see `ports.UpstreamDialect`."""
         return outgoing(operation, peek, model=deployment.model, cap=cap)
 

@@ -91,7 +91,9 @@ class Ollama:
         """See `ports.FaceDialect`: a line with `error` alone, on which the clients raise."""
         return errors.render(error) + b"\n"
 
-    def outgoing(self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None) -> bytes:
+    def outgoing(
+        self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None, warnings: list[str]
+    ) -> bytes:
         """See `ports.UpstreamDialect`."""
         return requests.outgoing(peek, model=deployment.model, cap=cap)
 
@@ -152,3 +154,5 @@ class OllamaEmbeddings(Ollama):
 
 OLLAMA = Ollama()
 """As callers speak it."""
+GENERATE = OllamaGenerate()
+EMBEDDINGS = OllamaEmbeddings()

@@ -76,6 +76,8 @@ class _Options(msgspec.Struct):
 
 
 class _Common(msgspec.Struct):
+    model: str
+    stream: bool | None = None
     options: _Options | None = None
     format: str | Object | None = None
     think: bool | str | None = None
@@ -83,12 +85,16 @@ class _Common(msgspec.Struct):
     top_logprobs: int | None = None
 
 
-class _Chat(_Common):
+class ChatBody(_Common):
+    """Body of `POST /api/chat`."""
+
     messages: list[_Said] = []
     tools: list[_Tool] | None = None
 
 
-class _Generate(_Common):
+class GenerateBody(_Common):
+    """Body of `POST /api/generate`."""
+
     prompt: str | None = None
     system: str | None = None
     images: list[str] | None = None
@@ -98,16 +104,29 @@ class _Generate(_Common):
     context: list[int] | None = None
 
 
-class _Embed(msgspec.Struct):
+class EmbedBody(msgspec.Struct):
+    """Body of `POST /api/embed`."""
+
+    model: str
     input: str | list[str]
     dimensions: int | None = None
 
 
-class _Embeddings(msgspec.Struct):
+class EmbeddingsBody(msgspec.Struct):
+    """Body of `POST /api/embeddings`."""
+
+    model: str
     prompt: str
 
 
-_READ = frozenset({"model", "stream", *_Chat.__struct_fields__})
+class ShowBody(msgspec.Struct):
+    """Body of `POST /api/show`; older clients say `name`."""
+
+    model: str = ""
+    name: str = ""
+
+
+_READ = frozenset(ChatBody.__struct_fields__)
 _READ_OPTIONS = frozenset(_Options.__struct_fields__)
 
 
@@ -117,7 +136,7 @@ def parse_chat(body: bytes) -> Conversation:
     Raises:
         InvalidRequest: A field is wrong, or there are no messages.
     """
-    asked = decode(body, _Chat)
+    asked = decode(body, ChatBody)
     if not asked.messages:
         raise InvalidRequest("There are no messages. Models here need not be loaded first.", param="messages")
     tools = [Tool(each.function.name, each.function.description, each.function.parameters) for each in asked.tools or ()]
@@ -130,7 +149,7 @@ def parse_generate(body: bytes) -> Conversation:
     Raises:
         InvalidRequest: A field is wrong, there is no prompt, or it asks for what only a bare completion has.
     """
-    asked = decode(body, _Generate)
+    asked = decode(body, GenerateBody)
     for name in ("suffix", "template", "raw", "context"):
         if getattr(asked, name):
             raise InvalidRequest(f"`{name}` cannot be kept for this model; use /api/chat with whole messages.", param=name)
@@ -138,18 +157,18 @@ def parse_generate(body: bytes) -> Conversation:
         raise InvalidRequest("There is no prompt. Models here need not be loaded first.", param="prompt")
     messages = [Message("system", [Text(asked.system)])] if asked.system else []
     messages.append(Message("user", [*_text(asked.prompt), *_images(asked.images)]))
-    return _conversation(asked, messages, [], body, frozenset({"model", "stream", *_Generate.__struct_fields__}))
+    return _conversation(asked, messages, [], body, frozenset(GenerateBody.__struct_fields__))
 
 
 def parse_embed(body: bytes) -> EmbedRequest:
     """Body of `POST /api/embed`."""
-    asked = decode(body, _Embed)
+    asked = decode(body, EmbedBody)
     return EmbedRequest(ORIGIN, [asked.input] if isinstance(asked.input, str) else asked.input, asked.dimensions)
 
 
 def parse_embeddings(body: bytes) -> EmbedRequest:
     """Body of `POST /api/embeddings`, its older form for a single text."""
-    return EmbedRequest(ORIGIN, [decode(body, _Embeddings).prompt])
+    return EmbedRequest(ORIGIN, [decode(body, EmbeddingsBody).prompt])
 
 
 def decode(body: bytes, kind: type[T]) -> T:

@@ -5,6 +5,8 @@ Wire: https://platform.openai.com/docs/api-reference
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Literal
 
 import msgspec
@@ -21,6 +23,7 @@ from aldgate.dialects.openai.build import build_chat, build_embedding
 from aldgate.dialects.openai.decoder import ChatDecoder
 from aldgate.dialects.openai.encoder import ChatEncoder
 from aldgate.dialects.openai.parse import parse_chat, parse_embedding
+from aldgate.dialects.openai.quirks import Marked, Quirk, marked, mended
 from aldgate.dialects.openai.usage import PassThrough
 
 
@@ -30,19 +33,22 @@ class OpenAI:
     Args:
         cap_field: Body field that bounds a chat's output at the provider.
         stream_usage: Whether a stream's usage must be asked for there.
+        quirks: What the provider wants otherwise in a chat.
     """
 
     name = "openai"
     stream_type = b"text/event-stream"
-    operations: frozenset[Operation] = frozenset({"chat", "complete", "embed"})
+    operations: frozenset[Operation] = frozenset({"chat", "complete", "embed", "moderate"})
 
     def __init__(
         self,
         cap_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
         stream_usage: Literal["asked", "always"] = "asked",
+        quirks: tuple[Quirk, ...] = (),
     ) -> None:
         self._cap_field = cap_field
         self._asks_usage = stream_usage == "asked"
+        self._quirks: Callable[[str], Marked] = lru_cache(maxsize=1024)(partial(marked, quirks))
 
     def peek(self, operation: Operation, body: bytes, named: Named | None = None) -> Peek:
         """See `ports.FaceDialect`; nothing stands outside the body."""
@@ -79,12 +85,16 @@ class OpenAI:
         """See `ports.FaceDialect`: the SDKs raise on a top-level `error`; no `[DONE]` follows."""
         return b"data: " + errors.render(error) + b"\n\n"
 
-    def outgoing(self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None) -> bytes:
+    def outgoing(
+        self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None, warnings: list[str]
+    ) -> bytes:
         """See `ports.UpstreamDialect`."""
         field = self._cap_field if operation == "chat" else "max_tokens"
         if cap is not None and cap == peek.cap and peek.cap_field in (None, "max_tokens", field):
             cap = None  # the caller said it, and in a word that the provider knows: all know `max_tokens`
-        return requests.outgoing(peek, model=deployment.model, cap_field=field, cap=cap, ask_usage=self._asks_usage)
+        body = requests.outgoing(peek, model=deployment.model, cap_field=field, cap=cap, ask_usage=self._asks_usage)
+        quirks = self._quirks(deployment.model)
+        return mended(body, quirks, warnings) if quirks and operation == "chat" else body
 
     def build(self, asked: Request, deployment: Deployment, *, stream: bool, warnings: list[str]) -> bytes:
         """See `ports.UpstreamDialect`."""
@@ -92,7 +102,7 @@ class OpenAI:
             return msgspec.json.encode(build_embedding(asked, deployment.model, warnings))
         assert isinstance(asked, Conversation)
         body = build_chat(asked, deployment.model, stream=stream, cap_field=self._cap_field, warnings=warnings)
-        return msgspec.json.encode(body)
+        return mended(msgspec.json.encode(body), self._quirks(deployment.model), warnings)
 
     def read(self, operation: Operation, body: bytes) -> Result:
         """See `ports.UpstreamDialect`."""

@@ -52,15 +52,22 @@ class _EmbeddingPeek(msgspec.Struct):
     input: str | list[Any]
 
 
+class _ModerationPeek(msgspec.Struct):
+    input: str | list[Any]
+    model: str | None = None
+
+
 _STREAMED = (b'"model"', b'"stream"', b'"stream_options"', b'"n"', b'"max_tokens"')
 _GOVERNED: dict[Operation, tuple[bytes, ...]] = {
     "chat": (*_STREAMED, b'"max_completion_tokens"'),
     "complete": (*_STREAMED, b'"best_of"', b'"prompt"'),
     "embed": (b'"model"',),
+    "moderate": (b'"model"',),
 }
 _chat = msgspec.json.Decoder(_ChatPeek)
 _completion = msgspec.json.Decoder(_CompletionPeek)
 _embedding = msgspec.json.Decoder(_EmbeddingPeek)
+_moderation = msgspec.json.Decoder(_ModerationPeek)
 
 
 MANY_BYTES = 1_048_576
@@ -131,7 +138,11 @@ def _peek_embedding(body: bytes) -> Peek:
     return Peek(body=body, model=_embedding.decode(body).model)
 
 
-_READERS = {"chat": _peek_chat, "complete": _peek_completion, "embed": _peek_embedding}
+def _peek_moderation(body: bytes) -> Peek:
+    return Peek(body=body, model=_moderation.decode(body).model or "")
+
+
+_READERS = {"chat": _peek_chat, "complete": _peek_completion, "embed": _peek_embedding, "moderate": _peek_moderation}
 
 
 def invalid_field(error: msgspec.ValidationError) -> InvalidRequest:

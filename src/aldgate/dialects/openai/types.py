@@ -463,3 +463,10 @@ class ErrorBody(Struct):
     """Body of every error."""
 
     error: ErrorDetail
+
+
+class ModerationRequest(Struct):
+    """Body of `POST /v1/moderations`; without a `model`, the alias `moderation` or the first model that moderates answers."""
+
+    input: str | list[Any]
+    model: str | None = None

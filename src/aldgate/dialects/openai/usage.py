@@ -30,15 +30,17 @@ class UsageBody(msgspec.Struct):
     total_tokens: Tokens = None
     prompt_tokens_details: _InputDetails | None = None
     completion_tokens_details: _OutputDetails | None = None
+    prompt_cache_hit_tokens: Tokens = None
+    """DeepSeek's word (https://api-docs.deepseek.com/guides/kv_cache)."""
 
     def canonical(self) -> Usage:
         """As the ledger counts. Where the total says more than its parts, the provider left reasoning out of the output."""
         given, made, total = _count(self.prompt_tokens), _count(self.completion_tokens), _count(self.total_tokens)
         if total > given + made:
             made = total - given
-        cached = written = reasoning = 0
+        cached, written, reasoning = _count(self.prompt_cache_hit_tokens), 0, 0
         if (details := self.prompt_tokens_details) is not None:
-            cached, written = _count(details.cached_tokens), _count(details.cache_write_tokens)
+            cached, written = _count(details.cached_tokens) or cached, _count(details.cache_write_tokens)
         if (output := self.completion_tokens_details) is not None:
             reasoning = _count(output.reasoning_tokens)
         return Usage(given, made, cached, written, reasoning)
@@ -126,6 +128,7 @@ class _Choice(msgspec.Struct):
 
 class _Groq(msgspec.Struct):
     usage: UsageBody | None = None
+    error: ErrorBody | str | None = None
 
 
 class _Chunk(msgspec.Struct):
@@ -225,20 +228,32 @@ class PassThrough:
                 self.delivered += 1  # an object, but an odd one: whoever asked for it may know what it means
                 return True
             raise UpstreamInvalid("The provider sent an event that is not a chunk of a completion.") from None
-        if chunk.error is not None:
-            raise error_in_reply(chunk.error)
-        self._count(chunk)
+        fault = chunk.error or (chunk.x_groq.error if chunk.x_groq else None)
+        if fault is not None:
+            raise error_in_reply(fault)
+        is_openais = self._count(chunk)
         usage = chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None)
-        if usage is not None:
-            self.usage = usage.canonical()
-        return not (usage is not None and not chunk.choices and not self._wants_usage)
+        if usage is None:
+            return is_openais
+        self.usage = usage.canonical()
+        return is_openais if chunk.choices else self._wants_usage
 
-    def _count(self, chunk: _Chunk) -> None:
-        for choice in chunk.choices or ():
+    def _count(self, chunk: _Chunk) -> bool:
+        """Count what is said. False for what only Azure's content filter says: no choice at all, or one without a delta.
+
+        Clients of OpenAI's API expect neither (https://learn.microsoft.com/azure/foundry/openai/concepts/content-streaming).
+        """
+        if chunk.choices is None:
+            return True
+        is_openais = False
+        for choice in chunk.choices:
             if choice.finish_reason is not None:
-                self._is_finished = True
-            if choice.text or (choice.delta is not None and choice.delta.says_something()):
-                self.delivered += 1
+                self._is_finished = is_openais = True
+            if choice.text is not None or choice.delta is not None:
+                is_openais = True
+                if choice.text or (choice.delta is not None and choice.delta.says_something()):
+                    self.delivered += 1
+        return is_openais
 
     def end(self) -> bytes:
         """The upstream's body is over. Returns what is still owed to the caller.

@@ -69,7 +69,9 @@ class Jina:
     stream_type = b"application/json"
     operations: frozenset[Operation] = frozenset({"rerank"})
 
-    def outgoing(self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None) -> NoReturn:
+    def outgoing(
+        self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None, warnings: list[str]
+    ) -> NoReturn:
         """No caller's dialect has this name."""
         raise InvalidRequest(f"`{deployment.id}` cannot be called so.", param="model")
 
@@ -91,4 +93,7 @@ class Jina:
         return errors.read_error(status, body, retry_after_s)
 
 
+RERANK = Rerank(returns_documents=True)
+RERANK_V2 = Rerank(returns_documents=False)
+"""Cohere's second version repeats no texts unless it is told to."""
 JINA = Jina()

@@ -32,7 +32,9 @@ class _Document(msgspec.Struct):
     text: str
 
 
-class _Asked(msgspec.Struct):
+class RerankBody(msgspec.Struct):
+    """Body of a rerank request, in either shape."""
+
     query: str
     documents: Annotated[list[str | _Document], msgspec.Meta(min_length=1)]
     model: str | None = None
@@ -43,7 +45,7 @@ class _Asked(msgspec.Struct):
     max_tokens_per_doc: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
-_asked = msgspec.json.Decoder(_Asked)
+_asked = msgspec.json.Decoder(RerankBody)
 
 
 def peek(body: bytes) -> Peek:
@@ -75,7 +77,7 @@ def parse(body: bytes, *, returns_documents: bool) -> RerankRequest:
     wants = returns_documents if asked.return_documents is None else asked.return_documents
     most = asked.top_n or asked.top_k
     given: dict[str, Any] = msgspec.json.decode(body)
-    others = {name: value for name, value in given.items() if value is not None and name not in _Asked.__struct_fields__}
+    others = {name: value for name, value in given.items() if value is not None and name not in RerankBody.__struct_fields__}
     return RerankRequest(ORIGIN, asked.query, _texts(asked.documents), most, wants, asked.max_tokens_per_doc, others)
 
 

@@ -67,7 +67,9 @@ class Responses:
         frame = Frame(call_id, Peek(b"{}", ""))
         return Pen(_LATE).lifecycle("failed", frame.failed(error_of(error), [])) + DONE
 
-    def outgoing(self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None) -> bytes:
+    def outgoing(
+        self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None, warnings: list[str]
+    ) -> bytes:
         """See `ports.UpstreamDialect`."""
         return requests.outgoing(peek, model=deployment.model, cap=None if cap == peek.cap else cap)
 

@@ -3,34 +3,57 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from msgspec import Struct
+
 from aldgate.core.calls import Attempt
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.prices import FREE
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment, Source
 from aldgate.dialects.openai.dialect import OpenAI
+from aldgate.dialects.rerank.dialect import JINA
 from aldgate.engines.builtin.echo import Echo, EchoOptions
 from aldgate.engines.builtin.embed import Embed, EmbedOptions
+from aldgate.engines.builtin.moderate import Moderate, ModerateOptions
 from aldgate.engines.builtin.reply import Reply
+from aldgate.engines.builtin.rerank import Rerank, RerankOptions
 from aldgate.ports import UpstreamDialect
 
-_OPERATIONS: dict[str, frozenset[Operation]] = {"echo": frozenset({"chat", "complete"}), "embed": frozenset({"embed"})}
+_OPERATIONS: dict[str, frozenset[Operation]] = {
+    "echo": frozenset({"chat", "complete"}),
+    "embed": frozenset({"embed"}),
+    "rerank": frozenset({"rerank"}),
+    "moderate": frozenset({"moderate"}),
+}
+
+
+class Paces(Struct, frozen=True):
+    """How fast each engine is."""
+
+    echo: EchoOptions = EchoOptions()
+    embed: EmbedOptions = EmbedOptions()
+    rerank: RerankOptions = RerankOptions()
+    moderate: ModerateOptions = ModerateOptions()
 
 
 class Builtin:
-    """`builtin/echo` and `builtin/embed`.
+    """`builtin/echo`, `builtin/embed`, `builtin/rerank` and `builtin/moderate`.
 
     Args:
-        echo: Options of the echo.
-        embed: Options of the embedder.
+        paces: Options of each.
     """
 
     name: str = "builtin"
-    operations: frozenset[Operation] = frozenset({"chat", "complete", "embed"})
-    dialects: Mapping[str, UpstreamDialect] = MappingProxyType({"openai": OpenAI("max_completion_tokens")})
+    operations: frozenset[Operation] = frozenset({"chat", "complete", "embed", "rerank", "moderate"})
+    dialects: Mapping[str, UpstreamDialect] = MappingProxyType({"openai": OpenAI("max_completion_tokens"), "jina": JINA})
 
-    def __init__(self, echo: EchoOptions, embed: EmbedOptions) -> None:
-        self._engines = {"echo": Echo(echo), "embed": Embed(embed)}
+    def __init__(self, paces: Paces = Paces()) -> None:
+        self._engines = {
+            "echo": Echo(paces.echo),
+            "embed": Embed(paces.embed),
+            "rerank": Rerank(paces.rerank),
+            "moderate": Moderate(paces.moderate),
+        }
 
     async def start(self, attempt: Attempt) -> Reply:
         """Run the attempt here and now.
@@ -44,7 +67,7 @@ class Builtin:
         return await self._engines[model].start(attempt)
 
     async def discover(self) -> Source:
-        """Name the two models; nothing has to be asked."""
+        """Name the models; nothing has to be asked."""
         deployments = tuple(
             Deployment(f"{self.name}/{model}", self.name, model, FREE, "builtin", operations)
             for model, operations in _OPERATIONS.items()

@@ -58,14 +58,15 @@ class Embed:
             raise InvalidRequest(f"`dimensions` may be at most {WIDTH}.", param="dimensions")
         if self._first_byte_s:
             await Pause(self._later).wait(self._first_byte_s)
-        vectors = [await _vector(text, dimensions) for text in texts]
+        vectors = [await lexical_vector(text, dimensions) for text in texts]
         data = [Embedding(index, _written(vector, request.encoding_format)) for index, vector in enumerate(vectors)]
         used = sum(count_words(text) for text in texts)
         body = encoder.encode(EmbeddingList(data, attempt.deployment.id, EmbeddingUsage(used, used)))
         return Reply(iter(((0, body),)), JSON)
 
 
-async def _vector(text: str, dimensions: int) -> list[float]:
+async def lexical_vector(text: str, dimensions: int) -> list[float]:
+    """The vector of a text, made in steps that let others have their turn."""
     sums = [0] * WIDTH
     words = tokens(text)
     while step := list(islice(words, _STEP)):

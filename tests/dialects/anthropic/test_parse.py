@@ -24,6 +24,7 @@ from aldgate.core.conversation import (
     ToolResult,
 )
 from aldgate.core.errors import InvalidRequest
+from aldgate.core.lossy import refuse_losses
 from aldgate.dialects.anthropic.carried import carried, carried_of_call
 from aldgate.dialects.anthropic.dialect import ANTHROPIC
 
@@ -224,9 +225,6 @@ def test_what_claude_code_sends_is_taken() -> None:
 @pytest.mark.parametrize(
     ("changes", "param"),
     [
-        ({"container": "c"}, "container"),
-        ({"mcp_servers": []}, "mcp_servers"),
-        ({"inference_geo": "us"}, "inference_geo"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools"),
         ({"tools": [WEATHER], "tool_choice": {"type": "tool"}}, "tool_choice"),
@@ -241,6 +239,13 @@ def test_what_claude_code_sends_is_taken() -> None:
 )
 def test_what_no_other_model_can_do_is_refused(changes: dict[str, Any], param: str) -> None:
     assert refused(**changes) == param
+
+
+@pytest.mark.parametrize("field", ["container", "mcp_servers", "inference_geo"])
+def test_what_only_happens_at_anthropic_is_not_lost_in_silence(field: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        refuse_losses(parsed(**{field: ["x"]}), "lab/gpt")
+    assert caught.value.param == field
 
 
 def test_the_newest_version_has_no_sampling_and_no_documents_of_the_assistant() -> None:

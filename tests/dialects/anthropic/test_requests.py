@@ -75,11 +75,11 @@ def test_version_and_betas_go_on_byte_for_byte_and_credentials_do_not() -> None:
 
 def test_the_same_model_goes_on_to_the_byte() -> None:
     given_body = body(model="claude-opus-5", metadata={"odd": 1.50})
-    assert ANTHROPIC.outgoing("chat", ANTHROPIC.peek("chat", given_body), CLAUDE, cap=None) is given_body
+    assert ANTHROPIC.outgoing("chat", ANTHROPIC.peek("chat", given_body), CLAUDE, cap=None, warnings=[]) is given_body
 
 
 def test_model_and_bound_are_put_in() -> None:
-    sent = json.loads(ANTHROPIC.outgoing("chat", ANTHROPIC.peek("chat", body()), CLAUDE, cap=7))
+    sent = json.loads(ANTHROPIC.outgoing("chat", ANTHROPIC.peek("chat", body()), CLAUDE, cap=7, warnings=[]))
     assert (sent["model"], sent["max_tokens"]) == ("claude-opus-5", 7)
 
 
@@ -89,7 +89,7 @@ def test_thoughts_of_other_models_are_not_sent_to_claude() -> None:
     call = {"type": "tool_use", "id": "c", "name": "look", "input": {}}
     said = [own, foreign, carried_of_call("gemini", "proof"), call]
     asked = body(messages=[{"role": "user", "content": "x"}, {"role": "assistant", "content": said}])
-    sent = json.loads(ANTHROPIC.outgoing("chat", ANTHROPIC.peek("chat", asked), CLAUDE, cap=None))
+    sent = json.loads(ANTHROPIC.outgoing("chat", ANTHROPIC.peek("chat", asked), CLAUDE, cap=None, warnings=[]))
     assert sent["messages"] == [{"role": "user", "content": "x"}, {"role": "assistant", "content": [own, call]}]
 
 

@@ -231,7 +231,6 @@ def test_only_the_tools_that_may_be_called_are_named() -> None:
         ({"choices": 2}, "n"),
         ({"top_logprobs": 0}, "logprobs"),
         ({"tools": [Tool("free", is_custom=True)]}, "tools"),
-        ({"others": {"modalities": ["text", "audio"]}}, "modalities"),
         ({"output_format": OutputFormat({}), "model": "claude-3-haiku-20240307"}, "response_format"),
     ],
 )
