@@ -17,6 +17,7 @@ from typer.main import get_command
 from aldgate.cli.main import app
 from aldgate.config.example import env_example, field_help
 from aldgate.config.fields import ALSO_NAMED, Leaf, leaves
+from aldgate.config.models import ModelEntry
 from aldgate.config.prices import PriceEntry
 from aldgate.config.seed_names import SEED_NAMES
 from aldgate.config.settings import Listener, Settings
@@ -115,6 +116,7 @@ def _tables() -> Iterator[str]:
         yield from (f"### {title}", "", inspect.getdoc(section) or "", "", *_fields(section), "")
     helps = field_help(Settings)
     yield from ("### `[aliases]`", "", f'{helps["aliases"]} `fast = "openai/gpt-4.1-mini"`', "")
+    yield from ('### `[models."PROVIDER/MODEL"]`', "", helps["models"], "", *_fields(ModelEntry), "")
     yield from ('### `[prices."PROVIDER/MODEL"]`', "", helps["prices"], "", *_fields(PriceEntry), "")
 
 

@@ -2,7 +2,7 @@
 
 from aldgate.core.overrides import Said, overridden
 from aldgate.core.prices import FREE, Price
-from aldgate.core.routes import Deployment, Source, build_catalogue
+from aldgate.core.routes import Deployment, Facts, Source, build_catalogue
 
 OWN = Price(input=7, version="config")
 LISTED = Price(input=1, version="list")
@@ -37,3 +37,21 @@ def test_a_model_that_is_not_listed_has_the_price_that_was_said_of_it_and_stays_
     assert catalogue.resolve("lab/ft:x").deployments[0].price is OWN
     assert catalogue.resolve("lab:ft:x").deployments[0].price is OWN
     assert catalogue.resolve("lab/else").deployments[0].price is FREE
+
+
+def test_facts_fill_gaps_and_the_first_word_counts() -> None:
+    told = Facts(context_window=10, can=frozenset({"tools", "vision"}), cannot=frozenset({"audio"}), is_deprecated=True)
+    own = Facts(context_window=5, max_output=3, can=frozenset({"audio"}), cannot=frozenset({"vision"}), ends_on="2027-01-01")
+    joined = Facts(
+        context_window=5,
+        max_output=3,
+        can=frozenset({"audio", "tools"}),
+        cannot=frozenset({"vision"}),
+        ends_on="2027-01-01",
+        is_deprecated=True,
+    )
+    assert own.over(told) == joined
+    deployment = Deployment("lab/a", "lab", "a", LISTED, "file", facts=told)
+    source = Source("lab", (deployment,), "file")
+    assert overridden(source, Said(facts={"lab/a": own})).deployments[0].facts == joined
+    assert overridden(source, Said(facts={"a": own})).deployments[0].price is LISTED

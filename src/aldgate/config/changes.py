@@ -6,7 +6,7 @@ from typing import Any, cast
 from aldgate.config.fields import leaves
 from aldgate.config.settings import Settings
 
-TABLES = ("providers", "engines", "aliases", "prices")
+TABLES = ("providers", "engines", "aliases", "prices", "models")
 AT_RUN_TIME = (*TABLES, "limits", "log", "discovery", "upstream", "reload", "server.max_reply_bytes")
 """Sections and settings that a running gate takes over. The rest waits for a restart."""
 

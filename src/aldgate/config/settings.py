@@ -1,7 +1,7 @@
 """Every setting there is, its default and what it is for: one frozen tree, read once.
 
 The line beneath a field is its help; `.env.example` and the reference page are made of these lines. Tables (`providers`,
-`engines`, `aliases`, `prices`, `server.listen`) live in the file; every other field also has an environment name.
+`engines`, `aliases`, `prices`, `models`, `server.listen`) live in the file; every other field also has an environment name.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from aldgate.config.models import ModelEntry
 from aldgate.config.prices import PriceEntry
 from aldgate.config.redaction import redacted
 from aldgate.config.secret import Secret
@@ -193,6 +194,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Other names for models: alias to model."""
     prices: dict[str, PriceEntry] = {}
     """Prices by model, in dollars; they beat the catalogue's."""
+    models: dict[str, ModelEntry] = {}
+    """What is known of models, by model; it beats what providers say."""
     environment: Mapping[str, str] = MappingProxyType({})
     """The process environment over `.env`, for whoever resolves references later; not a setting."""
     reading: Reading | None = None

@@ -22,6 +22,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         can: Capabilities it has: `tools`, `vision`, `audio`, `documents`, `reasoning`, `json_schema`, `caching`.
         cannot: Those it is known not to have.
         ends_on: ISO date on which the provider stops serving it.
+        is_deprecated: It should no longer be begun with.
     """
 
     context_window: int | None = None
@@ -29,6 +30,18 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     can: frozenset[str] = frozenset()
     cannot: frozenset[str] = frozenset()
     ends_on: str | None = None
+    is_deprecated: bool = False
+
+    def over(self, others: "Facts") -> "Facts":
+        """These facts, and where they say nothing, the others."""
+        return Facts(
+            context_window=self.context_window or others.context_window,
+            max_output=self.max_output or others.max_output,
+            can=self.can | (others.can - self.cannot),
+            cannot=self.cannot | (others.cannot - self.can),
+            ends_on=self.ends_on or others.ends_on,
+            is_deprecated=self.is_deprecated or others.is_deprecated,
+        )
 
 
 UNKNOWN = Facts()

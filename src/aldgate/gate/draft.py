@@ -65,7 +65,8 @@ def draft(settings: Settings, now: Draft | None) -> Draft:
         if made is None or not made.is_current(table, origin, surroundings):
             made = make(name, table, origin, surroundings)
         providers[name] = made
-    said = Said({name: to_price(entry) for name, entry in settings.prices.items()})
+    prices = {name: to_price(entry) for name, entry in settings.prices.items()}
+    said = Said(prices, {name: entry.facts() for name, entry in settings.models.items()})
     has_same_engines = now is not None and now.settings.engines == settings.engines
     builtin = now.builtin if now is not None and has_same_engines else _builtin(settings)
     return Draft(settings, surroundings, said, builtin, providers)

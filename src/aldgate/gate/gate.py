@@ -17,6 +17,8 @@ from aldgate.core.errors import (
     ScopeDenied,
     ShuttingDown,
     StoreUnavailable,
+    UpstreamError,
+    UpstreamRejected,
 )
 from aldgate.core.principals import Operation, Principal
 from aldgate.core.routes import Catalogue, Deployment
@@ -47,6 +49,9 @@ class Gate:
         metrics: Counts what was settled and refused.
         default_max_tokens: Output cap injected where a budget needs a bound and the caller gave none.
         logs_calls: Write a log line per call.
+
+    Attributes:
+        heard: By provider, the fault (status and code) of its last answer, to a call or a question for its models; None: none.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class Gate:
         self.limiter = limiter
         self.slices = slices
         self.metrics = metrics
+        self.heard: dict[str, tuple[int, str] | None] = {}
         self.is_draining = False
         self.under_way = 0
         self._store = store
@@ -223,6 +229,10 @@ class Gate:
             self.slices.settle(principal.account, admission.budget_period, admission.microusd, cost)
         total_s = time.perf_counter() - call.started_at
         version = price.version if price is not None else "unknown"
+        error = outcome.error
+        if error is None or isinstance(error, UpstreamError):  # else it says nothing about the provider
+            is_fault = error is not None and not isinstance(error, UpstreamRejected)
+            self.heard[deployment.backend] = (error.status, error.code) if error is not None and is_fault else None
         self._append(ledger_row(call, deployment, outcome, cost, version, total_s))
         shown = deployment.id if deployment.id in call.catalogue.routes else "other"
         self.metrics.settled((call.operation, shown, outcome.status), usage, cost, outcome.first_byte_s, total_s)

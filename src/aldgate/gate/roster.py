@@ -41,6 +41,7 @@ class Roster:
         self._gate: Gate | None = None
         self._changing = asyncio.Lock()
         self._sources: dict[str, Source] = {}
+        self._heard: dict[str, tuple[int, str] | None] = {}
         self._draft: Draft
         first = draft(settings, None)
         self._use(first, {name: made.provider.unlisted() for name, made in first.providers.items()})
@@ -48,6 +49,7 @@ class Roster:
     def serve(self, gate: Gate) -> None:
         """Hand every snapshot to `gate` from now on."""
         self._gate = gate
+        gate.heard = self._heard
         gate.adopt(self.catalogue, self.backends)
 
     async def look(self) -> None:
@@ -124,9 +126,14 @@ class Roster:
         async def ask(backend: Backend) -> Source | None:
             try:
                 async with asyncio.timeout_at(deadline):
-                    return await backend.discover()
+                    source = await backend.discover()
+                if source.accepts_any:  # else the list is the operator's, and nobody was asked
+                    self._heard[backend.name] = None
+                return source
             except (GatewayError, TimeoutError) as error:
-                code = error.code if isinstance(error, GatewayError) else UpstreamTimeout.code
+                is_ours = isinstance(error, GatewayError)
+                status, code = (error.status, error.code) if is_ours else (UpstreamTimeout.status, UpstreamTimeout.code)
+                self._heard[backend.name] = status, code
                 log.warning("a provider did not list its models", extra={"provider": backend.name, "error_code": code})
                 return None
 

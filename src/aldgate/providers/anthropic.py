@@ -195,7 +195,7 @@ class Anthropic:
                 model=model,
                 price=self._prices.price(model),
                 origin=self._origin,
-                facts=facts,
+                facts=self._prices.facts(model, facts),
             )
             for model, facts in models.items()
         )

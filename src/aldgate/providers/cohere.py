@@ -100,7 +100,7 @@ class CohereProvider:
             price=self._prices.price(model),
             origin=self._origin,
             operations=operations or None,
-            facts=facts,
+            facts=self._prices.facts(model, facts),
         )
 
     async def aclose(self) -> None:

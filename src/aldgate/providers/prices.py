@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aldgate.core.prices import FREE, MILLION, Price
+from aldgate.core.routes import UNKNOWN, Facts
+
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo
 
 
 class PriceBook:
@@ -30,18 +35,32 @@ class PriceBook:
         listed = _listed_price(self._catalogue, model) if self._catalogue else None
         return listed or self.unlisted()
 
+    def facts(self, model: str, told: Facts = UNKNOWN) -> Facts:
+        """What the provider `told` of `model`, and where it said nothing, what the catalogue says."""
+        info = _find(self._catalogue, model) if self._catalogue else None
+        if info is None:
+            return told
+        return told.over(Facts(context_window=info.context_window or None, is_deprecated=bool(info.deprecated)))
+
     def unlisted(self) -> Price | None:
         """The price of a model that is in no list."""
         return FREE if self._is_free else None
 
 
-def _listed_price(provider: str, model: str) -> Price | None:
-    """What genai-prices says of a model (https://github.com/pydantic/genai-prices)."""
+@lru_cache(maxsize=4096)  # each is asked for its price and for its facts
+def _find(provider: str, model: str) -> ModelInfo | None:
     from genai_prices.data_snapshot import get_snapshot  # 50 ms, needed only beside a priced provider
 
     try:
-        _, info = get_snapshot().find_provider_model(model, None, provider, None)
+        return get_snapshot().find_provider_model(model, None, provider, None)[1]
     except LookupError:
+        return None
+
+
+def _listed_price(provider: str, model: str) -> Price | None:
+    """What genai-prices says of a model (https://github.com/pydantic/genai-prices)."""
+    info = _find(provider, model)
+    if info is None:
         return None
     found = vars(info.get_prices(datetime.now(UTC)))
     if all(found.get(unit) is None for unit in ("input_mtok", "output_mtok", "requests_kcount")):

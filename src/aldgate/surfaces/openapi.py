@@ -112,6 +112,8 @@ PATHS = (
     Path("head", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("get", "/ready", "The gate can serve; 503 says why not", errors=(503,), is_open=True, tag="operations"),
     Path("head", "/ready", "The gate can serve", errors=(503,), is_open=True, tag="operations"),
+    Path("get", "/health/upstreams", "How each provider answered last", errors=(401, 403), is_open=True, tag="operations"),
+    Path("get", "/version", "The gate's version", errors=(), is_open=True, tag="operations"),
     Path("get", "/metrics", "Prometheus metrics", errors=(401, 403), is_open=True, tag="operations"),
 )
 
