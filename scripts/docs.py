@@ -25,7 +25,13 @@ from aldgate.core.errors import ClientGone, GatewayError, Retry, UpstreamLimited
 from aldgate.dialects.openai.errors import error_type, should_retry
 from aldgate.engines.builtin.echo import EchoOptions
 from aldgate.engines.builtin.embed import EmbedOptions
+from aldgate.engines.builtin.moderate import ModerateOptions
+from aldgate.engines.builtin.rerank import RerankOptions
+from aldgate.providers.azure.section import AzureSection
+from aldgate.providers.bedrock.section import BedrockSection
+from aldgate.providers.ollama import OllamaSection
 from aldgate.providers.section import ProviderSection
+from aldgate.providers.vertex.section import VertexSection
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("breaking", "added", "changed", "deprecated", "removed", "fixed", "security")
@@ -110,8 +116,14 @@ def _tables() -> Iterator[str]:
     for title, section in (
         ("`[[server.listen]]`", Listener),
         ("`[providers.NAME]`", ProviderSection),
+        ("`[providers.NAME]` of kind `azure`: its own keys", AzureSection),
+        ("`[providers.NAME]` of kind `bedrock`: its own keys", BedrockSection),
+        ("`[providers.NAME]` of kind `ollama`: its own keys", OllamaSection),
+        ("`[providers.NAME]` of kind `vertex`: its own keys", VertexSection),
         ("`[engines.echo]`", EchoOptions),
         ("`[engines.embed]`", EmbedOptions),
+        ("`[engines.rerank]`", RerankOptions),
+        ("`[engines.moderate]`", ModerateOptions),
     ):
         yield from (f"### {title}", "", inspect.getdoc(section) or "", "", *_fields(section), "")
     helps = field_help(Settings)
@@ -122,10 +134,15 @@ def _tables() -> Iterator[str]:
 
 def _fields(section: type[msgspec.Struct]) -> Iterator[str]:
     helps = field_help(section)
-    fields = msgspec.structs.fields(section)
+    told = getattr(section.__base__, "__struct_fields__", ())  # what it inherits stands in a table of its own
+    fields = (field for field in msgspec.structs.fields(section) if field.name not in told)
     yield from table(
         ("key", "default", "what it is for"),
-        ((f"`{field.name}`", _default(field.default), " ".join(helps[field.name].split())) for field in fields),
+        (
+            (f"`{field.name}`", _default(field.default), " ".join(helps[field.name].split()))
+            for field in fields
+            if field.name in helps
+        ),
     )
 
 

@@ -68,8 +68,11 @@ class Exchange(Protocol):
 class Relay(Protocol):
     """Takes what an upstream replies, gives what the caller gets, and follows what it costs. One per attempt."""
 
-    usage: Usage | None
-    """What the provider reported so far."""
+    @property
+    def usage(self) -> Usage | None:
+        """What the provider reported so far."""
+        ...
+
     delivered: int
     """Output tokens passed on by our own count, for providers that report nothing and streams that are cut."""
     is_done: bool

@@ -116,7 +116,7 @@ def ollama() -> LoopbackGate:
 def test_a_model_server_on_this_machine_is_found(tmp_path: Path, ollama: LoopbackGate) -> None:
     events = [{"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"}]}]
     stream = b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events) + b"data: [DONE]\n\n"
-    ollama.reply("GET", "/v1/models", {"object": "list", "data": [{"id": "llama3:8b", "owned_by": "library"}]})
+    ollama.reply("GET", "/api/tags", {"models": [{"name": "llama3:8b", "digest": "365c"}]})
     ollama.reply("POST", "/v1/chat/completions", stream, Content_Type="text/event-stream")
     with ollama, Serving(tmp_path, "--port", "0", ALDGATE_DISCOVERY_LOCAL="true") as gate:
         assert gate.models[0] == "ollama/llama3:8b" and gate.models[-4:] == BUILTIN

@@ -104,7 +104,6 @@ async def test_tokens_are_counted(sdk: Sdk, upstream: FakeUpstream) -> None:
 
 
 async def test_a_socket_takes_one_response_after_the_other(gate: RunningGate, upstream: FakeUpstream) -> None:
-    pytest.importorskip("websockets")
     client = AsyncOpenAI(base_url=f"{gate.url}/v1", api_key=await gate.key())
     async with client, client.responses.connect() as connection:
         previous: Any = omit

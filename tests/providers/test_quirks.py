@@ -58,7 +58,7 @@ def passed(kind: str, model: str, body: dict[str, Any], **table: Any) -> tuple[d
         ("deepseek", "deepseek-v4-pro", {"max_completion_tokens": 9}, {"max_tokens": 9}, []),
         ("together", "org/m", {"max_completion_tokens": 9}, {"max_tokens": 9}, []),
         ("cerebras", "llama3.1-8b", {"presence_penalty": 1, "top_p": 1}, {"top_p": 1}, ["presence_penalty"]),
-        ("ollama", "llama3", {"max_completion_tokens": 9}, {"max_tokens": 9}, []),
+        ("lmstudio", "m", {"max_completion_tokens": 9}, {"max_tokens": 9}, []),
         ("vllm", "m", {"max_completion_tokens": 9, "logit_bias": {}}, {"max_completion_tokens": 9, "logit_bias": {}}, []),
     ],
 )
@@ -66,7 +66,7 @@ def test_e1_a_field_that_a_provider_would_refuse_is_mended(
     kind: str, model: str, body: dict[str, Any], sent: dict[str, Any], warned: list[str]
 ) -> None:
     """What OpenAI's reference allows is no error because of where it goes (litellm 13381)."""
-    local = {"base_url": "http://127.0.0.1:1/v1"} if kind in ("ollama", "vllm") else {}
+    local = {"base_url": "http://127.0.0.1:1/v1"} if kind in ("lmstudio", "vllm") else {}
     assert passed(kind, model, body, **local) == (sent, warned)
 
 

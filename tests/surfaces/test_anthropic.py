@@ -344,6 +344,14 @@ async def test_what_claude_cannot_be_told_is_named_or_refused(house: House) -> N
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, "n")
 
 
+async def test_a_budget_binds_a_translated_call_that_names_no_bound(house: House) -> None:
+    key = await house.gate.key(budget="1.00/day")
+    body = {"model": CLAUDE, "messages": [{"role": "user", "content": "Hello"}]}
+    reply = await house.gate.http.post("/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"})
+    assert reply.status_code == 200
+    assert house.claude.requests[-1].json()["max_tokens"] == 4096 < 64_000
+
+
 # Errors.
 
 

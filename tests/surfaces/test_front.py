@@ -65,12 +65,12 @@ async def test_without_a_rest_the_others_are_not_found() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "allowed"),
     [
-        ("GET", "/", 404, None),
+        ("PUT", "/", 405, "GET, HEAD"),
         ("GET", "/v1", 404, None),
         ("GET", "/v1/chat/completions/", 404, None),
         ("GET", "/v1/chat/completions", 405, "POST"),
         ("PUT", "/v1/models", 405, "GET"),
-        ("DELETE", "/v1/models/gpt-4.1", 405, "GET"),
+        ("DELETE", "/v1/models/gpt-4.1", 405, "GET, POST"),
         ("POST", "/v1/models/lab/gpt-4.1", 405, "GET"),
         ("DELETE", "/health", 405, "GET, HEAD"),
         ("PUT", "/v1/usage", 405, "GET"),

@@ -338,7 +338,7 @@ async def test_what_is_refused_is_refused_in_googles_words(gate: RunningGate, go
     key = {"x-goog-api-key": "agk-nobody"}
     assert (await gate.http.post(path, json=HELLO, headers=key)).status_code == 401
     reply = await gate.http.post("/v1beta/models/google/g:paint", json=HELLO, headers=key)
-    assert reply.status_code == 401 and google.requests == []
+    assert reply.status_code == 404 and google.requests == []
     reply = await gate.http.post("/v1beta/nothing", json=HELLO)
     assert reply.status_code == 404 and reply.json()["error"]["status"] == "NOT_FOUND"
 
@@ -365,5 +365,33 @@ async def test_a_budget_bounds_what_google_writes(google: FakeUpstream, tmp_path
         assert reply.status_code == 200, reply.text
         cap = google.requests[0].json()["generationConfig"]["maxOutputTokens"]
         assert 0 < cap < 100 and reply.json()["candidates"][0]["finishReason"] == "MAX_TOKENS"
+        headers = {"authorization": f"Bearer {await gate.key(budget='0.001/day')}"}
+        reply = await gate.http.post("/v1/chat/completions", json={"model": "google/g", **CHAT}, headers=headers)
+        assert reply.status_code == 200, reply.text
+        translated = google.requests[1].json()["generationConfig"]["maxOutputTokens"]
+        assert 0 < translated < 100 and reply.json()["choices"][0]["finish_reason"] == "length"
         reply = await gate.http.post("/v1beta/models/google/unheard-of:generateContent", json=HELLO, headers=headers)
         assert reply.status_code == 403 and reply.json()["error"]["details"][0]["reason"] == "price_unknown"
+
+
+async def test_vertex_answers_everybody(google: FakeUpstream, tmp_path: Path) -> None:
+    table = {
+        "base_url": f"http://127.0.0.1:{google.port}/v1",
+        "access_token": "env:LAB_KEY",
+        "project": "p",
+        "location": "eu",
+        "models": ["gemini-3.8-flash"],
+    }
+    async with running_gate(tmp_path, providers={"vertex": table}) as gate:
+        whole = await gate.http.post("/v1/models/vertex/gemini-3.8-flash:generateContent", json=HELLO)
+        assert text_of([whole.json()]) == SAID, whole.text
+        chat = {"model": "gemini-3.8-flash", **CHAT, "stream": True}
+        said = chunks((await gate.http.post("/v1/chat/completions", json=chat)).text)
+        assert "".join(each["choices"][0]["delta"].get("content", "") for each in said) == SAID
+        refused = await gate.http.post("/v1/embeddings", json={"model": "vertex/gemini-3.8-flash", "input": "a"})
+        assert refused.status_code == 400, refused.text
+        path = "/v1/projects/p/locations/eu/publishers/google/models/gemini-3.8-flash"
+        assert [request.path for request in google.requests] == [
+            f"{path}:generateContent",
+            f"{path}:streamGenerateContent?alt=sse",
+        ]

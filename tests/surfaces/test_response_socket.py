@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import websockets
 
 from aldgate.testing.upstream import Act, Step, faults, wire
 from aldgate.testing.upstream.replies import STREAM_HEAD
 from aldgate.testing.upstream.responses import framed
 from tests.surfaces.responses_lab import SAID, ResponsesLab, responses_lab, texts
-
-websockets = pytest.importorskip("websockets")
 
 CREATE = {"type": "response.create", "model": "lab/gpt-4.1", "input": "Hi"}
 

@@ -256,6 +256,22 @@ async def test_custom_and_namespaced_tools_come_back_as_the_caller_knows_them(he
     ]
 
 
+async def test_an_idempotency_key_makes_one_response(here: ResponsesLab):
+    asked = {"model": "lab/gpt-4.1", "input": "Hi"}
+    replies = [await here.gate.http.post("/v1/responses", json=asked, headers={"idempotency-key": "k"}) for _ in range(2)]
+    assert replies[0].content == replies[1].content
+    assert len(here.upstream.requests) == 1
+    assert (await here.gate.http.get(f"/v1/responses/{replies[1].json()['id']}")).status_code == 200
+
+
+async def test_what_is_continued_is_held_from_the_budget_too(here: ResponsesLab):
+    key, long = await here.gate.key(budget="0.30/month"), "One " * 25_000  # at two dollars a million, at most 0.20
+    first = await here.make("lab/gpt-4.1", long, key=key, max_output_tokens=9)
+    assert (await here.post("lab/gpt-4.1", long, key=key, max_output_tokens=9)).status_code == 200
+    refused = await here.post("lab/gpt-4.1", long, key=key, max_output_tokens=9, previous_response_id=first["id"])
+    assert (refused.status_code, refused.json()["error"]["code"]) == (402, "budget_exceeded")
+
+
 async def test_an_older_gateways_word_for_the_input_is_taken(here: ResponsesLab):
     asked = {"model": "native/gpt-4.1", "messages": [{"role": "user", "content": "Hi"}]}
     assert (await here.gate.http.post("/v1/responses", json=asked)).status_code == 200
@@ -270,6 +286,8 @@ async def test_a_failure_after_the_beginning_ends_in_response_failed(here: Respo
     assert failed["type"] == "response.failed"
     assert failed["response"]["status"] == "failed"
     assert failed["response"]["error"]["type"] == "upstream_broken"
+    assert failed["response"]["id"] == told[0]["response"]["id"]
+    assert [event["sequence_number"] for event in told] == list(range(len(told)))
     assert not [event for event in told if event["type"] == "error"]
 
 

@@ -25,6 +25,7 @@ MODELS = {
     "/v1/chat/completions": "builtin/echo",
     "/v1/completions": "builtin/echo",
     "/v1/embeddings": "builtin/embed",
+    "/v1/responses": "builtin/echo",
     "/v1/moderations": "builtin/moderate",
     "/v1/rerank": "builtin/rerank",
     "/rerank": "builtin/rerank",

@@ -42,6 +42,8 @@ class Peek(msgspec.Struct):
     wants_usage: bool = False
     has_stream_options: bool = False
     cap_field: str | None = None
+    images: int = 0
+    """Pictures in the body that no key of their own names each."""
     requests: int = 1
     """What is charged per piece: the call, or the search units of a rerank."""
     forward: bytes = b""

@@ -6,7 +6,7 @@ import time
 
 import msgspec
 
-from aldgate.core.calls import Admission, Attempt, Call
+from aldgate.core.calls import Admission, Attempt
 from aldgate.core.conversation import Conversation
 from aldgate.core.errors import GatewayError, InvalidRequest, UpstreamInvalid
 from aldgate.core.lossy import refuse_losses
@@ -49,12 +49,12 @@ class Attempts:
         warnings: list[str] = []
         upstream = backend.dialects.get(face.name)
         relay: Relay
-        if upstream is not None:
+        if upstream is not None and call.operation in upstream.operations:
             body = upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
             relay = face.relay(call.id, call.operation, call.peek)
         else:
             upstream = _speaking(backend, call.operation)
-            asked = asked or _parsed(face, call)
+            asked = asked or _parsed(face, admission)
             body = upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)
             relay = Translation(call.id, call.operation, call.peek, asked, face, upstream)
         exchange = await backend.start(
@@ -71,10 +71,13 @@ class Attempts:
         return Run(exchange, relay, first, first_byte_s, warnings)
 
 
-def _parsed(face: FaceDialect, call: Call) -> Request:
+def _parsed(face: FaceDialect, admission: Admission) -> Request:
+    call = admission.call
     asked = face.parse(call.operation, call.peek)
     if isinstance(asked, Conversation):
         refuse_losses(asked, call.peek.model)
+        if admission.cap is not None:
+            asked.max_output_tokens = admission.cap  # money is held for no more
     return asked
 
 

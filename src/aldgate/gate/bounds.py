@@ -93,9 +93,10 @@ def priced(candidates: tuple[Deployment, ...]) -> tuple[Deployment, ...]:
 def most_input(peek: Peek) -> int:
     """The most tokens a request can be: text has no more of them than bytes; media counts by `MEDIA`."""
     body = peek.body
+    known = len(body) + peek.images * MEDIA[b"image_url"]
     if not any(mark in body for mark in _TYPED):
-        return len(body)
-    return len(body) + sum(MEDIA.get(key) or _OTHER_MEDIA.get(key, 200_000) for key in _MEDIA.findall(body))
+        return known
+    return known + sum(MEDIA.get(key) or _OTHER_MEDIA.get(key, 200_000) for key in _MEDIA.findall(body))
 
 
 def counted(call: Call, output_tokens: int) -> Usage:

@@ -41,4 +41,6 @@ NATIVES: dict[str, Native] = {
         build="aldgate.providers.gemini:build",
         key_names=("GEMINI_API_KEY", "GOOGLE_API_KEY", "LLM_API_GOOGLE_API_KEY"),
     ),
+    "vertex": Native(build="aldgate.providers.vertex.section:build"),
+    "vertex-anthropic": Native(build="aldgate.providers.vertex.section:build_anthropic"),
 }

@@ -23,6 +23,7 @@ from aldgate.dialects.openai.dialect import OpenAI
 from aldgate.ports import UpstreamDialect
 from aldgate.providers.natives import NATIVES
 from aldgate.providers.prices import PriceBook
+from aldgate.providers.rows import OLDER_CAP
 from aldgate.providers.section import ProviderSection, Surroundings, address_of, decode_section, key_of, pool_of
 from aldgate.providers.wire import Wire
 from aldgate.upstream.pool import Pool
@@ -89,7 +90,10 @@ class OllamaServer:
     ) -> None:
         self.name = name
         self.pools: Sequence[Pool] = (wire.pool,)
-        self.dialects: Mapping[str, UpstreamDialect] = {dialect.name: dialect, "openai": OpenAI("max_tokens", "asked")}
+        self.dialects: Mapping[str, UpstreamDialect] = {
+            dialect.name: dialect,
+            "openai": OpenAI(quirks=(OLDER_CAP,)),
+        }
         self._wire = wire
         self._models = models
         self._origin: Origin = origin

@@ -38,7 +38,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     is_free: bool = False
 
 
-_OLDER_CAP = Quirk(field="max_completion_tokens", becomes="max_tokens")
+OLDER_CAP = Quirk(field="max_completion_tokens", becomes="max_tokens")
 """They know the older name alone; some pass over the newer one in silence, so that nothing would bound the answer."""
 _THINKS = r"^(?:ft:)?(?:o[1-9](?:-|$)|gpt-[5-9])"
 _NEVER_SAMPLES = r"^(?:ft:)?(?:o[1-9](?:-|$)|gpt-5(?:-mini|-nano)?(?:-20|$))"
@@ -58,7 +58,7 @@ _XAI = (  # https://docs.x.ai/docs/guides/reasoning
     Quirk(field="reasoning_effort", models=r"^grok-4(?:-0\d+|-fast.*)?$"),
 )
 _MISTRAL = (  # https://docs.mistral.ai/api: what a request does not know is refused with 422
-    _OLDER_CAP,
+    OLDER_CAP,
     Quirk(field="seed", becomes="random_seed"),
     Quirk(field="stream_options", is_silent=True),  # usage comes anyway
     Quirk(field="user"),
@@ -69,7 +69,7 @@ _MISTRAL = (  # https://docs.mistral.ai/api: what a request does not know is ref
     Quirk(field="messages", mend=nine_letters, sign="tool_calls"),
 )
 _DEEPSEEK = (  # https://api-docs.deepseek.com/guides/thinking_mode
-    _OLDER_CAP,
+    OLDER_CAP,
     Quirk(field="messages", mend=reasoning_kept, sign="tool_calls", warning="messages.reasoning_content (missing)"),
 )
 _CEREBRAS = (  # https://inference-docs.cerebras.ai/resources/openai
@@ -116,16 +116,16 @@ ROWS: dict[str, Row] = {
     ),
     "openrouter": Row(base_url="https://openrouter.ai/api/v1", key_names=("OPENROUTER_API_KEY",), catalogue="openrouter"),
     "together": Row(
-        base_url="https://api.together.xyz/v1", key_names=("TOGETHER_API_KEY",), quirks=(_OLDER_CAP,), catalogue="together"
+        base_url="https://api.together.xyz/v1", key_names=("TOGETHER_API_KEY",), quirks=(OLDER_CAP,), catalogue="together"
     ),
     "fireworks": Row(
         base_url="https://api.fireworks.ai/inference/v1",
         key_names=("FIREWORKS_API_KEY",),
-        quirks=(_OLDER_CAP,),
+        quirks=(OLDER_CAP,),
         catalogue="fireworks",
     ),
     "perplexity": Row(
-        base_url="https://api.perplexity.ai", key_names=("PERPLEXITY_API_KEY",), quirks=(_OLDER_CAP,), catalogue="perplexity"
+        base_url="https://api.perplexity.ai", key_names=("PERPLEXITY_API_KEY",), quirks=(OLDER_CAP,), catalogue="perplexity"
     ),
     "cerebras": Row(
         base_url="https://api.cerebras.ai/v1",
@@ -135,6 +135,6 @@ ROWS: dict[str, Row] = {
         catalogue="cerebras",
     ),
     "llamacpp": Row(local_url="http://127.0.0.1:8080/v1", owned_by="llamacpp", is_free=True),
-    "lmstudio": Row(local_url="http://127.0.0.1:1234/v1", owned_by="organization_owner", quirks=(_OLDER_CAP,), is_free=True),
+    "lmstudio": Row(local_url="http://127.0.0.1:1234/v1", owned_by="organization_owner", quirks=(OLDER_CAP,), is_free=True),
     "vllm": Row(local_url="http://127.0.0.1:8000/v1", owned_by="vllm", is_free=True),
 }

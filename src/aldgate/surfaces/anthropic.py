@@ -70,7 +70,7 @@ class AnthropicFace(Face):
         if backend is None:
             raise ModelNotFound(f"The provider of `{route.name}` was removed.", param="model")
         if isinstance(backend, CountsTokens):
-            return await backend.count_tokens(ANTHROPIC.outgoing("chat", peek, deployment, cap=None), peek.forward)
+            return await backend.count_tokens(ANTHROPIC.outgoing("chat", peek, deployment, cap=None, warnings=[]), peek.forward)
         return estimate(peek.body)
 
 

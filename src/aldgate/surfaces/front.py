@@ -48,7 +48,7 @@ class Front:
         for other, prefix, handler in self._prefixes:
             if method == other and _is_under(path, prefix):
                 return handler
-        if self._allowed(path):
+        if any(other != "HEAD" for other in self._allowed(path)):  # who asks only whether `/` is there finds nothing else at it
             return self._method_not_allowed
         return self._rest or self._not_found
 

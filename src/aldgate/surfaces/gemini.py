@@ -13,16 +13,18 @@ from urllib.parse import parse_qs
 import msgspec
 
 from aldgate.core.calls import Named
-from aldgate.core.errors import GatewayError, InvalidRequest, ModelNotFound, NotFound, ScopeDenied
+from aldgate.core.errors import GatewayError, InvalidRequest, MethodNotAllowed, ModelNotFound, NotFound, ScopeDenied
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment
 from aldgate.dialects.gemini.dialect import GEMINI, GEMINI_ARRAY
 from aldgate.dialects.gemini.tokens import count_tokens
+from aldgate.dialects.openai.dialect import OPENAI
 from aldgate.ports import Backend
 from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.bodies import check_json, read_body
 from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.face import Doors, Face
+from aldgate.surfaces.models import listed
 
 Find = Callable[[Scope, Receive], Awaitable[dict[str, Any]]]
 
@@ -66,7 +68,16 @@ class GeminiFace:
         verb = scope["path"].rpartition(":")[2]
         if verb == "streamGenerateContent" and query.get("alt", [""])[-1] == "sse":
             verb += "?alt=sse"
-        return self._verbs.get(verb) or partial(self._answer, "models", _nothing)
+        return self._verbs.get(verb) or self._misplaced
+
+    async def _misplaced(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A path with a verb that does not exist, or under `/v1/models` with none, where OpenAI's clients ask for models."""
+        path, call_id = scope["path"], self._gate.new_id()
+        if path.startswith("/v1/") and ":" not in path:
+            status, headers, body = OPENAI.error(MethodNotAllowed(f"`{path[:200]}` does not answer to POST."), call_id)
+            return await send_whole(send, status, [*headers, (b"allow", b"GET")], body)
+        status, headers, body = GEMINI.error(NotFound(f"There is nothing at `{path[:200]}`."), call_id)
+        await send_whole(send, status, headers, body)
 
     async def _answer(self, needed: str, find: Find, scope: Scope, receive: Receive, send: Send) -> None:
         """An answer that is no call of a model."""
@@ -89,7 +100,7 @@ class GeminiFace:
         check_json(headers)
         body = await read_body(headers, receive, doors.max_body_bytes, doors.in_flight)
         try:
-            model = _named(scope, stream=False).model
+            model = _named(scope, stream=False).model.removeprefix("models/")
             self._gate.catalogue.resolve(model)
             return {"totalTokens": count_tokens(body, model)}
         finally:
@@ -103,13 +114,14 @@ class GeminiFace:
             route = catalogue.routes.get(name)
             if route is None:
                 raise ModelNotFound(f"The model `{name[:100]}` does not exist.", param="model")
-            return self._item(route.deployments[0])
+            return self._item(name, route.deployments[0])
         size, start = _page(query)
-        shown = [self._item(deployment) for deployment in catalogue.models[start : start + size]]
-        rest = {"nextPageToken": str(start + size)} if start + size < len(catalogue.models) else {}
+        models = listed(catalogue)
+        shown = [self._item(*each) for each in models[start : start + size]]
+        rest = {"nextPageToken": str(start + size)} if start + size < len(models) else {}
         return {"models": shown, **rest}
 
-    def _item(self, deployment: Deployment) -> dict[str, Any]:
+    def _item(self, name: str, deployment: Deployment) -> dict[str, Any]:
         """A model as Google describes it (https://ai.google.dev/api/models#Model)."""
         facts = deployment.facts
         backend: Backend | None = self._gate.backends.get(deployment.backend)
@@ -117,11 +129,11 @@ class GeminiFace:
         methods = [method for operation, named in _METHODS.items() if operation in can for method in named]
         limits = {"inputTokenLimit": facts.context_window, "outputTokenLimit": facts.max_output}
         return {
-            "name": f"models/{deployment.id}",
+            "name": f"models/{name}",
             "version": "",
             "displayName": deployment.model,
             "description": f"{deployment.model} of {deployment.backend}",
-            **{name: limit for name, limit in limits.items() if limit is not None},
+            **{field: limit for field, limit in limits.items() if limit is not None},
             "supportedGenerationMethods": methods,
         }
 
@@ -132,11 +144,7 @@ def _resource(path: str) -> str:
 
 
 def _named(scope: Scope, *, stream: bool) -> Named:
-    return Named(_resource(scope["path"]).rpartition(":")[0].removeprefix("models/"), stream)
-
-
-async def _nothing(scope: Scope, receive: Receive) -> dict[str, Any]:
-    raise NotFound(f"There is nothing at `{scope['path'][:200]}`.")
+    return Named(_resource(scope["path"]).rpartition(":")[0], stream)
 
 
 def _page(query: dict[str, list[str]]) -> tuple[int, int]:

@@ -45,8 +45,16 @@ class HealthFace:
         await _send_json(send, scope, 200, body)
 
     async def here(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """HEAD /: somebody listens. Claude Code asks so before its first call."""
-        await send_whole(send, 200, [(b"content-length", b"0")], b"")
+        """GET and HEAD /: who listens, and where to read on. Claude Code asks HEAD before its first call."""
+        body: dict[str, Any] = {
+            "service": "aldgate",
+            "version": __version__,
+            "message": "One gate in front of every model.",
+            "docs_url": "/docs",
+            "redoc_url": "/redoc",
+            "endpoints": "/openapi.json",
+        }
+        await _send_json(send, scope, 200, body)
 
     async def ready(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET and HEAD /ready: 200, or 503 with reasons."""

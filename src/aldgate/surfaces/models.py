@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aldgate.core.errors import GatewayError, ModelNotFound, ScopeDenied
-from aldgate.core.routes import Deployment, Route
+from aldgate.core.routes import Catalogue, Deployment, Route
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.surfaces import anthropic_models, catalog_models
@@ -71,10 +71,7 @@ class ModelsFace:
         await send_whole(send, 200, headers, body)
 
     def _all(self, shape: Shape) -> list[Object]:
-        catalogue = self._gate.catalogue
-        items = [shape.one(deployment.id, deployment, self._started_at) for deployment in catalogue.models]
-        aliases = [route for name, route in catalogue.routes.items() if name == route.name and is_alias(route)]
-        return items + [shape.one(route.name, route.deployments[0], self._started_at) for route in aliases]
+        return [shape.one(name, deployment, self._started_at) for name, deployment in listed(self._gate.catalogue)]
 
     def _one(self, name: str, shape: Shape) -> Object:
         route = self._gate.catalogue.routes.get(name)
@@ -104,6 +101,13 @@ _ANTHROPIC = Shape("anthropic", anthropic_models.one, anthropic_models.page)
 def _shape_for(scope: Scope) -> Shape:
     """Several clients ask at this path: Anthropic's say which version of their API they speak."""
     return _ANTHROPIC if b"anthropic-version" in headers_of(scope) else _OPENAI
+
+
+def listed(catalogue: Catalogue) -> list[tuple[str, Deployment]]:
+    """Every model by its full name, then every alias with its first target."""
+    models = [(deployment.id, deployment) for deployment in catalogue.models]
+    routes = (route for name, route in catalogue.routes.items() if name == route.name and is_alias(route))
+    return models + [(route.name, route.deployments[0]) for route in routes]
 
 
 def is_alias(route: Route) -> bool:

@@ -9,9 +9,11 @@ import msgspec
 
 from aldgate import __version__
 from aldgate.dialects.anthropic import types as anthropic
+from aldgate.dialects.gemini import types as gemini
 from aldgate.dialects.ollama.parse import ChatBody, EmbedBody, EmbeddingsBody, GenerateBody, ShowBody
 from aldgate.dialects.openai import types
 from aldgate.dialects.rerank.requests import RerankBody
+from aldgate.dialects.responses import types as response_types
 from aldgate.gate.reload import Reloaded
 from aldgate.ports import UsageRow
 from aldgate.surfaces.admin import KeyRequest, RotateRequest
@@ -34,6 +36,9 @@ class Path(NamedTuple):
     tag: str = "openai"
 
 
+_STREAMED = (types.ChatRequest, types.CompletionRequest, response_types.ResponseRequest, anthropic.MessagesRequest)
+
+
 class UsageList(msgspec.Struct):
     """Ledger sums."""
 
@@ -42,14 +47,81 @@ class UsageList(msgspec.Struct):
 
 
 _CALL_ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 429, 500, 502, 503, 504)
-_ERRORS: dict[str, type] = {"openai": types.ErrorBody, "anthropic": anthropic.ErrorReply}
+_KEPT_ERRORS = (400, 401, 403, 404, 503)
+_ERRORS: dict[str, type] = {"openai": types.ErrorBody, "anthropic": anthropic.ErrorReply, "gemini": gemini.GeminiError}
 """How an error is written on the paths of a tag; where it says nothing, as OpenAI does."""
 _ADMIN_ERRORS = (400, 401, 403, 404, 413, 415, 503)
 
+_VERBS = "Gemini's verbs behind the model: `:generateContent`, `:streamGenerateContent`, `:embedContent` ..."
+_GEMINI = tuple(
+    path
+    for version in ("v1beta", "v1alpha")
+    for path in (
+        Path("get", f"/{version}/models", "List models to Gemini's clients", None, gemini.GeminiModelPage, tag="gemini"),
+        Path(
+            "get",
+            f"/{version}/models/{{model}}",
+            "Show one model to Gemini's clients",
+            None,
+            gemini.GeminiModel,
+            errors=(401, 403, 404, 503),
+            tag="gemini",
+        ),
+        Path("post", f"/{version}/models/{{model}}", _VERBS, gemini.GeminiRequest, None, errors=_CALL_ERRORS, tag="gemini"),
+    )
+)
+
 PATHS = (
+    *_GEMINI,
+    Path("post", "/v1/models/{model}", _VERBS, gemini.GeminiRequest, None, errors=(*_CALL_ERRORS, 405), tag="gemini"),
     Path("post", "/v1/chat/completions", "Answer a conversation", types.ChatRequest, types.ChatCompletion, errors=_CALL_ERRORS),
     Path("post", "/v1/completions", "Continue a text", types.CompletionRequest, types.Completion, errors=_CALL_ERRORS),
     Path("post", "/v1/embeddings", "Embed texts", types.EmbeddingRequest, types.EmbeddingList, errors=_CALL_ERRORS),
+    Path(
+        "post",
+        "/v1/responses",
+        "Answer a conversation, and keep it",
+        response_types.ResponseRequest,
+        response_types.ResponseObject,
+        errors=_CALL_ERRORS,
+    ),
+    Path(
+        "get",
+        "/v1/responses/{response_id}",
+        "Show a kept response",
+        None,
+        response_types.ResponseObject,
+        errors=_KEPT_ERRORS,
+        query=("stream", "starting_after"),
+    ),
+    Path(
+        "delete",
+        "/v1/responses/{response_id}",
+        "Delete a kept response",
+        None,
+        response_types.DeletedResponse,
+        errors=_KEPT_ERRORS,
+    ),
+    Path(
+        "get",
+        "/v1/responses/{response_id}/input_items",
+        "List what a response was made from",
+        None,
+        response_types.ItemList,
+        errors=_KEPT_ERRORS,
+        query=("limit", "order", "after"),
+    ),
+    Path(
+        "post", "/v1/responses/{response_id}/cancel", "Refused: nothing runs in the background", None, None, errors=_KEPT_ERRORS
+    ),
+    Path(
+        "post",
+        "/v1/responses/input_tokens",
+        "Estimate the tokens of an input",
+        response_types.InputTokensRequest,
+        response_types.InputTokens,
+        errors=(*_KEPT_ERRORS, 413, 415),
+    ),
     Path("post", "/v1/moderations", "Judge texts", types.ModerationRequest, None, errors=_CALL_ERRORS),
     Path("post", "/v1/rerank", "Rank documents", RerankBody, None, errors=_CALL_ERRORS, tag="rerank"),
     Path("post", "/rerank", "Rank documents", RerankBody, None, errors=_CALL_ERRORS, tag="rerank"),
@@ -107,6 +179,7 @@ PATHS = (
         tag="admin",
     ),
     Path("post", "/admin/reload", "Read the configuration again", None, Reloaded, errors=(400, 401, 403, 503), tag="admin"),
+    Path("get", "/", "Who answers, and where to read on", errors=(), is_open=True, tag="operations"),
     Path("head", "/", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("get", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("head", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
@@ -168,12 +241,12 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         good["content"] = {"application/json": {"schema": schema}}
         if path.request in (ChatBody, GenerateBody):
             good["content"]["application/x-ndjson"] = {}
-        if path.request in (types.ChatRequest, types.CompletionRequest, anthropic.MessagesRequest):
+        if path.request in _STREAMED or "stream" in path.query:
             good["content"]["text/event-stream"] = {}  # JSON Schema has no words for a stream of events
     responses: dict[str, Any] = {str(path.status): good}
     error: Any = (
         {"type": "object"}
-        if path.path.startswith(("/admin", "/ready", "/metrics", "/api/"))
+        if path.path.startswith(("/admin", "/ready", "/metrics", "/api/")) or _answers_in_two_shapes(path)
         else by_type[_ERRORS.get(path.tag, types.ErrorBody)]
     )
     for status in path.errors:
@@ -181,3 +254,7 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         if path.method != "head":
             responses[str(status)]["content"] = {"application/json": {"schema": error}}
     return responses
+
+
+def _answers_in_two_shapes(path: Path) -> bool:
+    return path.tag == "gemini" and path.path == "/v1/models/{model}"

@@ -39,7 +39,6 @@ CALLS: tuple[tuple[str, str, Operation], ...] = (
 MESSAGES = "/v1/messages"
 RESPONSES = "/v1/responses"
 """Where responses are made; below it, kept ones are found again."""
-GEMINI_VERSIONS = ("v1", "v1beta", "v1alpha")
 
 SURFACES: Registry[Any] = Registry(
     "surface",
@@ -89,13 +88,15 @@ def every_path(doors: Doors, store: Store, incarnation: str, health: HealthFace,
         ("HEAD", "/api/version"): ollama["version"],
         ("GET", "/v1/models"): by_client(models.list, gemini),
         ("HEAD", "/"): health.here,
+        ("GET", "/"): health.here,
         ("GET", "/v1beta/models"): gemini,
         ("GET", "/v1alpha/models"): gemini,
         **health_paths(health),
     }
     prefixes: list[tuple[str, str, Handler]] = [
         ("GET", MODELS, by_client(models.get, gemini)),
-        *((method, f"/{version}/models/", gemini) for version in GEMINI_VERSIONS for method in ("POST", "GET")),
+        ("POST", MODELS, gemini),
+        *((method, f"/{version}/models/", gemini) for version in ("v1beta", "v1alpha") for method in ("POST", "GET")),
         ("GET", f"{RESPONSES}/", responses["get"]),
         ("DELETE", f"{RESPONSES}/", responses["delete"]),
         ("POST", f"{RESPONSES}/", responses["cancel"]),

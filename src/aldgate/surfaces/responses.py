@@ -15,6 +15,7 @@ import msgspec
 from aldgate.core.calls import Named, Peek
 from aldgate.core.errors import BodyTooLarge, InvalidRequest, PreviousResponseNotFound, StoreUnavailable
 from aldgate.core.principals import Operation, Principal
+from aldgate.dialects.responses.broken import is_broken, mended
 from aldgate.dialects.responses.dialect import RESPONSES
 from aldgate.dialects.responses.history import Turn, continued, input_of, references, resolved
 from aldgate.dialects.responses.requests import governed
@@ -155,6 +156,8 @@ class Withheld:
     def __init__(self, outlet: Outlet) -> None:
         self._outlet = outlet
         self._status = 0
+        self._first = b""
+        self._latest = b""
         self._last: bytes | None = None
 
     @property
@@ -169,11 +172,13 @@ class Withheld:
 
     def write(self, piece: bytes) -> Awaitable[None] | bool:
         """See `Outlet`."""
+        self._first = self._first or piece
+        self._latest = piece
         return self._outlet.write(piece)
 
     def end(self, piece: bytes) -> None:
         """See `Outlet`: the piece waits for `release`."""
-        self._last = piece
+        self._last = mended(self._first, self._latest, piece) if is_broken(piece) else piece
 
     def release(self) -> None:
         """Pass the last piece on, if there is one."""

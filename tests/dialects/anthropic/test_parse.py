@@ -253,4 +253,7 @@ def test_the_newest_version_has_no_sampling_and_no_documents_of_the_assistant() 
         assert refused(version=b"2026-10-21", **{field: 1}) == field
     document = {"type": "document", "source": {"type": "text", "data": "x"}}
     assert refused(version=b"2026-10-21", messages=[{"role": "assistant", "content": [document]}]) == "messages"
+    cited = {"type": "text", "text": "x", "citations": [{"type": "char_location"}]}
+    assert refused(version=b"2026-10-21", messages=[{"role": "user", "content": [cited]}]) == "messages"
+    assert parsed(messages=[{"role": "user", "content": [cited]}]).others == {"citations": cited["citations"]}
     assert parsed(version=b"2026-10-21").max_output_tokens == 64

@@ -62,11 +62,10 @@ def test_an_error_later_follows_what_was_said() -> None:
     assert isinstance(relay.failure, UpstreamOverloaded) and not relay.is_done
 
 
-def test_a_stream_that_was_cut_costs_its_input_and_what_was_delivered() -> None:
+def test_a_stream_that_was_cut_tells_its_input_and_what_was_delivered() -> None:
     relay = MessagesRelay()
     relay.feed(START + event("content_block_delta", index=0, delta={"type": "text_delta", "text": "x" * 400}))
-    assert relay.usage is not None
-    assert (relay.usage.input_tokens, relay.usage.output_tokens) == (20, relay.delivered)
+    assert relay.usage == Usage(20, 1, 10, 6, cache_write_1h_tokens=4)
     assert 90 <= relay.delivered <= 110
 
 
@@ -89,6 +88,13 @@ def test_an_error_without_its_blank_line_is_an_error() -> None:
     relay.feed(START + SAID + ERROR.rstrip(b"\n"))
     with pytest.raises(UpstreamOverloaded):
         relay.end()
+
+
+def test_events_without_their_names_get_them() -> None:
+    nameless = b"".join(b"data: " + event.partition(b"data: ")[2] + b"\n\n" for event in STREAM.split(b"\n\n") if event)
+    relay = MessagesRelay()
+    assert relay.feed(nameless) == STREAM
+    assert relay.is_done
 
 
 def test_odd_events_pass_and_what_is_no_json_does_not() -> None:

@@ -161,6 +161,13 @@ def test_turns_become_messages() -> None:
     ]
 
 
+def test_a_result_without_its_calls_id_finds_the_call() -> None:
+    calls = [{"functionCall": {"id": call_id, "name": "f", "args": {}}} for call_id in ("a", "b", "c")]
+    results = [{"functionResponse": {"name": "f", "response": {}, **more}} for more in ({"id": "b"}, {}, {})]
+    asked = parse(contents=[HELLO, {"role": "model", "parts": calls}, {"role": "user", "parts": results}])
+    assert [part.call_id for part in asked.messages[2].parts if isinstance(part, ToolResult)] == ["b", "a", "c"]
+
+
 @pytest.mark.parametrize(
     ("file", "media"),
     [

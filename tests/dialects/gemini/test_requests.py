@@ -9,6 +9,7 @@ from aldgate.core.calls import Named, Peek
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.routes import Deployment
 from aldgate.dialects.gemini.dialect import GEMINI
+from aldgate.dialects.gemini.signatures import written
 
 HELLO = [{"role": "user", "parts": [{"text": "Hello"}]}]
 NAMED = Named("models/gemini-3.8-flash", stream=True)
@@ -94,6 +95,24 @@ def test_a_cap_is_put_where_the_callers_own_stands() -> None:
     own = peek({"contents": HELLO, "generation_config": {"max_output_tokens": 9, "temperature": 0.5}})
     sent = json.loads(GEMINI.outgoing("chat", own, DEPLOYMENT, cap=7, warnings=[]))
     assert sent == {"contents": HELLO, "generationConfig": {"maxOutputTokens": 7, "temperature": 0.5}}
+
+
+def test_other_providers_proofs_are_not_told_to_google() -> None:
+    foreign = written("proof", None, "anthropic")
+    parts = [
+        {"text": "Hm.", "thought": True, "thoughtSignature": foreign},
+        {"text": "", "thought_signature": foreign},
+        {"text": "Hi", "thoughtSignature": foreign},
+        {"functionCall": {"name": "f"}, "thoughtSignature": foreign},
+        {"functionCall": {"name": "g"}, "thoughtSignature": "c2ln"},
+    ]
+    seen = peek({"contents": [*HELLO, {"role": "model", "parts": parts}]})
+    sent = json.loads(GEMINI.outgoing("chat", seen, DEPLOYMENT, cap=None, warnings=[]))["contents"][1]["parts"]
+    assert sent == [
+        {"text": "Hi"},
+        {"functionCall": {"name": "f"}, "thoughtSignature": "skip_thought_signature_validator"},
+        {"functionCall": {"name": "g"}, "thoughtSignature": "c2ln"},
+    ]
 
 
 def test_embedding_requests_go_on_under_the_providers_name() -> None:

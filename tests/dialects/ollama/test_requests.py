@@ -38,6 +38,7 @@ from aldgate.core.operations import EmbedRequest
 from aldgate.core.prices import FREE
 from aldgate.core.routes import Deployment
 from aldgate.dialects.ollama.dialect import Ollama, OllamaEmbeddings, OllamaGenerate
+from aldgate.gate.bounds import most_input
 
 FACE = Ollama()
 DEPLOYMENT = Deployment("ollama/qwen3", "ollama", "qwen3:8b", FREE, "file")
@@ -74,6 +75,12 @@ def test_answers_are_streamed_unless_the_caller_says_no(said: dict[str, Any], st
 @pytest.mark.parametrize(("num_predict", "cap"), [(9, 9), (-1, None), (-2, None), (0, None), (None, None)])
 def test_the_callers_bound(num_predict: int | None, cap: int | None) -> None:
     assert FACE.peek("chat", body(messages=[], options={"num_predict": num_predict})).cap == cap
+
+
+def test_pictures_are_counted_as_their_bytes_say_little_of_their_tokens() -> None:
+    peek = FACE.peek("chat", body(messages=[{"role": "user", "images": [IMAGE] * 2}, {"role": "user"}], images=[IMAGE]))
+    assert peek.images == 3
+    assert most_input(peek) > 100_000 > most_input(FACE.peek("chat", body(messages=[])))
 
 
 @pytest.mark.parametrize(("said", "model"), [("m:latest", "m"), ("m", "m"), ("m:8b", "m:8b"), (":latest", ":latest")])
@@ -268,8 +275,6 @@ def test_a_chat_for_ollama() -> None:
         (chat(tools=[Tool("a")], tool_choice=ToolChoice("one", ("a",))), "tool_choice"),
         (chat(tools=[Tool("a", is_custom=True)]), "tools"),
         (chat(choices=2), "n"),
-        (chat(others={"modalities": ["text", "audio"]}), "modalities"),
-        (chat(others={"web_search_options": {}}), "web_search_options"),
         (chat(Message("user", [Media("image", url="https://x/y.png")])), "messages"),
         (chat(Message("user", [Media("audio", "audio/wav", "UklG")])), "messages"),
         (chat(Message("assistant", [ToolCall("c", "a", '{"x')])), "messages"),

@@ -208,3 +208,29 @@ async def test_texts_are_embedded(tmp_path: Path, model: str) -> None:
             {"inputText": "Hi"},
             {"texts": ["Hi"], "input_type": "search_document", "embedding_types": ["float"]},
         )
+
+
+@pytest.mark.anyio
+async def test_callers_of_anthropics_api_keep_their_thoughts_and_their_betas_do_no_harm(tmp_path: Path) -> None:
+    async with house(tmp_path) as (gate, upstream):
+        asked = {
+            "model": CLAUDE,
+            "max_tokens": 4096,
+            "thinking": {"type": "enabled", "budget_tokens": 2048},
+            "tools": [{"name": "look", "input_schema": {"type": "object"}}],
+            "messages": [{"role": "user", "content": "Hi"}],
+        }
+        headers = {"anthropic-version": "2023-06-01", "anthropic-beta": "mcp-servers-2025-12-04,claude-code-20250219"}
+        first = await gate.http.post("/v1/messages", json=asked, headers=headers)
+        assert first.status_code == 200, first.text
+        thought, text = first.json()["content"]
+        assert thought == {"type": "thinking", "thinking": "Let me think.", "signature": converse.SIGNATURE}
+        assert text["text"] == TEXT and first.json()["stop_reason"] == "end_turn"
+        answer = {"role": "assistant", "content": first.json()["content"]}
+        again = {**asked, "messages": [*asked["messages"], answer, {"role": "user", "content": "Go on"}], "stream": True}
+        said = (await gate.http.post("/v1/messages", json=again, headers=headers)).text
+        assert "event: message_stop" in said and "signature_delta" in said
+        sent = upstream.requests[1].json()
+        assert sent["messages"][1]["content"][0]["reasoningContent"]["reasoningText"]["signature"] == converse.SIGNATURE
+        assert sent["additionalModelRequestFields"] == {"thinking": {"type": "enabled", "budget_tokens": 2048}}
+        assert all(seen.header("anthropic-beta") is None for seen in upstream.requests)

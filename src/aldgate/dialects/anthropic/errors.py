@@ -128,20 +128,20 @@ def _meant(inner: ErrorBody, status: int) -> int:
 
 def _classed(status: int, inner: ErrorBody, retry_after_s: int | None) -> UpstreamError:
     code = inner.details.error_code if inner.details else None
-    error = _of_class(status, code, (inner.message or "")[:_LONGEST_MESSAGE])
+    error = _of_class(status, code, inner.type, (inner.message or "")[:_LONGEST_MESSAGE])
     error.upstream_status, error.upstream_code = status, code if isinstance(error, UpstreamRejected) else code or inner.type
     if isinstance(error, UpstreamLimited):
-        if status == 429 and code not in _NO_MONEY:
+        if status == 429 and code not in _NO_MONEY and inner.type != "insufficient_quota":
             error.retry_after_s = retry_after_s or 1
     elif error.status >= 500 and not isinstance(error, UpstreamAuth | UpstreamInvalid):
         error.retry_after_s = retry_after_s
     return error
 
 
-def _of_class(status: int, code: str | None, said: str) -> UpstreamError:
+def _of_class(status: int, code: str | None, kind: str | None, said: str) -> UpstreamError:
     if status in (401, 403) or code == _ON_HOLD:
         return UpstreamAuth("The provider refused the gate's credential; tell its operator.")
-    if status == 402 or code in _NO_MONEY or (status == 400 and _NO_MONEY_SAID.search(said)):
+    if status == 402 or code in _NO_MONEY or kind == "insufficient_quota" or (status == 400 and _NO_MONEY_SAID.search(said)):
         return UpstreamLimited("The gate's account at the provider has no credit; tell its operator.")
     if status == 429:
         return UpstreamLimited(f"The provider limits the gate: {said or 'too many requests'}")
@@ -151,8 +151,8 @@ def _of_class(status: int, code: str | None, said: str) -> UpstreamError:
         return _rejected(status, said)
     if status == 504:
         return UpstreamTimeout("The provider took too long.")
-    kind = UpstreamError if status >= 500 else UpstreamInvalid
-    return kind(f"The provider failed with status {status}.")
+    failed = UpstreamError if status >= 500 else UpstreamInvalid
+    return failed(f"The provider failed with status {status}.")
 
 
 def _rejected(status: int, said: str) -> UpstreamRejected:

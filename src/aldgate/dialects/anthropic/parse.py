@@ -67,9 +67,11 @@ def _refuse(asked: types.MessagesRequest, *, is_newest: bool) -> None:
         if getattr(asked, field) is not None:
             raise InvalidRequest(f"`{field}` is not part of version {NEWEST_VERSION.decode()} of this API.", param=field)
     for message in asked.messages:
-        blocks = listed(message.content, "messages") if message.role == "assistant" else []
-        if any(block["type"] == "document" for block in blocks):
+        blocks = listed(message.content, "messages")
+        if message.role == "assistant" and any(block["type"] == "document" for block in blocks):
             raise InvalidRequest("A `document` cannot stand in an assistant's message.", param="messages")
+        if message.role == "user" and any(block["type"] == "text" and block.get("citations") for block in blocks):
+            raise InvalidRequest("A user's `text` cannot have `citations`.", param="messages")
 
 
 def _system(system: Any) -> list[Message]:

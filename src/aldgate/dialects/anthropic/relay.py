@@ -50,28 +50,17 @@ class MessagesRelay:
     replaced by another.
     """
 
-    __slots__ = ("_counted", "_frames", "_has_ended", "_held", "_reported", "delivered", "failure", "is_done")
+    __slots__ = ("_frames", "_has_ended", "_held", "_reported", "delivered", "failure", "is_done", "usage")
 
     def __init__(self) -> None:
         self._frames = Frames()
         self._held = b""
-        self._reported: WireUsage | None = None
-        self._counted = True
-        """The output is known by our own count only: the provider's final figure has not come."""
+        self._reported = WireUsage()
         self._has_ended = False
+        self.usage: Usage | None = None
         self.delivered = 0
         self.is_done = False
         self.failure: GatewayError | None = None
-
-    @property
-    def usage(self) -> Usage | None:
-        """What the provider reported; of a stream that was cut, its figure of the input and our count of the output."""
-        if self._reported is None:
-            return None
-        usage = self._reported.canonical()
-        if self._counted and self.delivered > usage.output_tokens:
-            return msgspec.structs.replace(usage, output_tokens=self.delivered)
-        return usage
 
     def whole(self, body: bytes) -> bytes:
         """See `ports.Relay`."""
@@ -86,7 +75,7 @@ class MessagesRelay:
             raise _not_a_message() from None
         if seen.error is not None:
             raise error_in_reply(seen.error)
-        self._reported, self._counted = seen.usage, False
+        self.usage = seen.usage.canonical() if seen.usage else None
         self.delivered = -(-len(msgspec.json.encode(seen.content)) // 4) if seen.content else 0
         self.is_done = True
         return body
@@ -118,14 +107,12 @@ class MessagesRelay:
         kept: list[bytes] = []
         for event, payload in payloads(events):
             try:
-                if payload:
-                    self._follow(event, payload)
+                kept.append(self._follow(event, payload) if payload else event)
             except GatewayError as error:
                 if not self.delivered:
                     raise
                 self.failure = error
                 break
-            kept.append(event)
             if self.is_done:
                 break
         out = self._held + b"".join(kept)
@@ -135,21 +122,27 @@ class MessagesRelay:
         self._held = b""
         return out
 
-    def _follow(self, event: bytes, payload: bytes) -> None:
+    def _follow(self, event: bytes, payload: bytes) -> bytes:
+        """Take note of an event; returns it with its name in front, where the provider left that out: the SDKs go by it."""
         if event.startswith(_DELTA):
             self._count(event)
-            return
+            return event
         try:
             seen = _event.decode(payload)
         except msgspec.ValidationError:
             self.delivered += 1  # an object, but an odd one
-            return
+            return event
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise UpstreamInvalid("The provider sent an event that is none of a message.") from None
         if seen.type == "error" or seen.error is not None:
             raise error_in_reply(seen.error or ErrorBody())
+        self._note(seen, event)
+        name = b"event: %b\n" % seen.type.encode()
+        return event if event.startswith(name) or not seen.type else name + b"data: %b\n\n" % payload
+
+    def _note(self, seen: _Event, event: bytes) -> None:
         if seen.type == "message_start":
-            self._reported = seen.message.usage if seen.message else None
+            self._report((seen.message and seen.message.usage) or WireUsage())
         elif seen.type == "message_delta":
             self._finish(seen)
         elif seen.type == "message_stop":
@@ -161,10 +154,13 @@ class MessagesRelay:
 
     def _finish(self, seen: _Event) -> None:
         if seen.usage is not None:
-            self._reported = (self._reported or WireUsage()).replaced_by(seen.usage)
-            self._counted = seen.usage.output_tokens is None
+            self._report(self._reported.replaced_by(seen.usage))
         if seen.delta is not None and seen.delta.stop_reason is not None:
             self._has_ended = True
+
+    def _report(self, usage: WireUsage) -> None:
+        self._reported = usage
+        self.usage = usage.canonical() if usage.prompt_tokens or usage.output_tokens else None
 
     def _count(self, event: bytes) -> None:
         self.delivered += max(1, (len(event) - _DELTA_OVERHEAD) // 4)

@@ -37,7 +37,7 @@ def kind_of(media_type: str | None) -> MediaKind:
 
 
 class _Reading:
-    """Gives calls without an id one, and their results the same, in the order of the calls of that function."""
+    """Gives calls without an id one, and results without one their call's, in the order of the calls of that function."""
 
     def __init__(self) -> None:
         self._calls = 0
@@ -84,10 +84,8 @@ class _Reading:
 
     def _call(self, call: Object, sent: str | None) -> ToolCall:
         name = call["name"]
-        call_id = call.get("id")
-        if not call_id:
-            call_id = f"call_{self._calls}"
-            self._open[name].append(call_id)
+        call_id = call.get("id") or f"call_{self._calls}"
+        self._open[name].append(call_id)
         self._calls += 1
         arguments = msgspec.json.encode(call.get("args", {})).decode()
         proof = signatures.thought("", sent)
@@ -97,15 +95,23 @@ class _Reading:
 
     def _result(self, response: Object) -> ToolResult:
         name = response["name"]
-        waiting = self._open[name]
-        call_id = response.get("id") or (waiting.popleft() if waiting else "")
-        if not call_id:
-            raise InvalidRequest(f"There is a response of the function `{name}`, but no call of it before.", param="contents")
-        said, is_error = _answered(response.get("response", {}))
+        call_id = self._answered(name, response.get("id"))
+        said, is_error = _given(response.get("response", {}))
         parts: list[Text | Media] = [Text(said)] if said else []
         for part in response.get("parts", ()):
             parts += [each for each in self._parts(part) if isinstance(each, Media)]
         return ToolResult(call_id, parts or [Text("")], is_error, name)
+
+    def _answered(self, name: str, call_id: str | None) -> str:
+        """Which call a response is for: libraries may leave out the id that the call came with."""
+        waiting = self._open[name]
+        if call_id:
+            if call_id in waiting:
+                waiting.remove(call_id)
+            return call_id
+        if not waiting:
+            raise InvalidRequest(f"There is a response of the function `{name}`, but no call of it before.", param="contents")
+        return waiting.popleft()
 
 
 def _spoken(text: str, part: Object) -> list[Part]:
@@ -126,7 +132,7 @@ def _filed(file: Object) -> Media:
     return Media(kind, media_type, file_id=uri, name=file.get("displayName"))
 
 
-def _answered(response: Any) -> tuple[str, bool]:
+def _given(response: Any) -> tuple[str, bool]:
     """What a function gave, as text, and whether it failed."""
     if isinstance(response, dict) and len(cast(Object, response)) == 1:
         key, value = next(iter(cast(Object, response).items()))

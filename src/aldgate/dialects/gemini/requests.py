@@ -18,6 +18,7 @@ from aldgate.core.calls import Named, Peek
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.principals import Operation
 from aldgate.dialects.gemini.keys import camel
+from aldgate.dialects.gemini.signatures import without_foreign
 from aldgate.dialects.openai.requests import MANY_BYTES, MOST_VALUES, invalid_field
 
 Object = dict[str, Any]
@@ -181,9 +182,10 @@ def outgoing(operation: Operation, seen: Peek, *, model: str, cap: int | None) -
     """
     if operation == "embed":
         return _embedding_for(seen, f"models/{model}")
+    body = without_foreign(seen.body, model)
     if cap is None or cap == seen.cap:
-        return seen.body
-    members = _members.decode(seen.body)
+        return body
+    members = _members.decode(body)
     given = members.pop("generation_config", None) or members.get("generationConfig")
     config: Object = (msgspec.json.decode(given) if given is not None else None) or {}
     config.pop("max_output_tokens", None)

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+from typing import Any, cast
 
 import msgspec
 
 from aldgate.core.conversation import Reasoning
+from aldgate.dialects.gemini.versions import signs_calls
 
 ORIGIN = "gemini"
 PLACEHOLDER = "skip_thought_signature_validator"
 """Google's own word for a call whose signature was lost or never made; newer models refuse a call without any
 (https://ai.google.dev/gemini-api/docs/thought-signatures)."""
 _MARK = b"aldgate:"
+_MARKED = base64.b64encode(_MARK)[:10]
+"""How what is wrapped begins, in either alphabet."""
 
 
 class _Wrapped(msgspec.Struct, array_like=True):
@@ -52,3 +56,28 @@ def _unwrapped(sent: str) -> _Wrapped | None:
         return _wrapped.decode(held[len(_MARK) :]) if held.startswith(_MARK) else None
     except (binascii.Error, ValueError, msgspec.DecodeError):
         return None
+
+
+def without_foreign(body: bytes, model: str) -> bytes:
+    """A caller's request without other providers' proofs: their thoughts go, a call that needs a signature says it has none."""
+    if _MARKED not in body:
+        return body
+    asked: dict[str, Any] = msgspec.json.decode(body)
+    for content in asked.get("contents", ()):
+        content["parts"] = [kept for part in content.get("parts") or () if (kept := _own(part, model)) is not None]
+    return msgspec.json.encode(asked)
+
+
+def _own(part: Any, model: str) -> dict[str, Any] | None:
+    if not isinstance(part, dict):
+        return part
+    given = cast("dict[str, Any]", part)
+    key = "thoughtSignature" if "thoughtSignature" in given else "thought_signature"
+    sent = given.get(key)
+    if not isinstance(sent, str) or _unwrapped(sent) is None:
+        return given
+    rest = {name: value for name, value in given.items() if name != key}
+    if given.get("thought") or rest == {"text": ""}:
+        return None
+    is_call = "functionCall" in given or "function_call" in given
+    return {**rest, key: PLACEHOLDER} if is_call and signs_calls(model) else rest

@@ -25,12 +25,22 @@ class _Options(msgspec.Struct):
     num_predict: int | None = None
 
 
+class _Message(msgspec.Struct):
+    images: list[Any] | None = None
+
+
 class ChatPeek(msgspec.Struct):
     """Of `/api/chat` and `/api/generate`: an answer is streamed unless the caller says no."""
 
     model: Name
     stream: bool | None = None
     options: _Options | None = None
+    messages: list[_Message] = []
+    images: list[Any] | None = None
+
+    def count_images(self) -> int:
+        """Pictures in the messages, or beside the prompt."""
+        return sum(len(each.images or ()) for each in (*self.messages, _Message(self.images)))
 
 
 class _EmbedPeek(msgspec.Struct):
@@ -55,7 +65,7 @@ def peek_chat(body: bytes) -> Peek:
     body, seen = _decoded(body, _chat)
     cap = seen.options.num_predict if seen.options is not None else None
     bounded = cap if cap is not None and cap > 0 else None  # -1 is without end, -2 until the context is full
-    return Peek(body=body, model=bare(seen.model), stream=seen.stream is not False, cap=bounded)
+    return Peek(body=body, model=bare(seen.model), stream=seen.stream is not False, cap=bounded, images=seen.count_images())
 
 
 def peek_embed(body: bytes) -> Peek:

@@ -228,11 +228,14 @@ class PassThrough:
                 self.delivered += 1  # an object, but an odd one: whoever asked for it may know what it means
                 return True
             raise UpstreamInvalid("The provider sent an event that is not a chunk of a completion.") from None
-        fault = chunk.error or (chunk.x_groq.error if chunk.x_groq else None)
-        if fault is not None:
-            raise error_in_reply(fault)
+        if chunk.error is not None:
+            raise error_in_reply(chunk.error)
+        usage, groq = chunk.usage, chunk.x_groq
+        if groq is not None:
+            if groq.error is not None:
+                raise error_in_reply(groq.error)
+            usage = usage or groq.usage
         is_openais = self._count(chunk)
-        usage = chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None)
         if usage is None:
             return is_openais
         self.usage = usage.canonical()
@@ -243,16 +246,15 @@ class PassThrough:
 
         Clients of OpenAI's API expect neither (https://learn.microsoft.com/azure/foundry/openai/concepts/content-streaming).
         """
-        if chunk.choices is None:
-            return True
-        is_openais = False
-        for choice in chunk.choices:
+        is_openais = chunk.choices is None
+        for choice in chunk.choices or ():
             if choice.finish_reason is not None:
                 self._is_finished = is_openais = True
-            if choice.text is not None or choice.delta is not None:
+            if choice.text or (choice.delta is not None and choice.delta.says_something()):
+                self.delivered += 1
                 is_openais = True
-                if choice.text or (choice.delta is not None and choice.delta.says_something()):
-                    self.delivered += 1
+            elif choice.delta is not None or choice.text is not None:
+                is_openais = True
         return is_openais
 
     def end(self) -> bytes:

@@ -16,6 +16,7 @@ from aldgate.core.routes import Deployment
 from aldgate.dialects.openai import errors
 from aldgate.dialects.responses import requests
 from aldgate.dialects.responses.answers import read
+from aldgate.dialects.responses.broken import LATE
 from aldgate.dialects.responses.build import build
 from aldgate.dialects.responses.decoder import ResponsesDecoder
 from aldgate.dialects.responses.encoder import ResponsesEncoder
@@ -24,9 +25,6 @@ from aldgate.dialects.responses.parse import parse
 from aldgate.dialects.responses.pen import DONE, Pen
 from aldgate.dialects.responses.relay import ResponsesRelay
 from aldgate.dialects.responses.written import Frame, items_of
-
-_LATE = 1_000_000_000
-"""Number of a failure's event where nobody knows how many went before it: numbers must only grow."""
 
 
 class Responses:
@@ -65,7 +63,7 @@ class Responses:
     def failed(self, error: GatewayError, call_id: str) -> bytes:
         """See `ports.FaceDialect`: `response.failed` and not a bare `error`, for whose end Codex would wait."""
         frame = Frame(call_id, Peek(b"{}", ""))
-        return Pen(_LATE).lifecycle("failed", frame.failed(error_of(error), [])) + DONE
+        return Pen(LATE).lifecycle("failed", frame.failed(error_of(error))) + DONE
 
     def outgoing(
         self, operation: Operation, peek: Peek, deployment: Deployment, *, cap: int | None, warnings: list[str]

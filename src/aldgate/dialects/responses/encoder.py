@@ -85,13 +85,6 @@ class ResponsesEncoder:
         self._out.append(self._pen.lifecycle(response["status"], response) + DONE)
         return self.feed(())
 
-    def failed(self, error: Object) -> bytes:
-        """The end of a stream that broke off: what was said so far, and why there is no more."""
-        self._begin()
-        items = [item for item in self._items if item.get("status") != "in_progress"]
-        self._out.append(self._pen.lifecycle("failed", self._frame.failed(error, items)) + DONE)
-        return self.feed(())
-
     def _take(self, event: Event) -> None:
         if not self._has_begun:
             self._begin()

@@ -6,64 +6,25 @@ Wire: https://platform.openai.com/docs/api-reference/responses/create
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from aldgate.core.conversation import Conversation, Effort, Message, OutputFormat, Text, Thinking
+from aldgate.core.conversation import Conversation, Message, OutputFormat, Text, Thinking
 from aldgate.core.errors import InvalidRequest
 from aldgate.dialects.responses.items import Folded
 from aldgate.dialects.responses.requests import invalid_field
 from aldgate.dialects.responses.sealed import ORIGIN
 from aldgate.dialects.responses.tools import ToolTable
+from aldgate.dialects.responses.types import ReasoningConfig, ResponseRequest, TextConfig, TextFormat
 
 Object = dict[str, Any]
 
 
-class _Format(msgspec.Struct):
-    type: Literal["text", "json_object", "json_schema"]
-    name: str = "answer"
-    schema: Object | None = None
-    strict: bool | None = None
-    description: str | None = None
-
-
-class _TextConfig(msgspec.Struct):
-    format: _Format | None = None
-    verbosity: str | None = None
-
-
-class _Thinking(msgspec.Struct):
-    effort: Effort | None = None
-    summary: str | None = None
-    generate_summary: str | None = None
-
-
-class _Request(msgspec.Struct):
-    model: str
-    input: str | list[Any] | None = None
-    instructions: str | None = None
-    tools: list[Object] | None = None
-    tool_choice: str | Object | None = None
-    parallel_tool_calls: bool | None = None
-    max_output_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    top_logprobs: int | None = None
-    text: _TextConfig | None = None
-    reasoning: _Thinking | None = None
-    include: list[str] | None = None
-    service_tier: str | None = None
-    prompt_cache_key: str | None = None
-    safety_identifier: str | None = None
-    user: str | None = None
-    metadata: dict[str, str] | None = None
-
-
-_request = msgspec.json.Decoder(_Request)
+_request = msgspec.json.Decoder(ResponseRequest)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(_Request))
-_OURS = frozenset({"stream", "stream_options", "store", "background", "previous_response_id", "messages", "type", "stream_id"})
+_KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(ResponseRequest))
+_OURS = frozenset({"stream_options", "messages"})
 """What the gate acts on itself."""
 _NEEDED = {
     "conversation": "Conversations are kept at OpenAI; continue one here by `previous_response_id` or by sending its items.",
@@ -95,7 +56,7 @@ def parse(body: bytes) -> Conversation:
     if not folded.messages:
         raise InvalidRequest("There is nothing to answer: `input` is empty.", param="input")
     table = ToolTable(asked.tools or [])
-    text = asked.text or _TextConfig()
+    text = asked.text or TextConfig()
     return Conversation(
         ORIGIN,
         folded.messages,
@@ -116,7 +77,7 @@ def parse(body: bytes) -> Conversation:
     )
 
 
-def _output_format(wanted: _Format | None) -> OutputFormat | None:
+def _output_format(wanted: TextFormat | None) -> OutputFormat | None:
     if wanted is None or wanted.type == "text":
         return None
     if wanted.type == "json_object":
@@ -124,14 +85,14 @@ def _output_format(wanted: _Format | None) -> OutputFormat | None:
     return OutputFormat(wanted.schema or {}, wanted.name, wanted.description, wanted.strict)
 
 
-def _thinking(wanted: _Thinking | None) -> Thinking | None:
+def _thinking(wanted: ReasoningConfig | None) -> Thinking | None:
     if wanted is None:
         return None
     is_shown = True if wanted.summary or wanted.generate_summary else None
     return Thinking(wanted.effort, is_shown=is_shown) if wanted.effort or is_shown else None
 
 
-def _others(body: bytes, asked: _Request, left_out: list[str]) -> Iterator[tuple[str, Any]]:
+def _others(body: bytes, asked: ResponseRequest, left_out: list[str]) -> Iterator[tuple[str, Any]]:
     """What only OpenAI has, by name.
 
     Raises:

@@ -94,9 +94,9 @@ class Frame:
             done["incomplete_details"] = {"reason": reason}
         return done
 
-    def failed(self, error: Object, output: list[Object]) -> Object:
+    def failed(self, error: Object) -> Object:
         """The response that broke off."""
-        return {**self._said("failed", output, None), "error": error}
+        return {**self._said("failed", [], None), "error": error}
 
     def _said(self, status: str, output: list[Object], usage: Usage | None) -> Object:
         return {

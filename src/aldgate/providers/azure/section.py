@@ -11,16 +11,20 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.secret import resolve_reference
 from aldgate.core.routes import Origin
 from aldgate.dialects.openai.dialect import OpenAI
+from aldgate.dialects.responses.dialect import RESPONSES
+from aldgate.ports import UpstreamDialect
 from aldgate.providers.azure.backend import Azure
 from aldgate.providers.azure.entra import Tokens
 from aldgate.providers.natives import NATIVES
 from aldgate.providers.prices import PriceBook
+from aldgate.providers.rows import ROWS
 from aldgate.providers.section import LOOPBACK, ProviderSection, Surroundings, address_of, decode_section, key_of, pool_of
 
 _VERSION_NAMES = ("AZURE_OPENAI_API_VERSION", "LLM_API_AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION")
 _KNOWS_MAX_COMPLETION_TOKENS = "2024-12-01"
 _KNOWS_STREAM_OPTIONS = "2024-09-01"
-"""API versions (dates) that first know these fields:
+_KNOWS_RESPONSES = "2025-03-01"
+"""API versions (dates) that first know these fields and this API:
 https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle"""
 
 
@@ -62,6 +66,9 @@ def build(name: str, table: Mapping[str, Any], origin: Origin, surroundings: Sur
     tokens = None if api_key else _tokens(name, section, surroundings)
     cap_field = "max_tokens" if version and version < _KNOWS_MAX_COMPLETION_TOKENS else "max_completion_tokens"
     stream_usage = "always" if version and version < _KNOWS_STREAM_OPTIONS else "asked"
+    dialects: list[UpstreamDialect] = [OpenAI(cap_field, stream_usage, ROWS["openai"].quirks)]
+    if not version or version >= _KNOWS_RESPONSES:
+        dialects.append(RESPONSES)
     deployments = section.deployments
     if deployments is None and section.models is not None:
         deployments = dict.fromkeys(section.models, "")
@@ -73,7 +80,7 @@ def build(name: str, table: Mapping[str, Any], origin: Origin, surroundings: Sur
         tokens=tokens,
         api_version=version,
         deployments=deployments,
-        dialects=[OpenAI(cap_field, stream_usage)],
+        dialects=dialects,
         origin=origin,
         prices=PriceBook("azure", is_free=address.host in LOOPBACK),
     )

@@ -36,7 +36,7 @@ def stream(*events: bytes) -> bytes:
 
 def render(path: str, asked: Object, reply: Reply) -> Rendered | None:
     """Answer a request to `/v1/messages` or below, or for a page of `/v1/models`; None to other paths."""
-    if path.startswith("/v1/models?"):
+    if path.startswith("/v1/models?") and "page_size" not in path:  # which is how Cohere pages
         return _models(path, reply)
     return _messages(path, asked, reply) if path.startswith("/v1/messages") else None
 
