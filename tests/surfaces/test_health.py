@@ -102,7 +102,7 @@ async def test_upstreams_tell_how_each_provider_answered_last(tmp_path: Path) ->
             }
             assert (len(good.requests), len(bad.requests)) == counts  # nobody was asked
             bad.script(faults.status(500), faults.status(400))
-            call = {"model": "bad/gpt-4.1", "messages": []}
+            call = {"model": "bad/gpt-4.1", "messages": [{"role": "user", "content": "hello"}]}
             seen: list[bool] = []
             for _ in range(3):
                 await gate.http.post("/v1/chat/completions", json=call)
