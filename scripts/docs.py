@@ -20,7 +20,7 @@ from aldgate.config.fields import ALSO_NAMED, Leaf, leaves
 from aldgate.config.models import ModelEntry
 from aldgate.config.prices import PriceEntry
 from aldgate.config.seed_names import SEED_NAMES
-from aldgate.config.settings import Listener, Settings
+from aldgate.config.settings import Cache, Listener, Settings
 from aldgate.core.errors import ClientGone, GatewayError, Retry, UpstreamLimited
 from aldgate.dialects.openai.errors import error_type, should_retry
 from aldgate.engines.builtin.echo import EchoOptions
@@ -128,6 +128,7 @@ def _tables() -> Iterator[str]:
         yield from (f"### {title}", "", inspect.getdoc(section) or "", "", *_fields(section), "")
     helps = field_help(Settings)
     yield from ("### `[aliases]`", "", f'{helps["aliases"]} `fast = "openai/gpt-4.1-mini"`', "")
+    yield from ("### `[cache.models]`", "", f'{field_help(Cache)["models"]} `"openai/gpt-4.1-mini" = "10m"`', "")
     yield from ('### `[models."PROVIDER/MODEL"]`', "", helps["models"], "", *_fields(ModelEntry), "")
     yield from ('### `[prices."PROVIDER/MODEL"]`', "", helps["prices"], "", *_fields(PriceEntry), "")
 

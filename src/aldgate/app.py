@@ -21,6 +21,7 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
 from aldgate.core.errors import GatewayError
+from aldgate.core.terms import parse_duration
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
@@ -36,6 +37,7 @@ from aldgate.store.writer import LedgerWriter
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
+from aldgate.surfaces.cache import Cache
 from aldgate.surfaces.face import Doors
 from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
@@ -63,6 +65,7 @@ class App:
         self.roster: Roster
         self.reloader: Reloader
         self.writer: LedgerWriter
+        self.cache: Cache
 
 
 @asynccontextmanager
@@ -110,19 +113,25 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             logs_calls=settings.log.calls,
         )
         roster.serve(gate)
-        app.reloader = reloader = Reloader(settings, roster, gate, identity)
+        app.cache = cache = Cache(*_cache_terms(settings))
+        app.reloader = reloader = Reloader(settings, roster, gate, identity, lambda new: cache.change(*_cache_terms(new)))
         metrics.gauges |= {
             "aldgate_calls_under_way": ("Calls admitted and not settled.", lambda: gate.under_way),
             "aldgate_request_bytes_held": ("Bytes of request bodies held.", lambda: in_flight.held),
             "aldgate_ledger_rows_lost": ("Ledger rows dropped because the database was away too long.", lambda: writer.lost_rows),
             "aldgate_ledger_failing": ("1 while the ledger cannot be written.", lambda: float(writer.is_failing)),
+            "aldgate_cache_bytes": ("Bytes of answers kept to be given again.", lambda: cache.bytes),
             "aldgate_reload_failing": ("1 while the configuration cannot be used.", lambda: float(reloader.is_failing)),
         }
-        app.handlers = _handlers(settings, app, store, identity, in_flight, incarnation)
+        app.handlers = _handlers(settings, app, store, identity, in_flight, cache, incarnation)
         jobs = (writer.run(), roster.sweeper.run(), reloader.run(), _looking(app))
         tasks = [asyncio.create_task(job) for job in jobs]
         stack.push_async_callback(_finish, tasks, writer, slices)
         yield app
+
+
+def _cache_terms(settings: Settings) -> tuple[dict[str, int], int]:
+    return {model: parse_duration(length) for model, length in settings.cache.models.items()}, settings.cache.max_bytes
 
 
 async def _finish(tasks: list[asyncio.Task[None]], writer: LedgerWriter, slices: Slices) -> None:
@@ -176,7 +185,7 @@ async def _make_admin_key(store: Store, identity: Identity, preset: Secret | Non
 
 
 def _handlers(
-    settings: Settings, app: App, store: Store, identity: Identity, in_flight: BytesInFlight, incarnation: str
+    settings: Settings, app: App, store: Store, identity: Identity, in_flight: BytesInFlight, cache: Cache, incarnation: str
 ) -> dict[str, Handler]:
     gate, writer = app.gate, app.writer
 
@@ -194,6 +203,7 @@ def _handlers(
         gate=gate,
         identity=identity,
         once=Once(store, incarnation, time.time),
+        cache=cache,
         in_flight=in_flight,
         committed=writer.committed if settings.ledger.durability == "strict" else None,
         max_body_bytes=settings.server.max_body_bytes,

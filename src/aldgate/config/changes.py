@@ -6,8 +6,8 @@ from typing import Any, cast
 from aldgate.config.fields import leaves
 from aldgate.config.settings import Settings
 
-TABLES = ("providers", "engines", "aliases", "prices", "models")
-AT_RUN_TIME = (*TABLES, "limits", "log", "discovery", "upstream", "reload", "server.max_reply_bytes")
+TABLES = ("providers", "engines", "aliases", "prices", "models", "cache.models")
+AT_RUN_TIME = (*TABLES, "limits", "log", "discovery", "upstream", "reload", "cache", "server.max_reply_bytes")
 """Sections and settings that a running gate takes over. The rest waits for a restart."""
 
 
@@ -15,7 +15,7 @@ def changed(old: Settings, new: Settings) -> list[str]:
     """Paths of what differs: `log.level`; of the tables, each entry, as in `providers.openai`."""
     paths = [path for path in leaves() if _at(old, path) != _at(new, path)]
     for table in TABLES:
-        before, after = cast(Mapping[str, Any], getattr(old, table)), cast(Mapping[str, Any], getattr(new, table))
+        before, after = cast(Mapping[str, Any], _at(old, table)), cast(Mapping[str, Any], _at(new, table))
         paths += [f"{table}.{name}" for name in dict.fromkeys((*before, *after)) if before.get(name) != after.get(name)]
     return paths
 

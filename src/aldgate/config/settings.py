@@ -148,6 +148,15 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Connections at once to one provider."""
 
 
+class Cache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Answers that are kept and given again to the same request of the same key."""
+
+    max_bytes: Bytes = 67_108_864
+    """Memory for kept answers, over all keys."""
+    models: dict[str, str] = {}
+    """How long answers are kept, by the name of the model that callers use."""
+
+
 class Reload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a running gate learns that its configuration has changed. SIGHUP and `POST /admin/reload` always work."""
 
@@ -186,6 +195,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     discovery: Discovery = Discovery()
     upstream: Upstream = Upstream()
     reload: Reload = Reload()
+    cache: Cache = Cache()
     engines: dict[str, dict[str, Any]] = {}
     """Engines by name; each engine's own type reads its table."""
     providers: dict[str, dict[str, Any]] = {}

@@ -10,8 +10,9 @@ from aldgate.core.principals import Operation, Principal
 from aldgate.core.routes import Catalogue, Deployment
 from aldgate.core.usage import NOTHING, Usage
 
-UsageSource = Literal["reported", "counted", "bound", "none"]
-"""Where a bill's figures come from: the provider said so, we counted what passed, we assume the most, or nothing ran."""
+UsageSource = Literal["reported", "counted", "bound", "none", "cache"]
+"""Where a bill's figures come from: the provider said so, we counted what passed, we assume the most, nothing ran, or an
+earlier answer was given again."""
 
 
 class Named(msgspec.Struct, frozen=True):

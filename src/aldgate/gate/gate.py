@@ -230,7 +230,7 @@ class Gate:
         total_s = time.perf_counter() - call.started_at
         version = price.version if price is not None else "unknown"
         error = outcome.error
-        if error is None or isinstance(error, UpstreamError):  # else it says nothing about the provider
+        if isinstance(error, UpstreamError) or (error is None and outcome.usage_source != "cache"):  # else it says nothing
             is_fault = error is not None and not isinstance(error, UpstreamRejected)
             self.heard[deployment.backend] = (error.status, error.code) if error is not None and is_fault else None
         self._append(ledger_row(call, deployment, outcome, cost, version, total_s))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -49,19 +49,23 @@ class Reloader:
 
     Args:
         settings: What the gate was started with.
+        on_change: Told of settings of which something is new and in force.
 
     Attributes:
         settings: What was taken over last.
         is_failing: The last attempt failed: the files say what the gate does not do.
     """
 
-    def __init__(self, settings: Settings, roster: Roster, gate: Gate, identity: Identity) -> None:
+    def __init__(
+        self, settings: Settings, roster: Roster, gate: Gate, identity: Identity, on_change: Callable[[Settings], None]
+    ) -> None:
         self.settings = settings
         self.is_failing = False
         self._started_with = settings
         self._roster = roster
         self._gate = gate
         self._identity = identity
+        self._on_change = on_change
         self._taken = self._stamps()
         self._asked = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
@@ -92,6 +96,8 @@ class Reloader:
                 self._taken = self._stamps()
             applied = [path for path in changed(old, new) if takes_effect(path, new)]
             applied += [path for path in _replaced(before, self._roster.backends) if path not in applied]
+            if applied:
+                self._on_change(new)
             restart = [path for path in changed(self._started_with, new) if not takes_effect(path, new)]
             log.info("configuration read again", extra={"applied": applied, "needs_restart": restart})
             return Reloaded(applied, restart, self._roster.problems)
