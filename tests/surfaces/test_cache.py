@@ -55,6 +55,7 @@ async def test_a_hit_is_the_same_to_the_byte_and_costs_nothing(lab: Lab, body: d
 
 @pytest.mark.anyio
 async def test_a_stream_comes_again_in_the_pieces_it_came_in(lab: Lab) -> None:
+    lab.upstream.script(faults.split_every(size=100))
     await lab.post(STREAM, **ASKED)
     cache = lab.gate.app.cache
     (kept,) = cache._kept.values()  # pyright: ignore[reportPrivateUsage]

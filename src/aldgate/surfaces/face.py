@@ -31,7 +31,6 @@ from aldgate.surfaces.recorder import Recorder
 Committed = Callable[[], Awaitable[None]]
 ReadNamed = Callable[[Scope], Named]
 
-_ASKS_FOR_CACHE = frozenset({b"x-aldgate-cache", b"cache-control"})
 _JSON = (b"content-type", b"application/json")
 
 
@@ -98,7 +97,7 @@ class Face:
             try:
                 named = read_named(scope) if read_named is not None else None
                 key = idempotency_key(headers)
-                if key is None and self.may_be_cached and (self._cache.models or _ASKS_FOR_CACHE & headers.keys()):
+                if key is None and (b"x-aldgate-cache" in headers or b"cache-control" in headers or self._cache.models):
                     await self._cached(headers, operation, call_id, principal, body, named, outlet)
                 elif key is None:
                     await self._call(operation, call_id, principal, body, named, outlet)
@@ -141,6 +140,8 @@ class Face:
         outlet: Outlet,
     ) -> None:
         """A call that may be answered as one before was. It is admitted all the same; a kept answer costs nothing."""
+        if not self.may_be_cached:
+            return await self._call(operation, call_id, principal, body, named, outlet)
         call = self._gate.call(call_id, operation, principal, self._dialect.peek(operation, body, named))
         terms = self._cache.terms(headers, call.peek)
         admission = self._gate.admit(call) or await self._gate.admit_shared(call)
