@@ -18,7 +18,7 @@ from pathlib import Path
 from bench.load import Target, post
 from bench.processes import NotAvailable, Process, cores, free_port, running, wait_for
 
-MODEL, SLOW_MODEL, ECHO_MODEL = "gpt-4.1", "gpt-4.1-slow", "builtin/echo"
+MODEL, SLOW_MODEL, ECHO_MODEL, CLAUDE = "gpt-4.1", "gpt-4.1-slow", "builtin/echo", "claude-sonnet-4-5"
 REQUEST_BYTES, REPLY_BYTES, CHUNKS = 1000, 800, 100
 PACE_MS, SLOW_PACE_MS = 1.0, 300.0
 LIMITS = {"rpm": 10**9, "tpm": 10**12, "tpd": 10**12, "concurrency": 10_000, "budget": "1000000.00/month"}
@@ -140,7 +140,7 @@ def gate_command() -> list[str]:
 
 
 def _gate_config(lab: Running, slow: Running | None) -> str:
-    text = _provider("lab", lab.port, MODEL)
+    text = _provider("lab", lab.port, MODEL) + _claude(lab.port)
     return text + (_provider("slow", slow.port, SLOW_MODEL) if slow else "")
 
 
@@ -148,6 +148,13 @@ def _provider(name: str, port: int, model: str) -> str:
     return (
         f'[providers.{name}]\nkind = "openai"\nbase_url = "http://127.0.0.1:{port}/v1"\n'
         f'api_key = "env:LAB_KEY"\nmodels = ["{model}"]\n\n'
+    )
+
+
+def _claude(port: int) -> str:
+    return (
+        f'[providers.claude]\nkind = "anthropic"\nbase_url = "http://127.0.0.1:{port}"\n'
+        f'api_key = "env:LAB_KEY"\nmodels = ["{CLAUDE}"]\n\n'
     )
 
 

@@ -8,6 +8,7 @@ from statistics import median
 
 from bench.contestants import (
     CHUNKS,
+    CLAUDE,
     ECHO_MODEL,
     PACE_MS,
     SLOW_MODEL,
@@ -150,6 +151,37 @@ async def stream(plan: Plan) -> list[Line]:
     ]
 
 
+# --- translated: OpenAI's callers, Anthropic's wire -----------------------------------------------------------------------
+
+
+async def translated(plan: Plan) -> list[Line]:
+    """CPU per whole chat call and per event of a stream that go to a provider of another dialect."""
+    whole: list[float] = []
+    passed: list[float] = []
+    per_event: list[float] = []
+    with upstream(0) as lab, upstream(PACE_MS) as paced, aldgate(lab) as gate, aldgate(paced) as streaming:
+        stream_target = streaming.chat(CLAUDE, stream=True)
+        for _ in range(plan.repeat):
+            passed.append((await cpu_us(gate, gate.chat(), plan.calls(10_000)))[0])
+            whole.append((await cpu_us(gate, gate.chat(CLAUDE), plan.calls(10_000)))[0])
+            before = streaming.process.cpu_s()
+            tally = await drive(stream_target, plan.calls(STREAMS), STREAMS_AT_ONCE)
+            per_event.append((streaming.process.cpu_s() - before) / tally.events * 1e6)
+    note = f"passed through in the same run {median(passed):.0f} µs, rounds {_spread(whole)}"
+    return [
+        Line(row="translated", label="CPU per call", value=median(whole), unit="µs", bar=150, note=note, raw=whole),
+        Line(
+            row="translated",
+            label="CPU per event",
+            value=median(per_event),
+            unit="µs",
+            bar=45,
+            note=f"rounds {_spread(per_event)}",
+            raw=per_event,
+        ),
+    ]
+
+
 # --- first byte: added time at concurrency 1 ------------------------------------------------------------------------------
 
 
@@ -260,6 +292,7 @@ def _spread(figures: list[float]) -> str:
 ROWS: dict[str, Row] = {
     "chat": chat,
     "stream": stream,
+    "translated": translated,
     "first_byte": first_byte,
     "open_streams": open_streams,
     "idle": idle,

@@ -21,7 +21,8 @@ from aldgate.config.models import ModelEntry
 from aldgate.config.prices import PriceEntry
 from aldgate.config.seed_names import SEED_NAMES
 from aldgate.config.settings import Cache, Listener, Settings
-from aldgate.core.errors import ClientGone, GatewayError, Retry, UpstreamLimited
+from aldgate.core.errors import ClientGone, GatewayError, HedgeLost, Retry, UpstreamLimited
+from aldgate.core.plans import DeploymentEntry, RouteEntry
 from aldgate.dialects.openai.errors import error_type, should_retry
 from aldgate.engines.builtin.echo import EchoOptions
 from aldgate.engines.builtin.embed import EmbedOptions
@@ -127,6 +128,9 @@ def _tables() -> Iterator[str]:
     ):
         yield from (f"### {title}", "", inspect.getdoc(section) or "", "", *_fields(section), "")
     helps = field_help(Settings)
+    routes = " ".join(helps["routes"].split())
+    yield from ("### `[routes.NAME]`", "", f"{routes} See [routing](routing.md).", "", *_fields(RouteEntry), "")
+    yield from ("A table in `deployments` may have:", "", *_fields(DeploymentEntry), "")
     yield from ("### `[aliases]`", "", f'{helps["aliases"]} `fast = "openai/gpt-4.1-mini"`', "")
     yield from ("### `[cache.models]`", "", f'{field_help(Cache)["models"]} `"openai/gpt-4.1-mini" = "10m"`', "")
     yield from ('### `[models."PROVIDER/MODEL"]`', "", helps["models"], "", *_fields(ModelEntry), "")
@@ -195,7 +199,7 @@ def errors() -> str:
     lines += [
         "## In the ledger only",
         "",
-        *_codes([ClientGone]),
+        *_codes([ClientGone, HedgeLost]),
         "",
         "What is billed then: [why](why.md#what-is-billed-when-a-call-is-cut-short).",
     ]
@@ -228,7 +232,7 @@ def _codes(kinds: Iterable[type[GatewayError]]) -> Iterator[str]:
 
 
 def _retry(kind: type[GatewayError]) -> str:
-    if kind is ClientGone:
+    if kind in (ClientGone, HedgeLost):
         return "-"
     if kind.retry is Retry.LATER or kind is UpstreamLimited:
         return "after `Retry-After`"

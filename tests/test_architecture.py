@@ -32,12 +32,17 @@ LAZY = {
 }
 TASKS = {
     "app.py": "the root's tasks, ended by its exit stack",
+    "gate/hedge.py": "two attempts at once, where a route asks for it; both have ended when the race has",
+    "jobs/batch_run.py": "in task groups, which end with the batch",
+    "jobs/batches.py": "in a task group, which ends with the worker",
     "surfaces/server.py": "the sweep of connections, ended with the server",
     "store/unbroken.py": "writes that outlive their caller, which the store waits for when it closes",
     "surfaces/response_socket.py": "listens to a socket while a call of it runs, ended with the socket",
     "surfaces/listener.py": "one task per request, which the server waits for when it drains",
 }
 BROAD = {
+    "jobs/batch_run.py": "one line's fault must not end the others",
+    "jobs/batches.py": "one batch's fault must not end the others",
     "store/writer.py": "whatever is wrong with the store must not end the ledger's writer",
     "surfaces/websocket.py": "one socket's fault must not reach another's",
     "surfaces/cycle.py": "one request's fault must not reach another's",

@@ -14,6 +14,7 @@ NEVER = {"numpy", "jinja2", "aiohttp", "joserfc", "requests", "openai", "httpx",
 LATER = {
     "fastapi",
     "pydantic",
+    "python_multipart",
     "starlette",
     "alembic",
     "genai_prices",

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from aldgate import __version__
+from aldgate.artifacts.local import Artifacts
 from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
@@ -28,12 +29,16 @@ from aldgate.gate.metrics import Metrics
 from aldgate.gate.reload import Reloader
 from aldgate.gate.roster import Roster
 from aldgate.gate.slices import Slices
+from aldgate.gate.whole import Committed
+from aldgate.jobs.batch_run import Shop
+from aldgate.jobs.batches import BatchWorker
+from aldgate.jobs.files import Files
 from aldgate.limiter.memory import MemoryLimiter
 from aldgate.logs import configure_logging
 from aldgate.ports import Store
 from aldgate.registry import UnknownName
 from aldgate.store.stores import open_url
-from aldgate.store.writer import LedgerWriter
+from aldgate.store.writer import LedgerWriter, wait_for_event
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
@@ -43,10 +48,13 @@ from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
 from aldgate.surfaces.listener import Bounds
-from aldgate.surfaces.paths import SURFACES, every_path, health_paths
+from aldgate.surfaces.paths import SURFACES, batch_endpoint, every_path, health_paths
 from aldgate.surfaces.server import Address, CannotListen, Server
 
 log = logging.getLogger("aldgate")
+
+
+TIDY_S = 3_600
 
 
 class App:
@@ -66,6 +74,8 @@ class App:
         self.reloader: Reloader
         self.writer: LedgerWriter
         self.cache: Cache
+        self.files: Files
+        self.batches: BatchWorker
 
 
 @asynccontextmanager
@@ -111,6 +121,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             metrics=metrics,
             default_max_tokens=settings.limits.default_max_tokens,
             logs_calls=settings.log.calls,
+            retries=settings.routing.retries,
         )
         roster.serve(gate)
         app.cache = cache = Cache(*_cache_terms(settings))
@@ -123,8 +134,10 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             "aldgate_cache_bytes": ("Bytes of answers kept to be given again.", lambda: cache.bytes),
             "aldgate_reload_failing": ("1 while the configuration cannot be used.", lambda: float(reloader.is_failing)),
         }
+        app.files = _files(settings, store)
+        app.batches = _batches(settings, app, store, identity, in_flight)
         app.handlers = _handlers(settings, app, store, identity, in_flight, cache, incarnation)
-        jobs = (writer.run(), roster.sweeper.run(), reloader.run(), _looking(app))
+        jobs = (writer.run(), roster.sweeper.run(), reloader.run(), _looking(app), app.batches.run(), _tidying(app.files))
         tasks = [asyncio.create_task(job) for job in jobs]
         stack.push_async_callback(_finish, tasks, writer, slices)
         yield app
@@ -148,6 +161,46 @@ async def _looking(app: App) -> None:
         await asyncio.sleep(app.reloader.settings.discovery.interval_s)
         await app.roster.look()
         app.gate.slices.forget_past()
+
+
+async def _tidying(files: Files) -> None:
+    """Remove from time to time what has expired."""
+    while True:
+        await asyncio.sleep(TIDY_S)
+        try:
+            await files.sweep()
+        except (GatewayError, OSError) as error:
+            log.warning("files that have expired could not be removed", exc_info=error)
+
+
+def _files(settings: Settings, store: Store) -> Files:
+    artifacts = Artifacts(Path(settings.data).absolute() / "artifacts")
+    bounds = settings.files
+    return Files(store, artifacts, most_bytes=bounds.max_bytes, quota_bytes=bounds.quota_bytes, now=time.time)
+
+
+def _batches(settings: Settings, app: App, store: Store, identity: Identity, in_flight: BytesInFlight) -> BatchWorker:
+    return BatchWorker(
+        Shop(
+            gate=app.gate,
+            identity=identity,
+            store=store,
+            files=app.files,
+            endpoints=batch_endpoint,
+            in_flight=in_flight,
+            committed=_committed(settings, app),
+            places=asyncio.Semaphore(settings.batches.concurrency),
+            width=settings.batches.concurrency,
+            most_lines=settings.batches.max_lines,
+            most_bytes=settings.server.max_body_bytes,
+            now=time.time,
+            wait=wait_for_event,
+        )
+    )
+
+
+def _committed(settings: Settings, app: App) -> Committed | None:
+    return app.writer.committed if settings.ledger.durability == "strict" else None
 
 
 def _store(settings: Settings, incarnation: str) -> Store:
@@ -205,15 +258,23 @@ def _handlers(
         once=Once(store, incarnation, time.time),
         cache=cache,
         in_flight=in_flight,
-        committed=writer.committed if settings.ledger.durability == "strict" else None,
+        committed=_committed(settings, app),
         max_body_bytes=settings.server.max_body_bytes,
     )
     health = HealthFace(gate, identity, reasons)
 
     def administration() -> Handler:
-        api = SURFACES.load("api")
-        reloader = app.reloader
-        return api(store=store, identity=identity, committed=writer.committed, new_id=gate.new_id, reloader=reloader).app
+        return SURFACES.load("api")(
+            store=store,
+            identity=identity,
+            committed=writer.committed,
+            new_id=gate.new_id,
+            files=app.files,
+            batches=app.batches,
+            reloader=app.reloader,
+            in_flight=in_flight,
+            most_unfinished=settings.batches.max_unfinished,
+        ).app
 
     return {
         "all": every_path(doors, store, incarnation, health, administration),
@@ -240,7 +301,7 @@ async def run(settings: Settings) -> None:
         sys.stdout.flush()
         await server.until_stopped()
         app.gate.is_draining = True
-        await server.drain(settings.server.drain_s)
+        await asyncio.gather(server.drain(settings.server.drain_s), app.batches.drain(settings.server.drain_s))
 
 
 def _on_hangup(ask: Callable[[], None]) -> None:

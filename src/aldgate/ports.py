@@ -5,10 +5,12 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from aldgate.core.batches import BatchLine, LineError, LineResult, Status, StoredBatch
 from aldgate.core.budgets import Budget
 from aldgate.core.calls import Attempt, LedgerRow, Named, Peek
 from aldgate.core.errors import GatewayError, UpstreamError
 from aldgate.core.events import Event
+from aldgate.core.files import StoredFile
 from aldgate.core.limits import Limits
 from aldgate.core.operations import Request, Result
 from aldgate.core.principals import Operation
@@ -264,6 +266,18 @@ class Backend(Protocol):
         ...
 
 
+class ByteBound(Protocol):
+    """A bound on bytes that are held at once."""
+
+    def take(self, count: int) -> None:
+        """Hold `count` more bytes. Raises `Shedding` if they do not fit."""
+        ...
+
+    def release(self, count: int) -> None:
+        """Let go of `count` bytes."""
+        ...
+
+
 @runtime_checkable
 class CountsTokens(Protocol):
     """A backend that counts the tokens of a Messages request without answering it, and for nothing."""
@@ -401,7 +415,116 @@ class KeptResponse(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class Store(Protocol):
+class FileStore(Protocol):
+    """What is known of files. Nobody but their account is told of them."""
+
+    async def add_file(self, file: StoredFile, quota_bytes: int) -> None:
+        """Keep it, unless the account's files would come to more than `quota_bytes` with it: `StorageFull`."""
+        ...
+
+    async def get_file(self, account: str, file_id: str, now: float) -> StoredFile | None:
+        """The account's file with this id; expired ones are gone."""
+        ...
+
+    async def list_files(
+        self, account: str, now: float, *, purpose: str | None, after: StoredFile | None, limit: int, is_ascending: bool
+    ) -> list[StoredFile]:
+        """The account's files by age, those behind `after`, at most `limit`."""
+        ...
+
+    async def delete_file(self, account: str, file_id: str) -> bool:
+        """Forget it; False if the account has no such file."""
+        ...
+
+    async def delete_expired_files(self, now: float) -> list[str]:
+        """Forget some files that have expired, and return the names of their contents."""
+        ...
+
+    async def unused_contents(self, names: Sequence[str]) -> set[str]:
+        """Those of `names` that no file and no unfinished batch has for its content."""
+        ...
+
+
+class BatchStore(Protocol):
+    """Batches. What takes a `StoredBatch` is for the worker that took it, and raises `LeaseLost` once another has."""
+
+    async def add_batch(self, batch: StoredBatch) -> None:
+        """Keep a new one. Raises `Conflict` if the id is taken."""
+        ...
+
+    async def get_batch(self, account: str, batch_id: str) -> StoredBatch | None:
+        """The account's batch with this id."""
+        ...
+
+    async def list_batches(self, account: str, *, after: StoredBatch | None, limit: int) -> list[StoredBatch]:
+        """The account's batches, newest first, those behind `after`, at most `limit`."""
+        ...
+
+    async def count_unfinished_batches(self, account: str) -> int:
+        """How many batches of the account are waiting or running."""
+        ...
+
+    async def cancel_batch(self, account: str, batch_id: str, at: float) -> StoredBatch | None:
+        """Cancel it unless it has ended or is being cancelled. Returns it as it is then, None if there is none."""
+        ...
+
+    async def take_batch(self, now: float, until: float) -> StoredBatch | None:
+        """Take the oldest unfinished batch that no worker has until `until`. Lines whose calls were cut off wait again."""
+        ...
+
+    async def hold_batch(self, batch: StoredBatch, until: float) -> Status:
+        """Keep it until then (0: let go of it)."""
+        ...
+
+    async def add_lines(self, batch: StoredBatch, lines: Sequence[BatchLine]) -> None:
+        """Keep lines of its input; those already kept stay as they are."""
+        ...
+
+    async def start_batch(self, batch: StoredBatch, at: float, total: int, model: str | None) -> Status:
+        """All its lines are kept: it is in progress, unless it was cancelled meanwhile."""
+        ...
+
+    async def waiting_lines(self, batch_id: str, after: int, limit: int) -> list[BatchLine]:
+        """Lines behind line `after` that wait to be called, in order."""
+        ...
+
+    async def call_line(self, batch: StoredBatch, line: int, call_id: str) -> Status:
+        """A call for the line is about to begin: if nothing more is heard of it, it was cut off."""
+        ...
+
+    async def put_line_back(self, batch: StoredBatch, line: int) -> Status:
+        """Its call has ended, and another is to follow."""
+        ...
+
+    async def finish_line(self, batch: StoredBatch, result: LineResult) -> Status:
+        """Keep what came of a line, and count it."""
+        ...
+
+    async def line_results(self, batch_id: str, after: int, limit: int) -> list[LineResult]:
+        """What came of the lines behind line `after`, in order. Their usage is left out."""
+        ...
+
+    async def finalize_batch(self, batch: StoredBatch, at: float) -> Status:
+        """All its lines have ended: its results are being written, unless it was cancelled meanwhile."""
+        ...
+
+    async def finish_batch(
+        self,
+        batch: StoredBatch,
+        status: Status,
+        at: float,
+        results: Sequence[StoredFile] = (),
+        errors: Sequence[LineError] = (),
+        failed: int = 0,
+    ) -> None:
+        """End it, keep its output and error file (not those without content), and forget its lines, all at once.
+
+        `failed`: lines that were never called.
+        """
+        ...
+
+
+class Store(FileStore, BatchStore, Protocol):
     """Everything that outlives the process. Every method may raise `StoreUnavailable`."""
 
     async def open(self) -> None:
@@ -494,8 +617,12 @@ class Store(Protocol):
         """The account's response with this id; None if it has none or it has expired."""
         ...
 
-    async def response_chain(self, account: str, response_id: str) -> list[KeptResponse]:
-        """The response and all that it continued, oldest first, expired ones included; empty if there is no such response."""
+    async def response_chain(self, account: str, response_id: str, max_bytes: int) -> list[KeptResponse]:
+        """The response and all that it continued, oldest first, expired ones included; empty if there is no such response.
+
+        Raises:
+            BodyTooLarge: They come to more than `max_bytes` together.
+        """
         ...
 
     async def delete_response(self, account: str, response_id: str) -> bool:

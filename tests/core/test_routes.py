@@ -2,9 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aldgate.core.catalogue import build_catalogue
 from aldgate.core.errors import ModelNotFound
 from aldgate.core.prices import FREE, Price
-from aldgate.core.routes import Catalogue, Deployment, Source, build_catalogue
+from aldgate.core.routes import Catalogue, Deployment, Source
 
 PRICE = Price(input=1)
 names = st.text("ab/:-.", min_size=1, max_size=6)

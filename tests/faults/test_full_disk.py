@@ -14,6 +14,7 @@ import httpx2
 from aldgate.testing.upstream import FakeUpstream, Valve, faults
 from tests.faults.lab import HELLO, Lab, read_ledger, running_lab, within
 from tests.faults.serving import Serving, serving
+from tests.jobs.running import Batcher, line
 
 FAST = "[ledger]\nwindow_s = 0.05\n"
 
@@ -184,3 +185,33 @@ async def settled(lab: Lab) -> None:
             await asyncio.sleep(0)
     for _ in range(100):
         await asyncio.sleep(0)
+
+
+async def test_an_upload_to_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    async with FakeUpstream() as upstream, serving(tmp_path, upstream, FAST) as gate:
+        caller = Batcher(gate.http, await gate.key())
+        assert (await caller.upload(b"x" * 50_000)).status_code == 200
+        with full_disk(gate):
+            refused = await caller.upload(b"y" * 50_000)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (503, "store_unavailable")
+            assert refused.headers["retry-after"] == "60"
+            assert (await gate.http.get("/health")).status_code == 200
+        assert (await caller.upload(b"z" * 50_000)).status_code == 200
+        assert len((await caller.ask("GET", "/v1/files")).json()["data"]) == 2
+    kept = [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()]
+    assert len(kept) == 2 and not list((tmp_path / "artifacts" / "incoming").iterdir())
+
+
+async def test_a_batch_outlives_a_full_disk(tmp_path: Path) -> None:
+    valve = Valve()
+    async with FakeUpstream() as upstream, serving(tmp_path, upstream, FAST) as gate:
+        caller = Batcher(gate.http, await gate.key())
+        upstream.script(*(faults.hang_before_head(valve) for _ in range(3)))
+        batch = await caller.begin([line(f"{number}") for number in range(3)])
+        await within(5, upstream.saw_requests(3))
+        with full_disk(gate):
+            valve.open()
+            await until_ready(gate, False)
+        ended = await caller.until(batch["id"])
+        assert ended["request_counts"] == {"total": 3, "completed": 3, "failed": 0}
+        assert len(upstream.requests) == 3

@@ -12,11 +12,12 @@ import pytest
 from aldgate.core import errors
 from aldgate.core.budgets import Budget
 from aldgate.core.calls import Admission, Attempt, Call, LedgerRow, Outcome
+from aldgate.core.catalogue import build_catalogue
 from aldgate.core.errors import GatewayError, UpstreamError
 from aldgate.core.limits import Limits
 from aldgate.core.prices import FREE, MILLION, Price
 from aldgate.core.principals import Operation, Policy, Principal
-from aldgate.core.routes import Deployment, Source, build_catalogue
+from aldgate.core.routes import Deployment, Source
 from aldgate.core.usage import Usage
 from aldgate.dialects.openai.dialect import OPENAI, OpenAI
 from aldgate.dialects.openai.requests import peek
@@ -153,6 +154,8 @@ async def test_an_unlimited_call_is_admitted_at_once_and_settled_once(house: Hou
         "usage_source": "reported",
         "cost_microusd": 60,
         "price_version": "test",
+        "attempt": 1,
+        "is_final": True,
         "first_byte_s": 0.25,
     }
 

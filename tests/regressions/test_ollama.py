@@ -68,7 +68,7 @@ def test_the_bound_on_output_reaches_ollama() -> None:
     """`max_tokens` becomes `num_predict`, translated and passed through."""
     asked = Conversation("openai", [Message("user", [])], max_output_tokens=7)
     assert json.loads(Ollama().build(asked, DEPLOYMENT, stream=False, warnings=[]))["options"] == {"num_predict": 7}
-    sent = json.loads(Ollama().outgoing("chat", Peek(b'{"model":"m"}', "m"), DEPLOYMENT, cap=7))
+    sent = json.loads(Ollama().outgoing("chat", Peek(b'{"model":"m"}', "m"), DEPLOYMENT, cap=7, warnings=[]))
     assert sent == {"model": "qwen3", "options": {"num_predict": 7}}
 
 

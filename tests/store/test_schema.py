@@ -5,15 +5,18 @@ import subprocess
 import sys
 from contextlib import closing
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from msgspec.structs import asdict, astuple, replace
+from sqlalchemy import Connection, select, text
 
 from aldgate.ports import Store
 from aldgate.store.schema import REVISION, alembic_version, is_current, migrate
 from aldgate.store.tables import METADATA
+from tests.store.rows import NOON, ROW
 
 UP_TO_DATE = """
 import asyncio, sys
@@ -67,3 +70,39 @@ def test_only_a_database_of_an_older_version_loads_alembic(sqlite_url: str):
         connection.execute("CREATE TABLE of_somebody (id)")
         connection.commit()
     assert [loads(), loads()] == [True, False]
+
+
+def upgraded(connection: Connection, revision: str) -> None:
+    """Walk to a revision, as an older program would have."""
+    config = Config()
+    config.set_main_option("script_location", "aldgate.store:migrations")
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+async def test_rows_of_before_attempts_are_each_the_only_one_of_their_call(store: Store):
+    async with store._database.write() as connection:
+        await connection.run_sync(METADATA.drop_all)
+        await connection.run_sync(alembic_version.drop)
+        await connection.run_sync(upgraded, "0001")
+        old = {name: value for name, value in asdict(ROW).items() if name not in ("attempt", "is_final")}
+        names = ", ".join(old)
+        await connection.execute(text(f"INSERT INTO ledger ({names}) VALUES ({', '.join(f':{name}' for name in old)})"), old)
+        await connection.run_sync(migrate)
+        assert await connection.run_sync(differences) == []
+        assert [tuple(row) for row in await connection.execute(select(METADATA.tables["ledger"]))] == [astuple(ROW)]
+    await store.record([ROW, replace(ROW, attempt=2)], [])
+    (sums,) = await store.usage(group_by=[], account=None, since=None, until=None)
+    assert sums.calls == 2
+
+
+async def test_a_call_counts_once_and_costs_what_all_its_attempts_did(store: Store):
+    failed = replace(ROW, call_id="req-1", status=503, error_code="upstream_overloaded", is_final=False, cost_microusd=7)
+    last = replace(ROW, call_id="req-1", attempt=2)
+    lost = replace(ROW, call_id="req-2", status=429, cost_microusd=0)
+    await store.record([failed, last, last, lost], [])
+    (sums,) = await store.usage(group_by=[], account=None, since=None, until=None)
+    assert (sums.calls, sums.errors, sums.cost_microusd) == (2, 1, 107)
+    (used,) = await store.recent_use("key-1", NOON - 1)
+    assert (used.calls, used.tokens) == (2, 45)

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from aldgate.config.loader import load
-from aldgate.core.routes import build_catalogue
+from aldgate.core.catalogue import build_catalogue
 from aldgate.surfaces.banner import banner
 
 EMPTY, _ = build_catalogue([], {})

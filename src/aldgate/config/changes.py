@@ -6,8 +6,8 @@ from typing import Any, cast
 from aldgate.config.fields import leaves
 from aldgate.config.settings import Settings
 
-TABLES = ("providers", "engines", "aliases", "prices", "models", "cache.models")
-AT_RUN_TIME = (*TABLES, "limits", "log", "discovery", "upstream", "reload", "cache", "server.max_reply_bytes")
+TABLES = ("providers", "engines", "aliases", "routes", "prices", "models", "cache.models")
+AT_RUN_TIME = (*TABLES, "limits", "log", "routing", "discovery", "upstream", "reload", "cache", "server.max_reply_bytes")
 """Sections and settings that a running gate takes over. The rest waits for a restart."""
 
 

@@ -39,5 +39,8 @@ SEED_NAMES: dict[str, SeedName] = {
     "LLM_API_DATABASE_URL": SeedName("store", (PLUGGABLY,)),
     "BACKEND_VERIFY_TLS": SeedName("upstream.verify_tls", (LOCAL_AI,)),
     "BACKEND_CA_BUNDLE": SeedName("upstream.ca_bundle", (LOCAL_AI,)),
+    "DEFAULT_MODEL": SeedName("routing.default_model", (DSP,)),
+    "LLM_API_DEFAULT_MODEL": SeedName("routing.default_model", (PLUGGABLY,)),
+    "DEFAULT_PROVIDER": SeedName("routing.default_provider", (DSP,)),
     "BACKEND_CLIENT_CERT": SeedName("upstream.client_cert", (LOCAL_AI,)),
 }

@@ -1,7 +1,8 @@
 """Every setting there is, its default and what it is for: one frozen tree, read once.
 
 The line beneath a field is its help; `.env.example` and the reference page are made of these lines. Tables (`providers`,
-`engines`, `aliases`, `prices`, `models`, `server.listen`) live in the file; every other field also has an environment name.
+`engines`, `aliases`, `routes`, `prices`, `models`, `server.listen`) live in the file; every other field also has an environment
+name.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from aldgate.config.models import ModelEntry
 from aldgate.config.prices import PriceEntry
 from aldgate.config.redaction import redacted
 from aldgate.config.secret import Secret
+from aldgate.core.plans import RouteEntry
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -105,6 +107,26 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Output tokens asked for when a budget needs a bound and the caller gave none."""
 
 
+class Files(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What callers may keep with the gate, in the data directory."""
+
+    max_bytes: Bytes = 536_870_912
+    """Largest file; a larger one is 413."""
+    quota_bytes: Bytes = 10_737_418_240
+    """All files of one key together; beyond it an upload is 403."""
+
+
+class Batches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Calls that the gate makes by itself, from files."""
+
+    concurrency: Annotated[int, Meta(ge=1, le=1000)] = 16
+    """Lines called at once, over all batches."""
+    max_lines: Count = 50_000
+    """Lines in one batch."""
+    max_unfinished: Count = 100
+    """Batches of one key that wait or run; beyond it a new one is 429."""
+
+
 class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What goes to standard error. No level logs bodies or credentials."""
 
@@ -146,6 +168,17 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds for a whole attempt."""
     max_connections: Count = 1000
     """Connections at once to one provider."""
+
+
+class Routing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What holds for models that no route is configured for. `[routes.NAME]` says the rest."""
+
+    default_model: str = ""
+    """What callers who ask for `default` get; empty is the first model that chats."""
+    default_provider: str = ""
+    """The provider of that model."""
+    retries: Annotated[int, Meta(ge=0, le=10)] = 0
+    """How often a provider that was away or overloaded is asked again; callers' libraries already do so themselves."""
 
 
 class Cache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -191,17 +224,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     auth: Auth = Auth()
     ledger: Ledger = Ledger()
     limits: Limits = Limits()
+    files: Files = Files()
+    batches: Batches = Batches()
     log: Log = Log()
     discovery: Discovery = Discovery()
     upstream: Upstream = Upstream()
     reload: Reload = Reload()
     cache: Cache = Cache()
+    routing: Routing = Routing()
     engines: dict[str, dict[str, Any]] = {}
     """Engines by name; each engine's own type reads its table."""
     providers: dict[str, dict[str, Any]] = {}
     """Providers by name; each provider's own type reads its table."""
     aliases: dict[str, str] = {}
-    """Other names for models: alias to model."""
+    """Other names for models and routes: alias to model."""
+    routes: dict[str, RouteEntry] = {}
+    """Names with several deployments behind them."""
     prices: dict[str, PriceEntry] = {}
     """Prices by model, in dollars; they beat the catalogue's."""
     models: dict[str, ModelEntry] = {}

@@ -1,13 +1,13 @@
 """A call on its way through the gate: what was asked, what was reserved, what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
 
 from aldgate.core.errors import GatewayError
 from aldgate.core.principals import Operation, Principal
-from aldgate.core.routes import Catalogue, Deployment
+from aldgate.core.routes import Catalogue, Deployment, Plan
 from aldgate.core.usage import NOTHING, Usage
 
 UsageSource = Literal["reported", "counted", "bound", "none", "cache"]
@@ -72,6 +72,22 @@ class Call(msgspec.Struct):
     backends: Mapping[str, Any]
 
 
+class Failure(msgspec.Struct, frozen=True):
+    """An attempt that failed before another was made, or lost to one.
+
+    Attributes:
+        attempt: Its number, from 1.
+        usage: What the provider likely charges for it.
+        total_s: Seconds it took.
+    """
+
+    attempt: int
+    deployment: Deployment
+    error: GatewayError
+    usage: Usage
+    total_s: float
+
+
 class Admission(msgspec.Struct):
     """A call that may run, and what was reserved for it.
 
@@ -84,6 +100,10 @@ class Admission(msgspec.Struct):
         budget_period: The period the money is held in; None holds none.
         cap: Output tokens per choice that the provider must be held to, where a budget needs a bound.
         is_open: False once settled; settling twice does nothing.
+        plan: How candidates are tried; None where there is one, and nothing was said of it.
+        attempt: Number of the attempt that answers, or is made now.
+        failures: The other attempts.
+        leave: Gives up the call's place at the deployment, which is told how many tokens were used there.
     """
 
     call: Call
@@ -95,6 +115,10 @@ class Admission(msgspec.Struct):
     budget_period: str | None = None
     cap: int | None = None
     is_open: bool = True
+    plan: Plan | None = None
+    attempt: int = 1
+    failures: tuple[Failure, ...] = ()
+    leave: Callable[[int], None] | None = None
 
 
 class Attempt(msgspec.Struct):
@@ -133,7 +157,8 @@ class Outcome(msgspec.Struct):
 class LedgerRow(msgspec.Struct, frozen=True, gc=False):
     """One line of the ledger: flat and append-only. Money in micro-dollars, times in seconds.
 
-    `model` is the deployment that was billed, `requested_model` the name the caller asked for.
+    `model` is the deployment that was billed, `requested_model` the name the caller asked for. Each attempt at a call has a
+    row, numbered from 1; the last one, `is_final`, is the call's own, and says how it ended.
     """
 
     call_id: str
@@ -157,3 +182,5 @@ class LedgerRow(msgspec.Struct, frozen=True, gc=False):
     price_version: str
     first_byte_s: float | None
     total_s: float
+    attempt: int = 1
+    is_final: bool = True

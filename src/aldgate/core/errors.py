@@ -4,11 +4,12 @@ GatewayError
 CallerError     InvalidRequest InvalidConfiguration MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound
 MethodNotAllowed HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
 VersionNotSupported PreviousResponseNotFound
-PolicyError     ScopeDenied PriceUnknown BudgetExceeded RateLimited ConcurrencyLimited
+PolicyError     ScopeDenied PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
 InternalError   NotSupported Shedding ShuttingDown StoreUnavailable
 ClientGone      nobody is left to answer; recorded, never rendered
+HedgeLost       another attempt began to answer sooner; recorded, never rendered
 """
 
 from enum import Enum
@@ -33,9 +34,11 @@ class GatewayError(Exception):
 
     Attributes:
         has_run: The provider did the work all the same: to call again is to pay again.
+        attempts: How many deployments were asked, or how often one was, before this became the answer.
     """
 
     has_run = False
+    attempts = 1
     code: ClassVar[str] = "internal_error"
     status: int = 500
     retry: ClassVar[Retry] = Retry.NEVER
@@ -183,6 +186,12 @@ class BudgetExceeded(PolicyError):
     code, status = "budget_exceeded", 402
 
 
+class StorageFull(PolicyError):
+    """The files of this account come to as much as they may."""
+
+    code, status = "storage_quota_exceeded", 403
+
+
 class RateLimited(PolicyError):
     """A limit over time is spent; `retry_after_s` says when it suffices again."""
 
@@ -202,8 +211,12 @@ class UpstreamError(GatewayError):
         message: See `GatewayError`.
         upstream_status: HTTP status the provider sent, if it sent one.
         upstream_code: The provider's own error code.
+
+    Attributes:
+        was_sent: The request went out; False where no connection was made.
     """
 
+    was_sent = True
     code, status = "upstream_error", 502
 
     def __init__(
@@ -241,6 +254,7 @@ class ContentFiltered(UpstreamRejected):
 class UpstreamUnreachable(UpstreamError):
     """No connection to the provider could be made."""
 
+    was_sent = False
     code, status, retry = "upstream_unreachable", 502, Retry.OTHER_ROUTE
 
 
@@ -312,3 +326,9 @@ class ClientGone(GatewayError):
     """The caller closed the connection. 499 follows nginx's convention and appears in the ledger only."""
 
     code, status = "client_gone", 499
+
+
+class HedgeLost(GatewayError):
+    """Another deployment began to answer sooner; this attempt was given up. Appears in the ledger only."""
+
+    code, status = "hedge_lost", 499

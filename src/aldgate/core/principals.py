@@ -9,8 +9,8 @@ from aldgate.core.limits import UNLIMITED, Limits
 
 Operation = Literal["chat", "complete", "embed", "rerank", "moderate"]
 
-ALL_SCOPES = frozenset({"chat", "complete", "embed", "rerank", "moderate", "models", "usage", "admin"})
-"""Every scope there is: one per operation, and one each for listing models, reading usage and administering the gate."""
+ALL_SCOPES = frozenset({"chat", "complete", "embed", "rerank", "moderate", "models", "usage", "files", "batches", "admin"})
+"""Every scope there is: one per operation, and one each for listing models, reading usage, files, batches and administering."""
 CALLER_SCOPES = ALL_SCOPES - {"admin"}
 """What a key may do when nothing was said."""
 

@@ -1,16 +1,18 @@
 """The frozen catalogue: which names callers may ask for, and the deployments behind them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Literal
 
 import msgspec
 
 from aldgate.core.errors import ModelNotFound
+from aldgate.core.limits import Limits
 from aldgate.core.prices import Price
 from aldgate.core.principals import Operation
 
 Origin = Literal["file", "environment", "discovered", "builtin"]
+Strategy = Literal["priority", "weighted", "lowest-latency", "lowest-cost", "least-busy"]
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,11 +73,54 @@ class Deployment(msgspec.Struct, frozen=True):
     also: tuple[str, ...] = ()
 
 
+class Seat(msgspec.Struct, frozen=True):
+    """A deployment's place on a route: see `core.plans.DeploymentEntry`."""
+
+    deployment: Deployment
+    weight: int = 1
+    priority: int = 0
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """Deployments that are as good as each other, and how to choose among them."""
+
+    seats: tuple[Seat, ...]
+    strategy: Strategy = "priority"
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """How a route's deployments are tried: see `core.plans.RouteEntry`. Fallbacks are stages, entered one after the other."""
+
+    stage: Stage
+    fallbacks: tuple[Stage, ...] = ()
+    context_fallbacks: tuple[Stage, ...] = ()
+    filter_fallbacks: tuple[Stage, ...] = ()
+    retries: int = 0
+    hedge_after_s: float | None = None
+    deadline_s: float | None = None
+    limits: dict[str, Limits] = {}
+    """What the gate may send to each deployment, by its id, where anything was said."""
+
+    @property
+    def deployments(self) -> Iterator[Deployment]:
+        """All that may come to answer, the route's own first."""
+        for stage in (self.stage, *self.fallbacks, *self.context_fallbacks, *self.filter_fallbacks):
+            for seat in stage.seats:
+                yield seat.deployment
+
+
 class Route(msgspec.Struct, frozen=True):
-    """An ordered choice of deployments for one model name."""
+    """An ordered choice of deployments for one model name.
+
+    Attributes:
+        plan: How to choose and where to turn; None where there is one deployment and nothing was said of it.
+        is_listed: `GET /v1/models` shows it.
+    """
 
     name: str
     deployments: tuple[Deployment, ...]
+    plan: Plan | None = None
+    is_listed: bool = True
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -143,42 +188,3 @@ class Catalogue(msgspec.Struct, frozen=True):
         hint = f" Did you mean {' or '.join(f'`{other}`' for other in near)}?" if near else ""
         shown = name if len(name) <= 100 else name[:100] + "..."
         raise ModelNotFound(f"The model `{shown}` does not exist.{hint} GET /v1/models lists what does.", param="model")
-
-
-def build_catalogue(sources: Iterable[Source], aliases: Mapping[str, str]) -> tuple[Catalogue, list[str]]:
-    """Join `sources` and `aliases` into one catalogue.
-
-    One spelling, one route, in this order: a name that is listed (`provider/model`), a bare model name (of the first source that
-    has it), an alias, `provider:model` or another name that the provider has for it. Returns the catalogue and, in words, each
-    alias that leads nowhere or is shadowed.
-    """
-    listed: dict[str, Route] = {}
-    spelled: dict[str, Route] = {}
-    bare: dict[str, Route] = {}
-    models: list[Deployment] = []
-    open_sources: dict[str, Source] = {}
-    for source in sources:
-        if source.accepts_any:
-            open_sources[source.name] = source
-        for deployment in source.deployments:
-            models.append(deployment)
-            route = Route(deployment.id, (deployment,))
-            listed[deployment.id] = spelled[f"{source.name}:{deployment.model}"] = route
-            bare.setdefault(deployment.model, route)
-            for other in deployment.also:
-                for name in (other, f"{source.name}/{other}", f"{source.name}:{other}"):
-                    spelled.setdefault(name, route)
-        for deployment in source.known:
-            listed[deployment.id] = spelled[f"{source.name}:{deployment.model}"] = Route(deployment.id, (deployment,))
-    names = bare | listed
-    named = Catalogue(spelled | names, tuple(models), open_sources)
-    aliased: dict[str, Route] = {}
-    problems: list[str] = []
-    for alias, target in aliases.items():
-        if alias in names:
-            problems.append(f"alias `{alias}` is never used: `{names[alias].name}` has that name")
-        try:
-            aliased[alias] = Route(alias, named.resolve(target).deployments)
-        except ModelNotFound as error:
-            problems.append(f"alias `{alias}`: {error.message}")
-    return Catalogue(spelled | aliased | names, named.models, open_sources), problems

@@ -1,10 +1,8 @@
-"""Runs an admitted call: one attempt at a deployment, until its reply has begun well."""
+"""Runs an admitted call: attempts at its deployments, until a reply of one has begun well."""
 
 from __future__ import annotations
 
 import time
-
-import msgspec
 
 from aldgate.core.calls import Admission, Attempt
 from aldgate.core.conversation import Conversation
@@ -12,45 +10,86 @@ from aldgate.core.errors import GatewayError, InvalidRequest, UpstreamInvalid
 from aldgate.core.lossy import refuse_losses
 from aldgate.core.operations import Request
 from aldgate.core.principals import Operation
-from aldgate.core.routes import Deployment
+from aldgate.core.routes import Deployment, Plan, Seat, Stage
+from aldgate.gate.affinity import Served
+from aldgate.gate.live import Live
+from aldgate.gate.runs import Run
+from aldgate.gate.signatures import is_sealed, unsealed
 from aldgate.gate.translation import Translation
+from aldgate.gate.trials import Ask, Count, Trial
 from aldgate.ports import Backend, Exchange, FaceDialect, Relay, UpstreamDialect
 
 _LONGEST_FAULT_BYTES = 65_536
 
 
-class Run(msgspec.Struct):
-    """A reply that has begun well.
+class Attempts:
+    """Makes attempts at backends: for most calls one, at the only deployment there is; else as many as a `Trial` wants.
 
-    Attributes:
-        first: The whole body for the caller, or a stream's first events.
-        exchange: Where the rest of a stream comes from; closed already after a whole reply.
-        first_byte_s: Seconds from the call's begin to the reply's first byte.
-        warnings: Names of request fields that the provider could not be told.
+    Args:
+        live: How deployments are doing.
+        count: Is told of each attempt that failed.
+        retries: How often a deployment that is on no route is asked again.
     """
 
-    exchange: Exchange
-    relay: Relay
-    first: bytes
-    first_byte_s: float
-    warnings: list[str]
-
-
-class Attempts:
-    """Makes attempts at backends."""
+    def __init__(self, live: Live, count: Count, retries: int) -> None:
+        self._live = live
+        self._count = count
+        self.retries = retries
 
     async def run(self, admission: Admission, face: FaceDialect) -> Run:
         """See `Gate.run`."""
-        return await self._try(admission, admission.deployment, face, None)
+        plan = admission.plan
+        if plan is not None:
+            return await Trial(admission, plan, self._live, self._asking(admission, face), self._count).run()
+        deployment = admission.deployment
+        try:
+            run = await self._try(admission, deployment, face)
+        except GatewayError as error:
+            met = error
+        else:
+            if deployment.id in self._live.troubled:
+                self._live.began(deployment, run.first_byte_s)
+            return run
+        if not self.retries:
+            self._live.failed(deployment, met)
+            self._count(deployment, met)
+            raise met
+        alone = Plan(stage=Stage((Seat(deployment),)), retries=self.retries)
+        trial = Trial(admission, alone, self._live, self._asking(admission, face), self._count)
+        return await trial.resume(deployment, met, time.perf_counter() - admission.call.started_at)
 
-    async def _try(self, admission: Admission, deployment: Deployment, face: FaceDialect, asked: Request | None) -> Run:
+    def _asking(self, admission: Admission, face: FaceDialect) -> Ask:
+        """Makes attempts that read the request once, however many of them have to translate it."""
+        asked: Request | None = None
+        call = admission.call
+        several = len({deployment.backend for deployment in admission.candidates}) > 1
+        sealed = several and call.operation == "chat" and is_sealed(call.peek.body)
+
+        async def ask(deployment: Deployment, served: Served | None) -> Run:
+            nonlocal asked
+            if sealed and (served is None or served.backend != deployment.backend):
+                return await self._try(admission, deployment, face, unsealed(_parsed(face, admission)))
+            backend: Backend = call.backends[deployment.backend]
+            if face.name in backend.dialects:
+                return await self._try(admission, deployment, face)
+            asked = asked or _parsed(face, admission)
+            return await self._try(admission, deployment, face, asked)
+
+        return ask
+
+    async def _try(self, admission: Admission, deployment: Deployment, face: FaceDialect, asked: Request | None = None) -> Run:
+        """One attempt. With `asked`, the request is written anew, even for a provider of the caller's dialect."""
         call = admission.call
         backend: Backend = call.backends[deployment.backend]
         warnings: list[str] = []
         upstream = backend.dialects.get(face.name)
         relay: Relay
         if upstream is not None and call.operation in upstream.operations:
-            body = upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
+            body = (
+                upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
+                if asked is None
+                else upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)
+            )
             relay = face.relay(call.id, call.operation, call.peek)
         else:
             upstream = _speaking(backend, call.operation)

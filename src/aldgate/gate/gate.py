@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from aldgate.core.budgets import Budget
-from aldgate.core.calls import Admission, Call, LedgerRow, Outcome, Peek
+from aldgate.core.calls import Admission, Call, Failure, LedgerRow, Outcome, Peek
 from aldgate.core.errors import (
     BudgetExceeded,
     GatewayError,
@@ -21,13 +21,15 @@ from aldgate.core.errors import (
     UpstreamRejected,
 )
 from aldgate.core.principals import Operation, Principal
-from aldgate.core.routes import Catalogue, Deployment
+from aldgate.core.routes import Catalogue, Deployment, Plan
 from aldgate.core.usage import Usage
-from aldgate.gate.attempts import Attempts, Run
+from aldgate.gate.attempts import Attempts
 from aldgate.gate.bounds import cap_of, dearest, expected_tokens, most_input, priced
 from aldgate.gate.ids import CallIds
+from aldgate.gate.live import Live
 from aldgate.gate.metrics import Metrics
-from aldgate.gate.records import ledger_row, log_call
+from aldgate.gate.records import failure_row, ledger_row, log_call
+from aldgate.gate.runs import Run
 from aldgate.gate.slices import Slices
 from aldgate.limiter.memory import Headers, MemoryLimiter, Standing
 from aldgate.ports import Backend, FaceDialect, Store
@@ -49,6 +51,8 @@ class Gate:
         metrics: Counts what was settled and refused.
         default_max_tokens: Output cap injected where a budget needs a bound and the caller gave none.
         logs_calls: Write a log line per call.
+        retries: How often a deployment that is on no route is asked again.
+        live: How deployments are doing; tests bring their own clock.
 
     Attributes:
         heard: By provider, the fault (status and code) of its last answer, to a call or a question for its models; None: none.
@@ -67,6 +71,8 @@ class Gate:
         metrics: Metrics,
         default_max_tokens: int,
         logs_calls: bool = False,
+        retries: int = 0,
+        live: Live | None = None,
     ) -> None:
         self.catalogue = catalogue
         self.backends = backends
@@ -81,7 +87,9 @@ class Gate:
         self._may_record = may_record
         self.default_max_tokens = default_max_tokens
         self.logs_calls = logs_calls
-        self._attempts = Attempts()
+        self.live = live or Live()
+        metrics.live = self.live
+        self.attempts = Attempts(self.live, self._count, retries)
         self._ids = CallIds()
         self.new_id = self._ids
 
@@ -115,8 +123,8 @@ class Gate:
         policy = principal.policy
         if call.operation not in policy.scopes:
             raise ScopeDenied(f"This API key may not {call.operation}; its scopes are {', '.join(sorted(policy.scopes))}.")
-        candidates = self._candidates(call)
-        admission = Admission(call, candidates[0], candidates, cap=cap)
+        candidates, plan = self._candidates(call)
+        admission = Admission(call, candidates[0], candidates, cap=cap, plan=plan)
         limits = policy.limits
         has_limits = not limits.is_empty
         if has_limits:
@@ -131,21 +139,24 @@ class Gate:
         self.under_way += 1
         return admission
 
-    def _candidates(self, call: Call) -> tuple[Deployment, ...]:
-        """The deployments of the model's route that can do the operation, best first."""
+    def _candidates(self, call: Call) -> tuple[tuple[Deployment, ...], Plan | None]:
+        """The deployments of the model's route that can do the operation, those of its fallbacks included."""
         name = call.peek.model
         route = call.catalogue.resolve(name) if name else call.catalogue.default(call.operation)
-        able = tuple(each for each in route.deployments if call.operation in _operations(call, each))
+        plan = route.plan
+        each_once = route.deployments if plan is None else dict.fromkeys(plan.deployments)
+        able = tuple(each for each in each_once if call.operation in _operations(call, each))
         if not able:
             first = route.deployments[0]
             can = ", ".join(sorted(_operations(call, first)))
             raise InvalidRequest(f"`{first.id}` cannot {call.operation}; it can {can}.", param="model")
-        return able
+        return able, plan
 
     def _hold(self, admission: Admission, budget: Budget) -> bool:
         """Hold the most the call can cost. False: this process's slice of the budget does not suffice."""
         call = admission.call
         admission.candidates = priced(admission.candidates)
+        admission.deployment = admission.candidates[0]
         if admission.cap is None:
             admission.cap = cap_of(call, admission.candidates, self.default_max_tokens)
         need = dearest(call, admission.candidates, admission.cap)
@@ -183,7 +194,7 @@ class Gate:
     async def _refill(self, call: Call, budget: Budget) -> int | None:
         """Get a slice that the call fits in. Returns the output cap to inject where only a smaller one than usual fits."""
         account = call.principal.account
-        candidates = priced(self._candidates(call))
+        candidates = priced(self._candidates(call)[0])
         cap = cap_of(call, candidates, self.default_max_tokens)
         usual = dearest(call, candidates, cap)
         try:
@@ -199,13 +210,13 @@ class Gate:
         least = min((output for output in outputs if output is not None), default=None)
         return None if least is None else max(1, least // call.peek.choices)
 
-    async def run(self, admission: Admission, face: FaceDialect) -> Run:
+    def run(self, admission: Admission, face: FaceDialect) -> Awaitable[Run]:
         """Send the call to a deployment and return once a reply has begun well: its first events, or its whole body.
 
         Raises:
             GatewayError: No deployment gave one.
         """
-        return await self._attempts.run(admission, face)
+        return self.attempts.run(admission, face)
 
     def extend(self, admission: Admission, output_tokens: int) -> bool:
         """A stream or socket has come to so many output tokens: may it go on? False: cut it."""
@@ -222,22 +233,41 @@ class Gate:
         principal = call.principal
         price = deployment.price
         cost = price.cost(usage) if price is not None else 0
+        spent, tokens = cost, usage.total_tokens
+        if admission.leave is not None:
+            admission.leave(tokens)
+        if admission.failures:
+            for failure in admission.failures:
+                spent += self._settle_failure(call, failure)
+                tokens += failure.usage.total_tokens
+        if outcome.error is not None and outcome.first_byte_s is not None:
+            self.live.failed(deployment, outcome.error)  # it broke off; before its first byte, `run` has seen to that
         limits = principal.policy.limits
         if not limits.is_empty:
-            self.limiter.settle(principal.account, limits, admission.places, admission.tokens, usage.total_tokens)
+            self.limiter.settle(principal.account, limits, admission.places, admission.tokens, tokens)
         if admission.budget_period is not None:
-            self.slices.settle(principal.account, admission.budget_period, admission.microusd, cost)
+            self.slices.settle(principal.account, admission.budget_period, admission.microusd, spent)
         total_s = time.perf_counter() - call.started_at
         version = price.version if price is not None else "unknown"
         error = outcome.error
         if isinstance(error, UpstreamError) or (error is None and outcome.usage_source != "cache"):  # else it says nothing
             is_fault = error is not None and not isinstance(error, UpstreamRejected)
             self.heard[deployment.backend] = (error.status, error.code) if error is not None and is_fault else None
-        self._append(ledger_row(call, deployment, outcome, cost, version, total_s))
+        self._append(ledger_row(call, deployment, outcome, cost, version, total_s, admission.attempt))
         shown = deployment.id if deployment.id in call.catalogue.routes else "other"
-        self.metrics.settled((call.operation, shown, outcome.status), usage, cost, outcome.first_byte_s, total_s)
+        self.metrics.settled((call.operation, shown, outcome.status), usage, spent, outcome.first_byte_s, total_s)
         if self.logs_calls or outcome.status >= 500:
             log_call(call, deployment, outcome, total_s)
+
+    def _settle_failure(self, call: Call, failure: Failure) -> int:
+        """Record an attempt that did not come to answer. Returns its cost in micro-dollars."""
+        price = failure.deployment.price
+        cost = price.cost(failure.usage) if price is not None else 0
+        self._append(failure_row(call, failure, cost, price.version if price is not None else "unknown"))
+        return cost
+
+    def _count(self, deployment: Deployment, error: GatewayError) -> None:
+        self.metrics.attempt_failed(deployment.backend, error.code)
 
     def headers(self, principal: Principal) -> Headers:
         """The rate-limit headers of an answer to this principal."""

@@ -9,9 +9,14 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from aldgate.core.breakers import BreakerState
 from aldgate.core.usage import Usage
+from aldgate.gate.live import Live
 
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+_OPENNESS: dict[BreakerState, float] = {"closed": 0.0, "half-open": 0.5, "open": 1.0}
 
 
 class Histogram(msgspec.Struct):
@@ -53,6 +58,8 @@ class Metrics:
         self.gauges = gauges
         self._series: dict[tuple[str, str, int], _Series] = {}
         self._refusals: dict[tuple[str, str], int] = {}
+        self._failures: dict[tuple[str, str], int] = {}
+        self.live: Live | None = None
         self.requests = 0
         self.errors = 0
         self.latency_ms = 0.0
@@ -81,6 +88,11 @@ class Metrics:
         self._refusals[key] = self._refusals.get(key, 0) + 1
         self.requests += 1
         self.errors += 1
+
+    def attempt_failed(self, provider: str, code: str) -> None:
+        """Count one attempt that failed, whether or not another one answered the call."""
+        key = provider, code
+        self._failures[key] = self._failures.get(key, 0) + 1
 
     def expose(self) -> bytes:
         """The text exposition format (https://prometheus.io/docs/instrumenting/exposition_formats/)."""
@@ -112,10 +124,30 @@ class Metrics:
         refusals = CounterMetricFamily("aldgate_refusals", "Calls refused before dispatch.", labels=("operation", "code"))
         for key, count in self._refusals.items():
             refusals.add_metric(key, count)
-        yield from (calls, cost, tokens, duration, first, refusals)
+        failures = CounterMetricFamily("aldgate_attempts_failed", "Attempts that failed.", labels=("provider", "code"))
+        for key, count in self._failures.items():
+            failures.add_metric(key, count)
+        yield from (calls, cost, tokens, duration, first, refusals, failures)
+        yield from self._collect_live()
         for name, (description, read) in self.gauges.items():
             yield GaugeMetricFamily(name, description, value=read())
         yield from self._collect_seed_names()
+
+    def _collect_live(self) -> Iterator[object]:
+        """Who rests. Only those that lately failed are there, so healthy ones make no series."""
+        from prometheus_client.core import GaugeMetricFamily
+
+        if self.live is None:
+            return
+        breakers = GaugeMetricFamily("aldgate_breaker_open", "1 open, 0.5 half-open, 0 closed again.", labels=("model",))
+        rests = GaugeMetricFamily("aldgate_rest_seconds", "Seconds that a model is left alone yet.", labels=("model",))
+        for name, state, rest_s in self.live.breakers():
+            breakers.add_metric((name,), _OPENNESS[state])
+            rests.add_metric((name,), rest_s)
+        cooldowns = GaugeMetricFamily("aldgate_cooldown_seconds", "Seconds a credential is left alone.", labels=("provider",))
+        for name, rest_s in self.live.cooldowns():
+            cooldowns.add_metric((name,), rest_s)
+        yield from (breakers, rests, cooldowns)
 
     def _collect_seed_names(self) -> Iterator[object]:
         """Names that dashboards of the gateways Aldgate replaces already read; see docs/migrating.md."""

@@ -5,16 +5,23 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 
-from aldgate.core.calls import Call, LedgerRow, Outcome
+from aldgate.core.calls import Call, Failure, LedgerRow, Outcome
 from aldgate.core.routes import Deployment
 
 log = logging.getLogger("aldgate.calls")
 
 
 def ledger_row(
-    call: Call, deployment: Deployment, outcome: Outcome, cost_microusd: int, price_version: str, total_s: float
+    call: Call,
+    deployment: Deployment,
+    outcome: Outcome,
+    cost_microusd: int,
+    price_version: str,
+    total_s: float,
+    attempt: int = 1,
+    is_final: bool = True,
 ) -> LedgerRow:
-    """The ledger's line for a call."""
+    """The ledger's line for a call, or with `is_final` False for an attempt of it that did not come to answer."""
     usage = outcome.usage
     return LedgerRow(
         call.id,
@@ -38,7 +45,17 @@ def ledger_row(
         price_version,
         outcome.first_byte_s,
         total_s,
+        attempt,
+        is_final,
     )
+
+
+def failure_row(call: Call, failure: Failure, cost_microusd: int, price_version: str) -> LedgerRow:
+    """The ledger's line for an attempt that did not come to answer."""
+    source = "counted" if failure.usage.total_tokens else "none"
+    outcome = Outcome(failure.error.status, failure.usage, source, error=failure.error)
+    number, total_s = failure.attempt, failure.total_s
+    return ledger_row(call, failure.deployment, outcome, cost_microusd, price_version, total_s, number, is_final=False)
 
 
 def log_call(call: Call, deployment: Deployment, outcome: Outcome, total_s: float) -> None:

@@ -105,6 +105,7 @@ class Reloader:
     def _apply(self, old: Settings, new: Settings) -> None:
         self._gate.default_max_tokens = new.limits.default_max_tokens
         self._gate.logs_calls = new.log.calls
+        self._gate.attempts.retries = new.routing.retries
         if new.log != old.log:
             configure_logging(new.log.level, new.log.format)
         key = new.auth.admin_key

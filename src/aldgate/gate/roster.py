@@ -7,9 +7,11 @@ import logging
 from collections.abc import Iterable, Mapping
 
 from aldgate.config.settings import Settings
+from aldgate.core.catalogue import build_catalogue
+from aldgate.core.defaults import Wanted
 from aldgate.core.errors import GatewayError, UpstreamTimeout
 from aldgate.core.overrides import overridden
-from aldgate.core.routes import Catalogue, Source, build_catalogue
+from aldgate.core.routes import Catalogue, Source
 from aldgate.gate.draft import Draft, draft
 from aldgate.gate.gate import Gate
 from aldgate.ports import Backend
@@ -101,7 +103,9 @@ class Roster:
         for made in new.providers.values():
             self.sweeper.pools.update(made.provider.pools)
         offered = [overridden(source, new.said) for source in self._sources.values()]
-        self.catalogue, self.problems = build_catalogue(offered, new.settings.aliases)
+        settings = new.settings
+        default = Wanted(settings.routing.default_provider, settings.routing.default_model)
+        self.catalogue, self.problems = build_catalogue(offered, settings.aliases, settings.routes, default)
         if self._gate is not None:
             self._gate.adopt(self.catalogue, self.backends)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import Column, ColumnElement, case, func, literal_column, null, select
+from sqlalchemy import Column, ColumnElement, and_, case, func, literal_column, null, select
 
 from aldgate.core.calls import LedgerRow
 from aldgate.core.errors import Conflict, StoreUnavailable
@@ -47,7 +47,7 @@ class Ledger(QueryGroup):
     async def key_uses(self) -> Mapping[str, KeyUse]:
         """See `Store`."""
         query = (
-            select(keys.c.id, func.count().label("calls"), func.max(ledger.c.received_at).label("last_used_at"))
+            select(keys.c.id, _calls().label("calls"), func.max(ledger.c.received_at).label("last_used_at"))
             .join(ledger, ledger.c.account == keys.c.id)
             .group_by(keys.c.id)
         )
@@ -63,8 +63,8 @@ class Ledger(QueryGroup):
         query = (
             select(
                 *(groups.get(name, null()).label(name) for name in ("key_id", "key", "model", "day")),
-                func.count().label("calls"),
-                func.count(case((ledger.c.status >= 400, 1))).label("errors"),
+                _calls().label("calls"),
+                _calls(ledger.c.status >= 400).label("errors"),
                 _sum(ledger.c.input_tokens).label("prompt_tokens"),
                 _sum(ledger.c.output_tokens).label("completion_tokens"),
                 _sum(ledger.c.cached_tokens).label("cached_tokens"),
@@ -95,9 +95,11 @@ class Ledger(QueryGroup):
         second, minute = self._database.floor(at), self._database.floor(at / literal_column("60")) * literal_column("60")
         step = case((at >= self._clock() - 60, second), else_=minute)
         tokens = ledger.c.input_tokens + ledger.c.output_tokens
-        each = select(step.label("step"), at, tokens.label("tokens")).where(*_between(account, since, None)).subquery()
+        which = _between(account, since, None)
+        each = select(step.label("step"), at, tokens.label("tokens"), ledger.c.is_final).where(*which).subquery()
         latest = func.max(each.c.received_at)
-        query = select(latest, func.count(), func.sum(each.c.tokens)).group_by(each.c.step).order_by(latest)
+        calls = func.count(case((each.c.is_final, 1)))
+        query = select(latest, calls, func.sum(each.c.tokens)).group_by(each.c.step).order_by(latest)
         async with self._database.read() as connection:
             return [RecentUse(at, calls, int(tokens)) for at, calls, tokens in await connection.execute(query)]
 
@@ -118,6 +120,11 @@ def _storable(value: object) -> object:
             return value.encode(errors="replace").decode().replace("\0", "?")
         case _:
             return value
+
+
+def _calls(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
+    """How many calls there were: a call may have several rows, one for each attempt, and one of them is the call's own."""
+    return func.count(case((and_(ledger.c.is_final, *conditions), 1)))
 
 
 def _sum(column: Column[Any]) -> ColumnElement[Any]:

@@ -19,7 +19,7 @@ STATEMENT_TIMEOUT_S = 10
 SCHEMA_LOCK = 0x616C6467617465
 """Any number will do, as long as every process takes the same."""
 
-APPEND = postgresql.insert(tables.ledger).on_conflict_do_nothing(index_elements=["call_id"])
+APPEND = postgresql.insert(tables.ledger).on_conflict_do_nothing(index_elements=["call_id", "attempt"])
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError)
 
 

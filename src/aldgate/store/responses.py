@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Delete, Row, Select, delete, exists, literal, select, tuple_
+from sqlalchemy import CTE, Delete, Row, delete, exists, func, literal, select, tuple_
 
+from aldgate.core.errors import BodyTooLarge
 from aldgate.ports import KeptResponse
 from aldgate.store.database import QueryGroup
 from aldgate.store.tables import responses
@@ -37,10 +38,18 @@ class Responses(QueryGroup):
             row = (await connection.execute(query)).first()
         return None if row is None else _kept(row)
 
-    async def response_chain(self, account: str, response_id: str) -> list[KeptResponse]:
+    async def response_chain(self, account: str, response_id: str, max_bytes: int) -> list[KeptResponse]:
         """See `Store`."""
+        chain = _chain(account, response_id)
+        size = select(func.sum(func.length(responses.c.input) + func.length(responses.c.body))).select_from(
+            responses.join(chain, responses.c.id == chain.c.id)
+        )
+        query = select(*_COLUMNS).join(chain, responses.c.id == chain.c.id).order_by(chain.c.back.desc())
+        mine = responses.c.account == account
         async with self._database.read() as connection:
-            rows: Sequence[Row[Any]] = (await connection.execute(_chain(account, response_id))).all()
+            if (await connection.scalar(size.where(mine)) or 0) > max_bytes:
+                raise BodyTooLarge(f"The conversation has come to more than {max_bytes} bytes.")
+            rows: Sequence[Row[Any]] = (await connection.execute(query.where(mine))).all()
         return [_kept(row) for row in rows]
 
     @unbroken
@@ -55,8 +64,8 @@ def _named(account: str, response_id: str) -> tuple[Any, ...]:
     return responses.c.account == account, responses.c.id == response_id
 
 
-def _chain(account: str, response_id: str) -> Select[Any]:
-    """A response and all that it continued, oldest first."""
+def _chain(account: str, response_id: str) -> CTE:
+    """Ids of a response and all that it continued; `back` counts how far back each lies."""
     links = (
         select(responses.c.id, responses.c.previous_id, literal(0).label("back"))
         .where(*_named(account, response_id))
@@ -65,13 +74,7 @@ def _chain(account: str, response_id: str) -> Select[Any]:
     older = select(responses.c.id, responses.c.previous_id, links.c.back + 1).where(
         responses.c.account == account, responses.c.id == links.c.previous_id, links.c.back < LONGEST_CHAIN
     )
-    chain = links.union_all(older)
-    return (
-        select(*_COLUMNS)
-        .join(chain, responses.c.id == chain.c.id)
-        .where(responses.c.account == account)
-        .order_by(chain.c.back.desc())
-    )
+    return links.union_all(older)
 
 
 def _prune(now: float) -> Delete:

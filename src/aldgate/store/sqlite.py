@@ -21,7 +21,9 @@ from aldgate.store.database import Durability, store_errors
 BUSY_TIMEOUT_S = 5
 SWITCH_PAUSE_S = 0.005
 
-APPEND = str(sqlite.insert(tables.ledger).on_conflict_do_nothing(index_elements=["call_id"]).compile(dialect=sqlite.dialect()))
+APPEND = str(
+    sqlite.insert(tables.ledger).on_conflict_do_nothing(index_elements=["call_id", "attempt"]).compile(dialect=sqlite.dialect())
+)
 
 
 class Sqlite:

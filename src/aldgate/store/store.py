@@ -4,7 +4,9 @@ import asyncio
 
 from sqlalchemy import select
 
+from aldgate.store.batches import Batches
 from aldgate.store.budgets import Budgets
+from aldgate.store.files import Files
 from aldgate.store.idempotency import Idempotency
 from aldgate.store.keys import Keys
 from aldgate.store.ledger import Ledger
@@ -14,7 +16,7 @@ from aldgate.store.tables import secrets
 from aldgate.store.unbroken import unbroken
 
 
-class SqlStore(Keys, Ledger, Budgets, Idempotency, Responses):
+class SqlStore(Keys, Ledger, Budgets, Idempotency, Responses, Files, Batches):
     """A `ports.Store` in an SQL database."""
 
     async def open(self) -> None:
@@ -27,6 +29,7 @@ class SqlStore(Keys, Ledger, Budgets, Idempotency, Responses):
         await bring_up_to_date(self._database)
         if self._database.is_embedded:
             await self._presume_spent()
+            await self._end_leases()
 
     async def aclose(self) -> None:
         """See `Store`. Writes under way end first."""

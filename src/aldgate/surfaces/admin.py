@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 
@@ -17,11 +16,11 @@ from aldgate.core.principals import ALL_SCOPES, CALLER_SCOPES, Principal
 from aldgate.core.terms import format_usd, parse_budget, parse_duration
 from aldgate.gate.identity import Identity
 from aldgate.ports import KeyUse, Store, StoredKey
+from aldgate.surfaces.bodies import decoded
 
 KEY_PREFIX = "agk-"
 SHOWN_CHARACTERS = 12
 
-T = TypeVar("T")
 Limit = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
 
 
@@ -61,7 +60,7 @@ class KeyAdmin:
         Raises:
             InvalidRequest: A field is not what a key has.
         """
-        wanted = _decode(body, KeyRequest)
+        wanted = decoded(body, KeyRequest)
         if any(ord(letter) < 32 or ord(letter) == 127 for letter in wanted.name):  # some databases keep no NUL
             raise InvalidRequest("A name has no control characters (`name`).", param="name")
         now = time.time()
@@ -103,7 +102,7 @@ class KeyAdmin:
             NotFound: There is no such key.
             Conflict: It was revoked or has expired.
         """
-        wanted = _decode(body or b"{}", RotateRequest)
+        wanted = decoded(body or b"{}", RotateRequest)
         old_expire_at = time.time() + (0 if wanted.overlap in ("0", "0s") else _duration(wanted.overlap, "overlap"))
         key = await self._store.get_key(key_id)
         if key is None:
@@ -161,26 +160,6 @@ def _describe_budget(budget: Budget | None) -> dict[str, Any] | None:
 def iso(at: float | None) -> str | None:
     """Unix seconds as ISO 8601 in UTC."""
     return None if at is None else datetime.fromtimestamp(at, UTC).isoformat()
-
-
-def _decode(body: bytes, kind: type[T]) -> T:
-    try:
-        wanted = msgspec.json.decode(body, type=kind)
-        json.loads(body, object_pairs_hook=_unique)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        text, _, path = str(error).partition(" - at `$")
-        param = path.strip(".`") or None
-        raise InvalidRequest(f"{text} (`{param}`)." if param else f"{text}.", param=param) from None
-    return wanted
-
-
-def _unique(members: list[tuple[str, Any]]) -> None:
-    """Refuse a field that stands twice: which of the two limits is meant, nobody can know."""
-    seen: set[str] = set()
-    for name, _ in members:
-        if name in seen:
-            raise InvalidRequest(f"The field stands twice (`{name}`).", param=name)
-        seen.add(name)
 
 
 def _scopes(wanted: list[str] | None) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""The FastAPI application behind the front: administration, usage, and the OpenAPI document of everything."""
+"""The FastAPI application behind the front: administration, usage, files, batches, and the OpenAPI document of everything."""
 
 from __future__ import annotations
 
@@ -24,17 +24,25 @@ from aldgate.core.errors import (
 from aldgate.core.principals import Principal
 from aldgate.gate.identity import Identity
 from aldgate.gate.reload import Reloader
-from aldgate.ports import Store
+from aldgate.jobs.batches import BatchWorker
+from aldgate.jobs.files import Files
+from aldgate.ports import ByteBound, Store
 from aldgate.surfaces.admin import KeyAdmin, require_admin
 from aldgate.surfaces.asgi import headers_of
+from aldgate.surfaces.batches import BatchesFace
 from aldgate.surfaces.bodies import check_json
 from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.faults import render_for_path
+from aldgate.surfaces.files import FilesFace
+from aldgate.surfaces.idempotency import idempotency_key
 from aldgate.surfaces.openapi import document
 from aldgate.surfaces.reference_page import CONTENT_SECURITY_POLICY, reference_page
 from aldgate.surfaces.usage import usage
 
 MAX_ADMIN_BODY_BYTES = 1_048_576
+
+Act = Callable[[Principal, Request], Awaitable[dict[str, Any] | Response]]
+"""What a path does for who asks."""
 
 
 class Api:
@@ -44,6 +52,8 @@ class Api:
         committed: Waits until what was settled is on disk, so that whoever asks for usage sees the call made just before.
         new_id: Makes request ids.
         reloader: Reads the configuration again.
+        in_flight: The bound on bytes held.
+        most_unfinished: Batches of one account that may wait or run.
     """
 
     def __init__(
@@ -54,10 +64,16 @@ class Api:
         committed: Callable[[], Awaitable[None]],
         new_id: Callable[[], str],
         reloader: Reloader,
+        files: Files,
+        batches: BatchWorker,
+        in_flight: ByteBound,
+        most_unfinished: int,
     ) -> None:
         self._store = store
         self._identity = identity
         self._keys = KeyAdmin(store, identity)
+        self._files = FilesFace(files, in_flight)
+        self._batches = BatchesFace(store, files, batches, most_unfinished)
         self._new_id = new_id
         self._committed = committed
         self._reloader = reloader
@@ -77,8 +93,43 @@ class Api:
         route("/admin/keys/{key_id}/rotate", self._rotate_key, methods=["POST"])
         route("/admin/reload", self._reload, methods=["POST"])
         route("/v1/usage", self._usage, methods=["GET"])
+        self._add_files(route)
+        self._add_batches(route)
         for path in ("/docs", "/redoc"):
             route(path, _reference, methods=["GET"])
+
+    def _add_files(self, route: Callable[..., None]) -> None:
+        files = self._files
+        route("/v1/files", self._serving(files.create), methods=["POST"])
+        route("/v1/files", self._serving(lambda who, request: files.list(who, request.query_params)), methods=["GET"])
+        one: tuple[tuple[str, str, Callable[[Principal, str], Awaitable[Any]]], ...] = (
+            ("GET", "/v1/files/{id}", files.get),
+            ("DELETE", "/v1/files/{id}", files.delete),
+            ("GET", "/v1/files/{id}/content", files.content),
+        )
+        for method, path, act in one:
+            route(path, self._serving(_of_one(act)), methods=[method])
+
+    def _add_batches(self, route: Callable[..., None]) -> None:
+        batches = self._batches
+
+        async def create(who: Principal, request: Request) -> dict[str, Any]:
+            body = await _body(request)
+            return await batches.create(who, body, idempotency_key(headers_of(request.scope)))
+
+        route("/v1/batches", self._serving(create), methods=["POST"])
+        route("/v1/batches", self._serving(lambda who, request: batches.list(who, request.query_params)), methods=["GET"])
+        route("/v1/batches/{id}", self._serving(_of_one(batches.get)), methods=["GET"])
+        route("/v1/batches/{id}/cancel", self._serving(_of_one(batches.cancel)), methods=["POST"])
+
+    def _serving(self, act: Act) -> Callable[[Request], Awaitable[Response]]:
+        async def serve(request: Request) -> Response:
+            async def acted() -> dict[str, Any] | Response:
+                return await act(await principal_of(request.scope, self._identity), request)
+
+            return await self._answer(request, acted)
+
+        return serve
 
     async def _admin(self, request: Request) -> Principal:
         principal = await principal_of(request.scope, self._identity)
@@ -131,14 +182,23 @@ class Api:
 
         return await self._answer(request, act)
 
-    async def _answer(self, request: Request, act: Callable[[], Awaitable[dict[str, Any]]], status: int = 200) -> Response:
+    async def _answer(
+        self, request: Request, act: Callable[[], Awaitable[dict[str, Any] | Response]], status: int = 200
+    ) -> Response:
         request_id = self._new_id()
         try:
             answer = await act()
         except GatewayError as error:
             return _rendered(request, error, request_id)
+        if isinstance(answer, Response):
+            answer.headers["x-request-id"] = request_id
+            return answer
         headers = {"x-request-id": request_id, "cache-control": "no-store"}
         return Response(msgspec.json.encode(answer), status, headers, "application/json")
+
+
+def _of_one(act: Callable[[Principal, str], Awaitable[dict[str, Any] | Response]]) -> Act:
+    return lambda who, request: act(who, request.path_params["id"])
 
 
 async def _reference(request: Request) -> Response:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
-from aldgate.core.errors import BodyTooLarge, ClientGone, Shedding, UnsupportedMediaType
+from aldgate.core.errors import BodyTooLarge, ClientGone, InvalidRequest, Shedding, UnsupportedMediaType
 from aldgate.surfaces.asgi import Message, Receive
+
+T = TypeVar("T")
 
 
 class BytesInFlight(msgspec.Struct):
@@ -86,3 +90,28 @@ async def _gather(message: Message, receive: Receive, max_bytes: int, in_flight:
     except BaseException:
         in_flight.release(len(body))
         raise
+
+
+def decoded(body: bytes, kind: type[T]) -> T:
+    """A JSON body as the type it has to be.
+
+    Raises:
+        InvalidRequest: It is not, or says something twice.
+    """
+    try:
+        wanted = msgspec.json.decode(body, type=kind)
+        json.loads(body, object_pairs_hook=_unique)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        text, _, path = str(error).partition(" - at `$")
+        param = path.strip(".`") or None
+        raise InvalidRequest(f"{text} (`{param}`)." if param else f"{text}.", param=param) from None
+    return wanted
+
+
+def _unique(members: list[tuple[str, Any]]) -> None:
+    """Refuse a field that stands twice: which of the two limits is meant, nobody can know."""
+    seen: set[str] = set()
+    for name, _ in members:
+        if name in seen:
+            raise InvalidRequest(f"The field stands twice (`{name}`).", param=name)
+        seen.add(name)

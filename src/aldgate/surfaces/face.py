@@ -15,10 +15,11 @@ import msgspec
 from aldgate.core.calls import Admission, Call, Named, Outcome
 from aldgate.core.errors import ClientGone, ExpiredKey, GatewayError, ShuttingDown, UpstreamBroken
 from aldgate.core.principals import Operation, Principal
-from aldgate.gate.attempts import Run
 from aldgate.gate.bounds import counted
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
+from aldgate.gate.runs import Run
+from aldgate.gate.whole import Committed, left, recorded, whole
 from aldgate.ports import FaceDialect, Relay
 from aldgate.surfaces.asgi import Handler, Headers, Outlet, Receive, Scope, Send, headers_of
 from aldgate.surfaces.bodies import BytesInFlight, check_json, read_body
@@ -28,7 +29,6 @@ from aldgate.surfaces.idempotency import Once, idempotency_key
 from aldgate.surfaces.listener import Connection
 from aldgate.surfaces.recorder import Recorder
 
-Committed = Callable[[], Awaitable[None]]
 ReadNamed = Callable[[Scope], Named]
 
 _JSON = (b"content-type", b"application/json")
@@ -111,6 +111,8 @@ class Face:
             _untie(error)
             status, lines, body = self._dialect.error(error, call_id)
             limits = self._limits(principal) if principal is not None else []
+            if error.attempts > 1:
+                lines = [*lines, (b"x-aldgate-attempts", b"%d" % error.attempts)]
             outlet.begin(status, [*lines, *limits])
             outlet.end(body)
         except asyncio.CancelledError:
@@ -167,7 +169,7 @@ class Face:
     async def _replay(self, admission: Admission, kept: Kept, outlet: Outlet) -> None:
         """Give a kept answer again, in the pieces that it came in."""
         if self._committed is not None:
-            await _recorded(self._committed)
+            await recorded(self._committed)
         call = admission.call
         own = [(b"x-request-id", call.id.encode()), *self._limits(call.principal)]
         age = b"%d" % self._cache.age_s(kept)
@@ -180,7 +182,10 @@ class Face:
 
     def _headers(self, admission: Admission, run: Run) -> Headers:
         call = admission.call
-        headers = [(b"x-request-id", call.id.encode()), *self._limits(call.principal)]
+        served = _header_value(admission.deployment.id)
+        headers = [(b"x-request-id", call.id.encode()), (b"x-aldgate-model", served), *self._limits(call.principal)]
+        if run.attempts > 1:
+            headers.append((b"x-aldgate-attempts", b"%d" % run.attempts))
         if run.warnings:
             headers.append((b"x-aldgate-warnings", _header_value("left out: " + ", ".join(run.warnings))))
         return headers
@@ -190,20 +195,7 @@ class Face:
 
     async def _whole(self, admission: Admission, outlet: Outlet) -> Outcome:
         outcome = Outcome()
-        try:
-            run = await self._gate.run(admission, self._dialect)
-            outcome.status, outcome.first_byte_s = 200, run.first_byte_s
-            _bill_whole(admission.call, run.relay, outcome)
-        except GatewayError as error:
-            outcome.fail(error)
-            raise
-        except asyncio.CancelledError:
-            _left(admission, outcome, self._gate)
-            raise
-        finally:
-            self._gate.settle(admission, outcome)
-        if self._committed is not None:
-            await _recorded(self._committed)
+        run = await whole(self._gate, admission, self._dialect, outcome, self._committed)
         body = run.first
         outlet.begin(200, [_JSON, (b"content-length", b"%d" % len(body)), *self._headers(admission, run)])
         outlet.end(body)
@@ -233,7 +225,7 @@ class Face:
             _untie(error)
             last += self._dialect.failed(error, call.id)
         except asyncio.CancelledError:
-            cut = _left(admission, outcome, self._gate)
+            cut = left(admission, outcome, self._gate)
             if relay is not None:  # if it is the caller who left, this goes nowhere
                 outlet.end(self._dialect.failed(cut, call.id))
             raise
@@ -243,7 +235,7 @@ class Face:
             self._gate.settle(admission, outcome)
         if self._committed is not None:
             try:
-                await _recorded(self._committed)
+                await recorded(self._committed)
             except GatewayError as error:
                 outcome.error = error
                 last = self._dialect.failed(error, call.id)
@@ -278,15 +270,6 @@ class Face:
         return last
 
 
-async def _recorded(committed: Committed) -> None:
-    """Wait for the ledger; if it fails, say that the call was made nevertheless."""
-    try:
-        await committed()
-    except GatewayError as error:
-        error.has_run = True
-        raise
-
-
 def _untie(error: GatewayError) -> None:
     """Drop the traceback of an error that is dealt with.
 
@@ -297,25 +280,9 @@ def _untie(error: GatewayError) -> None:
 
 
 def _header_value(text: str) -> bytes:
-    return text.encode("ascii", "replace").replace(b"\r", b" ").replace(b"\n", b" ")[:2_000]
-
-
-def _left(admission: Admission, outcome: Outcome, gate: Gate) -> GatewayError:
-    """The task was cancelled: the caller left, or the gate ran out of patience while stopping.
-
-    A provider charges for what it began, whoever is there to read it; so the input is billed as counted, with what was delivered.
-    """
-    cut = ShuttingDown("The gate stopped.") if gate.is_draining else ClientGone("The caller left.")
-    outcome.fail(cut)
-    outcome.usage, outcome.usage_source = counted(admission.call, 0), "counted"
-    return cut
-
-
-def _bill_whole(call: Call, relay: Relay, outcome: Outcome) -> None:
-    if relay.usage is not None:
-        outcome.usage, outcome.usage_source = relay.usage, "reported"
-    else:
-        outcome.usage, outcome.usage_source = counted(call, relay.delivered), "counted"
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    return text[:2_000].encode("ascii", "replace")
 
 
 def _bill_stream(call: Call, relay: Relay, outcome: Outcome) -> None:

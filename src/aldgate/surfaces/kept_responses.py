@@ -137,7 +137,7 @@ class KeptResponses:
     async def _listed(self, principal: Principal, kept: KeptResponse, query: dict[str, list[str]]) -> Object:
         """A page of what the response was made from: everything it continued, and its own input."""
         items: list[Object] = []
-        for turn in await self._store.response_chain(principal.account, kept.id):
+        for turn in await self._history.chain(principal.account, kept.id):
             items += listed(turn.id, turn.input)
             items += output_of(turn.body) if turn.id != kept.id else ()
         if query.get("order", ["desc"])[-1] == "desc":

@@ -78,7 +78,7 @@ class ModelsFace:
         if route is None:
             raise ModelNotFound(f"The model `{name[:100]}` does not exist.", param="model")
         deployment = route.deployments[0]
-        return shape.one(route.name if is_alias(route) else deployment.id, deployment, self._started_at)
+        return shape.one(route.name if is_alias(route) or not route.is_listed else deployment.id, deployment, self._started_at)
 
 
 class Shape(NamedTuple):
@@ -111,5 +111,5 @@ def listed(catalogue: Catalogue) -> list[tuple[str, Deployment]]:
 
 
 def is_alias(route: Route) -> bool:
-    """Whether a route has a name that is none of its deployments' own."""
-    return all(route.name != deployment.id for deployment in route.deployments)
+    """Whether a route is listed under a name that is none of its deployments' own."""
+    return route.is_listed and all(route.name != deployment.id for deployment in route.deployments)

@@ -17,6 +17,8 @@ from aldgate.dialects.responses import types as response_types
 from aldgate.gate.reload import Reloaded
 from aldgate.ports import UsageRow
 from aldgate.surfaces.admin import KeyRequest, RotateRequest
+from aldgate.surfaces.batches import BatchRequest
+from aldgate.surfaces.files import FileForm
 
 REF = "#/components/schemas/{name}"
 
@@ -34,6 +36,8 @@ class Path(NamedTuple):
     query: tuple[str, ...] = ()
     is_open: bool = False
     tag: str = "openai"
+    content: str = "application/json"
+    """Type of the request's body."""
 
 
 _STREAMED = (types.ChatRequest, types.CompletionRequest, response_types.ResponseRequest, anthropic.MessagesRequest)
@@ -50,6 +54,7 @@ _CALL_ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 429, 500, 502, 503, 504)
 _KEPT_ERRORS = (400, 401, 403, 404, 503)
 _ERRORS: dict[str, type] = {"openai": types.ErrorBody, "anthropic": anthropic.ErrorReply, "gemini": gemini.GeminiError}
 """How an error is written on the paths of a tag; where it says nothing, as OpenAI does."""
+_LOOK_ERRORS = (400, 401, 403, 404, 503)
 _ADMIN_ERRORS = (400, 401, 403, 404, 413, 415, 503)
 
 _VERBS = "Gemini's verbs behind the model: `:generateContent`, `:streamGenerateContent`, `:embedContent` ..."
@@ -165,6 +170,23 @@ PATHS = (
         query=("group_by", "since", "until"),
         tag="aldgate",
     ),
+    Path(
+        "post",
+        "/v1/files",
+        "Keep a file",
+        FileForm,
+        errors=(400, 401, 403, 413, 415, 503),
+        tag="batches",
+        content="multipart/form-data",
+    ),
+    Path("get", "/v1/files", "List files", errors=_LOOK_ERRORS, query=("purpose", "limit", "order", "after"), tag="batches"),
+    Path("get", "/v1/files/{id}", "Show a file", errors=_LOOK_ERRORS, tag="batches"),
+    Path("delete", "/v1/files/{id}", "Delete a file", errors=_LOOK_ERRORS, tag="batches"),
+    Path("get", "/v1/files/{id}/content", "Read a file", errors=_LOOK_ERRORS, tag="batches"),
+    Path("post", "/v1/batches", "Make the calls of a file", BatchRequest, errors=(*_ADMIN_ERRORS, 409, 429), tag="batches"),
+    Path("get", "/v1/batches", "List batches", errors=_LOOK_ERRORS, query=("limit", "after"), tag="batches"),
+    Path("get", "/v1/batches/{id}", "Show a batch", errors=_LOOK_ERRORS, tag="batches"),
+    Path("post", "/v1/batches/{id}/cancel", "Begin no more of its calls", errors=(*_LOOK_ERRORS, 409), tag="batches"),
     Path("post", "/admin/keys", "Make a key", KeyRequest, None, 201, _ADMIN_ERRORS, tag="admin"),
     Path("get", "/admin/keys", "List keys", None, None, 200, (401, 403, 503), tag="admin"),
     Path("delete", "/admin/keys/{key_id}", "Revoke a key", None, None, 200, (401, 403, 404, 503), tag="admin"),
@@ -228,13 +250,15 @@ def _operation(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if path.request is not None:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": by_type[path.request]}}}
+        operation["requestBody"] = {"required": True, "content": {path.content: {"schema": by_type[path.request]}}}
     return operation
 
 
 def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
     good: dict[str, Any] = {"description": "Done"}
-    if path.path == "/metrics":
+    if path.path == "/v1/files/{id}/content":
+        good["content"] = {"application/octet-stream": {}}
+    elif path.path == "/metrics":
         good["content"] = {"text/plain": {"schema": {"type": "string"}}}
     elif path.method != "head":
         schema = by_type[path.reply] if path.reply is not None else {"type": "object"}

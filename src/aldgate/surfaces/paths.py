@@ -11,9 +11,10 @@ from functools import cache
 from typing import Any
 
 from aldgate.core.principals import Operation
-from aldgate.ports import Store
+from aldgate.ports import FaceDialect, Store
 from aldgate.registry import Registry
 from aldgate.surfaces.asgi import Handler
+from aldgate.surfaces.dialects import DIALECTS
 from aldgate.surfaces.face import Doors
 from aldgate.surfaces.faces import Faces
 from aldgate.surfaces.front import Front
@@ -51,6 +52,16 @@ SURFACES: Registry[Any] = Registry(
     },
 )
 """Faces that are loaded by their first request: FastAPI is a third of the start and 15 MB."""
+
+
+BATCHED = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/moderations"})
+"""Those of `CALLS` that the lines of a batch may ask for."""
+
+
+def batch_endpoint(path: str) -> tuple[FaceDialect, Operation]:
+    """What is spoken at one of `BATCHED`, and the operation it asks for."""
+    (found,) = (call for call in CALLS if call[0] == path)
+    return DIALECTS.load(found[1]), found[2]
 
 
 def health_paths(health: HealthFace) -> dict[tuple[str, str], Handler]:

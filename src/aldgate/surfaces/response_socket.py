@@ -26,7 +26,7 @@ from aldgate.surfaces.faults import refuse
 from aldgate.surfaces.responses import ResponsesFace
 from aldgate.surfaces.websocket import POLICY_VIOLATION, RESTARTING, Socket
 
-MOST_WAITING = 16
+MOST_WAITING = 2
 """Frames taken ahead of their turn; further ones wait in the connection."""
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -109,17 +109,18 @@ class _Conversation:
         """Serve one frame. False: its key is not good any more."""
         outlet = _Outlet(self._send)
         doors = self._doors
-        doors.in_flight.take(len(frame))
         try:
-            created = _read(frame)
-            outlet.stream_id = created.stream_id
-            await self._create(created, outlet)
-            await outlet.flush()
+            doors.in_flight.take(len(frame))
+            try:
+                created = _read(frame)
+                outlet.stream_id = created.stream_id
+                await self._create(created, outlet)
+                await outlet.flush()
+            finally:
+                doors.in_flight.release(len(frame))
         except GatewayError as error:
             await self._send({"type": "websocket.send", "text": _error_frame(error, outlet.stream_id).decode()})
             return error.status != 401
-        finally:
-            doors.in_flight.release(len(frame))
         return True
 
     async def _create(self, created: Created, outlet: _Outlet) -> None:

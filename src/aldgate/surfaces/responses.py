@@ -28,6 +28,8 @@ log = logging.getLogger("aldgate.responses")
 
 LIFETIME_S = 30 * 86_400
 """How long OpenAI keeps a response (https://platform.openai.com/docs/guides/your-data)."""
+MOST_KEPT = 4
+"""A chain of kept responses may come to so many times the largest body: each repeats what it was asked with."""
 Recall = Callable[[str], list[Turn] | None]
 """Turns up to a response that only this connection remembers, or None."""
 
@@ -82,13 +84,21 @@ class History:
             raise BodyTooLarge(f"The conversation has come to {len(body)} bytes; at most {self._max_body_bytes} are taken.")
         return body
 
+    async def chain(self, account: str, response_id: str) -> list[KeptResponse]:
+        """A response and all that it continued, oldest first, as far as it is there.
+
+        Raises:
+            BodyTooLarge: It is more than one process should hold for one caller.
+        """
+        return await self._store.response_chain(account, response_id, MOST_KEPT * self._max_body_bytes)
+
     async def turns(self, account: str, response_id: str) -> list[Turn]:
         """All that was said up to and with a response.
 
         Raises:
             PreviousResponseNotFound: It, or one that it stands on, is not there.
         """
-        chain = await self._store.response_chain(account, response_id)
+        chain = await self.chain(account, response_id)
         if not chain or chain[0].previous_id is not None:
             raise PreviousResponseNotFound(
                 f"There is no response `{response_id[:100]}` that could be continued.", param="previous_response_id"

@@ -145,7 +145,9 @@ class Pool:
                     ssl=self._tls if origin.is_tls else None,
                 )
         except TimeoutError:
-            raise UpstreamTimeout(f"The provider took no connection within {self.timeouts.connect_s:g} s.") from None
+            late = UpstreamTimeout(f"The provider took no connection within {self.timeouts.connect_s:g} s.")
+            late.was_sent = False
+            raise late from None
         except (OSError, ssl.SSLError) as error:
             raise UpstreamUnreachable("No connection to the provider could be made.") from error
         finally:

@@ -275,3 +275,26 @@ describe('retries', () => {
     assert.equal(error.headers.get('x-should-retry'), 'false');
   });
 });
+
+describe('batches', () => {
+  test('from a file to its answers', async () => {
+    const body = { model: LAB, messages };
+    const lines = ['a', 'b'].map((custom_id) => JSON.stringify({ custom_id, method: 'POST', url: '/v1/chat/completions', body }));
+    const input = await OpenAI.toFile(Buffer.from(lines.join('\n')), 'in.jsonl');
+    const file = await client.files.create({ file: input, purpose: 'batch' });
+    assert.deepEqual([file.filename, file.purpose], ['in.jsonl', 'batch']);
+    let batch = await client.batches.create({
+      input_file_id: file.id,
+      endpoint: '/v1/chat/completions',
+      completion_window: '24h',
+    });
+    while (!['completed', 'failed', 'expired', 'cancelled'].includes(batch.status)) batch = await client.batches.retrieve(batch.id);
+    assert.deepEqual(batch.request_counts, { total: 2, completed: 2, failed: 0 });
+    const output = await (await client.files.content(batch.output_file_id)).text();
+    const answers = output.trim().split('\n').map((line) => JSON.parse(line));
+    assert.deepEqual(answers.map((answer) => answer.custom_id), ['a', 'b']);
+    assert.equal(answers[0].response.body.choices[0].message.content, SAID[LAB]);
+    assert.deepEqual(await client.files.delete(file.id), { id: file.id, object: 'file', deleted: true });
+    await failure(client.files.retrieve(file.id), OpenAI.NotFoundError, 404, 'not_found');
+  });
+});

@@ -1,9 +1,9 @@
 import msgspec
 import pytest
 
+from aldgate.core.catalogue import build_catalogue
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.prices import FREE
-from aldgate.core.routes import build_catalogue
 from aldgate.engines.builtin.backend import Builtin
 from aldgate.engines.builtin.echo import EchoOptions
 from aldgate.ports import Backend

@@ -104,6 +104,8 @@ def should_retry(error: GatewayError) -> bool:
         return False
     if error.retry_after_s is not None:
         return error.retry_after_s <= _LONGEST_WAIT_S
+    if error.attempts > 1:  # whoever repeats what was repeated here already multiplies the calls
+        return False
     return error.status >= 500 and error.status != 501
 
 
@@ -134,9 +136,18 @@ def error_in_reply(inner: ErrorBody | str) -> UpstreamError:
     return _classed(status, inner, None)
 
 
+def _meant(status: int, inner: ErrorBody) -> int:
+    """The status of an error that a proxy before the provider wrapped in its own 500 or 503."""
+    if isinstance(inner.code, int) and 400 <= inner.code <= 599:
+        return inner.code
+    return 429 if "rate_limit_exceeded" in (inner.code, inner.type) or inner.type == "rate_limit_error" else status
+
+
 def _classed(status: int, inner: ErrorBody, retry_after_s: int | None) -> UpstreamError:
     said = (inner.message or "")[:_LONGEST_MESSAGE]
     code = str(inner.code) if inner.code is not None else None
+    if status >= 500:
+        status = _meant(status, inner)
     if status in (401, 403):
         return UpstreamAuth(
             "The provider refused the gate's credential; tell its operator.", upstream_status=status, upstream_code=code
