@@ -1,8 +1,9 @@
 """The operator's word on models, over what providers and catalogues say."""
 
+from aldgate.core.catalogue import build_catalogue
 from aldgate.core.overrides import Said, overridden
 from aldgate.core.prices import FREE, Price
-from aldgate.core.routes import Deployment, Facts, Source, build_catalogue
+from aldgate.core.routes import Deployment, Facts, Source
 
 OWN = Price(input=7, version="config")
 LISTED = Price(input=1, version="list")

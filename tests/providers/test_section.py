@@ -66,6 +66,6 @@ def test_a_bad_key_names_its_provider_and_not_itself(reference: str) -> None:
     ],
 )
 def test_a_provider_speaks_responses_where_that_is_known_or_said(name: str, table: dict[str, Any], spoken: list[str]) -> None:
-    provider = build_provider(name, table, "file", Surroundings(Upstream(), 1024, MappingProxyType({}), {}))
+    provider = build_provider(name, table, "file", Surroundings(Upstream(), 1024, MappingProxyType({})))
     assert [dialect for dialect in provider.dialects if dialect in ("openai", "responses")] == spoken
     assert ("complete" in provider.operations) is ("openai" in spoken)
