@@ -158,7 +158,15 @@ PATHS = (
         errors=(*_CALL_ERRORS, 529),
         tag="anthropic",
     ),
-    Path("get", "/v1/models", "List models", None, types.ModelList),
+    Path(
+        "get",
+        "/v1/models",
+        "List models",
+        None,
+        types.ModelList,
+        errors=(400, 401, 403, 429, 503),
+        query=("modality", "limit", "cursor"),
+    ),
     Path("get", "/v1/models/{model}", "Show one model; ids may contain slashes", None, types.Model, errors=(401, 403, 404, 503)),
     Path(
         "get",
