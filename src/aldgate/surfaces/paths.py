@@ -79,6 +79,8 @@ def health_paths(health: HealthFace) -> dict[tuple[str, str], Handler]:
     return {
         ("GET", "/health"): health.health,
         ("HEAD", "/health"): health.health,
+        ("GET", "/health/upstreams"): health.upstreams,
+        ("GET", "/version"): health.version,
         ("GET", "/metrics"): health.metrics,
         **ready,
     }
