@@ -236,7 +236,10 @@ class Gate:
             for failure in admission.failures:
                 spent += self._settle_failure(call, failure)
                 tokens += failure.usage.total_tokens
-        if outcome.error is not None and outcome.first_byte_s is not None:
+        if outcome.error is None:
+            if deployment.id in self.live.troubled:
+                self.live.served(deployment)
+        elif outcome.first_byte_s is not None:
             self.live.failed(deployment, outcome.error)  # it broke off; before its first byte, `run` has seen to that
         limits = principal.policy.limits
         if not limits.is_empty:
