@@ -25,7 +25,6 @@ from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.roster import Roster
 from aldgate.gate.slices import Slices
-from aldgate.gate.whole import Committed
 from aldgate.jobs.batch_run import Shop
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
@@ -123,8 +122,16 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             "aldgate_ledger_failing": ("1 while the ledger cannot be written.", lambda: float(writer.is_failing)),
         }
         app.files = _files(settings, store)
-        app.batches = _batches(settings, app, store, identity, in_flight)
-        app.handlers = _handlers(settings, app, store, identity, in_flight, incarnation)
+        doors = Doors(
+            gate=gate,
+            identity=identity,
+            once=Once(store, incarnation, time.time),
+            in_flight=in_flight,
+            committed=writer.committed if settings.ledger.durability == "strict" else None,
+            max_body_bytes=settings.server.max_body_bytes,
+        )
+        app.batches = _batches(settings, app, store, doors, incarnation)
+        app.handlers = _handlers(settings, app, store, doors, incarnation)
         jobs = (writer.run(), roster.sweeper.run(), _looking(settings, app), app.batches.run(), _tidying(app.files))
         tasks = [asyncio.create_task(job) for job in jobs]
         stack.push_async_callback(_finish, tasks, writer, slices)
@@ -164,16 +171,16 @@ def _files(settings: Settings, store: Store) -> Files:
     return Files(store, artifacts, most_bytes=bounds.max_bytes, quota_bytes=bounds.quota_bytes, now=time.time)
 
 
-def _batches(settings: Settings, app: App, store: Store, identity: Identity, in_flight: BytesInFlight) -> BatchWorker:
+def _batches(settings: Settings, app: App, store: Store, doors: Doors, incarnation: str) -> BatchWorker:
     return BatchWorker(
         Shop(
-            gate=app.gate,
-            identity=identity,
+            gate=doors.gate,
+            identity=doors.identity,
             store=store,
             files=app.files,
-            endpoints=batch_endpoint,
-            in_flight=in_flight,
-            committed=_committed(settings, app),
+            endpoints=partial(batch_endpoint, doors, store, incarnation),
+            in_flight=doors.in_flight,
+            committed=doors.committed,
             places=asyncio.Semaphore(settings.batches.concurrency),
             width=settings.batches.concurrency,
             most_lines=settings.batches.max_lines,
@@ -182,10 +189,6 @@ def _batches(settings: Settings, app: App, store: Store, identity: Identity, in_
             wait=wait_for_event,
         )
     )
-
-
-def _committed(settings: Settings, app: App) -> Committed | None:
-    return app.writer.committed if settings.ledger.durability == "strict" else None
 
 
 def _store(settings: Settings, incarnation: str) -> Store:
@@ -222,10 +225,8 @@ async def _make_admin_key(store: Store, identity: Identity, preset: Secret | Non
     return fresh if is_new else None
 
 
-def _handlers(
-    settings: Settings, app: App, store: Store, identity: Identity, in_flight: BytesInFlight, incarnation: str
-) -> dict[str, Handler]:
-    gate, writer = app.gate, app.writer
+def _handlers(settings: Settings, app: App, store: Store, doors: Doors, incarnation: str) -> dict[str, Handler]:
+    gate, writer, identity = app.gate, app.writer, doors.identity
 
     async def reasons() -> list[str]:
         found = ["the gate is stopping"] if gate.is_draining else []
@@ -237,14 +238,6 @@ def _handlers(
             found.append(error.message)
         return found
 
-    doors = Doors(
-        gate=gate,
-        identity=identity,
-        once=Once(store, incarnation, time.time),
-        in_flight=in_flight,
-        committed=_committed(settings, app),
-        max_body_bytes=settings.server.max_body_bytes,
-    )
     health = HealthFace(gate, identity, reasons)
 
     def administration() -> Handler:
@@ -255,7 +248,7 @@ def _handlers(
             new_id=gate.new_id,
             files=app.files,
             batches=app.batches,
-            in_flight=in_flight,
+            in_flight=doors.in_flight,
             most_unfinished=settings.batches.max_unfinished,
         ).app
 
