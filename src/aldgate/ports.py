@@ -165,8 +165,8 @@ class FaceDialect(Protocol):
         """
         ...
 
-    def relay(self, call_id: str, operation: Operation, peek: Peek) -> Relay:
-        """For a reply that comes in this very dialect."""
+    def relay(self, call_id: str, operation: Operation, peek: Peek, upstream: object = None) -> Relay:
+        """For a reply that comes in this very dialect. `upstream`: the dialect as its provider speaks it."""
         ...
 
     def encoder(self, call_id: str, peek: Peek, asked: Request) -> Encoder:

@@ -61,6 +61,10 @@ BATCHED: dict[str, Operation] = {
 """Paths that the lines of a batch may ask for, and their operations."""
 
 
+_GEMINI = (("POST", ""), ("GET", "models/"))
+"""What is Gemini's below a version; what is no verb of a model there is not found."""
+
+
 def batch_endpoint(doors: Doors, store: Store, incarnation: str, path: str) -> Endpoint:
     """What is behind one of `BATCHED`."""
     if path == RESPONSES:
@@ -75,6 +79,8 @@ def health_paths(health: HealthFace) -> dict[tuple[str, str], Handler]:
     return {
         ("GET", "/health"): health.health,
         ("HEAD", "/health"): health.health,
+        ("GET", "/health/upstreams"): health.upstreams,
+        ("GET", "/version"): health.version,
         ("GET", "/metrics"): health.metrics,
         **ready,
     }
@@ -110,7 +116,7 @@ def every_path(doors: Doors, store: Store, incarnation: str, health: HealthFace,
     prefixes: list[tuple[str, str, Handler]] = [
         ("GET", MODELS, by_client(models.get, gemini)),
         ("POST", MODELS, gemini),
-        *((method, f"/{version}/models/", gemini) for version in ("v1beta", "v1alpha") for method in ("POST", "GET")),
+        *((method, f"/{version}/{below}", gemini) for version in ("v1beta", "v1alpha") for method, below in _GEMINI),
         ("GET", f"{RESPONSES}/", responses["get"]),
         ("DELETE", f"{RESPONSES}/", responses["delete"]),
         ("POST", f"{RESPONSES}/", responses["cancel"]),

@@ -113,6 +113,8 @@ class ResponsesFace(Face):
         incarnation: This process's random id.
     """
 
+    may_be_cached = False
+
     def __init__(self, doors: Doors, store: Store, incarnation: str) -> None:
         super().__init__(RESPONSES, doors)
         self._store = store
