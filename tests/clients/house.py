@@ -43,7 +43,11 @@ class House:
 
     async def environment(self) -> dict[str, str]:
         """Where a client finds the gate and what it may call there."""
-        keys = {"unknown": "agk-nobody", "limited": await self.gate.key(rpm=1), "embedding": await self.gate.key(scopes=["embed"])}
+        keys = {
+            "unknown": "agk-nobody",
+            "limited": await self.gate.key(rpm=1),
+            "embedding": await self.gate.key(scopes=["embed"]),
+        }
         return {
             "GATE_URL": self.gate.url,
             "GATE_KEY": await self.gate.key(),

@@ -115,9 +115,10 @@ def events(said: Object, words: list[str]) -> list[Object]:
     item = said["output"][0]
     part = item["content"][0]
     place = {"item_id": item["id"], "output_index": 0, "content_index": 0}
+    begun: Object = {**item, "content": [], "status": "in_progress"}
     return _numbered(
         said,
-        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": [], "status": "in_progress"}},
+        {"type": "response.output_item.added", "output_index": 0, "item": begun},
         {"type": "response.content_part.added", **place, "part": {**part, "text": ""}},
         *({"type": "response.output_text.delta", **place, "delta": word, "logprobs": []} for word in words),
         {"type": "response.output_text.done", **place, "text": part["text"], "logprobs": []},
