@@ -1,6 +1,7 @@
-"""What the Python suites share: where the gate is, and how their checks are run. They run outside pytest, in environments of their own.
+"""What the Python suites share: where the gate is, and how their checks are run, outside pytest.
 
-A suite puts this directory on its path, defines functions named `check_...` and ends with `sys.exit(checks.run(globals()))`.
+A suite has an environment of its own. It puts this directory on its path, defines functions named `check_...` and ends with
+`sys.exit(checks.run(globals()))`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 URL, KEY = os.environ["GATE_URL"], os.environ["GATE_KEY"]
@@ -26,10 +28,10 @@ def like(model: str, kind: str) -> str:
     return model.replace("/", f"-{kind}/")
 
 
-def failure(kind: type[Exception], asking: Any) -> Any:
-    """The error of that class that `asking()` raises."""
+def failure(kind: type[Exception], ask: Callable[..., Any], *asked: Any) -> Any:
+    """The error of that class that `ask(*asked)` raises."""
     try:
-        asking()
+        ask(*asked)
     except kind as error:
         return error
     raise AssertionError(f"no {kind.__name__}")

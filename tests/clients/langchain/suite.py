@@ -114,23 +114,24 @@ def check_structured_output_by_a_tool() -> None:
 
 
 def check_embeddings() -> None:
-    vectors = OpenAIEmbeddings(model="lab/text-embedding-3-small", base_url=f"{URL}/v1", api_key=KEY, check_embedding_ctx_length=False)
+    vectors = OpenAIEmbeddings(
+        model="lab/text-embedding-3-small", base_url=f"{URL}/v1", api_key=KEY, check_embedding_ctx_length=False
+    )
     assert len(vectors.embed_documents(["one", "two"])) == 2
 
 
 def check_errors() -> None:
     for connect, sdk in EACH.items():
-        wrong = failure(sdk.AuthenticationError, lambda: connect(ECHO, KEYS["unknown"]).invoke(HELLO))
+        wrong = failure(sdk.AuthenticationError, connect(ECHO, KEYS["unknown"]).invoke, HELLO)
         assert wrong.status_code == 401
-        gone = failure(sdk.NotFoundError, lambda: connect("lab/gone").invoke(HELLO))
+        gone = failure(sdk.NotFoundError, connect("lab/gone").invoke, HELLO)
         assert "lab/gone" in str(gone)
-        failure(sdk.PermissionDeniedError, lambda: connect(ECHO, KEYS["embedding"]).invoke(HELLO))
+        failure(sdk.PermissionDeniedError, connect(ECHO, KEYS["embedding"]).invoke, HELLO)
 
 
 def check_a_limited_provider() -> None:
     for connect, model in each(MODELS):
-        limited = connect(like(model, "limited"), max_retries=0)
-        error = failure(EACH[connect].RateLimitError, lambda limited=limited: limited.invoke(HELLO))
+        error = failure(EACH[connect].RateLimitError, connect(like(model, "limited"), max_retries=0).invoke, HELLO)
         assert error.response.headers["retry-after"] == "1"
 
 
@@ -140,8 +141,8 @@ def check_a_limited_call_is_tried_again() -> None:
 
 def check_a_stream_that_breaks_off_raises() -> None:
     for connect in (chat, messages):
-        breaking = connect("breaking/gpt-4.1", max_retries=0)
-        failure(EACH[connect].APIError, lambda breaking=breaking: list(breaking.stream(HELLO)))
+        breaking = connect("breaking/gpt-4.1", max_retries=0).stream
+        failure(EACH[connect].APIError, lambda asked, ask=breaking: list(ask(asked)), HELLO)
 
 
 sys.exit(checks.run(globals()))
