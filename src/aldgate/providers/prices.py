@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -92,4 +93,4 @@ def _at(dollars: Any, start: int) -> Decimal | None:
 
 def _micro(dollars: Decimal) -> int:
     """Dollars per million units -> micro-dollars per million units, rounded up."""
-    return -int(-(dollars * MILLION) // 1)
+    return math.ceil(dollars * MILLION)
