@@ -186,6 +186,30 @@ class FaceDialect(Protocol):
         ...
 
 
+class Memory(Protocol):
+    """What the calls at one endpoint remember of each other."""
+
+    async def filled(self, account: str, body: bytes) -> bytes:
+        """The request with all it refers to.
+
+        Raises:
+            CallerError: It refers to what is not there, or asks for what this endpoint cannot do.
+        """
+        ...
+
+    async def keep(self, account: str, body: bytes, answer: bytes) -> None:
+        """Keep the answer to the request, as it came, if its caller wants that."""
+        ...
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """What is spoken at a path, and the operation it asks for."""
+
+    face: FaceDialect
+    operation: Operation
+    memory: Memory | None = None
+
+
 class UpstreamDialect(Protocol):
     """A wire format that providers speak. Pure: no I/O, no state between calls.
 

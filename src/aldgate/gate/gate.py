@@ -14,10 +14,11 @@ from aldgate.core.errors import (
     BudgetExceeded,
     GatewayError,
     InvalidRequest,
-    ModelNotFound,
     ScopeDenied,
     ShuttingDown,
     StoreUnavailable,
+    UpstreamError,
+    UpstreamRejected,
 )
 from aldgate.core.principals import Operation, Principal
 from aldgate.core.routes import Catalogue, Deployment, Plan
@@ -43,7 +44,7 @@ class Gate:
 
     Args:
         catalogue: The snapshot new calls begin with; swapped by `adopt`.
-        backends: By name.
+        backends: What runs its deployments, by name; swapped with it.
         limiter: Counters of all accounts.
         slices: Money of this process.
         append: Takes ledger rows; never waits.
@@ -53,6 +54,9 @@ class Gate:
         logs_calls: Write a log line per call.
         retries: How often a deployment that is on no route is asked again.
         live: How deployments are doing; tests bring their own clock.
+
+    Attributes:
+        heard: By provider, the fault (status and code) of its last answer, to a call or a question for its models; None: none.
     """
 
     def __init__(
@@ -76,22 +80,28 @@ class Gate:
         self.limiter = limiter
         self.slices = slices
         self.metrics = metrics
+        self.heard: dict[str, tuple[int, str] | None] = {}
         self.is_draining = False
         self.under_way = 0
         self._store = store
         self._append = append
         self._may_record = may_record
-        self._default_max_tokens = default_max_tokens
-        self._logs_calls = logs_calls
+        self.default_max_tokens = default_max_tokens
+        self.logs_calls = logs_calls
         self.live = live or Live()
         metrics.live = self.live
-        self._attempts = Attempts(backends, self.live, self._count, retries)
+        self.attempts = Attempts(self.live, self._count, retries)
         self._ids = CallIds()
         self.new_id = self._ids
 
+    def adopt(self, catalogue: Catalogue, backends: Mapping[str, Backend]) -> None:
+        """From now on calls begin with this snapshot. Calls under way keep theirs; no counter is touched."""
+        self.catalogue = catalogue
+        self.backends = backends
+
     def call(self, call_id: str, operation: Operation, principal: Principal, peek: Peek) -> Call:
         """Begin a call with the current catalogue."""
-        return Call(call_id, operation, principal, peek, time.time(), time.perf_counter(), self.catalogue)
+        return Call(call_id, operation, principal, peek, time.time(), time.perf_counter(), self.catalogue, self.backends)
 
     def admit(self, call: Call) -> Admission | None:
         """Resolve, authorise, reserve. None: the shared authority must be asked first, by `admit_shared`.
@@ -136,18 +146,12 @@ class Gate:
         route = call.catalogue.resolve(name) if name else call.catalogue.default(call.operation)
         plan = route.plan
         each_once = route.deployments if plan is None else dict.fromkeys(plan.deployments)
-        there = [each for each in each_once if each.backend in self.backends]
-        if not there:
-            raise ModelNotFound(f"The provider of `{route.name}` was removed.", param="model")
-        able = tuple(each for each in there if call.operation in self._operations(each))
+        able = tuple(each for each in each_once if call.operation in _operations(call, each))
         if not able:
-            first = there[0]
-            can = ", ".join(sorted(self._operations(first)))
+            first = route.deployments[0]
+            can = ", ".join(sorted(_operations(call, first)))
             raise InvalidRequest(f"`{first.id}` cannot {call.operation}; it can {can}.", param="model")
         return able, plan
-
-    def _operations(self, deployment: Deployment) -> frozenset[Operation]:
-        return deployment.operations or self.backends[deployment.backend].operations
 
     def _hold(self, admission: Admission, budget: Budget) -> bool:
         """Hold the most the call can cost. False: this process's slice of the budget does not suffice."""
@@ -155,7 +159,7 @@ class Gate:
         admission.candidates = priced(admission.candidates)
         admission.deployment = admission.candidates[0]
         if admission.cap is None:
-            admission.cap = cap_of(call, admission.candidates, self._default_max_tokens)
+            admission.cap = cap_of(call, admission.candidates, self.default_max_tokens)
         need = dearest(call, admission.candidates, admission.cap)
         period = self.slices.hold(call.principal.account, budget, need)
         if period is None:
@@ -192,7 +196,7 @@ class Gate:
         """Get a slice that the call fits in. Returns the output cap to inject where only a smaller one than usual fits."""
         account = call.principal.account
         candidates = priced(self._candidates(call)[0])
-        cap = cap_of(call, candidates, self._default_max_tokens)
+        cap = cap_of(call, candidates, self.default_max_tokens)
         usual = dearest(call, candidates, cap)
         try:
             await self.slices.refill(account, budget, usual)
@@ -213,7 +217,7 @@ class Gate:
         Raises:
             GatewayError: No deployment gave one.
         """
-        return self._attempts.run(admission, face)
+        return self.attempts.run(admission, face)
 
     def extend(self, admission: Admission, output_tokens: int) -> bool:
         """A stream or socket has come to so many output tokens: may it go on? False: cut it."""
@@ -244,10 +248,14 @@ class Gate:
         if admission.budget_period is not None:
             self.slices.settle(principal.account, admission.budget_period, admission.microusd, spent)
         total_s = time.perf_counter() - call.started_at
+        error = outcome.error
+        if isinstance(error, UpstreamError) or (error is None and outcome.usage_source != "cache"):  # else it says nothing
+            is_fault = error is not None and not isinstance(error, UpstreamRejected)
+            self.heard[deployment.backend] = (error.status, error.code) if error is not None and is_fault else None
         self._append(ledger_row(call, deployment, outcome, cost, version, total_s, admission.attempt))
         shown = deployment.id if deployment.id in call.catalogue.routes else "other"
         self.metrics.settled((call.operation, shown, outcome.status), usage, spent, outcome.first_byte_s, total_s)
-        if self._logs_calls or outcome.status >= 500:
+        if self.logs_calls or outcome.status >= 500:
             log_call(call, deployment, outcome, total_s)
 
     def _settle_failure(self, call: Call, failure: Failure) -> int:
@@ -269,3 +277,8 @@ class Gate:
         """How this principal stands with its limits, for dialects that tell it in headers of their own."""
         limits = principal.policy.limits
         return [] if limits.is_empty else self.limiter.standings(principal.account, limits, time.monotonic_ns())
+
+
+def _operations(call: Call, deployment: Deployment) -> frozenset[Operation]:
+    backend: Backend = call.backends[deployment.backend]
+    return deployment.operations or backend.operations

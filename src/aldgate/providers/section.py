@@ -11,7 +11,6 @@ import msgspec
 from aldgate.config.errors import ConfigError
 from aldgate.config.secret import resolve_reference
 from aldgate.config.settings import Upstream
-from aldgate.core.prices import Price
 from aldgate.core.routes import Origin as RouteOrigin
 from aldgate.core.routes import Source
 from aldgate.dialects.openai.dialect import OpenAI
@@ -69,7 +68,6 @@ class Surroundings(msgspec.Struct, frozen=True):
     upstream: Upstream
     max_reply_bytes: int
     environment: Mapping[str, str]
-    prices: Mapping[str, Price]
 
 
 class Provider(Backend, Protocol):
@@ -144,7 +142,7 @@ def build_compatible(name: str, table: Mapping[str, Any], origin: RouteOrigin, s
         api_key=key_of(name, section, row.key_names, surroundings),
         models=None if section.models is None else tuple(section.models),
         origin=origin,
-        prices=PriceBook(name, overrides=surroundings.prices, catalogue=row.catalogue, is_free=is_free),
+        prices=PriceBook(row.catalogue, is_free=is_free),
         dialects=_dialects(section, row, chat, is_own=is_own),
     )
 

@@ -15,7 +15,7 @@ from aldgate.core.errors import GatewayError, ModelNotFound, ScopeDenied
 from aldgate.core.routes import Catalogue, Deployment, Route
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
-from aldgate.surfaces import anthropic_models
+from aldgate.surfaces import anthropic_models, catalog_models
 from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.dialects import DIALECTS
@@ -96,15 +96,7 @@ class Shape(NamedTuple):
     many: Callable[[Sequence[Object], bytes], Object]
 
 
-def _item(name: str, deployment: Deployment, created: int) -> Object:
-    return {"id": name, "object": "model", "created": created, "owned_by": deployment.backend}
-
-
-def _list(items: Sequence[Object], query: bytes) -> Object:
-    return {"object": "list", "data": items}
-
-
-_OPENAI = Shape("openai", _item, _list)
+_OPENAI = Shape("openai", catalog_models.one, catalog_models.page)
 _ANTHROPIC = Shape("anthropic", anthropic_models.one, anthropic_models.page)
 
 
