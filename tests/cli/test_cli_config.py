@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aldgate.cli.toml import toml_lines
-from tests.cli.loopback_gate import KEY, Aldgate
+from tests.cli.loopback_gate import KEY, Aldgate, LoopbackGate
 
 CANARY = "canary-k9Xw2-Lq7Zt4_Rv8Nc1Bd5Hm3Js6"
 FILE = f"""
@@ -112,3 +112,23 @@ values = st.recursive(
 @given(st.dictionaries(texts, values, max_size=4))
 def test_what_is_shown_reads_back(tree: dict[str, object]) -> None:
     assert tomllib.loads("\n".join(toml_lines(tree))) == tree
+
+
+def test_reload_says_what_is_in_force_and_what_is_not(aldgate: Aldgate, gate: LoopbackGate) -> None:
+    answer = {"applied": ["providers.lab"], "needs_restart": ["server.port"], "problems": ["alias `x`: gone"]}
+    gate.reply("POST", "/admin/reload", answer)
+    result = aldgate("config", "reload")
+    assert (result.code, result.out) == (0, "in force: providers.lab\n")
+    assert result.err == "needs a restart: server.port\nalias `x`: gone\n"
+    assert aldgate("config", "reload", "--json").json == answer
+
+
+def test_reload_says_why_it_was_not_done(aldgate: Aldgate, gate: LoopbackGate) -> None:
+    gate.reply("POST", "/admin/reload", {"detail": "aldgate.toml: bad (do this)", "code": "invalid_configuration"}, status=400)
+    result = aldgate("config", "reload")
+    assert result.code == 1 and result.err.startswith("error: aldgate.toml: bad (do this)\nhint: ")
+
+
+def test_reload_may_find_nothing_new(aldgate: Aldgate, gate: LoopbackGate) -> None:
+    gate.reply("POST", "/admin/reload", {"applied": [], "needs_restart": [], "problems": []})
+    assert aldgate("config", "reload").out == "nothing has changed\n"

@@ -154,6 +154,26 @@ async def test_the_deadline_ends_a_silent_attempt(tmp_path: Path) -> None:
             await fleet["a"].saw_close()
 
 
+async def test_who_leaves_between_two_attempts_owes_nothing_for_the_second(tmp_path: Path) -> None:
+    async with running_fleet(tmp_path, '[routes.team]\ndeployments = ["a/gpt-4.1"]\n') as fleet:
+        waiting = asyncio.Event()
+
+        async def pause(_: float) -> None:
+            waiting.set()
+            await asyncio.Event().wait()
+
+        fleet.gate.app.gate.live.pause = pause
+        fleet["a"].script(FAULTS["status_503"]())
+        call = asyncio.create_task(fleet.chat())
+        await waiting.wait()
+        call.cancel()
+        async with asyncio.timeout(5):
+            while fleet.gate.app.gate.under_way:
+                await asyncio.sleep(0)
+        assert [row["cost_microusd"] for row in await fleet.rows()] == [0, 0]
+        assert [row[0::3] for row in await fleet.attempts()] == [(1, "upstream_overloaded"), (2, "client_gone")]
+
+
 async def test_a_plain_model_is_asked_again_only_where_configured(tmp_path: Path) -> None:
     async with running_fleet(tmp_path, "[routing]\nretries = 1\n", names="a") as fleet:
         fleet["a"].script(FAULTS["status_503"]())

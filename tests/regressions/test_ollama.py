@@ -81,10 +81,10 @@ def test_a_long_prompt_is_never_cut_in_silence() -> None:
 @pytest.mark.parametrize(("catalogue", "model"), [("openai", "text-embedding-3-small"), ("cohere", "embed-v4.0")])
 def test_f6_embedding_models_have_a_price(catalogue: str, model: str) -> None:
     """A million tokens through an embedding model that is sold cost something."""
-    price = PriceBook(catalogue, overrides={}, catalogue=catalogue, is_free=False).price(model)
+    price = PriceBook(catalogue, is_free=False).price(model)
     assert price is not None and price.cost(Usage(1_000_000)) > 0
 
 
 def test_moderation_is_free_at_openai_and_so_open_to_keys_with_a_budget() -> None:
     """No price at all would close it to them."""
-    assert PriceBook("openai", overrides={}, catalogue="openai", is_free=False).price("omni-moderation-latest") is FREE
+    assert PriceBook("openai", is_free=False).price("omni-moderation-latest") is FREE

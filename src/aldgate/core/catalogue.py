@@ -60,6 +60,8 @@ def _spellings(
             for other in deployment.also:
                 for name in (other, f"{source.name}/{other}", f"{source.name}:{other}"):
                     spelled.setdefault(name, route)
+        for deployment in source.known:
+            listed[deployment.id] = spelled[f"{source.name}:{deployment.model}"] = Route(deployment.id, (deployment,))
     return spelled, bare | listed, tuple(models), open_sources
 
 

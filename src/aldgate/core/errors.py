@@ -1,8 +1,8 @@
 """Everything that can go wrong, in one tree. Status, code and retry advice are facts of the class; dialects only render them.
 
 GatewayError
-CallerError     InvalidRequest MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound MethodNotAllowed
-HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
+CallerError     InvalidRequest InvalidConfiguration MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound
+MethodNotAllowed HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
 VersionNotSupported PreviousResponseNotFound
 PolicyError     ScopeDenied PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
@@ -58,6 +58,12 @@ class CallerError(GatewayError):
 
 class InvalidRequest(CallerError):
     """The body or a parameter is not what the operation takes."""
+
+
+class InvalidConfiguration(CallerError):
+    """The configuration cannot be used; the gate goes on with the one it has."""
+
+    code = "invalid_configuration"
 
 
 class MissingKey(CallerError):

@@ -28,6 +28,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         can: Capabilities it has: `tools`, `vision`, `audio`, `documents`, `reasoning`, `json_schema`, `caching`.
         cannot: Those it is known not to have.
         ends_on: ISO date on which the provider stops serving it.
+        is_deprecated: It should no longer be begun with.
     """
 
     context_window: int | None = None
@@ -35,6 +36,18 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     can: frozenset[str] = frozenset()
     cannot: frozenset[str] = frozenset()
     ends_on: str | None = None
+    is_deprecated: bool = False
+
+    def over(self, others: "Facts") -> "Facts":
+        """These facts, and where they say nothing, the others."""
+        return Facts(
+            context_window=self.context_window or others.context_window,
+            max_output=self.max_output or others.max_output,
+            can=self.can | (others.can - self.cannot),
+            cannot=self.cannot | (others.cannot - self.can),
+            ends_on=self.ends_on or others.ends_on,
+            is_deprecated=self.is_deprecated or others.is_deprecated,
+        )
 
 
 UNKNOWN = Facts()
@@ -121,6 +134,7 @@ class Source(msgspec.Struct, frozen=True):
     Attributes:
         accepts_any: Names outside `deployments` may be asked for as `provider/name` (its list is not known, or not complete).
         unlisted_price: Price of such names.
+        known: Of such names, those that the operator says something of.
     """
 
     name: str
@@ -128,6 +142,11 @@ class Source(msgspec.Struct, frozen=True):
     origin: Origin
     accepts_any: bool = False
     unlisted_price: Price | None = None
+    known: tuple[Deployment, ...] = ()
+
+    def deployment(self, model: str) -> Deployment:
+        """A model that is not listed."""
+        return Deployment(f"{self.name}/{model}", self.name, model, self.unlisted_price, self.origin)
 
 
 class Catalogue(msgspec.Struct, frozen=True):
@@ -169,14 +188,7 @@ class Catalogue(msgspec.Struct, frozen=True):
             provider, found, model = name.partition(separator)
             source = self.open_sources.get(provider)
             if found and model and source:
-                deployment = Deployment(
-                    id=f"{provider}/{model}",
-                    backend=provider,
-                    model=model,
-                    price=source.unlisted_price,
-                    origin=source.origin,
-                )
-                return Route(name, (deployment,))
+                return Route(name, (source.deployment(model),))
         near = self.near(name)
         hint = f" Did you mean {' or '.join(f'`{other}`' for other in near)}?" if near else ""
         shown = name if len(name) <= 100 else name[:100] + "..."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 from aldgate.core.calls import Admission, Attempt
 from aldgate.core.errors import GatewayError, UpstreamInvalid
@@ -24,17 +23,15 @@ class Attempts:
     """Makes attempts at backends: for most calls one, at the only deployment there is; else as many as a `Trial` wants.
 
     Args:
-        backends: By name.
         live: How deployments are doing.
         count: Is told of each attempt that failed.
         retries: How often a deployment that is on no route is asked again.
     """
 
-    def __init__(self, backends: Mapping[str, Backend], live: Live, count: Count, retries: int) -> None:
-        self._backends = backends
+    def __init__(self, live: Live, count: Count, retries: int) -> None:
         self._live = live
         self._count = count
-        self._retries = retries
+        self.retries = retries
 
     async def run(self, admission: Admission, face: FaceDialect) -> Run:
         """See `Gate.run`."""
@@ -50,24 +47,27 @@ class Attempts:
             if deployment.id in self._live.troubled:
                 self._live.began(deployment, run.first_byte_s)
             return run
-        if not self._retries:
+        if not self.retries:
             self._live.failed(deployment, met)
             self._count(deployment, met)
             raise met
-        alone = Plan(stage=Stage((Seat(deployment),)), retries=self._retries)
+        alone = Plan(stage=Stage((Seat(deployment),)), retries=self.retries)
         trial = Trial(admission, alone, self._live, self._asking(admission, face), self._count)
         return await trial.resume(deployment, met, time.perf_counter() - admission.call.started_at)
 
     def _asking(self, admission: Admission, face: FaceDialect) -> Ask:
         """Makes attempts that read the request once, however many of them have to translate it."""
         asked: Request | None = None
+        call = admission.call
         sealed = may_be_sealed(admission)
 
         async def ask(deployment: Deployment, served: Served | None) -> Run:
             nonlocal asked
             if sealed and (served is None or served.backend != deployment.backend):
                 return await self._try(admission, deployment, face, unsealed(parsed(face, admission)))
-            if face.name in self._backends[deployment.backend].dialects:
+            backend: Backend = call.backends[deployment.backend]
+            upstream = backend.dialects.get(face.name)
+            if upstream is not None and call.operation in upstream.operations:
                 return await self._try(admission, deployment, face)
             asked = asked or parsed(face, admission)
             return await self._try(admission, deployment, face, asked)
@@ -77,7 +77,7 @@ class Attempts:
     async def _try(self, admission: Admission, deployment: Deployment, face: FaceDialect, asked: Request | None = None) -> Run:
         """One attempt. With `asked`, the request is written anew, even for a provider of the caller's dialect."""
         call = admission.call
-        backend = self._backends[deployment.backend]
+        backend: Backend = call.backends[deployment.backend]
         warnings: list[str] = []
         upstream, body, relay = written(admission, deployment, backend, face, warnings, asked)
         exchange = await backend.start(

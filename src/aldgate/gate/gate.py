@@ -14,15 +14,17 @@ from aldgate.core.errors import (
     BudgetExceeded,
     GatewayError,
     InvalidRequest,
-    ModelNotFound,
     ScopeDenied,
     ShuttingDown,
     StoreUnavailable,
+    UpstreamError,
+    UpstreamRejected,
 )
 from aldgate.core.principals import Operation, Principal
 from aldgate.core.routes import Catalogue, Deployment, Plan
 from aldgate.core.usage import Usage
 from aldgate.gate.attempts import Attempts
+from aldgate.gate.bills import bill
 from aldgate.gate.bounds import cap_of, dearest, expected_tokens, most_input, priced
 from aldgate.gate.ids import CallIds
 from aldgate.gate.live import Live
@@ -42,7 +44,7 @@ class Gate:
 
     Args:
         catalogue: The snapshot new calls begin with; swapped by `adopt`.
-        backends: By name.
+        backends: What runs its deployments, by name; swapped with it.
         limiter: Counters of all accounts.
         slices: Money of this process.
         append: Takes ledger rows; never waits.
@@ -52,6 +54,9 @@ class Gate:
         logs_calls: Write a log line per call.
         retries: How often a deployment that is on no route is asked again.
         live: How deployments are doing; tests bring their own clock.
+
+    Attributes:
+        heard: By provider, the fault (status and code) of its last answer, to a call or a question for its models; None: none.
     """
 
     def __init__(
@@ -75,22 +80,28 @@ class Gate:
         self.limiter = limiter
         self.slices = slices
         self.metrics = metrics
+        self.heard: dict[str, tuple[int, str] | None] = {}
         self.is_draining = False
         self.under_way = 0
         self._store = store
         self._append = append
         self._may_record = may_record
-        self._default_max_tokens = default_max_tokens
-        self._logs_calls = logs_calls
+        self.default_max_tokens = default_max_tokens
+        self.logs_calls = logs_calls
         self.live = live or Live()
         metrics.live = self.live
-        self._attempts = Attempts(backends, self.live, self._count, retries)
+        self.attempts = Attempts(self.live, self._count, retries)
         self._ids = CallIds()
         self.new_id = self._ids
 
+    def adopt(self, catalogue: Catalogue, backends: Mapping[str, Backend]) -> None:
+        """From now on calls begin with this snapshot. Calls under way keep theirs; no counter is touched."""
+        self.catalogue = catalogue
+        self.backends = backends
+
     def call(self, call_id: str, operation: Operation, principal: Principal, peek: Peek) -> Call:
         """Begin a call with the current catalogue."""
-        return Call(call_id, operation, principal, peek, time.time(), time.perf_counter(), self.catalogue)
+        return Call(call_id, operation, principal, peek, time.time(), time.perf_counter(), self.catalogue, self.backends)
 
     def admit(self, call: Call) -> Admission | None:
         """Resolve, authorise, reserve. None: the shared authority must be asked first, by `admit_shared`.
@@ -125,6 +136,7 @@ class Gate:
         """Decide on a call without taking anything: what it would hold, unless something speaks against it.
 
         Args:
+            call: What is asked.
             limiter: Has the counters of the call's account: the gate's own, or a copy for who only wants to know.
             cap: Output tokens per choice that it is to be held to, where its budget needs fewer than usual.
             against: Takes everything that speaks against the call, in the order in which a caller would be told. Without it, the
@@ -172,18 +184,12 @@ class Gate:
         route = call.catalogue.resolve(name) if name else call.catalogue.default(call.operation)
         plan = route.plan
         each_once = route.deployments if plan is None else dict.fromkeys(plan.deployments)
-        there = [each for each in each_once if each.backend in self.backends]
-        if not there:
-            raise ModelNotFound(f"The provider of `{route.name}` was removed.", param="model")
-        able = tuple(each for each in there if call.operation in self._operations(each))
+        able = tuple(each for each in each_once if call.operation in operations_of(call, each))
         if not able:
-            first = there[0]
-            can = ", ".join(sorted(self._operations(first)))
+            first = route.deployments[0]
+            can = ", ".join(sorted(operations_of(call, first)))
             raise InvalidRequest(f"`{first.id}` cannot {call.operation}; it can {can}.", param="model")
         return able, plan
-
-    def _operations(self, deployment: Deployment) -> frozenset[Operation]:
-        return deployment.operations or self.backends[deployment.backend].operations
 
     def _bound(self, admission: Admission, against: list[GatewayError] | None) -> None:
         """Work out the most that the call can cost, whoever of its candidates comes to answer."""
@@ -194,7 +200,7 @@ class Gate:
         admission.deployment = admission.candidates[0]
         call = admission.call
         if admission.cap is None:
-            admission.cap = cap_of(call, admission.candidates, self._default_max_tokens)
+            admission.cap = cap_of(call, admission.candidates, self.default_max_tokens)
         admission.microusd = dearest(call, admission.candidates, admission.cap)
 
     async def admit_shared(self, call: Call) -> Admission:
@@ -242,7 +248,7 @@ class Gate:
         """Get a slice that the call fits in. Returns the output cap to inject where only a smaller one than usual fits."""
         account = call.principal.account
         candidates = priced(self._candidates(call)[0])
-        cap = cap_of(call, candidates, self._default_max_tokens)
+        cap = cap_of(call, candidates, self.default_max_tokens)
         usual = dearest(call, candidates, cap)
         try:
             await self.slices.refill(account, budget, usual)
@@ -263,7 +269,7 @@ class Gate:
         Raises:
             GatewayError: No deployment gave one.
         """
-        return self._attempts.run(admission, face)
+        return self.attempts.run(admission, face)
 
     def extend(self, admission: Admission, output_tokens: int) -> bool:
         """A stream or socket has come to so many output tokens: may it go on? False: cut it."""
@@ -276,10 +282,9 @@ class Gate:
             return
         admission.is_open = False
         self.under_way -= 1
-        call, deployment, usage = admission.call, admission.deployment, outcome.usage
+        call, usage = admission.call, outcome.usage
         principal = call.principal
-        price = deployment.price
-        cost = price.cost(usage) if price is not None else 0
+        deployment, cost, version = bill(call, admission.deployment, usage)
         spent, tokens = cost, usage.total_tokens
         if admission.leave is not None:
             admission.leave(tokens)
@@ -288,18 +293,21 @@ class Gate:
                 spent += self._settle_failure(call, failure)
                 tokens += failure.usage.total_tokens
         if outcome.error is not None and outcome.first_byte_s is not None:
-            self.live.failed(deployment, outcome.error)  # it broke off; before its first byte, `run` has seen to that
+            self.live.failed(admission.deployment, outcome.error)  # it broke off; before its first byte, `run` has seen to that
         limits = principal.policy.limits
         if not limits.is_empty:
             self.limiter.settle(principal.account, limits, admission.places, admission.tokens, tokens)
         if admission.budget_period is not None:
             self.slices.settle(principal.account, admission.budget_period, admission.microusd, spent)
         total_s = time.perf_counter() - call.started_at
-        version = price.version if price is not None else "unknown"
+        error = outcome.error
+        if isinstance(error, UpstreamError) or (error is None and outcome.usage_source != "cache"):  # else it says nothing
+            is_fault = error is not None and not isinstance(error, UpstreamRejected)
+            self.heard[deployment.backend] = (error.status, error.code) if error is not None and is_fault else None
         self._append(ledger_row(call, deployment, outcome, cost, version, total_s, admission.attempt))
         shown = deployment.id if deployment.id in call.catalogue.routes else "other"
         self.metrics.settled((call.operation, shown, outcome.status), usage, spent, outcome.first_byte_s, total_s)
-        if self._logs_calls or outcome.status >= 500:
+        if self.logs_calls or outcome.status >= 500:
             log_call(call, deployment, outcome, total_s)
 
     def _settle_failure(self, call: Call, failure: Failure) -> int:
@@ -321,6 +329,12 @@ class Gate:
         """How this principal stands with its limits, for dialects that tell it in headers of their own."""
         limits = principal.policy.limits
         return [] if limits.is_empty else self.limiter.standings(principal.account, limits, time.monotonic_ns())
+
+
+def operations_of(call: Call, deployment: Deployment) -> frozenset[Operation]:
+    """What a deployment can do."""
+    backend: Backend = call.backends[deployment.backend]
+    return deployment.operations or backend.operations
 
 
 def _no_scope(call: Call) -> ScopeDenied:

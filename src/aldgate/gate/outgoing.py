@@ -19,9 +19,8 @@ def written(
 ) -> tuple[UpstreamDialect, bytes, Relay]:
     """The dialect and body for one attempt, and what turns the reply into the caller's.
 
-    Args:
-        warnings: Takes the names of fields that are left out.
-        asked: The request, if it is to be written anew even for a provider of the caller's dialect, or was parsed already.
+    `warnings` takes the names of fields that are left out. `asked` is the request, where it was parsed already or is to be
+    written anew even for a provider of the caller's dialect.
 
     Raises:
         InvalidRequest: It asks for what the provider's dialect cannot say.
@@ -33,7 +32,7 @@ def written(
             body = upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
         else:
             body = upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)
-        return upstream, body, face.relay(call.id, call.operation, call.peek)
+        return upstream, body, face.relay(call.id, call.operation, call.peek, upstream)
     upstream = _speaking(backend, call.operation)
     asked = asked or parsed(face, admission)
     body = upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)

@@ -185,6 +185,7 @@ class Trial:
         self._under_way.append(opened)
         admission = self._admission
         admission.deployment, admission.attempt, admission.leave = deployment, self._made, self._leave_all
+        admission.is_waiting = False
         return opened
 
     def _leave_all(self, used_tokens: int) -> None:
@@ -226,7 +227,7 @@ class Trial:
         admission = self._admission
         usage = counted(admission.call, 0) if may_have_cost(error) else NOTHING
         admission.failures += (Failure(number, deployment, error, usage, seconds),)
-        admission.attempt = self._made + 1
+        admission.attempt, admission.is_waiting = self._made + 1, not self._under_way
         self._live.failed(deployment, error)
         self._count(deployment, error)
 

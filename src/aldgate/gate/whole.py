@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 
 from aldgate.core.calls import Admission, Call, Outcome
 from aldgate.core.errors import ClientGone, GatewayError, ShuttingDown
-from aldgate.gate.runs import Run
 from aldgate.gate.bounds import counted
 from aldgate.gate.gate import Gate
+from aldgate.gate.runs import Run
 from aldgate.ports import FaceDialect, Relay
 
 Committed = Callable[[], Awaitable[None]]
@@ -61,7 +61,8 @@ def left(admission: Admission, outcome: Outcome, gate: Gate) -> GatewayError:
     """
     cut = ShuttingDown("The gate stopped.") if gate.is_draining else ClientGone("The caller left.")
     outcome.fail(cut)
-    outcome.usage, outcome.usage_source = counted(admission.call, 0), "counted"
+    if not admission.is_waiting:
+        outcome.usage, outcome.usage_source = counted(admission.call, 0), "counted"
     return cut
 
 

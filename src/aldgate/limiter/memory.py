@@ -32,8 +32,7 @@ class _Counters(msgspec.Struct):
     in_flight: int = 0
 
     def copy(self) -> "_Counters":
-        buckets = (copy(bucket) for bucket in (self.requests, self.minute_tokens, self.day_tokens))
-        return _Counters(*buckets, self.in_flight)
+        return _Counters(copy(self.requests), copy(self.minute_tokens), copy(self.day_tokens), self.in_flight)
 
 
 class MemoryLimiter:

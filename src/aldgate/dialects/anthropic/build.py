@@ -146,6 +146,7 @@ def _set_rest(body: Object, asked: Conversation, warnings: list[str]) -> None:
     }
     warnings.extend(name for name, value in left.items() if value is not None)
     if asked.origin == ORIGIN:
-        body.update((name, value) for name, value in asked.others.items() if "." not in name and name not in body)
+        said = ((name, value) for name, value in asked.others.items() if "." not in name and name not in body)
+        body.update((name, value) for name, value in said if name != "anthropic_beta")  # which goes on as a header
     else:
         warnings.extend(asked.others)

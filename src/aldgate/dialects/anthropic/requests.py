@@ -84,6 +84,13 @@ def _forward(named: Named) -> bytes:
     return b"".join(b"%b: %b\r\n" % header for header in named.headers if header[0] in FORWARDED)
 
 
+def betas_of(forward: bytes) -> list[str]:
+    """What the `anthropic-beta` headers among `Peek.forward` name."""
+    lines = (line.partition(b": ") for line in forward.split(b"\r\n"))
+    betas = (beta.strip() for name, _, value in lines if name == b"anthropic-beta" for beta in value.decode("latin-1").split(","))
+    return list(dict.fromkeys(beta for beta in betas if beta))
+
+
 def outgoing(seen: Peek, *, model: str, cap: int | None) -> bytes:
     """The bytes for an upstream of the same dialect: the model's name swapped, and the bound on output where it must be lower."""
     body = seen.body if model == seen.model else with_model(seen.body, model)

@@ -63,8 +63,8 @@ _completion = msgspec.json.Decoder(_Completion)
 _embeddings = msgspec.json.Decoder(_EmbeddingList)
 
 
-def read_chat(body: bytes) -> Answer:
-    """A whole chat completion.
+def read_chat(body: bytes, *, tells_bill: bool = False) -> Answer:
+    """A whole chat completion. `tells_bill`: the provider says which model answered and what that cost.
 
     Raises:
         UpstreamError: It is none, or an error in the dress of one.
@@ -91,7 +91,8 @@ def read_chat(body: bytes) -> Answer:
         origin = "gemini" if signature else ""
         parts.append(ToolCall(call.id or "", inner.name or "", inner.text, call.function is None, signature, origin))
     finish = finish_of(choice.finish_reason, has_calls=bool(calls))
-    return Answer(parts, finish, reply.usage and reply.usage.canonical(), reply.id or "", reply.model or "")
+    usage = reply.usage and (reply.usage.billed(reply.model) if tells_bill else reply.usage.canonical())
+    return Answer(parts, finish, usage, reply.id or "", reply.model or "")
 
 
 def read_embeddings(body: bytes) -> Embeddings:

@@ -28,6 +28,7 @@ from aldgate.core.conversation import (
 )
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.operations import EmbedRequest
+from aldgate.dialects import callers
 
 Object = dict[str, Any]
 
@@ -70,7 +71,7 @@ def build_chat(asked: Conversation, model: str, *, stream: bool, cap_field: str,
         "tool_choice": _tool_choice(asked.tool_choice) if asked.tools else None,
         "parallel_tool_calls": asked.parallel_tool_calls if asked.tools else None,
         "prompt_cache_key": asked.cache_key,
-        "user": asked.user,
+        "user": callers.short(asked.user),
     }
     if asked.top_logprobs is not None:
         given |= {"logprobs": True, "top_logprobs": asked.top_logprobs or None}

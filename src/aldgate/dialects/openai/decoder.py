@@ -59,10 +59,14 @@ class ChatDecoder:
     """Implements `ports.Decoder` for chat completions of every server that speaks OpenAI's wire.
 
     Calls are told apart by `index`; where a server gives all of them index 0, a new id begins a new call.
+
+    Args:
+        tells_bill: The provider says which model answered and what that cost.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, tells_bill: bool = False) -> None:
         self.is_done = False
+        self._tells_bill = tells_bill
         self._reader = EventReader()
         self._has_started = False
         self._finish: str | None = None
@@ -113,7 +117,7 @@ class ChatDecoder:
                     return self._fail(UpstreamError("The provider gave up in the middle of its answer."), events)
         usage = chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None)
         if usage is not None:
-            events.append(UsageReported(usage.canonical()))
+            events.append(UsageReported(usage.billed(chunk.model) if self._tells_bill else usage.canonical()))
 
     def _fail(self, error: UpstreamError, events: list[Event]) -> None:
         events.append(Failed(error))
