@@ -104,11 +104,11 @@ class Live:
             del self._states[oldest]
             self.troubled.discard(oldest)
 
-    def standing(self, deployment: Deployment, limits: Limits, tokens: int) -> Standing:
-        """How a deployment is doing, for a call of so many tokens."""
-        state, now = self.state(deployment), self.clock()
+    def standing(self, deployment: Deployment, limits: Limits, tokens: int, limiter: MemoryLimiter) -> Standing:
+        """How a deployment is doing, for a call of so many tokens, by the counters of `limiter`: ours, or a copy of them."""
+        state, now = self._states.get(deployment.id) or State(Breaker()), self.clock()
         rest_s, why = self._rest(deployment, state, now)
-        return Standing(state.begins_in_s, state.busy, rest_s, why, self._wait_s(deployment, limits, tokens))
+        return Standing(state.begins_in_s, state.busy, rest_s, why, self._wait_s(deployment, limits, tokens, limiter))
 
     def _rest(self, deployment: Deployment, state: State, now: float) -> tuple[float, str]:
         credential = self._credentials.get(deployment.backend)
@@ -122,11 +122,11 @@ class Live:
             return rest_s, "it asked us to come back later"
         return rest_s, f"it failed {breaker.failures} times in a row" if breaker.open_until > now else "it is being probed"
 
-    def _wait_s(self, deployment: Deployment, limits: Limits, tokens: int) -> float:
+    def _wait_s(self, deployment: Deployment, limits: Limits, tokens: int, limiter: MemoryLimiter) -> float:
         if limits.is_empty:
             return 0.0
         try:
-            self.limiter.check(deployment.id, limits, tokens, int(self.clock() * SECOND))
+            limiter.check(deployment.id, limits, tokens, int(self.clock() * SECOND))
         except PolicyError as error:
             return float(error.retry_after_s or 1)
         return 0.0
