@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 
 from aldgate.core.calls import Admission, Attempt
 from aldgate.core.conversation import Conversation
@@ -19,6 +21,8 @@ from aldgate.gate.signatures import is_sealed, unsealed
 from aldgate.gate.translation import Translation
 from aldgate.gate.trials import Ask, Count, Trial
 from aldgate.ports import Backend, Exchange, FaceDialect, Relay, UpstreamDialect
+
+log = logging.getLogger("aldgate.attempts")
 
 _LONGEST_FAULT_BYTES = 65_536
 
@@ -90,13 +94,13 @@ class Attempts:
             body = (
                 upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
                 if asked is None
-                else upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)
+                else _built(upstream, asked, admission, deployment, warnings)
             )
             relay = face.relay(call.id, call.operation, call.peek)
         else:
             upstream = _speaking(backend, call.operation)
             asked = asked or _parsed(face, admission)
-            body = upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)
+            body = _built(upstream, asked, admission, deployment, warnings)
             relay = Translation(call.id, call.operation, call.peek, asked, face, upstream)
         exchange = await backend.start(
             Attempt(call.id, call.operation, deployment, body, call.peek.stream, upstream.name, call.peek.forward)
@@ -112,9 +116,25 @@ class Attempts:
         return Run(exchange, relay, first, first_byte_s, warnings)
 
 
+@contextmanager
+def _blaming_the_caller() -> Generator[None]:
+    """Parsing and building do nothing but read the request: what they trip over stands in it, in a place that has no type."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        log.debug("a request could not be translated", exc_info=error)
+        raise InvalidRequest(f"Something in the request is not of the type that belongs there ({error!s:.100}).") from None
+
+
+def _built(upstream: UpstreamDialect, asked: Request, admission: Admission, deployment: Deployment, warnings: list[str]) -> bytes:
+    with _blaming_the_caller():
+        return upstream.build(asked, deployment, stream=admission.call.peek.stream, warnings=warnings)
+
+
 def _parsed(face: FaceDialect, admission: Admission) -> Request:
     call = admission.call
-    asked = face.parse(call.operation, call.peek)
+    with _blaming_the_caller():
+        asked = face.parse(call.operation, call.peek)
     if isinstance(asked, Conversation):
         refuse_losses(asked, call.peek.model)
         if admission.cap is not None:
