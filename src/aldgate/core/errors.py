@@ -1,15 +1,9 @@
 """Everything that can go wrong, in one tree. Status, code and retry advice are facts of the class; dialects only render them.
 
 GatewayError
-<<<<<<< HEAD
-CallerError     InvalidRequest MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound MethodNotAllowed
-HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
-VersionNotSupported PreviousResponseNotFound ThreadNotFound
-=======
 CallerError     InvalidRequest InvalidConfiguration MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound
 MethodNotAllowed HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
-VersionNotSupported PreviousResponseNotFound
->>>>>>> main
+VersionNotSupported PreviousResponseNotFound ThreadNotFound
 PolicyError     ScopeDenied PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
