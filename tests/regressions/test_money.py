@@ -116,7 +116,7 @@ async def test_f6_embeddings_are_billed(house: House) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 async def test_searches_of_the_web_are_billed(tmp_path: Path, stream: bool) -> None:
     """Anthropic charges for each search beside the tokens; the public price list says how much."""
-    price = PriceBook("claude", overrides={}, catalogue="anthropic", is_free=False).price("claude-opus-4-5")
+    price = PriceBook("anthropic", is_free=False).price("claude-opus-4-5")
     assert price is not None and price.search == 10_000 * 1_000_000  # ten dollars a thousand
     usage = {"input_tokens": 10, "output_tokens": 5, "server_tool_use": {"web_search_requests": 3}}
     tokens = -(-(10 * price.input + 5 * price.output) // 1_000_000)
