@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aldgate.core.calls import Named
-from aldgate.core.errors import InvalidRequest
+from aldgate.core.errors import InvalidRequest, ThreadNotFound
 from aldgate.core.routes import Deployment
 from aldgate.dialects.anthropic.carried import carried, carried_of_call
 from aldgate.dialects.anthropic.dialect import ANTHROPIC
@@ -48,6 +48,16 @@ def test_wrong_fields_are_named(changes: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         ANTHROPIC.peek("chat", body(**changes))
     assert caught.value.param == param
+
+
+@pytest.mark.parametrize("peeked", [lambda asked: ANTHROPIC.peek("chat", asked), peek_count])
+def test_a_thread_may_begin_but_is_not_continued(peeked: Any) -> None:
+    """What stands in it would be neither bounded nor known to be this caller's; Anthropic's SDKs send everything after a 404."""
+    assert peeked(body(thread={"type": "create"})).model == "opus"
+    assert peeked(body(thread=None)).model == "opus"
+    with pytest.raises(ThreadNotFound) as caught:
+        peeked(body(thread={"type": "continue", "previous_message_id": "msg_1"}))
+    assert (caught.value.status, caught.value.code) == (404, "thread_not_found")
 
 
 @pytest.mark.parametrize(
