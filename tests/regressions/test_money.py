@@ -97,6 +97,17 @@ async def test_e5_a_bill_over_its_bound_is_an_overdraft_that_shows(house: House)
     assert [row["cost_microusd"] for row in await house.gate.usage(key)] == [250_000]
 
 
+@pytest.mark.parametrize("charged", [0.1, 0.25])
+async def test_s9_a_spent_budget_closes_only_what_costs_something(house: House, charged: float) -> None:
+    """Models that are free stay open to its key, even after an overdraft."""
+    key = await house.gate.key(budget="0.10/month")
+    house.upstream.script(answered("asked", USAGE | {"cost": charged}, stream=False))
+    assert (await house.ask("chat", "router/asked", key=key, max_tokens=5)).status_code == 200
+    assert (await house.ask("chat", "router/asked", key=key, max_tokens=5)).status_code == 402
+    assert (await house.ask("chat", "claude/m", key=key)).status_code == 200
+    assert (await house.ask("chat", "builtin/echo", key=key)).status_code == 200
+
+
 async def test_e5_nobody_else_sets_a_price_in_a_reply(house: House) -> None:
     """`cost` and `model` in the answer of a provider that is not known for them change no bill."""
     house.upstream.script(whole(chat_body({"content": "Hi"}, model="other", usage=USAGE | {"cost": 0})))
@@ -116,7 +127,7 @@ async def test_f6_embeddings_are_billed(house: House) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 async def test_searches_of_the_web_are_billed(tmp_path: Path, stream: bool) -> None:
     """Anthropic charges for each search beside the tokens; the public price list says how much."""
-    price = PriceBook("claude", overrides={}, catalogue="anthropic", is_free=False).price("claude-opus-4-5")
+    price = PriceBook("anthropic", is_free=False).price("claude-opus-4-5")
     assert price is not None and price.search == 10_000 * 1_000_000  # ten dollars a thousand
     usage = {"input_tokens": 10, "output_tokens": 5, "server_tool_use": {"web_search_requests": 3}}
     tokens = -(-(10 * price.input + 5 * price.output) // 1_000_000)

@@ -81,7 +81,7 @@ async def test_c9_a_turn_whose_thoughts_the_client_lost_is_not_refused(house: Ho
 )
 def test_e1_a_thinking_model_gets_no_field_that_it_refuses(given: dict[str, Any], sent: dict[str, Any]) -> None:
     """`max_tokens` is renamed and a temperature left out and named, for OpenAI's own gpt-5."""
-    surroundings = Surroundings(Upstream(), 1_000, MappingProxyType({"OPENAI_API_KEY": "k"}), {})
+    surroundings = Surroundings(Upstream(), 1_000, MappingProxyType({"OPENAI_API_KEY": "k"}))
     openai = build_provider("openai", {}, "file", surroundings).dialects["openai"]
     body = {"model": "gpt-5", "messages": [{"role": "user", "content": "Hi"}], **given}
     deployment = Deployment("openai/gpt-5", "openai", "gpt-5", None, "file")
