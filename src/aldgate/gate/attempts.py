@@ -12,6 +12,7 @@ from aldgate.core.lossy import refuse_losses
 from aldgate.core.operations import Request
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment, Plan, Seat, Stage
+from aldgate.core.words import word, worded
 from aldgate.gate.affinity import Served
 from aldgate.gate.live import Live
 from aldgate.gate.runs import Run
@@ -90,13 +91,13 @@ class Attempts:
             body = (
                 upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
                 if asked is None
-                else upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)
+                else _built(upstream, asked, deployment, call.peek.stream, warnings)
             )
             relay = face.relay(call.id, call.operation, call.peek)
         else:
             upstream = _speaking(backend, call.operation)
             asked = asked or _parsed(face, admission)
-            body = upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)
+            body = _built(upstream, asked, deployment, call.peek.stream, warnings)
             relay = Translation(call.id, call.operation, call.peek, asked, face, upstream)
         exchange = await backend.start(
             Attempt(call.id, call.operation, deployment, body, call.peek.stream, upstream.name, call.peek.forward)
@@ -120,6 +121,18 @@ def _parsed(face: FaceDialect, admission: Admission) -> Request:
         if admission.cap is not None:
             asked.max_output_tokens = admission.cap  # money is held for no more
     return asked
+
+
+def _built(upstream: UpstreamDialect, asked: Request, deployment: Deployment, stream: bool, warnings: list[str]) -> bytes:
+    """The body for the provider; what it leaves out or refuses is named as the caller says it."""
+    left_out: list[str] = []
+    try:
+        body = upstream.build(asked, deployment, stream=stream, warnings=left_out)
+    except InvalidRequest as error:
+        error.param = error.param and word(asked.origin, error.param)
+        raise
+    warnings += worded(asked, left_out)
+    return body
 
 
 def _speaking(backend: Backend, operation: Operation) -> UpstreamDialect:

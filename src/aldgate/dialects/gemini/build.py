@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aldgate.core.conversation import Conversation, OutputFormat, Text, Tool, ToolChoice
+from aldgate.core.conversation import Conversation, OutputFormat, Tool, ToolChoice
 from aldgate.core.errors import InvalidRequest
 from aldgate.dialects.gemini import versions
 from aldgate.dialects.gemini.keys import Object
 from aldgate.dialects.gemini.schemas import subset_of
 from aldgate.dialects.gemini.turns import turns_of
+from aldgate.dialects.unsayable import cache_marks, details, names
 
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "one": "ANY"}
 _TIERS = {"flex": "flex", "priority": "priority", "fast": "priority", "standard": "standard"}
@@ -106,10 +107,9 @@ def _left_out(asked: Conversation, config: Object) -> Iterator[str]:
         yield "strict"
     if asked.service_tier not in (None, "auto", "default", *_TIERS):
         yield "service_tier"
-    if asked.cache is not None or _marks_caches(asked):
-        yield "cache_control"
-    if any(message.name for message in asked.messages):
-        yield "name"
+    if asked.cache is not None:
+        yield "cache"
+    yield from (*cache_marks(asked), *details(asked), *names(asked))
     unsaid = {
         "verbosity": asked.verbosity,
         "prompt_cache_key": asked.cache_key,
@@ -118,8 +118,3 @@ def _left_out(asked: Conversation, config: Object) -> Iterator[str]:
     }
     yield from (name for name, value in unsaid.items() if value)
     yield from asked.others
-
-
-def _marks_caches(asked: Conversation) -> bool:
-    parts = (part for message in asked.messages for part in message.parts)
-    return any(isinstance(part, Text) and part.cache for part in parts) or any(tool.cache for tool in asked.tools)
