@@ -1,21 +1,17 @@
-"""What a face can say and not every provider: it arrives, is refused or is named. Nothing is lost in silence."""
+"""What a face can say and not every provider: it arrives, is refused or is named, as `docs/translation.md` says."""
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from aldgate.testing.upstream.said import saying
-from tests.contract.cases import HELLO
 from tests.contract.extras import EXTRAS
-from tests.contract.faces import FACES
 from tests.contract.house import House
-from tests.contract.neutral import Ask
+from tests.contract.page import COLUMNS, PAGE, cells, differences, outcome
 from tests.contract.providers import PROVIDERS
 
 pytestmark = pytest.mark.anyio
 
+CELLS = cells()
 EVERY = [
     pytest.param(face, provider, name, id=f"{face}-{provider}-{name}")
     for face, extras in EXTRAS.items()
@@ -26,15 +22,14 @@ EVERY = [
 
 @pytest.mark.parametrize(("face", "provider", "name"), EVERY)
 async def test_nothing_is_lost_in_silence(house: House, face: str, provider: str, name: str) -> None:
-    extra = EXTRAS[face][name]
-    path, body = house.request(face, provider, Ask(), stream=False)
-    house.upstream.script(saying(HELLO))
-    reply = await house.gate.http.post(path, json={**body, **extra.change}, headers=house.HEADERS)
-    if reply.status_code == 400:
-        assert FACES[face].fault(reply.json()).message and not house.upstream.requests, reply.text
-        return
-    assert reply.status_code == 200, reply.text
-    assert house.answer(face, reply, stream=False).text == HELLO.text
-    sent = json.dumps(json.loads(house.upstream.requests[-1].body), separators=(",", ":"))
-    has_arrived = any(mark in sent for mark in extra.marks)
-    assert has_arrived or extra.word in reply.headers.get("x-aldgate-warnings", ""), sent
+    became = await outcome(house, face, provider, name)
+    if provider in COLUMNS:
+        assert became == CELLS[face, provider, name], "run `python -m tests.contract.page`"
+
+
+def test_the_page_speaks_of_no_field_that_is_not_tried() -> None:
+    assert {(face, name) for face, _, name in CELLS} == {(face, name) for face, extras in EXTRAS.items() for name in extras}
+
+
+def test_the_page_has_every_difference() -> None:
+    assert "\n".join(differences()) in PAGE.read_text(encoding="utf-8"), "run `python -m tests.contract.page`"
