@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aldgate.core.conversation import Conversation, OutputFormat, Tool, ToolChoice
+import msgspec
+
+from aldgate.core.conversation import Conversation, OutputFormat, Thinking, Tool, ToolChoice
 from aldgate.core.errors import InvalidRequest
 from aldgate.dialects.gemini import versions
 from aldgate.dialects.gemini.keys import Object
@@ -57,10 +59,17 @@ def _config(asked: Conversation, model: str) -> Object:
         "presencePenalty": asked.presence_penalty,
         "frequencyPenalty": asked.frequency_penalty,
         "stopSequences": asked.stop[:_MOST_STOPS] or None,
-        "thinkingConfig": versions.thinking_config(model, asked.thinking) if asked.thinking else None,
+        "thinkingConfig": versions.thinking_config(model, _shown(asked.thinking, asked.origin)) if asked.thinking else None,
     }
     said = {name: value for name, value in given.items() if value is not None}
     return said | _format(asked.output_format, model) if asked.output_format else said
+
+
+def _shown(thinking: Thinking, origin: str) -> Thinking:
+    """Callers of these are shown what was thought unless they say otherwise; Gemini shows it only when it is asked to."""
+    if origin not in ("openai", "anthropic") or thinking.is_shown is not None or thinking.effort == "none":
+        return thinking
+    return msgspec.structs.replace(thinking, is_shown=True)
 
 
 def _format(wanted: OutputFormat, model: str) -> Object:
