@@ -623,6 +623,10 @@ class Store(FileStore, BatchStore, Protocol):
         """
         ...
 
+    async def budget_free(self, process: str, account: str, period: str, limit: int, reported: int) -> int:
+        """What is free of a budget once the process has reported what it spent, as in `SliceRequest`. Changes nothing."""
+        ...
+
     async def begin_idempotent(
         self, principal: str, key: str, fingerprint: bytes, incarnation: str, now: float
     ) -> IdempotencyRecord | None:

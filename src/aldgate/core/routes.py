@@ -13,6 +13,10 @@ from aldgate.core.principals import Operation
 
 Origin = Literal["file", "environment", "discovered", "builtin"]
 Strategy = Literal["priority", "weighted", "lowest-latency", "lowest-cost", "least-busy"]
+Kind = Literal["listed id", "alias", "route", "standing name"]
+"""Why there is a route: a model is listed, or somebody configured an alias or a route, or the name needs no configuration."""
+Rule = Literal["listed id", "alias", "route", "standing name", "bare name", "provider:model", "other name", "unlisted", "no name"]
+"""How a name found its route; `other name` is one that the provider has for its model."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +125,7 @@ class Route(msgspec.Struct, frozen=True):
     deployments: tuple[Deployment, ...]
     plan: Plan | None = None
     is_listed: bool = True
+    kind: Kind = "listed id"
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -184,7 +189,25 @@ class Catalogue(msgspec.Struct, frozen=True):
             source = self.open_sources.get(provider)
             if found and model and source:
                 return Route(name, (source.deployment(model),))
-        near = get_close_matches(name, [deployment.id for deployment in self.models], n=3, cutoff=0.5)
+        near = self.near(name)
         hint = f" Did you mean {' or '.join(f'`{other}`' for other in near)}?" if near else ""
         shown = name if len(name) <= 100 else name[:100] + "..."
         raise ModelNotFound(f"The model `{shown}` does not exist.{hint} GET /v1/models lists what does.", param="model")
+
+    def near(self, name: str) -> list[str]:
+        """Up to three models whose names look like `name`, the likest first."""
+        return get_close_matches(name, [deployment.id for deployment in self.models], n=3, cutoff=0.5)
+
+    def rule(self, name: str) -> Rule:
+        """How `name`, which `resolve` finds, leads to its route."""
+        if not name:
+            return "no name"
+        route = self.routes.get(name)
+        if route is None:
+            return "unlisted"
+        if name == route.name:
+            return route.kind
+        deployment = route.deployments[0]
+        if name == deployment.model:
+            return "bare name"
+        return "provider:model" if name == f"{deployment.backend}:{deployment.model}" else "other name"

@@ -5,17 +5,14 @@ from __future__ import annotations
 import time
 
 from aldgate.core.calls import Admission, Attempt
-from aldgate.core.conversation import Conversation
-from aldgate.core.errors import GatewayError, InvalidRequest, UpstreamInvalid
-from aldgate.core.lossy import refuse_losses
+from aldgate.core.errors import GatewayError, UpstreamInvalid
 from aldgate.core.operations import Request
-from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment, Plan, Seat, Stage
 from aldgate.gate.affinity import Served
 from aldgate.gate.live import Live
+from aldgate.gate.outgoing import may_be_sealed, parsed, written
 from aldgate.gate.runs import Run
-from aldgate.gate.signatures import is_sealed, unsealed
-from aldgate.gate.translation import Translation
+from aldgate.gate.signatures import unsealed
 from aldgate.gate.trials import Ask, Count, Trial
 from aldgate.ports import Backend, Exchange, FaceDialect, Relay, UpstreamDialect
 
@@ -62,18 +59,17 @@ class Attempts:
         """Makes attempts that read the request once, however many of them have to translate it."""
         asked: Request | None = None
         call = admission.call
-        several = len({deployment.backend for deployment in admission.candidates}) > 1
-        sealed = several and call.operation == "chat" and is_sealed(call.peek.body)
+        sealed = may_be_sealed(admission)
 
         async def ask(deployment: Deployment, served: Served | None) -> Run:
             nonlocal asked
             if sealed and (served is None or served.backend != deployment.backend):
-                return await self._try(admission, deployment, face, unsealed(_parsed(face, admission)))
+                return await self._try(admission, deployment, face, unsealed(parsed(face, admission)))
             backend: Backend = call.backends[deployment.backend]
             upstream = backend.dialects.get(face.name)
             if upstream is not None and call.operation in upstream.operations:
                 return await self._try(admission, deployment, face)
-            asked = asked or _parsed(face, admission)
+            asked = asked or parsed(face, admission)
             return await self._try(admission, deployment, face, asked)
 
         return ask
@@ -83,20 +79,7 @@ class Attempts:
         call = admission.call
         backend: Backend = call.backends[deployment.backend]
         warnings: list[str] = []
-        upstream = backend.dialects.get(face.name)
-        relay: Relay
-        if upstream is not None and call.operation in upstream.operations:
-            body = (
-                upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
-                if asked is None
-                else upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)
-            )
-            relay = face.relay(call.id, call.operation, call.peek, upstream)
-        else:
-            upstream = _speaking(backend, call.operation)
-            asked = asked or _parsed(face, admission)
-            body = upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)
-            relay = Translation(call.id, call.operation, call.peek, asked, face, upstream)
+        upstream, body, relay = written(admission, deployment, backend, face, warnings, asked)
         exchange = await backend.start(
             Attempt(call.id, call.operation, deployment, body, call.peek.stream, upstream.name, call.peek.forward)
         )
@@ -109,23 +92,6 @@ class Attempts:
             exchange.close()
             raise
         return Run(exchange, relay, first, first_byte_s, warnings)
-
-
-def _parsed(face: FaceDialect, admission: Admission) -> Request:
-    call = admission.call
-    asked = face.parse(call.operation, call.peek)
-    if isinstance(asked, Conversation):
-        refuse_losses(asked, call.peek.model)
-        if admission.cap is not None:
-            asked.max_output_tokens = admission.cap  # money is held for no more
-    return asked
-
-
-def _speaking(backend: Backend, operation: Operation) -> UpstreamDialect:
-    for dialect in backend.dialects.values():
-        if operation in dialect.operations:
-            return dialect
-    raise InvalidRequest(f"`{backend.name}` cannot {operation}.", param="model")
 
 
 async def _whole(exchange: Exchange, relay: Relay) -> bytes:

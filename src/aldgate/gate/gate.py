@@ -31,7 +31,7 @@ from aldgate.gate.live import Live
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.records import failure_row, ledger_row, log_call
 from aldgate.gate.runs import Run
-from aldgate.gate.slices import Slices
+from aldgate.gate.slices import Purse, Slices
 from aldgate.limiter.memory import Headers, MemoryLimiter, Standing
 from aldgate.ports import Backend, FaceDialect, Store
 
@@ -116,28 +116,66 @@ class Gate:
             raise
 
     def _admit(self, call: Call, cap: int | None = None) -> Admission | None:
-        if self.is_draining:
-            raise ShuttingDown("The gate is stopping.", retry_after_s=5)
-        if not self._may_record():
-            raise StoreUnavailable("The ledger cannot be written, and calls without it are not allowed.", retry_after_s=5)
+        admission = self.weigh(call, self.limiter, cap)
+        if admission is None:
+            return None
         principal = call.principal
         policy = principal.policy
-        if call.operation not in policy.scopes:
-            raise ScopeDenied(f"This API key may not {call.operation}; its scopes are {', '.join(sorted(policy.scopes))}.")
-        candidates, plan = self._candidates(call)
-        admission = Admission(call, candidates[0], candidates, cap=cap, plan=plan)
-        limits = policy.limits
-        has_limits = not limits.is_empty
-        if has_limits:
-            if principal.kind == "key" and not self.limiter.knows(principal.account):
+        if policy.budget is not None:
+            admission.budget_period = self.slices.hold(principal.account, policy.budget, admission.microusd)
+            if admission.budget_period is None:
                 return None
-            admission.tokens = expected_tokens(call)
-            self.limiter.check(principal.account, limits, admission.tokens, time.monotonic_ns())
-        if policy.budget is not None and not self._hold(admission, policy.budget):
-            return None
-        if has_limits:
-            admission.places = self.limiter.spend(principal.account, limits, admission.tokens)
+        if admission.tokens:
+            admission.places = self.limiter.spend(principal.account, policy.limits, admission.tokens)
         self.under_way += 1
+        return admission
+
+    def weigh(
+        self, call: Call, limiter: MemoryLimiter, cap: int | None = None, against: list[GatewayError] | None = None
+    ) -> Admission | None:
+        """Decide on a call without taking anything: what it would hold, unless something speaks against it.
+
+        Args:
+            call: What is asked.
+            limiter: Has the counters of the call's account: the gate's own, or a copy for who only wants to know.
+            cap: Output tokens per choice that it is to be held to, where its budget needs fewer than usual.
+            against: Takes everything that speaks against the call, in the order in which a caller would be told. Without it, the
+                first such thing is raised.
+
+        Returns None if the counters are not there, or if nothing can run the call and that was put into `against`.
+
+        Raises:
+            GatewayError: The first reason to refuse.
+        """
+        policy = call.principal.policy
+        if self.is_draining:
+            _refuse(ShuttingDown("The gate is stopping.", retry_after_s=5), against)
+        if not self._may_record():
+            lost = "The ledger cannot be written, and calls without it are not allowed."
+            _refuse(StoreUnavailable(lost, retry_after_s=5), against)
+        if call.operation not in policy.scopes:
+            _refuse(_no_scope(call), against)
+        try:
+            candidates, plan = self._candidates(call)
+        except GatewayError as error:
+            _refuse(error, against)
+            candidates, plan = (), None
+        tokens = 0
+        limits = policy.limits
+        if not limits.is_empty:
+            account = call.principal.account
+            if call.principal.kind == "key" and not limiter.knows(account):
+                return None
+            tokens = expected_tokens(call)
+            try:
+                limiter.check(account, limits, tokens, time.monotonic_ns())
+            except GatewayError as error:
+                _refuse(error, against)
+        if not candidates:
+            return None
+        admission = Admission(call, candidates[0], candidates, tokens, cap=cap, plan=plan)
+        if policy.budget is not None:
+            self._bound(admission, against)
         return admission
 
     def _candidates(self, call: Call) -> tuple[tuple[Deployment, ...], Plan | None]:
@@ -146,26 +184,24 @@ class Gate:
         route = call.catalogue.resolve(name) if name else call.catalogue.default(call.operation)
         plan = route.plan
         each_once = route.deployments if plan is None else dict.fromkeys(plan.deployments)
-        able = tuple(each for each in each_once if call.operation in _operations(call, each))
+        able = tuple(each for each in each_once if call.operation in operations_of(call, each))
         if not able:
             first = route.deployments[0]
-            can = ", ".join(sorted(_operations(call, first)))
+            can = ", ".join(sorted(operations_of(call, first)))
             raise InvalidRequest(f"`{first.id}` cannot {call.operation}; it can {can}.", param="model")
         return able, plan
 
-    def _hold(self, admission: Admission, budget: Budget) -> bool:
-        """Hold the most the call can cost. False: this process's slice of the budget does not suffice."""
-        call = admission.call
-        admission.candidates = priced(admission.candidates)
+    def _bound(self, admission: Admission, against: list[GatewayError] | None) -> None:
+        """Work out the most that the call can cost, whoever of its candidates comes to answer."""
+        try:
+            admission.candidates = priced(admission.candidates)
+        except GatewayError as error:
+            return _refuse(error, against)
         admission.deployment = admission.candidates[0]
+        call = admission.call
         if admission.cap is None:
             admission.cap = cap_of(call, admission.candidates, self.default_max_tokens)
-        need = dearest(call, admission.candidates, admission.cap)
-        period = self.slices.hold(call.principal.account, budget, need)
-        if period is None:
-            return False
-        admission.microusd, admission.budget_period = need, period
-        return True
+        admission.microusd = dearest(call, admission.candidates, admission.cap)
 
     async def admit_shared(self, call: Call) -> Admission:
         """`admit`, after asking the database for what this process lacks: a slice of a budget, the past use of a key.
@@ -174,12 +210,8 @@ class Gate:
             GatewayError: As `admit`; `BudgetExceeded` if the database has no more to grant.
         """
         try:
-            principal = call.principal
-            limits, budget = principal.policy.limits, principal.policy.budget
-            if not limits.is_empty and not self.limiter.knows(principal.account):
-                uses = await self._store.recent_use(principal.account, call.received_at - DAY_S)
-                now_ns = time.monotonic_ns()
-                self.limiter.restore(principal.account, limits, uses, now_s=time.time(), now_ns=now_ns)
+            await self._restore(call.principal, self.limiter)
+            budget = call.principal.policy.budget
             cap: int | None = None
             for _ in range(MAX_REFILLS):
                 admission = self._admit(call, cap)
@@ -191,6 +223,26 @@ class Gate:
             self.metrics.refused(call.operation, error.code)
             raise
         raise StoreUnavailable("The budget is contended; try again.", retry_after_s=1)
+
+    async def _restore(self, principal: Principal, limiter: MemoryLimiter) -> None:
+        """See that `limiter` has the principal's counters: what they were before the gate was started, the ledger knows."""
+        limits = principal.policy.limits
+        if not limits.is_empty and not limiter.knows(principal.account):
+            uses = await self._store.recent_use(principal.account, time.time() - DAY_S)
+            limiter.restore(principal.account, limits, uses, now_s=time.time(), now_ns=time.monotonic_ns())
+
+    async def accounts(self, principal: Principal) -> tuple[MemoryLimiter, Purse | None]:
+        """How a principal's counters and budget stand: a copy of them, to be asked without a trace.
+
+        Raises:
+            StoreUnavailable: The database did not answer.
+        """
+        budget = principal.policy.budget
+        purse = None if budget is None else await self.slices.purse(principal.account, budget)
+        past = MemoryLimiter()
+        if not self.limiter.knows(principal.account):
+            await self._restore(principal, past)
+        return (self.limiter.copy_of(principal.account) if self.limiter.knows(principal.account) else past), purse
 
     async def _refill(self, call: Call, budget: Budget) -> int | None:
         """Get a slice that the call fits in. Returns the output cap to inject where only a smaller one than usual fits."""
@@ -240,8 +292,7 @@ class Gate:
             for failure in admission.failures:
                 spent += self._settle_failure(call, failure)
                 tokens += failure.usage.total_tokens
-        if outcome.error is not None and outcome.first_byte_s is not None:
-            self.live.failed(admission.deployment, outcome.error)  # it broke off; before its first byte, `run` has seen to that
+        self._judge(admission, outcome)
         limits = principal.policy.limits
         if not limits.is_empty:
             self.limiter.settle(principal.account, limits, admission.places, admission.tokens, tokens)
@@ -257,6 +308,15 @@ class Gate:
         self.metrics.settled((call.operation, shown, outcome.status), usage, spent, outcome.first_byte_s, total_s)
         if self.logs_calls or outcome.status >= 500:
             log_call(call, deployment, outcome, total_s)
+
+    def _judge(self, admission: Admission, outcome: Outcome) -> None:
+        """Note how the deployment that came to answer did in the end; what came before its first byte `run` has noted."""
+        deployment = admission.deployment
+        if outcome.error is None:
+            if deployment.id in self.live.troubled and outcome.usage_source != "cache":
+                self.live.served(deployment)
+        elif outcome.first_byte_s is not None:
+            self.live.failed(deployment, outcome.error)
 
     def _settle_failure(self, call: Call, failure: Failure) -> int:
         """Record an attempt that did not come to answer. Returns its cost in micro-dollars."""
@@ -279,6 +339,18 @@ class Gate:
         return [] if limits.is_empty else self.limiter.standings(principal.account, limits, time.monotonic_ns())
 
 
-def _operations(call: Call, deployment: Deployment) -> frozenset[Operation]:
+def operations_of(call: Call, deployment: Deployment) -> frozenset[Operation]:
+    """What a deployment can do."""
     backend: Backend = call.backends[deployment.backend]
     return deployment.operations or backend.operations
+
+
+def _no_scope(call: Call) -> ScopeDenied:
+    scopes = ", ".join(sorted(call.principal.policy.scopes))
+    return ScopeDenied(f"This API key may not {call.operation}; its scopes are {scopes}.")
+
+
+def _refuse(error: GatewayError, against: list[GatewayError] | None) -> None:
+    if against is None:
+        raise error
+    against.append(error)

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import cast
 
 import msgspec
 
-from aldgate.core.calls import Admission, Call, Named, Outcome
+from aldgate.core.calls import Admission, Call, Named, Outcome, Peek
 from aldgate.core.errors import ClientGone, ExpiredKey, GatewayError, ShuttingDown, UpstreamBroken
 from aldgate.core.principals import Operation, Principal
 from aldgate.gate.bounds import counted
+from aldgate.gate.explain import explain
+from aldgate.gate.explanation import Explanation
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.runs import Run
@@ -25,6 +28,7 @@ from aldgate.surfaces.asgi import Handler, Headers, Outlet, Receive, Scope, Send
 from aldgate.surfaces.bodies import BytesInFlight, check_json, read_body
 from aldgate.surfaces.cache import LARGEST_ANSWER_BYTES, Cache, Kept, key_of
 from aldgate.surfaces.credentials import secret_of
+from aldgate.surfaces.explained import ASKS, Telling, is_denial, with_explanation
 from aldgate.surfaces.idempotency import Once, idempotency_key
 from aldgate.surfaces.listener import Connection
 from aldgate.surfaces.recorder import Recorder
@@ -88,6 +92,8 @@ class Face:
         connection.cut_on_loss()
         outlet = connection.outlet
         principal: Principal | None = None
+        named: Named | None = None
+        body = b""
         headers = headers_of(scope)
         try:
             secret = secret_of(headers)
@@ -95,6 +101,8 @@ class Face:
             check_json(headers)
             body = await read_body(headers, receive, self._max_body_bytes, self._in_flight)
             try:
+                if ASKS in headers:
+                    outlet = Telling(outlet)
                 named = read_named(scope) if read_named is not None else None
                 key = idempotency_key(headers)
                 if key is None and (b"x-aldgate-cache" in headers or b"cache-control" in headers or self._cache.models):
@@ -109,12 +117,17 @@ class Face:
                 self._in_flight.release(len(body))
         except GatewayError as error:
             _untie(error)
-            status, lines, body = self._dialect.error(error, call_id)
+            status, lines, answer = self._dialect.error(error, call_id)
             limits = self._limits(principal) if principal is not None else []
             if error.attempts > 1:
                 lines = [*lines, (b"x-aldgate-attempts", b"%d" % error.attempts)]
+            if ASKS in headers and principal is not None and is_denial(error):
+                connection.cancels_on_loss = False  # from here on, nothing takes a cancellation that is ours
+                with suppress(GatewayError):  # the database is away: a refusal without its explanation is one all the same
+                    explanation = await self._explained(error, operation, principal, body, named)
+                    lines, answer = with_explanation(lines, answer, explanation)
             outlet.begin(status, [*lines, *limits])
-            outlet.end(body)
+            outlet.end(answer)
         except asyncio.CancelledError:
             if not connection.is_lost or connection.task is None:
                 raise
@@ -127,6 +140,19 @@ class Face:
     ) -> None:
         call = self._gate.call(call_id, operation, principal, self._dialect.peek(operation, body, named))
         await self._run(self._gate.admit(call) or await self._gate.admit_shared(call), outlet)
+
+    async def _explained(
+        self, error: GatewayError, operation: Operation, principal: Principal, body: bytes, named: Named | None
+    ) -> Explanation:
+        """Why a call was refused, with `error`."""
+        try:
+            asked = await self._asked(operation, principal, body, named)
+        except GatewayError as unreadable:
+            asked = unreadable
+        return await explain(self._gate, principal, operation, self._dialect, asked, error)
+
+    async def _asked(self, operation: Operation, principal: Principal, body: bytes, named: Named | None) -> Peek:
+        return self._dialect.peek(operation, body, named)
 
     def _run(self, admission: Admission, outlet: Outlet) -> Awaitable[Outcome]:
         return self._stream(admission, outlet) if admission.call.peek.stream else self._whole(admission, outlet)
@@ -271,12 +297,15 @@ class Face:
 
 
 def _untie(error: GatewayError) -> None:
-    """Drop the traceback of an error that is dealt with.
+    """Drop the tracebacks of an error that is dealt with, and of those that led to it.
 
     Its frames hold the call with its body, and an outcome or a reply that holds the error: a knot that only the garbage collector
     undoes, and it looks seldom.
     """
-    error.__traceback__ = None
+    met: BaseException | None = error
+    while met is not None:
+        met.__traceback__ = None
+        met = met.__cause__ or met.__context__
 
 
 def _header_value(text: str) -> bytes:

@@ -37,6 +37,7 @@ CALLS: tuple[tuple[str, str, Operation], ...] = (
     ("/api/embeddings", "ollama-embeddings", "embed"),
 )
 """Paths whose whole request stands in the body: path, dialect, operation."""
+EXPLAIN = "/v1/explain"
 MESSAGES = "/v1/messages"
 RESPONSES = "/v1/responses"
 """Where responses are made; below it, kept ones are found again."""
@@ -46,6 +47,7 @@ SURFACES: Registry[Any] = Registry(
     {
         "anthropic": "aldgate.surfaces.anthropic:AnthropicFace",
         "api": "aldgate.surfaces.api:Api",
+        "explain": "aldgate.surfaces.explain:ExplainFace",
         "gemini": "aldgate.surfaces.gemini:GeminiFace",
         "ollama": "aldgate.surfaces.ollama:OllamaFace",
         "responses": "aldgate.surfaces.responses_api:ResponsesApi",
@@ -95,6 +97,7 @@ def every_path(doors: Doors, store: Store, incarnation: str, health: HealthFace,
     anthropic = _Group(lambda: SURFACES.load("anthropic")(doors).handlers)
     responses = _Group(lambda: SURFACES.load("responses")(doors, store, incarnation).handlers)
     exact: dict[tuple[str, str], Handler] = {
+        ("POST", EXPLAIN): Later(lambda: SURFACES.load("explain")(doors, store).serve),
         **{("POST", path): faces.serving(dialect, operation) for path, dialect, operation in CALLS},
         ("POST", MESSAGES): anthropic["messages"],
         ("POST", f"{MESSAGES}/count_tokens"): anthropic["count_tokens"],

@@ -126,6 +126,9 @@ class ResponsesFace(Face):
     ) -> None:
         await self.respond(call_id, principal, body, outlet)
 
+    async def _asked(self, operation: Operation, principal: Principal, body: bytes, named: Named | None) -> Peek:
+        return RESPONSES.peek("chat", await self.filled(principal.account, body))
+
     async def respond(
         self, call_id: str, principal: Principal, body: bytes, outlet: Outlet, recall: Recall | None = None
     ) -> bytes | None:

@@ -14,7 +14,7 @@ from aldgate.core.errors import InvalidRequest, ThreadNotFound
 from aldgate.core.routes import Deployment
 from aldgate.dialects.anthropic.carried import carried, carried_of_call
 from aldgate.dialects.anthropic.dialect import ANTHROPIC
-from aldgate.dialects.anthropic.requests import peek_count
+from aldgate.dialects.anthropic.requests import betas_of, peek_count
 
 CLAUDE = Deployment("anthropic/claude-opus-5", "anthropic", "claude-opus-5", None, "file")
 
@@ -107,3 +107,15 @@ def test_thoughts_of_other_models_are_not_sent_to_claude() -> None:
 def test_no_bytes_break_the_reader(data: bytes) -> None:
     with pytest.raises(InvalidRequest):
         ANTHROPIC.peek("chat", data)
+
+
+@pytest.mark.parametrize(
+    ("forward", "betas"),
+    [
+        (b"", []),
+        (b"anthropic-version: 2023-06-01\r\n", []),
+        (b"anthropic-beta: a-1, b-2,,a-1\r\nanthropic-version: x\r\nanthropic-beta: c-3\r\n", ["a-1", "b-2", "c-3"]),
+    ],
+)
+def test_betas_are_read_from_every_header_that_names_any(forward: bytes, betas: list[str]) -> None:
+    assert betas_of(forward) == betas

@@ -11,8 +11,8 @@ import msgspec
 
 from aldgate.core.calls import Named, Peek
 from aldgate.core.errors import InvalidRequest, ThreadNotFound
-from aldgate.dialects.governed import is_plain, rewritten, with_members, with_model
-from aldgate.dialects.openai.requests import MANY_BYTES, MOST_VALUES, invalid_field
+from aldgate.dialects.governed import MANY_BYTES, check_countable, is_plain, rewritten, with_members, with_model
+from aldgate.dialects.openai.requests import invalid_field
 
 NEWEST_VERSION = b"2026-10-21"
 """Refuses sampling parameters and attachments of the assistant's (https://platform.claude.com/docs/en/api/migration-2026-10-21)."""
@@ -66,8 +66,8 @@ def _decoded(body: bytes, decoder: msgspec.json.Decoder[Seen]) -> tuple[bytes, S
     try:
         if not body.isascii():
             body.decode()
-        if len(body) > MANY_BYTES and body.count(b"{") + body.count(b"[") > MOST_VALUES:
-            raise InvalidRequest(f"The body holds more than {MOST_VALUES} objects and lists.")
+        if len(body) > MANY_BYTES:
+            check_countable(body)
         if not is_plain(body, _GOVERNED):
             body = rewritten(body, _GOVERNED)
         return body, _known_whole(decoder.decode(body))

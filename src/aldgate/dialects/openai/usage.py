@@ -1,5 +1,6 @@
 """Reads usage out of OpenAI replies, whole or streamed, while their bytes pass through."""
 
+import math
 from decimal import Decimal
 from typing import Any, cast
 
@@ -68,7 +69,7 @@ def _microusd(dollars: Any) -> int | None:
     """Whole micro-dollars, rounded up; None for what is no sum."""
     if not isinstance(dollars, int | float) or isinstance(dollars, bool) or not 0 <= dollars <= _MOST_DOLLARS:
         return None
-    return -int(-(Decimal(str(dollars)) * MILLION) // 1)
+    return math.ceil(Decimal(str(dollars)) * MILLION)
 
 
 def _count(tokens: float | None) -> int:
