@@ -54,7 +54,7 @@ class Prospect:
             ("filtered", plan.filter_fallbacks),
         )
         stages: list[tuple[Reason | None, Stage]] = [(None, plan.stage)]
-        stages += [(reason, stage) for reason, found in others for stage in found]
+        stages.extend((reason, stage) for reason, found in others for stage in found)
         choices = [self._outlook.choices(stage, collect=True) if self._outlook is not None else [] for _, stage in stages]
         self._order = self._asked_in_order(choices[: 1 + len(plan.fallbacks)])
         shown = [
