@@ -116,7 +116,7 @@ class Prospect:
         reasons = [] if operation in can else [f"it cannot {operation}; it can {', '.join(sorted(can))}"]
         if deployment.price is None and self._call.principal.policy.budget is not None:
             reasons.append("nobody knows its price, and there is a budget")
-        return reasons or ["the call is not let through"]
+        return reasons
 
     def _translation(self, deployment: Deployment) -> TranslationShown:
         """What would be sent there, by writing it."""
