@@ -219,7 +219,7 @@ async def test_what_a_model_is_known_to_lack_and_what_it_costs_decide_the_order(
     seen = candidates(await house.explained(messages=[{"role": "user", "content": [picture]}]))
     assert seen["b/big"].verdict == "unfit" and seen["b/big"].cons == ["it is known to lack vision"]
     cheap = candidates(await house.explained(model="cheap"))
-    assert [name for name in sorted(cheap, key=lambda name: cheap[name].order or 0)] == ["b/big", "a/big"]
+    assert sorted(cheap, key=lambda name: cheap[name].order or 0) == ["b/big", "a/big"]
     assert cheap["b/big"].pros == ["it costs about 0 micro-dollars"]
 
 

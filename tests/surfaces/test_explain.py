@@ -69,7 +69,11 @@ async def test_an_allowed_call_is_shown_whole_and_not_made(gate: RunningGate, up
     before = len(upstream.requests)
     explained = await told(gate, key, **HELLO, max_tokens=100)
     assert (explained["verdict"], explained["denial"], explained["reasons"]) == ("allowed", None, [])
-    assert explained["who"]["name"] == "whole" and explained["who"]["scopes"] == ["chat", "usage"] and explained["who"]["kind"] == "key"
+    assert (
+        explained["who"]["name"] == "whole"
+        and explained["who"]["scopes"] == ["chat", "usage"]
+        and explained["who"]["kind"] == "key"
+    )
     limits = {"rpm": 60, "tpm": 1_000_000, "concurrency": 4}
     assert explained["policy"] == {"scopes": ["chat", "usage"], "limits": limits, "budget": "10.00/month"}
     assert explained["model"] == {"asked": "lab/gpt-4.1", "matched": "listed id", "near": []}
