@@ -50,8 +50,9 @@ def test_show_prints_toml_without_secrets(aldgate: Aldgate, home: Path) -> None:
 def test_show_as_json(aldgate: Aldgate, home: Path) -> None:
     (home / "other.toml").write_text(FILE)
     shown = aldgate("config", "show", "--config", "other.toml", "--json").json
-    assert shown["prices"] == {
-        "lab/gpt-4.1": {"input": "2.50", "output": None, "cached_input": None, "cache_write": None, "request": None}
+    (price,) = shown["prices"].items()
+    assert price[0] == "lab/gpt-4.1" and {name: value for name, value in price[1].items() if value is not None} == {
+        "input": "2.50"
     }
     assert CANARY not in json.dumps(shown)
 
@@ -78,7 +79,7 @@ def test_check_refuses_with_a_hint(aldgate: Aldgate, home: Path) -> None:
     ("table", "said"),
     [
         ("[server]\nworkers = 2", "error: more than one worker needs PostgreSQL and Valkey\nhint: leave workers at 1"),
-        ("[providers.lab]\nkind = 'opnai'", "error: [providers.lab]: no kind is called `opnai`\nhint: there are cerebras, "),
+        ("[providers.lab]\nkind = 'opnai'", "error: [providers.lab]: no kind is called `opnai`\nhint: there are anthropic, "),
         (
             "[providers.lab]\nmodel = ['m']",
             "error: [providers.lab]: Object contains unknown field `model`\nhint: it may have kind",

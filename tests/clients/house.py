@@ -17,8 +17,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "newer": {"responses": "yes"},
     "claude": {"kind": "anthropic", "models": ["claude-opus-5"]},
     "gemini": {"kind": "gemini", "models": ["gemini-3.8-flash"]},
+    "ollama": {"kind": "ollama", "models": ["qwen3:8b"]},
 }
-"""OpenAI's chat, its Responses, Anthropic's and Google's dialects."""
+"""OpenAI's chat, its Responses, Anthropic's, Google's and Ollama's dialects."""
 MODELS = tuple(f"{name}/{table.get('models', ['gpt-4.1'])[0]}" for name, table in KINDS.items())
 SAID = "Hello from the fake upstream."
 LOOK = Reply(call=("look", '{"at":"sea"}'))

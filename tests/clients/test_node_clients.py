@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 HERE = Path(__file__).parent / "node"
 
 
-@pytest.mark.parametrize("suite", ["ai"])
+@pytest.mark.parametrize("suite", ["ai", "anthropic", "google", "responses"])
 async def test_the_suite(suite: str, tmp_path: Path) -> None:
     installing.node_modules(HERE)
     async with house(tmp_path) as opened:

@@ -16,3 +16,5 @@ FACES: dict[str, Face] = {
 }
 ITEMISE = frozenset(FACES) - {"ollama"}
 """Faces that tell callers how much was read from a cache, and how much was thought."""
+SHOWS_IMAGES = frozenset(FACES) - {"anthropic"}
+"""Faces with a place for an image that a model made."""

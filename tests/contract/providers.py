@@ -47,7 +47,7 @@ PROVIDERS: dict[str, Provider] = {
     "vertex-anthropic": Provider("vertex-anthropic", CLAUDE, table=VERTEX),
     "azure": Provider("azure", "gpt-4.1", "", table=(("api_version", "2024-10-21"),)),
     "azure-v1": Provider("azure", "gpt-4.1", ""),
-    "bedrock": Provider("bedrock", BEDROCK, table=(("region", "eu-west-1"),), more_models=("cohere.embed-english-v3",)),
+    "bedrock": Provider("bedrock", BEDROCK, table=(("region", "eu-west-1"),), more_models=("cohere.embed-v4:0",)),
     "cohere": Provider("cohere", "command-a", "", more_models=("embed-v4.0", "rerank-v4.0")),
     "ollama": Provider("ollama", "qwen3:8b", "", more_models=("nomic-embed-text",)),
 }
@@ -71,7 +71,7 @@ EMBED = {
     "gemini": "gemini-embedding-001",
     "azure": "gpt-4.1",
     "azure-v1": "gpt-4.1",
-    "bedrock": "cohere.embed-english-v3",
+    "bedrock": "cohere.embed-v4:0",
     "cohere": "embed-v4.0",
     "ollama": "nomic-embed-text",
 }

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from aldgate.testing.upstream.said import Said, saying
-from tests.contract.cases import CASES, Case, missing
+from tests.contract.cases import CASES, MAKES_IMAGES, PICTURE, PNG, Case, missing
 from tests.contract.differences import difference
-from tests.contract.faces import FACES, ITEMISE
+from tests.contract.faces import FACES, ITEMISE, SHOWS_IMAGES
 from tests.contract.house import House
 from tests.contract.neutral import Answer, Call, Used
 from tests.contract.providers import PROVIDERS, TELL_CACHED, TELL_REASONING
@@ -57,6 +57,21 @@ async def test_the_ledger_says_what_the_caller_is_told(house: House, face: str, 
     assert (row["input_tokens"], row["output_tokens"]) == (usage.input, usage.output) == (100, 5)
     assert row["cached_tokens"] == (64 if house.wire in TELL_CACHED else 0)
     assert (row["status"], row["usage_source"], row["error_code"]) == (200, "reported", None)
+
+
+@STREAM
+@pytest.mark.parametrize(("face", "provider"), PAIRS)
+async def test_an_image_that_the_model_made_is_shown_or_named(house: House, face: str, provider: str, stream: bool) -> None:
+    house.upstream.script(saying(PICTURE.said))
+    reply = await house.ask(face, provider, PICTURE.ask, stream=stream)
+    assert reply.status_code == 200, reply.text
+    answer = house.answer(face, reply, stream=stream)
+    if house.wire not in MAKES_IMAGES:
+        assert answer.text == PICTURE.said.text
+    elif face in SHOWS_IMAGES:
+        assert (answer.text, answer.images) == (PICTURE.said.text, [PNG])
+    else:
+        assert answer.text == PICTURE.said.text + "[image omitted]"
 
 
 def told(case: Case, face: str, wire: str) -> Answer:

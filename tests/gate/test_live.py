@@ -67,6 +67,7 @@ def test_an_answer_ends_all_rest_and_a_refusal_of_the_request_is_one(live: Live)
     live.failed(SMALL, UpstreamAuth("no", upstream_status=401))
     assert list(live.cooldowns()) == [("lab", CREDENTIAL_REST_S)]
     live.began(LARGE, 0.5)
+    live.served(LARGE)
     assert rests(live, SMALL) == [0] and list(live.cooldowns()) == []
 
 

@@ -15,7 +15,7 @@ EMPTY, _ = build_catalogue([], {})
 
 def call(body: dict[str, Any], operation: Operation = "chat", cap: int | None = None) -> Call:
     principal = Principal("key-1", "key", "shop", Policy(), "key-1")
-    return Call("req-1", operation, principal, Peek(json.dumps(body).encode(), "team", cap=cap), 0.0, 0.0, EMPTY)
+    return Call("req-1", operation, principal, Peek(json.dumps(body).encode(), "team", cap=cap), 0.0, 0.0, EMPTY, {})
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,22 @@ async def test_a_breaker_opens_probes_once_and_closes(tmp_path: Path) -> None:
         assert 'aldgate_breaker_open{model="a/gpt-4.1"}' not in (await fleet.gate.http.get("/metrics")).text
 
 
+async def test_streams_that_break_off_open_a_breaker_too(tmp_path: Path) -> None:
+    async with running_fleet(tmp_path) as fleet:
+        fleet["a"].default = FAULTS["die_mid_stream"]()
+        for _ in range(FAILURES):
+            assert '"error"' in (await fleet.chat(stream=True)).text
+        assert (await fleet.chat(stream=True)).headers["x-aldgate-model"] == "b/gpt-4.1"
+
+
+async def test_a_route_and_its_aliases_are_listed(tmp_path: Path) -> None:
+    async with running_fleet(tmp_path, TEAM + '[aliases]\nours = "team"\n') as fleet:
+        listed = {model["id"]: model["owned_by"] for model in (await fleet.gate.http.get("/v1/models")).json()["data"]}
+        assert listed["team"] == listed["ours"] == "a"
+        fleet["a"].script(FAULTS["status_503"]())
+        assert (await fleet.chat(model="ours")).headers["x-aldgate-model"] == "b/gpt-4.1"
+
+
 async def test_one_probe_at_a_time(tmp_path: Path) -> None:
     async with running_fleet(tmp_path) as fleet:
         fleet["a"].default = FAULTS["status_500"]()

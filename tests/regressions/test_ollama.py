@@ -53,7 +53,7 @@ def test_a2_a_history_with_broken_arguments_is_refused_as_the_callers_and_not_a_
         Ollama().build(asked, DEPLOYMENT, stream=False, warnings=[])
 
 
-def test_a_tool_call_in_a_stream_is_no_text() -> None:
+def test_s15_a_tool_call_in_a_stream_is_no_text() -> None:
     """A streamed call is a call; no text says it once more."""
     answer = fold(Ollama().decoder().feed(lines({"tool_calls": [call(city="Rome")]})))
     assert [type(part) for part in answer.parts] == [ToolCall]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from aldgate.testing.upstream import FakeUpstream
+from aldgate.testing.upstream.faults import FAULTS
 from tests.support import RunningGate, lab, running_gate
 
 pytestmark = pytest.mark.anyio
@@ -289,3 +290,20 @@ async def test_a_response_that_is_continued_is_explained_with_all_before_it(gate
     assert explained["estimate"]["input_tokens"] > 1_000
     foreign = await told(gate, path="/v1/responses", body=asked)
     assert foreign["denial"]["code"] == "previous_response_not_found"
+
+
+@pytest.mark.parametrize("path", [path for path, _, _ in ASKED if path != "/v1/moderations"])
+async def test_a_refusal_carries_its_explanation_in_every_dialect(gate: RunningGate, path: str) -> None:
+    body = next(body for other, body, _ in ASKED if other == path)
+    key = await gate.key("barred", scopes=["moderate"])
+    refused = await gate.http.post(path, json=body, headers={**bearer(key), "x-aldgate-explain": "1"})
+    plain = await gate.http.post(path, json=body, headers=bearer(key))
+    beside = refused.json()
+    assert refused.status_code == plain.status_code == 403 and beside.pop("aldgate")["denial"]["code"] == "scope_denied"
+    assert beside.keys() == plain.json().keys()  # nothing else is different for whoever looks past it
+
+
+async def test_a_failure_of_a_provider_is_not_explained(gate: RunningGate, upstream: FakeUpstream) -> None:
+    upstream.script(FAULTS["status_503"]())
+    reply = await gate.http.post("/v1/chat/completions", json=HELLO, headers={"x-aldgate-explain": "1"})
+    assert reply.status_code == 503 and "aldgate" not in reply.json() and "x-aldgate-decision" not in reply.headers

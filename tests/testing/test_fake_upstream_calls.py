@@ -19,12 +19,14 @@ OFFERS: dict[str, dict[str, Any]] = {
         "messages": [{"role": "user", "content": "Look!"}],
         "tools": [{"name": "look", "input_schema": {"type": "object"}}],
     },
+    "/api/chat": {"tools": [{"type": "function", "function": {"name": "look"}}], "messages": [{"role": "user"}]},
     GEMINI: {"tools": [{"functionDeclarations": [{"name": "look"}]}], "contents": [{"role": "user", "parts": []}]},
 }
 RESULTS: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"messages": [{"role": "tool", "content": "blue"}]},
     "/v1/responses": {"input": [{"type": "function_call_output", "output": "blue"}]},
     "/v1/messages": {"messages": [{"role": "user", "content": [{"type": "tool_result", "content": "blue"}]}]},
+    "/api/chat": {"messages": [{"role": "tool", "content": "blue"}]},
     GEMINI: {"contents": [{"role": "user", "parts": [{"functionResponse": {"response": {}}}]}]},
 }
 

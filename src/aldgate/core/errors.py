@@ -3,7 +3,7 @@
 GatewayError
 CallerError     InvalidRequest InvalidConfiguration MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound
 MethodNotAllowed HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
-VersionNotSupported PreviousResponseNotFound
+VersionNotSupported PreviousResponseNotFound ThreadNotFound
 PolicyError     ScopeDenied PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
@@ -106,6 +106,12 @@ class PreviousResponseNotFound(CallerError):
     """The response to be continued is not kept for this account; sending the whole conversation goes on without it."""
 
     code, status = "previous_response_not_found", 400
+
+
+class ThreadNotFound(CallerError):
+    """The gate continues no message threads; sending the whole conversation goes on without one, as Anthropic's SDKs do."""
+
+    code, status = "thread_not_found", 404
 
 
 class MethodNotAllowed(CallerError):

@@ -15,6 +15,11 @@ import msgspec
 
 from aldgate.core.errors import InvalidRequest
 
+MANY_BYTES = 1_048_576
+MOST_VALUES = 200_000
+"""Objects and lists in a body of over a megabyte; reading more of them would hold up everybody else."""
+MOST_MEMBERS = 500_000
+"""Their members, counted by commas. What no model could read has as many: a text has one in sixty bytes, a table one in six."""
 _ESCAPED = re.compile(rb"\\u(?:00[2-7]|017[fF]|212[aA])")
 _FOLDS_TO_ASCII = (b"\xc5\xbf", b"\xe2\x84\xaa")
 """UTF-8 of the long s and the Kelvin sign: the only characters beyond ASCII that fold to ASCII letters."""
@@ -29,6 +34,18 @@ def _finder(governed: tuple[bytes, ...]) -> tuple[Callable[[bytes], list[bytes]]
     """Finds governed keys in any case. Classes like `[mM]` instead of a flag: that keeps the quote a prefix to search by."""
     spellings = (re.sub(rb"[a-z]", lambda letter: b"[%b%b]" % (letter[0], letter[0].upper()), key) for key in governed)
     return re.compile(b"|".join(spellings)).findall, frozenset(governed)
+
+
+def check_countable(body: bytes) -> None:
+    """Refuse a body that takes too long to read, before it is read.
+
+    Raises:
+        InvalidRequest: It holds more than `MOST_VALUES` objects and lists, or more than `MOST_MEMBERS` members of such.
+    """
+    if body.count(b"{") + body.count(b"[") > MOST_VALUES:
+        raise InvalidRequest(f"The body holds more than {MOST_VALUES} objects and lists.")
+    if body.count(b",") > MOST_MEMBERS:
+        raise InvalidRequest(f"The body holds more than {MOST_MEMBERS} values, by its commas.")
 
 
 def is_plain(body: bytes, governed: tuple[bytes, ...]) -> bool:

@@ -87,7 +87,10 @@ class Attempts:
             if exchange.status != 200:
                 raise await _fault(exchange, upstream)
             first_byte_s = time.perf_counter() - call.started_at
-            first = await (_first(exchange, relay, upstream) if call.peek.stream else _whole(exchange, relay))
+            if call.peek.stream:
+                first = await _first(exchange, relay, upstream, is_alone=len(admission.candidates) == 1)
+            else:
+                first = await _whole(exchange, relay)
         except BaseException:
             exchange.close()
             raise
@@ -101,16 +104,25 @@ async def _whole(exchange: Exchange, relay: Relay) -> bytes:
     return relay.whole(body)
 
 
-async def _first(exchange: Exchange, relay: Relay, upstream: UpstreamDialect) -> bytes:
-    """The first events, before anything is promised to the caller: until then a failure is a plain error answer."""
+async def _first(exchange: Exchange, relay: Relay, upstream: UpstreamDialect, *, is_alone: bool) -> bytes:
+    """The first events, before anything is promised to the caller: until then a failure is a plain error answer.
+
+    Where another deployment could answer instead (not `is_alone`), what says nothing yet waits for what follows it.
+    """
     _expect(exchange, upstream.stream_type)
+    events = b""
     while True:
         piece = await exchange.next()
         if piece is None:
-            return relay.end()
-        events = relay.feed(piece)
-        if events or relay.is_done:
+            return events + relay.end()
+        events += relay.feed(piece)
+        if relay.is_done or (events and (is_alone or relay.delivered or not _is_overture(events))):
             return events
+
+
+def _is_overture(events: bytes) -> bool:
+    """Whether these are comments that keep a connection awake, with one event of a single line among them at the most."""
+    return sum(line[:1] not in (b"", b":", b"\r") for line in events.split(b"\n")) <= 1
 
 
 def _expect(exchange: Exchange, kind: bytes) -> None:

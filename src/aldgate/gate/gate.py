@@ -294,8 +294,7 @@ class Gate:
             for failure in admission.failures:
                 spent += self._settle_failure(call, failure)
                 tokens += failure.usage.total_tokens
-        if outcome.error is not None and outcome.first_byte_s is not None:
-            self.live.failed(admission.deployment, outcome.error)  # it broke off; before its first byte, `run` has seen to that
+        self._judge(admission, outcome)
         limits = principal.policy.limits
         if not limits.is_empty:
             self.limiter.settle(principal.account, limits, admission.places, admission.tokens, tokens)
@@ -311,6 +310,15 @@ class Gate:
         self.metrics.settled((call.operation, shown, outcome.status), usage, spent, outcome.first_byte_s, total_s)
         if self.logs_calls or outcome.status >= 500:
             log_call(call, deployment, outcome, total_s)
+
+    def _judge(self, admission: Admission, outcome: Outcome) -> None:
+        """Note how the deployment that came to answer did in the end; what came before its first byte `run` has noted."""
+        deployment = admission.deployment
+        if outcome.error is None:
+            if deployment.id in self.live.troubled and outcome.usage_source != "cache":
+                self.live.served(deployment)
+        elif outcome.first_byte_s is not None:
+            self.live.failed(deployment, outcome.error)
 
     def _settle_failure(self, call: Call, failure: Failure) -> int:
         """Record an attempt that did not come to answer. Returns its cost in micro-dollars."""

@@ -149,9 +149,13 @@ class Live:
         state = self.state(deployment)
         known = state.begins_in_s
         state.begins_in_s = seconds if known is None else known + SMOOTHING * (seconds - known)
-        state.breaker.succeeded()
-        self.troubled.discard(deployment.id)
+        state.breaker.began()
         self._credentials.pop(deployment.backend, None)
+
+    def served(self, deployment: Deployment) -> None:
+        """Its answer is complete."""
+        self.state(deployment).breaker.succeeded()
+        self.troubled.discard(deployment.id)
 
     def failed(self, deployment: Deployment, error: GatewayError) -> None:
         """An attempt failed. What the caller asked is no fault of the deployment's; nor is anything of a builtin engine's."""
@@ -161,7 +165,7 @@ class Live:
         if isinstance(error, UpstreamAuth) and error.upstream_status != 403 or _is_broke(error):
             self._credentials.setdefault(deployment.backend, Breaker()).cool(now, error.retry_after_s or CREDENTIAL_REST_S)
         elif isinstance(error, UpstreamRejected):
-            self.state(deployment).breaker.succeeded()  # it is there, and judges requests
+            self.served(deployment)  # it is there, and judges requests
             return
         elif isinstance(error, UpstreamAuth | UpstreamLimited):
             self.state(deployment).breaker.cool(now, error.retry_after_s or CREDENTIAL_REST_S)

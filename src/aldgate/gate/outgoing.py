@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
+
 from aldgate.core.calls import Admission
 from aldgate.core.conversation import Conversation
 from aldgate.core.errors import InvalidRequest
@@ -12,6 +16,8 @@ from aldgate.core.routes import Deployment
 from aldgate.gate.signatures import is_sealed
 from aldgate.gate.translation import Translation
 from aldgate.ports import Backend, FaceDialect, Relay, UpstreamDialect
+
+log = logging.getLogger("aldgate.calls")
 
 
 def written(
@@ -31,11 +37,11 @@ def written(
         if asked is None:
             body = upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
         else:
-            body = upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)
+            body = _built(upstream, asked, admission, deployment, warnings)
         return upstream, body, face.relay(call.id, call.operation, call.peek, upstream)
     upstream = _speaking(backend, call.operation)
     asked = asked or parsed(face, admission)
-    body = upstream.build(asked, deployment, stream=call.peek.stream, warnings=warnings)
+    body = _built(upstream, asked, admission, deployment, warnings)
     return upstream, body, Translation(call.id, call.operation, call.peek, asked, face, upstream)
 
 
@@ -46,12 +52,31 @@ def parsed(face: FaceDialect, admission: Admission) -> Request:
         InvalidRequest: It has what would be lost in any translation, or what its dialect does not have.
     """
     call = admission.call
-    asked = face.parse(call.operation, call.peek)
+    with _blaming_the_caller():
+        asked = face.parse(call.operation, call.peek)
     if isinstance(asked, Conversation):
         refuse_losses(asked, call.peek.model)
         if admission.cap is not None:
             asked.max_output_tokens = admission.cap
     return asked
+
+
+@contextmanager
+def _blaming_the_caller() -> Generator[None]:
+    """Parsing and building do nothing but read the request: what they trip over stands in it, in a place that has no type.
+
+    It is logged all the same, with where: a place that callers can trip us in should get a type.
+    """
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        log.warning("a request could not be translated", exc_info=error)
+        raise InvalidRequest(f"Something in the request is not of the type that belongs there ({error!s:.100}).") from None
+
+
+def _built(upstream: UpstreamDialect, asked: Request, admission: Admission, deployment: Deployment, warnings: list[str]) -> bytes:
+    with _blaming_the_caller():
+        return upstream.build(asked, deployment, stream=admission.call.peek.stream, warnings=warnings)
 
 
 def may_be_sealed(admission: Admission) -> bool:

@@ -54,7 +54,8 @@ class Prospect:
             ("filtered", plan.filter_fallbacks),
         )
         stages: list[tuple[Reason | None, Stage]] = [(None, plan.stage)]
-        stages.extend((reason, stage) for reason, found in others for stage in found)
+        for reason, found in others:
+            stages.extend((reason, stage) for stage in found)
         choices = [self._outlook.choices(stage, collect=True) if self._outlook is not None else [] for _, stage in stages]
         self._order = self._asked_in_order(choices[: 1 + len(plan.fallbacks)])
         shown = [
@@ -116,7 +117,7 @@ class Prospect:
         reasons = [] if operation in can else [f"it cannot {operation}; it can {', '.join(sorted(can))}"]
         if deployment.price is None and self._call.principal.policy.budget is not None:
             reasons.append("nobody knows its price, and there is a budget")
-        return reasons
+        return reasons or ["the call is not let through"]
 
     def _translation(self, deployment: Deployment) -> TranslationShown:
         """What would be sent there, by writing it."""

@@ -12,6 +12,7 @@ from aldgate.core.events import (
     Event,
     Failed,
     Finished,
+    PartGiven,
     ReasoningDelta,
     RefusalDelta,
     Started,
@@ -24,7 +25,7 @@ from aldgate.core.principals import Operation
 from aldgate.core.usage import Usage
 from aldgate.ports import Decoder, Encoder, FaceDialect, UpstreamDialect
 
-_SAYS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, ArgumentsDelta, ToolCallStarted})
+_SAYS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, ArgumentsDelta, ToolCallStarted, PartGiven})
 
 
 class Translation:

@@ -59,7 +59,6 @@ class Trial:
         self._retries = plan.retries
         self._ready: deque[Deployment] = deque()
         self._under_way: list[_Try] = []
-        self._met: list[GatewayError] = []
         self._stages: dict[Reason, deque[Stage]] = {
             "failed": deque(plan.fallbacks),
             "too long": deque(plan.context_fallbacks),
@@ -96,6 +95,8 @@ class Trial:
                 return await self._attempt(asked)
             except GatewayError as error:
                 met = error
+            for failure in self._admission.failures:  # each raise ties its error to the frames that it passed, and so to the call
+                failure.error.__traceback__ = None
             deployment = await self._after(met, asked)
         raise self._outcome()
 
@@ -220,10 +221,11 @@ class Trial:
         if self._under_way:
             other = self._under_way[-1]
             self._admission.deployment, self._admission.attempt = other.deployment, other.number
+        else:
+            self._admission.leave = None
 
     def _note(self, number: int, deployment: Deployment, error: GatewayError, seconds: float) -> None:
-        """Keep a failure for the ledger, without the frames that its traceback holds."""
-        error.__traceback__ = None
+        """Keep a failure for the ledger."""
         admission = self._admission
         usage = counted(admission.call, 0) if may_have_cost(error) else NOTHING
         admission.failures += (Failure(number, deployment, error, usage, seconds),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -108,4 +109,4 @@ def _at(dollars: Any, start: int) -> Decimal | None:
 
 def _micro(dollars: Decimal) -> int:
     """Dollars per million units -> micro-dollars per million units, rounded up."""
-    return -int(-(dollars * MILLION) // 1)
+    return math.ceil(dollars * MILLION)

@@ -52,7 +52,7 @@ def page(models: Sequence[Object], query: bytes) -> Object:
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _LARGEST_PAGE):
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= _LARGEST_PAGE):
         raise InvalidRequest(f"`limit` is a number from 1 to {_LARGEST_PAGE}.", param="limit")
     return int(text)
 

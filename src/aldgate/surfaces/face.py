@@ -297,12 +297,15 @@ class Face:
 
 
 def _untie(error: GatewayError) -> None:
-    """Drop the traceback of an error that is dealt with.
+    """Drop the tracebacks of an error that is dealt with, and of those that led to it.
 
     Its frames hold the call with its body, and an outcome or a reply that holds the error: a knot that only the garbage collector
     undoes, and it looks seldom.
     """
-    error.__traceback__ = None
+    met: BaseException | None = error
+    while met is not None:
+        met.__traceback__ = None
+        met = met.__cause__ or met.__context__
 
 
 def _header_value(text: str) -> bytes:

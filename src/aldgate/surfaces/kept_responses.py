@@ -169,6 +169,7 @@ def _number(query: dict[str, list[str]], name: str, usual: int | None, most: int
     given = query.get(name)
     if given is None:
         return usual
-    if not given[-1].isdecimal() or int(given[-1]) > most:
+    text = given[-1]
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= most):
         raise InvalidRequest(f"`{name}` must be a number up to {most}.", param=name)
-    return int(given[-1])
+    return int(text)

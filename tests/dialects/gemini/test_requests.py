@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aldgate.core.calls import Named, Peek
+from aldgate.core.conversation import Conversation
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.routes import Deployment
 from aldgate.dialects.gemini.dialect import GEMINI
@@ -148,3 +149,12 @@ def test_a_body_that_is_let_through_says_each_governed_thing_once(pairs: list[tu
     caps = [value for key, value in (configs[0] or []) if key.replace("_", "").casefold() == "maxoutputtokens"] if configs else []
     assert len(caps) <= 1
     assert (seen.cap or 0) == (caps[0] if caps else 0)
+
+
+@given(st.sampled_from(["generationConfig", "generation_config", "generation__config"]), st.integers(0, 3), st.booleans())
+def test_no_spelling_makes_more_answers_in_translation_than_were_counted(holder: str, underscores: int, both: bool) -> None:
+    count = f"candidate{'_' * underscores}{'count' if underscores else 'Count'}"
+    config = {count: 8, **({"candidateCount": 2} if both and underscores > 1 else {})}
+    seen = peek({"contents": HELLO, holder: config})
+    asked = GEMINI.parse("chat", seen)
+    assert isinstance(asked, Conversation) and asked.choices == seen.choices

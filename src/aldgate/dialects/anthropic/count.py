@@ -30,18 +30,25 @@ def estimate(body: bytes) -> int:
 
 
 def _measure(value: Any) -> tuple[int, int]:
-    """Bytes of text within a value, and tokens of the attachments in it."""
-    if isinstance(value, str):
-        return len(value.encode()), 0
-    if isinstance(value, dict):
-        members = cast("dict[str, Any]", value)
-        if isinstance(members.get("source"), dict) and members.get("type") in ("image", "document"):
-            if members["source"].get("type") in ("text", "content"):
-                return _measure(members["source"])
-            return 0, IMAGE_TOKENS if members["type"] == "image" else DOCUMENT_TOKENS
-        inner = [(len(name), 0) for name in members] + [_measure(each) for each in members.values()]
-    elif isinstance(value, list):
-        inner = [_measure(each) for each in cast("list[Any]", value)]
-    else:
-        return 0 if value is None else 1, 0
-    return sum(size for size, _ in inner), sum(extra for _, extra in inner)
+    """Bytes of text within a value, however deep it is nested, and tokens of the attachments in it."""
+    size = extra = 0
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str):
+            size += len(each.encode())
+        elif isinstance(each, dict):
+            members = cast("dict[str, Any]", each)
+            source = members.get("source")
+            if not isinstance(source, dict) or members.get("type") not in ("image", "document"):
+                size += sum(map(len, members))
+                waiting += members.values()
+            elif cast("dict[str, Any]", source).get("type") in ("text", "content"):
+                waiting.append(source)
+            else:
+                extra += IMAGE_TOKENS if members["type"] == "image" else DOCUMENT_TOKENS
+        elif isinstance(each, list):
+            waiting += cast("list[Any]", each)
+        else:
+            size += each is not None
+    return size, extra

@@ -5,14 +5,14 @@ Wire: https://platform.claude.com/docs/en/api/messages.
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from aldgate.core.calls import Named, Peek
-from aldgate.core.errors import InvalidRequest
-from aldgate.dialects.governed import is_plain, rewritten, with_members, with_model
-from aldgate.dialects.openai.requests import MANY_BYTES, MOST_VALUES, invalid_field
+from aldgate.core.errors import InvalidRequest, ThreadNotFound
+from aldgate.dialects.governed import MANY_BYTES, check_countable, is_plain, rewritten, with_members, with_model
+from aldgate.dialects.openai.requests import invalid_field
 
 NEWEST_VERSION = b"2026-10-21"
 """Refuses sampling parameters and attachments of the assistant's (https://platform.claude.com/docs/en/api/migration-2026-10-21)."""
@@ -22,26 +22,25 @@ FORWARDED = frozenset({b"anthropic-version", b"anthropic-beta"})
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 Cap = Annotated[int, msgspec.Meta(ge=0)]
 
-Seen = TypeVar("Seen")
+Seen = TypeVar("Seen", bound="_CountPeek")
 
 
 class _Message(msgspec.Struct):
     role: str
 
 
-class _CountPeek(msgspec.Struct):
+class _CountPeek(msgspec.Struct, kw_only=True):
     model: Name
     messages: Annotated[list[_Message], msgspec.Meta(min_length=1)]
+    thread: Any = None
 
 
-class _Peek(msgspec.Struct):
-    model: Name
-    messages: Annotated[list[_Message], msgspec.Meta(min_length=1)]
+class _Peek(_CountPeek, kw_only=True):
     max_tokens: Cap
     stream: bool | None = None
 
 
-_GOVERNED = (b'"model"', b'"stream"', b'"max_tokens"')
+_GOVERNED = (b'"model"', b'"stream"', b'"max_tokens"', b'"thread"')
 _request = msgspec.json.Decoder(_Peek)
 _count = msgspec.json.Decoder(_CountPeek)
 
@@ -67,17 +66,31 @@ def _decoded(body: bytes, decoder: msgspec.json.Decoder[Seen]) -> tuple[bytes, S
     try:
         if not body.isascii():
             body.decode()
-        if len(body) > MANY_BYTES and body.count(b"{") + body.count(b"[") > MOST_VALUES:
-            raise InvalidRequest(f"The body holds more than {MOST_VALUES} objects and lists.")
+        if len(body) > MANY_BYTES:
+            check_countable(body)
         if not is_plain(body, _GOVERNED):
             body = rewritten(body, _GOVERNED)
-        return body, decoder.decode(body)
+        return body, _known_whole(decoder.decode(body))
     except msgspec.ValidationError as error:
         raise invalid_field(error) from None
     except (msgspec.DecodeError, ValueError) as error:
         raise InvalidRequest(f"The body is not valid JSON: {error}.") from None
     except RecursionError:
         raise InvalidRequest("The body is nested too deep.") from None
+
+
+def _known_whole(seen: Seen) -> Seen:
+    """`seen`, unless it only goes on from what a provider holds: nobody here knows how long that is, nor whose.
+
+    Raises:
+        ThreadNotFound: What Anthropic says when a thread has expired, whereupon its SDKs send everything
+            (https://platform.claude.com/docs/en/build-with-claude/message-threads).
+    """
+    match seen.thread:
+        case None | {"type": "create"}:
+            return seen
+        case _:
+            raise ThreadNotFound("This gate holds no message threads; send the whole conversation.", param="thread")
 
 
 def _forward(named: Named) -> bytes:

@@ -16,7 +16,8 @@ _FREE_FORM = frozenset(
     {"args", "response", "parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema", "labels", "metadata"}
 )
 """What stands beneath these belongs to the caller: arguments, results, schemas, labels."""
-_HUMP = re.compile(r"_+([a-z0-9])")
+_HUMP = re.compile(r"_([a-z0-9])")
+"""One underscore each: `candidate__count` is no spelling of `candidateCount`, for nothing that is governed has a third one."""
 
 
 def camel(name: str) -> str:

@@ -19,7 +19,8 @@ from aldgate.core.errors import InvalidRequest
 from aldgate.core.principals import Operation
 from aldgate.dialects.gemini.keys import camel
 from aldgate.dialects.gemini.signatures import without_foreign
-from aldgate.dialects.openai.requests import MANY_BYTES, MOST_VALUES, invalid_field
+from aldgate.dialects.governed import MANY_BYTES, check_countable
+from aldgate.dialects.openai.requests import invalid_field
 
 Object = dict[str, Any]
 Number = int | float | str | None
@@ -78,8 +79,8 @@ def peek(operation: Operation, body: bytes, named: Named | None) -> Peek:
     try:
         if not body.isascii():
             body.decode()
-        if len(body) > MANY_BYTES and body.count(b"{") + body.count(b"[") > MOST_VALUES:
-            raise InvalidRequest(f"The body holds more than {MOST_VALUES} objects and lists.")
+        if len(body) > MANY_BYTES:
+            check_countable(body)
         if operation == "embed":
             return _peek_embedding(body, model)
         if not _is_plain(body):

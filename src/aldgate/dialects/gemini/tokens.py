@@ -9,6 +9,7 @@ import msgspec
 from aldgate.core.conversation import Conversation, Media, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
 from aldgate.core.errors import InvalidRequest
 from aldgate.dialects.gemini.parse import parse_chat
+from aldgate.dialects.governed import MANY_BYTES, check_countable
 
 IMAGE = 258
 """Tokens of a small image (https://ai.google.dev/gemini-api/docs/tokens#multimodal-tokens)."""
@@ -20,12 +21,14 @@ def count_tokens(body: bytes, model: str) -> int:
     Raises:
         InvalidRequest: It is none.
     """
+    if len(body) > MANY_BYTES:
+        check_countable(body)
     try:
         asked = msgspec.json.decode(body, type=dict[str, Any])
+        inner = asked.get("generateContentRequest") or asked.get("generate_content_request") or asked
+        return _count(parse_chat(msgspec.json.encode(inner), model=model))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"The body is not valid JSON: {error}.") from None
-    inner = asked.get("generateContentRequest") or asked.get("generate_content_request") or asked
-    return _count(parse_chat(msgspec.json.encode(inner), model=model))
 
 
 def _count(asked: Conversation) -> int:

@@ -11,8 +11,8 @@ import msgspec
 
 from aldgate.core.calls import Peek
 from aldgate.core.errors import InvalidRequest
-from aldgate.dialects.governed import is_plain, rewritten, with_members, with_model
-from aldgate.dialects.openai.requests import MANY_BYTES, MOST_VALUES, invalid_field
+from aldgate.dialects.governed import MANY_BYTES, check_countable, is_plain, rewritten, with_members, with_model
+from aldgate.dialects.openai.requests import invalid_field
 
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 Seen = TypeVar("Seen", bound=msgspec.Struct)
@@ -83,8 +83,8 @@ def _decoded(body: bytes, decoder: msgspec.json.Decoder[Seen]) -> tuple[bytes, S
     try:
         if not body.isascii():
             body.decode()
-        if len(body) > MANY_BYTES and body.count(b"{") + body.count(b"[") > MOST_VALUES:
-            raise InvalidRequest(f"The body holds more than {MOST_VALUES} objects and lists.")
+        if len(body) > MANY_BYTES:
+            check_countable(body)
         if not is_plain(body, _GOVERNED):
             body = _settled(rewritten(body, _GOVERNED))
         return body, decoder.decode(body)

@@ -11,6 +11,7 @@ from aldgate.core.events import (
     Event,
     Failed,
     Finished,
+    PartGiven,
     ReasoningDelta,
     RefusalDelta,
     Started,
@@ -20,7 +21,7 @@ from aldgate.core.events import (
 )
 from aldgate.dialects.openai.errors import ErrorBody, error_in_reply
 from aldgate.dialects.openai.finish import FAILURES, finish_of
-from aldgate.dialects.openai.pieces import Call, Content, call_signature, said_of
+from aldgate.dialects.openai.pieces import Call, Content, Image, call_signature, said_of
 from aldgate.dialects.openai.usage import UsageBody
 from aldgate.dialects.sse import EventReader
 
@@ -31,6 +32,7 @@ class _Delta(msgspec.Struct):
     reasoning: Content = None
     refusal: str | None = None
     tool_calls: list[Call] | None = None
+    images: list[Image] | None = None
 
 
 class _Choice(msgspec.Struct):
@@ -138,6 +140,8 @@ class ChatDecoder:
             events.append(TextDelta(text))
         if delta.refusal:
             events.append(RefusalDelta(delta.refusal))
+        for image in delta.images or ():
+            events.append(PartGiven(image.media))
         for call in delta.tool_calls or ():
             self._called(call, events)
 

@@ -10,7 +10,15 @@ import msgspec
 from aldgate.core.calls import Peek
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.principals import Operation
-from aldgate.dialects.governed import is_plain, rewritten, with_member_first, with_members, with_model
+from aldgate.dialects.governed import (
+    MANY_BYTES,
+    check_countable,
+    is_plain,
+    rewritten,
+    with_member_first,
+    with_members,
+    with_model,
+)
 
 Choices = Annotated[int, msgspec.Meta(ge=1, le=128)]
 Cap = Annotated[int, msgspec.Meta(ge=1)]
@@ -70,11 +78,6 @@ _embedding = msgspec.json.Decoder(_EmbeddingPeek)
 _moderation = msgspec.json.Decoder(_ModerationPeek)
 
 
-MANY_BYTES = 1_048_576
-MOST_VALUES = 200_000
-"""Objects and lists in a body of over a megabyte; reading more of them would hold up everybody else."""
-
-
 def peek(operation: Operation, body: bytes) -> Peek:
     """Read the governed fields of `body`.
 
@@ -84,8 +87,8 @@ def peek(operation: Operation, body: bytes) -> Peek:
     try:
         if not body.isascii():
             body.decode()
-        if len(body) > MANY_BYTES and body.count(b"{") + body.count(b"[") > MOST_VALUES:
-            raise InvalidRequest(f"The body holds more than {MOST_VALUES} objects and lists.")
+        if len(body) > MANY_BYTES:
+            check_countable(body)
         if not is_plain(body, _GOVERNED[operation]):
             body = rewritten(body, _GOVERNED[operation])
         return _READERS[operation](body)

@@ -1,5 +1,6 @@
 """Reads usage out of OpenAI replies, whole or streamed, while their bytes pass through."""
 
+import math
 from decimal import Decimal
 from typing import Any, cast
 
@@ -68,7 +69,7 @@ def _microusd(dollars: Any) -> int | None:
     """Whole micro-dollars, rounded up; None for what is no sum."""
     if not isinstance(dollars, int | float) or isinstance(dollars, bool) or not 0 <= dollars <= _MOST_DOLLARS:
         return None
-    return -int(-(Decimal(str(dollars)) * MILLION) // 1)
+    return math.ceil(Decimal(str(dollars)) * MILLION)
 
 
 def _count(tokens: float | None) -> int:
@@ -79,9 +80,13 @@ def _count(tokens: float | None) -> int:
 class _Reply(msgspec.Struct):
     usage: UsageBody | None = None
     error: ErrorBody | str | None = None
+
+
+class _Served(msgspec.Struct):
     model: Any = None
 
 
+_served = msgspec.json.Decoder(_Served)
 _reply = msgspec.json.Decoder(_Reply)
 
 
@@ -102,11 +107,12 @@ def read_reply(body: bytes, *, tells_bill: bool = False) -> Usage | None:
         raise error_in_reply(reply.error)
     if reply.usage is None:
         return None
-    return reply.usage.billed(name_of(reply.model)) if tells_bill else reply.usage.canonical()
+    return reply.usage.billed(_model_of(body)) if tells_bill else reply.usage.canonical()
 
 
-def name_of(model: Any) -> str:
-    """The name of a model, where it is one."""
+def _model_of(body: bytes) -> str:
+    """The model that a reply or a chunk names."""
+    model = _served.decode(body).model
     return model if isinstance(model, str) else ""
 
 
@@ -169,7 +175,6 @@ class _Chunk(msgspec.Struct):
     usage: UsageBody | None = None
     error: ErrorBody | str | None = None
     x_groq: _Groq | None = None
-    model: Any = None
 
 
 _chunk = msgspec.json.Decoder(_Chunk)
@@ -276,7 +281,7 @@ class PassThrough:
         is_openais = self._count(chunk)
         if usage is None:
             return is_openais
-        self.usage = usage.billed(name_of(chunk.model)) if self._tells_bill else usage.canonical()
+        self.usage = usage.billed(_model_of(payload)) if self._tells_bill else usage.canonical()
         return is_openais if chunk.choices else self._wants_usage
 
     def _count(self, chunk: _Chunk) -> bool:

@@ -14,8 +14,8 @@ import msgspec
 from aldgate.core.calls import Peek
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.operations import RerankRequest
-from aldgate.dialects.governed import is_plain, rewritten
-from aldgate.dialects.openai.requests import MANY_BYTES, MOST_VALUES, invalid_field
+from aldgate.dialects.governed import MANY_BYTES, check_countable, is_plain, rewritten
+from aldgate.dialects.openai.requests import invalid_field
 
 ORIGIN = "rerank"
 DOCUMENTS_PER_UNIT = 100
@@ -57,8 +57,8 @@ def peek(body: bytes) -> Peek:
     try:
         if not body.isascii():
             body.decode()
-        if len(body) > MANY_BYTES and body.count(b"{") + body.count(b"[") > MOST_VALUES:
-            raise InvalidRequest(f"The body holds more than {MOST_VALUES} objects and lists.")
+        if len(body) > MANY_BYTES:
+            check_countable(body)
         if not is_plain(body, _GOVERNED):
             body = rewritten(body, _GOVERNED)
         asked = _asked.decode(body)

@@ -46,7 +46,7 @@ class Folded:
         if not isinstance(item, dict):
             raise InvalidRequest(f"`{where}` must be an object.", param=where)
         given = cast(Object, item)
-        kind = given.get("type") or "message"
+        kind = _text(given, "type", where) if given.get("type") else "message"
         if kind in _UNSAYABLE:
             raise InvalidRequest(f"`{where}`: this model cannot follow an item of type `{kind}`.", param=where)
         match kind:
@@ -96,7 +96,7 @@ class Folded:
     def _thought(self, item: Object, where: str) -> None:
         said = pieces_of(item.get("content"), f"{where}.content") or pieces_of(item.get("summary"), f"{where}.summary")
         text = "\n\n".join(piece.text for piece in said if isinstance(piece, Text))
-        proof = unseal(item["encrypted_content"]) if item.get("encrypted_content") else None
+        proof = unseal(_text(item, "encrypted_content", where)) if item.get("encrypted_content") else None
         if proof is not None and proof.call is not None:
             self._proofs[proof.call] = (proof.signature or "", proof.origin)
         elif proof is not None:

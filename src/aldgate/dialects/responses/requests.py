@@ -11,8 +11,15 @@ import msgspec
 
 from aldgate.core.calls import Peek
 from aldgate.core.errors import InvalidRequest
-from aldgate.dialects.governed import is_plain, rewritten, with_member_first, with_members, with_model
-from aldgate.dialects.openai.requests import MANY_BYTES, MOST_VALUES
+from aldgate.dialects.governed import (
+    MANY_BYTES,
+    check_countable,
+    is_plain,
+    rewritten,
+    with_member_first,
+    with_members,
+    with_model,
+)
 from aldgate.dialects.responses.sealed import PREFIX
 
 Cap = Annotated[int, msgspec.Meta(ge=1)]
@@ -54,8 +61,8 @@ def peek(body: bytes) -> Peek:
     try:
         if not body.isascii():
             body.decode()
-        if len(body) > MANY_BYTES and body.count(b"{") + body.count(b"[") > MOST_VALUES:
-            raise InvalidRequest(f"The body holds more than {MOST_VALUES} objects and lists.")
+        if len(body) > MANY_BYTES:
+            check_countable(body)
         if not is_plain(body, _GOVERNED):
             body = rewritten(body, _GOVERNED)
         seen = _governed.decode(body)

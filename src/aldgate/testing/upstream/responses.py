@@ -116,11 +116,12 @@ def events(said: Object, words: list[str]) -> list[Object]:
     part = item["content"][0]
     place = {"item_id": item["id"], "output_index": 0, "content_index": 0}
     begun: Object = {**item, "content": [], "status": "in_progress"}
+    deltas: list[Object] = [{"type": "response.output_text.delta", **place, "delta": word, "logprobs": []} for word in words]
     return _numbered(
         said,
         {"type": "response.output_item.added", "output_index": 0, "item": begun},
         {"type": "response.content_part.added", **place, "part": {**part, "text": ""}},
-        *({"type": "response.output_text.delta", **place, "delta": word, "logprobs": []} for word in words),
+        *deltas,
         {"type": "response.output_text.done", **place, "text": part["text"], "logprobs": []},
         {"type": "response.content_part.done", **place, "part": part},
         {"type": "response.output_item.done", "output_index": 0, "item": item},
