@@ -30,7 +30,7 @@ def explain(
     told = connect(url, admin=key is not None).call("POST", "/v1/explain", body=body)
     if as_json:
         return say_json(told)
-    say_table(["", ""], [[name, value] for name, value in _summary(told) if value])
+    say_table(["verdict", told["verdict"]], [row for row in _summary(told) if row[1]])
     rows = [_row(each) for each in _candidates(told)]
     if rows:
         say("")
@@ -51,7 +51,6 @@ def _request(operation: str, message: str) -> dict[str, Any]:
 
 def _summary(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     who, model, estimate, budget = told["who"], told["model"], told["estimate"], told["budget"]
-    yield "verdict", told["verdict"]
     for reason in told["reasons"]:
         yield "because", f"{reason['status']} {reason['code']}: {reason['message']}"
     yield "key", f"{who['name']} ({who['id']})"

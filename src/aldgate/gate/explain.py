@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from aldgate.core.calls import Admission, Call, Peek
-from aldgate.core.errors import GatewayError, PriceUnknown
+from aldgate.core.errors import GatewayError
 from aldgate.core.principals import Operation, Principal
 from aldgate.core.routes import Deployment, Route
 from aldgate.core.terms import format_usd
@@ -43,8 +43,7 @@ async def explain(
     found: list[GatewayError] = []
     admission = gate.weigh(call, limiter, None, found)
     case = _Case(principal, operation, face, limiter, purse, call, admission)
-    if not any(isinstance(error, PriceUnknown) for error in found):
-        found += case.shortfall()
+    found += case.shortfall()
     case.route = _route(call)
     if case.route is not None:
         prospect = Prospect(gate, call, case.route, admission, face)

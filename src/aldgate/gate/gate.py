@@ -174,8 +174,8 @@ class Gate:
         if not candidates:
             return None
         admission = Admission(call, candidates[0], candidates, tokens, cap=cap, plan=plan)
-        if policy.budget is not None:
-            self._bound(admission, against)
+        if policy.budget is not None and not self._bound(admission, against):
+            return None
         return admission
 
     def _candidates(self, call: Call) -> tuple[tuple[Deployment, ...], Plan | None]:
@@ -191,17 +191,19 @@ class Gate:
             raise InvalidRequest(f"`{first.id}` cannot {call.operation}; it can {can}.", param="model")
         return able, plan
 
-    def _bound(self, admission: Admission, against: list[GatewayError] | None) -> None:
-        """Work out the most that the call can cost, whoever of its candidates comes to answer."""
+    def _bound(self, admission: Admission, against: list[GatewayError] | None) -> bool:
+        """Work out the most that the call can cost, whoever of its candidates comes to answer. False: nobody knows."""
         try:
             admission.candidates = priced(admission.candidates)
         except GatewayError as error:
-            return _refuse(error, against)
+            _refuse(error, against)
+            return False
         admission.deployment = admission.candidates[0]
         call = admission.call
         if admission.cap is None:
             admission.cap = cap_of(call, admission.candidates, self.default_max_tokens)
         admission.microusd = dearest(call, admission.candidates, admission.cap)
+        return True
 
     async def admit_shared(self, call: Call) -> Admission:
         """`admit`, after asking the database for what this process lacks: a slice of a budget, the past use of a key.

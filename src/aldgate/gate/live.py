@@ -104,11 +104,13 @@ class Live:
             del self._states[oldest]
             self.troubled.discard(oldest)
 
-    def standing(self, deployment: Deployment, limits: Limits, tokens: int, limiter: MemoryLimiter) -> Standing:
-        """How a deployment is doing, for a call of so many tokens, by the counters of `limiter`: ours, or a copy of them."""
+    def standing(self, deployment: Deployment, limits: Limits, tokens: int, limiter: MemoryLimiter | None = None) -> Standing:
+        """How a deployment is doing, for a call of so many tokens, by our counters, or by those of `limiter`, a copy."""
         state, now = self._states.get(deployment.id) or State(Breaker()), self.clock()
         rest_s, why = self._rest(deployment, state, now)
-        return Standing(state.begins_in_s, state.busy, rest_s, why, self._wait_s(deployment, limits, tokens, limiter))
+        return Standing(
+            state.begins_in_s, state.busy, rest_s, why, self._wait_s(deployment, limits, tokens, limiter or self.limiter)
+        )
 
     def _rest(self, deployment: Deployment, state: State, now: float) -> tuple[float, str]:
         credential = self._credentials.get(deployment.backend)

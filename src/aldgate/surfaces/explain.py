@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,7 +22,7 @@ from aldgate.surfaces.dialects import DIALECTS
 from aldgate.surfaces.explained import encoded
 from aldgate.surfaces.face import Doors
 from aldgate.surfaces.paths import CALLS, MESSAGES, RESPONSES
-from aldgate.surfaces.responses import History
+from aldgate.surfaces.responses import ResponsesFace
 
 _OPENAI: dict[Operation, str] = {operation: path for path, _, operation in reversed(CALLS) if path.startswith("/v1/")}
 """Where an operation is asked for when no path is named."""
@@ -41,9 +42,15 @@ class ExplainRequest(msgspec.Struct):
     """
 
     path: str | None = None
-    body: msgspec.Raw = msgspec.Raw()
+    body: dict[str, Any] | None = None
     operation: Operation = "chat"
     key_id: str | None = None
+
+
+class _Wanted(ExplainRequest):
+    """The same, with `body` to the byte as it would be sent."""
+
+    body: msgspec.Raw = msgspec.Raw()  # pyright: ignore[reportIncompatibleVariableOverride] - the same JSON, not decoded
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -55,7 +62,7 @@ class _Place(msgspec.Struct, frozen=True):
     named: Named = Named()
 
 
-_request = msgspec.json.Decoder(ExplainRequest)
+_request = msgspec.json.Decoder(_Wanted)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -64,11 +71,12 @@ class ExplainFace:
 
     Args:
         store: Holds the responses that a request may continue.
+        incarnation: This process's random id.
     """
 
-    def __init__(self, doors: Doors, store: Store) -> None:
+    def __init__(self, doors: Doors, store: Store, incarnation: str) -> None:
         self._doors = doors
-        self._history = History(store, doors.max_body_bytes)
+        self._responses = ResponsesFace(doors, store, incarnation)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -85,11 +93,8 @@ class ExplainFace:
         except GatewayError as error:
             return await send_whole(send, *OPENAI.error(error, call_id))
         answer = encoded(explanation)
-        lines = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(answer)),
-            (b"cache-control", b"no-store"),
-        ]
+        length = (b"content-length", b"%d" % len(answer))
+        lines = [(b"content-type", b"application/json"), length, (b"cache-control", b"no-store")]
         await send_whole(send, 200, [*lines, (b"x-request-id", call_id.encode())], answer)
 
     async def _explain(self, asker: Principal, body: bytes) -> Explanation:
@@ -97,16 +102,13 @@ class ExplainFace:
         who, refused = asker, None
         if wanted.key_id is not None and wanted.key_id != asker.id:
             who, refused = await self._other(asker, wanted.key_id)
-        place = _place(wanted.path) if wanted.path is not None else _place(_OPENAI[wanted.operation])
-        request = bytes(wanted.body) if wanted.path is not None else _without(body, ("operation", "key_id"))
-        if len(request) > self._doors.max_body_bytes:
-            raise InvalidRequest("The body is too large.", param="body")
+        place, request = _sent(wanted, body)
         try:
             if refused is not None:
                 raise refused
-            asked = place.dialect.peek(place.operation, request, place.named)
             if place.path == RESPONSES:
-                asked = place.dialect.peek("chat", await self._history.filled(who.account, asked))
+                request = await self._responses.filled(who.account, request)
+            asked = place.dialect.peek(place.operation, request, place.named)
         except GatewayError as error:
             asked = error
         return await explain(self._doors.gate, who, place.operation, place.dialect, asked)
@@ -120,15 +122,22 @@ class ExplainFace:
             raise NotFound(f"There is no key `{key_id[:100]}`.", param="key_id") from None
 
 
-def _read(body: bytes) -> ExplainRequest:
+def _read(body: bytes) -> _Wanted:
     try:
         wanted = _request.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         text, _, path = str(error).partition(" - at `$")
         raise InvalidRequest(f"The body is not a call to explain: {text}.", param=path.strip(".`") or None) from None
-    if wanted.path is not None and not wanted.body:
-        raise InvalidRequest("With `path`, `body` is the request as it would be sent there.", param="body")
     return wanted
+
+
+def _sent(wanted: _Wanted, body: bytes) -> tuple[_Place, bytes]:
+    """Where the call would be sent, and its body."""
+    if wanted.path is None:
+        return _place(_OPENAI[wanted.operation]), _without(body, ("operation", "key_id"))
+    if not bytes(wanted.body):
+        raise InvalidRequest("With `path`, `body` is the request as it would be sent there.", param="body")
+    return _place(wanted.path), bytes(wanted.body)
 
 
 def _without(body: bytes, names: tuple[str, ...]) -> bytes:

@@ -14,10 +14,12 @@ from aldgate.dialects.ollama.parse import ChatBody, EmbedBody, EmbeddingsBody, G
 from aldgate.dialects.openai import types
 from aldgate.dialects.rerank.requests import RerankBody
 from aldgate.dialects.responses import types as response_types
+from aldgate.gate.explanation import Explanation
 from aldgate.gate.reload import Reloaded
 from aldgate.ports import UsageRow
 from aldgate.surfaces.admin import KeyRequest, RotateRequest
 from aldgate.surfaces.batches import BatchRequest
+from aldgate.surfaces.explain import ExplainRequest
 from aldgate.surfaces.files import FileForm
 
 REF = "#/components/schemas/{name}"
@@ -176,6 +178,15 @@ PATHS = (
         UsageList,
         errors=(400, 401, 403, 503),
         query=("group_by", "since", "until"),
+        tag="aldgate",
+    ),
+    Path(
+        "post",
+        "/v1/explain",
+        "What would become of a call, without making it",
+        ExplainRequest,
+        Explanation,
+        errors=_ADMIN_ERRORS,
         tag="aldgate",
     ),
     Path(

@@ -97,7 +97,7 @@ def every_path(doors: Doors, store: Store, incarnation: str, health: HealthFace,
     anthropic = _Group(lambda: SURFACES.load("anthropic")(doors).handlers)
     responses = _Group(lambda: SURFACES.load("responses")(doors, store, incarnation).handlers)
     exact: dict[tuple[str, str], Handler] = {
-        ("POST", EXPLAIN): Later(lambda: SURFACES.load("explain")(doors, store).serve),
+        ("POST", EXPLAIN): Later(lambda: SURFACES.load("explain")(doors, store, incarnation).serve),
         **{("POST", path): faces.serving(dialect, operation) for path, dialect, operation in CALLS},
         ("POST", MESSAGES): anthropic["messages"],
         ("POST", f"{MESSAGES}/count_tokens"): anthropic["count_tokens"],
