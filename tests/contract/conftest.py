@@ -10,13 +10,13 @@ from aldgate.testing.upstream import FakeUpstream
 from tests.contract.house import House, opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def anyio_backend() -> str:
-    """The gate lives as long as the session, and so must its loop."""
+    """The gate lives as long as this folder's tests, and so must its loop; other folders have loops of their own."""
     return "asyncio"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def open_house(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> AsyncIterator[House]:
     async with FakeUpstream() as upstream, opened(tmp_path_factory.mktemp("contract"), upstream) as house:
         yield house
