@@ -43,13 +43,14 @@ class Running:
 
 
 @contextmanager
-def upstream(pace_ms: float) -> Iterator[Running]:
-    """The fake provider, on the load generator's core."""
+def upstream(pace_ms: float, *, refuses: int = 0) -> Iterator[Running]:
+    """The fake provider, on the load generator's core. With `refuses` it answers everything with that status."""
     port = free_port()
     command = [sys.executable, "-m", "aldgate.testing.upstream", "--port", str(port), "--chunks", str(CHUNKS)]
     command += ["--reply-bytes", str(REPLY_BYTES), "--pace-ms", str(pace_ms)]
+    command += ["--fault", f"status_{refuses}"] if refuses else []
     with running(command, core=cores()[1]) as process:
-        wait_for(process, f"http://127.0.0.1:{port}/v1/models")
+        wait_for(process, f"http://127.0.0.1:{port}/v1/models", status=refuses or 200)
         yield Running("upstream", process, port, "lab")
 
 
@@ -112,21 +113,23 @@ def naive(lab: Running) -> Iterator[Running]:
 
 
 @contextmanager
-def aldgate(lab: Running, slow: Running | None = None, gate: Sequence[str] | None = None) -> Iterator[Running]:
-    """The gate with everything on: an authenticated key with four limits and a budget, the ledger, metrics."""
+def aldgate(lab: Running, slow: Running | None = None, gate: Sequence[str] | None = None, config: str = "") -> Iterator[Running]:
+    """The gate with everything on: an authenticated key with four limits and a budget, the ledger, metrics; and more `config`."""
     admin = secrets.token_hex(24)
-    with launched(lab, slow, admin, gate) as (process, port):
+    with launched(lab, slow, admin, gate, config) as (process, port):
         wait_for(process, f"http://127.0.0.1:{port}/health")
         yield Running("aldgate", process, port, _make_key(port, admin))
 
 
 @contextmanager
-def launched(lab: Running, slow: Running | None, admin: str, gate: Sequence[str] | None = None) -> Iterator[tuple[Process, int]]:
+def launched(
+    lab: Running, slow: Running | None, admin: str, gate: Sequence[str] | None = None, more: str = ""
+) -> Iterator[tuple[Process, int]]:
     """The gate's process just started, not yet serving, and its port. `gate` is run in place of the installed command."""
     port = free_port()
     with tempfile.TemporaryDirectory() as home:
         config = Path(home) / "aldgate.toml"
-        config.write_text(_gate_config(lab, slow))
+        config.write_text(_gate_config(lab, slow) + more)
         command = [*(gate or gate_command()), "serve", "--config", str(config), "--data", f"{home}/data", "--port", str(port)]
         env = {"ALDGATE_ADMIN_KEY": admin, "LAB_KEY": "lab"}
         with running(command, core=cores()[0], env=env) as process:
@@ -171,10 +174,10 @@ def _make_key(port: int, admin: str) -> str:
         raise NotAvailable(f"POST /admin/keys: {error!r}") from error
 
 
-def cold_start_s(lab: Running) -> float:
+def cold_start_s(lab: Running, config: str = "") -> float:
     """Seconds from the gate's launch, with a fresh data directory, to its first 200 on /health."""
     started = time.perf_counter()
-    with launched(lab, None, secrets.token_hex(24)) as (process, port):
+    with launched(lab, None, secrets.token_hex(24), more=config) as (process, port):
         wait_for(process, f"http://127.0.0.1:{port}/health")
         return time.perf_counter() - started
 

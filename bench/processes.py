@@ -109,8 +109,8 @@ def running(command: Sequence[str], *, core: int, env: dict[str, str] | None = N
                 popen.wait()
 
 
-def wait_for(process: Process, url: str) -> float:
-    """Wait until `url` answers 200; returns seconds waited.
+def wait_for(process: Process, url: str, *, status: int = 200) -> float:
+    """Wait until `url` answers with `status`; returns seconds waited.
 
     Raises:
         NotAvailable: The process ended, or did not answer in time.
@@ -121,8 +121,12 @@ def wait_for(process: Process, url: str) -> float:
             raise NotAvailable(f"ended with status {process.popen.returncode}: {process.last_words()}")
         try:
             with urllib.request.urlopen(url, timeout=1) as reply:
-                if reply.status == 200:
+                if reply.status == status:
                     return time.perf_counter() - started
+        except urllib.error.HTTPError as error:
+            if error.code == status:
+                return time.perf_counter() - started
+            time.sleep(0.005)
         except (urllib.error.URLError, OSError):
             time.sleep(0.005)
     raise NotAvailable(f"{url} did not answer within {START_TIMEOUT_S:g} s: {process.last_words()}")

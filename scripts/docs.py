@@ -17,9 +17,10 @@ from typer.main import get_command
 from aldgate.cli.main import app
 from aldgate.config.example import env_example, field_help
 from aldgate.config.fields import ALSO_NAMED, Leaf, leaves
+from aldgate.config.models import ModelEntry
 from aldgate.config.prices import PriceEntry
 from aldgate.config.seed_names import SEED_NAMES
-from aldgate.config.settings import Listener, Settings
+from aldgate.config.settings import Cache, Listener, Settings
 from aldgate.core.errors import ClientGone, GatewayError, HedgeLost, Retry, UpstreamLimited
 from aldgate.core.plans import DeploymentEntry, RouteEntry
 from aldgate.dialects.openai.errors import error_type, should_retry
@@ -64,7 +65,7 @@ environment name.
 
 - `aldgate config check` says whether the gate would start; `aldgate config show` prints what it would use, with secrets hidden.
 - A name that does not exist is refused, with the nearest one that does. An empty value in the environment counts as unset.
-- Settings are read once. A change needs a restart; keys do not ([keys and limits](keys-and-limits.md)).
+- A running gate takes over what has changed of providers, prices and much more ([reload](reload.md)); the rest needs a restart.
 - `.env.example` has all of this as one file to copy.
 """
 
@@ -131,6 +132,8 @@ def _tables() -> Iterator[str]:
     yield from ("### `[routes.NAME]`", "", f"{routes} See [routing](routing.md).", "", *_fields(RouteEntry), "")
     yield from ("A table in `deployments` may have:", "", *_fields(DeploymentEntry), "")
     yield from ("### `[aliases]`", "", f'{helps["aliases"]} `fast = "openai/gpt-4.1-mini"`', "")
+    yield from ("### `[cache.models]`", "", f'{field_help(Cache)["models"]} `"openai/gpt-4.1-mini" = "10m"`', "")
+    yield from ('### `[models."PROVIDER/MODEL"]`', "", helps["models"], "", *_fields(ModelEntry), "")
     yield from ('### `[prices."PROVIDER/MODEL"]`', "", helps["prices"], "", *_fields(PriceEntry), "")
 
 

@@ -82,7 +82,7 @@ async def running_gate(
     """
     data.mkdir(parents=True, exist_ok=True)
     file = data / "aldgate.toml"
-    file.write_text(config + "".join(_table(name, table) for name, table in (providers or {}).items()), encoding="utf-8")
+    file.write_text(config + "".join(provider_table(name, table) for name, table in (providers or {}).items()), encoding="utf-8")
     environment = {"ALDGATE_ADMIN_KEY": ADMIN_KEY, "LAB_KEY": "sk-lab-" + secrets.token_hex(8)}
     settings = load(
         flags={"data": str(data), "discovery.local": "false", "server.port": "0", **(flags or {})},
@@ -119,7 +119,8 @@ def _certificate(data: Path, authority: trustme.CA | None) -> tuple[str, str]:
     return str(data / "tls.pem"), str(data / "tls.pem")
 
 
-def _table(name: str, table: Mapping[str, Any]) -> str:
+def provider_table(name: str, table: Mapping[str, Any]) -> str:
+    """The table as it stands in the file."""
     lines = [f"{key} = {_toml(value)}" for key, value in table.items()]
     return f"\n[providers.{name}]\n" + "\n".join(lines) + "\n"
 

@@ -93,8 +93,18 @@ KINDS = {
     "provider refuses": (b"gpt-4.1", b"", 429, "status_429"),
     "reply breaks off": (b"gpt-4.1", b"", 502, "die_mid_body"),
     "stream breaks off": (b"gpt-4.1", b', "stream": true', 200, "die_mid_stream"),
+    "fails over": (b"over", b"", 200, "status_400"),
+    "fails everywhere": (b"nowhere", b"", 400, "status_400"),
 }
 """Model, more of the body, status, fault of the provider."""
+ROUTES = """
+[routes.over]
+deployments = ["lab/gpt-4.1"]
+context_fallbacks = ["builtin/echo"]
+[routes.nowhere]
+deployments = ["lab/gpt-4.1"]
+context_fallbacks = ["twin/gpt-4.1"]
+"""
 
 
 @pytest.mark.anyio
@@ -107,7 +117,7 @@ async def test_calls_leave_nothing(
     model, more, status, fault = KINDS[kind]
     if fault is not None:
         upstream.default = FAULTS[fault]()
-    async with running_gate(tmp_path, providers={"lab": lab(upstream.url)}) as gate:
+    async with running_gate(tmp_path, providers=dict.fromkeys(("lab", "twin"), lab(upstream.url)), config=ROUTES) as gate:
         caller = Caller(gate, await gate.key(**LIMITS), BODY % (model, more), status)
         left = await objects_left(gate, caller.anew if is_anew else caller.kept_alive)
         assert max(left) < CALLS, left

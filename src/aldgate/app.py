@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
 import secrets
+import signal
 import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -20,12 +22,13 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
 from aldgate.core.errors import GatewayError
+from aldgate.core.terms import parse_duration
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
+from aldgate.gate.reload import Reloader
 from aldgate.gate.roster import Roster
 from aldgate.gate.slices import Slices
-from aldgate.gate.whole import Committed
 from aldgate.jobs.batch_run import Shop
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
@@ -38,6 +41,7 @@ from aldgate.store.writer import LedgerWriter, wait_for_event
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
+from aldgate.surfaces.cache import Cache
 from aldgate.surfaces.face import Doors
 from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
@@ -66,7 +70,9 @@ class App:
         self.make_admin_key: Callable[[], Awaitable[str | None]]
         self.gate: Gate
         self.roster: Roster
+        self.reloader: Reloader
         self.writer: LedgerWriter
+        self.cache: Cache
         self.files: Files
         self.batches: BatchWorker
 
@@ -98,7 +104,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             on_alarm=lambda is_failing: None,  # the writer logs it, `/ready` and the metrics show it
         )
         await roster.look()
-        for problem in roster.apply(None):
+        for problem in roster.problems:
             log.warning("%s", problem)
         in_flight = BytesInFlight(settings.server.max_inflight_bytes)
         refuses = settings.ledger.on_failure == "refuse"
@@ -116,19 +122,37 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             logs_calls=settings.log.calls,
             retries=settings.routing.retries,
         )
+        roster.serve(gate)
+        app.cache = cache = Cache(*_cache_terms(settings))
+        app.reloader = reloader = Reloader(settings, roster, gate, identity, lambda new: cache.change(*_cache_terms(new)))
         metrics.gauges |= {
             "aldgate_calls_under_way": ("Calls admitted and not settled.", lambda: gate.under_way),
             "aldgate_request_bytes_held": ("Bytes of request bodies held.", lambda: in_flight.held),
             "aldgate_ledger_rows_lost": ("Ledger rows dropped because the database was away too long.", lambda: writer.lost_rows),
             "aldgate_ledger_failing": ("1 while the ledger cannot be written.", lambda: float(writer.is_failing)),
+            "aldgate_cache_bytes": ("Bytes of answers kept to be given again.", lambda: cache.bytes),
+            "aldgate_reload_failing": ("1 while the configuration cannot be used.", lambda: float(reloader.is_failing)),
         }
         app.files = _files(settings, store)
-        app.batches = _batches(settings, app, store, identity, in_flight)
-        app.handlers = _handlers(settings, app, store, identity, in_flight, incarnation)
-        jobs = (writer.run(), roster.sweeper.run(), _looking(settings, app), app.batches.run(), _tidying(app.files))
+        doors = Doors(
+            gate=gate,
+            identity=identity,
+            once=Once(store, incarnation, time.time),
+            cache=cache,
+            in_flight=in_flight,
+            committed=writer.committed if settings.ledger.durability == "strict" else None,
+            max_body_bytes=settings.server.max_body_bytes,
+        )
+        app.batches = _batches(settings, app, store, doors, incarnation)
+        app.handlers = _handlers(settings, app, store, doors, incarnation)
+        jobs = (writer.run(), roster.sweeper.run(), reloader.run(), _looking(app), app.batches.run(), _tidying(app.files))
         tasks = [asyncio.create_task(job) for job in jobs]
         stack.push_async_callback(_finish, tasks, writer, slices)
         yield app
+
+
+def _cache_terms(settings: Settings) -> tuple[dict[str, int], int]:
+    return {model: parse_duration(length) for model, length in settings.cache.models.items()}, settings.cache.max_bytes
 
 
 async def _finish(tasks: list[asyncio.Task[None]], writer: LedgerWriter, slices: Slices) -> None:
@@ -139,12 +163,11 @@ async def _finish(tasks: list[asyncio.Task[None]], writer: LedgerWriter, slices:
     await slices.give_back()
 
 
-async def _looking(settings: Settings, app: App) -> None:
+async def _looking(app: App) -> None:
     """Look for models again from time to time."""
     while True:
-        await asyncio.sleep(settings.discovery.interval_s)
+        await asyncio.sleep(app.reloader.settings.discovery.interval_s)
         await app.roster.look()
-        app.roster.apply(app.gate)
         app.gate.slices.forget_past()
 
 
@@ -164,16 +187,16 @@ def _files(settings: Settings, store: Store) -> Files:
     return Files(store, artifacts, most_bytes=bounds.max_bytes, quota_bytes=bounds.quota_bytes, now=time.time)
 
 
-def _batches(settings: Settings, app: App, store: Store, identity: Identity, in_flight: BytesInFlight) -> BatchWorker:
+def _batches(settings: Settings, app: App, store: Store, doors: Doors, incarnation: str) -> BatchWorker:
     return BatchWorker(
         Shop(
-            gate=app.gate,
-            identity=identity,
+            gate=doors.gate,
+            identity=doors.identity,
             store=store,
             files=app.files,
-            endpoints=batch_endpoint,
-            in_flight=in_flight,
-            committed=_committed(settings, app),
+            endpoints=partial(batch_endpoint, doors, store, incarnation),
+            in_flight=doors.in_flight,
+            committed=doors.committed,
             places=asyncio.Semaphore(settings.batches.concurrency),
             width=settings.batches.concurrency,
             most_lines=settings.batches.max_lines,
@@ -182,10 +205,6 @@ def _batches(settings: Settings, app: App, store: Store, identity: Identity, in_
             wait=wait_for_event,
         )
     )
-
-
-def _committed(settings: Settings, app: App) -> Committed | None:
-    return app.writer.committed if settings.ledger.durability == "strict" else None
 
 
 def _store(settings: Settings, incarnation: str) -> Store:
@@ -222,10 +241,8 @@ async def _make_admin_key(store: Store, identity: Identity, preset: Secret | Non
     return fresh if is_new else None
 
 
-def _handlers(
-    settings: Settings, app: App, store: Store, identity: Identity, in_flight: BytesInFlight, incarnation: str
-) -> dict[str, Handler]:
-    gate, writer = app.gate, app.writer
+def _handlers(settings: Settings, app: App, store: Store, doors: Doors, incarnation: str) -> dict[str, Handler]:
+    gate, writer, identity = app.gate, app.writer, doors.identity
 
     async def reasons() -> list[str]:
         found = ["the gate is stopping"] if gate.is_draining else []
@@ -237,14 +254,6 @@ def _handlers(
             found.append(error.message)
         return found
 
-    doors = Doors(
-        gate=gate,
-        identity=identity,
-        once=Once(store, incarnation, time.time),
-        in_flight=in_flight,
-        committed=_committed(settings, app),
-        max_body_bytes=settings.server.max_body_bytes,
-    )
     health = HealthFace(gate, identity, reasons)
 
     def administration() -> Handler:
@@ -255,7 +264,8 @@ def _handlers(
             new_id=gate.new_id,
             files=app.files,
             batches=app.batches,
-            in_flight=in_flight,
+            reloader=app.reloader,
+            in_flight=doors.in_flight,
             most_unfinished=settings.batches.max_unfinished,
         ).app
 
@@ -278,12 +288,19 @@ async def run(settings: Settings) -> None:
         )
         server = Server([_address(listener, app) for listener in settings.server.listeners], bounds)
         await server.open()
+        _on_hangup(app.reloader.ask)
         _spare_the_collector()
         sys.stdout.write(banner(settings, server.urls, await app.make_admin_key(), app.gate.catalogue))
         sys.stdout.flush()
         await server.until_stopped()
         app.gate.is_draining = True
         await asyncio.gather(server.drain(settings.server.drain_s), app.batches.drain(settings.server.drain_s))
+
+
+def _on_hangup(ask: Callable[[], None]) -> None:
+    """SIGHUP reads the configuration again, as it does with other servers; a terminal that closes ends the gate no longer."""
+    with contextlib.suppress(NotImplementedError, AttributeError):  # Windows has neither the signal nor handlers in its loop
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, ask)
 
 
 def check(settings: Settings) -> None:

@@ -165,8 +165,8 @@ class FaceDialect(Protocol):
         """
         ...
 
-    def relay(self, call_id: str, operation: Operation, peek: Peek) -> Relay:
-        """For a reply that comes in this very dialect."""
+    def relay(self, call_id: str, operation: Operation, peek: Peek, upstream: object = None) -> Relay:
+        """For a reply that comes in this very dialect. `upstream`: the dialect as its provider speaks it."""
         ...
 
     def encoder(self, call_id: str, peek: Peek, asked: Request) -> Encoder:
@@ -184,6 +184,30 @@ class FaceDialect(Protocol):
     def failed(self, error: GatewayError, call_id: str) -> bytes:
         """The last event of a stream that failed. No clean end follows it."""
         ...
+
+
+class Memory(Protocol):
+    """What the calls at one endpoint remember of each other."""
+
+    async def filled(self, account: str, body: bytes) -> bytes:
+        """The request with all it refers to.
+
+        Raises:
+            CallerError: It refers to what is not there, or asks for what this endpoint cannot do.
+        """
+        ...
+
+    async def keep(self, account: str, body: bytes, answer: bytes) -> None:
+        """Keep the answer to the request, as it came, if its caller wants that."""
+        ...
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """What is spoken at a path, and the operation it asks for."""
+
+    face: FaceDialect
+    operation: Operation
+    memory: Memory | None = None
 
 
 class UpstreamDialect(Protocol):
@@ -597,6 +621,10 @@ class Store(FileStore, BatchStore, Protocol):
 
         A repeated `seq` of the same process is answered as before, so that a lost reply is not a second grant.
         """
+        ...
+
+    async def budget_free(self, process: str, account: str, period: str, limit: int, reported: int) -> int:
+        """What is free of a budget once the process has reported what it spent, as in `SliceRequest`. Changes nothing."""
         ...
 
     async def begin_idempotent(

@@ -28,6 +28,15 @@ def test_models_are_listed(aldgate: Aldgate, gate: LoopbackGate) -> None:
     assert aldgate("models", "list", "--json").json == MODELS
 
 
+def test_models_are_listed_with_what_is_known_of_them(aldgate: Aldgate, gate: LoopbackGate) -> None:
+    known = {"context_window": 1000, "max_output_tokens": 100, "capabilities": {"output_formats": ["text"], "tools": True}}
+    known |= {"prices": {"input": "2.00", "output": "8.00"}, "shutdown_date": "2027-01-31", "owned_by": "lab"}
+    gate.reply("GET", "/v1/models", {"data": [{"id": "lab/m", **known}, {"id": "x"}]})
+    lines = aldgate("models", "list", "--long").out.splitlines()
+    assert lines[1].split() == ["lab/m", "lab", "1000", "100", "2.00", "8.00", "tools", "2027-01-31"]
+    assert lines[2].split() == ["x", *"-------"]
+
+
 def test_long_names_are_whole_in_a_pipe(aldgate: Aldgate, gate: LoopbackGate) -> None:
     name = "provider/" + "x" * 300
     gate.reply("GET", "/v1/models", {"data": [{"id": name}]})

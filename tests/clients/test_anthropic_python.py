@@ -5,16 +5,12 @@ They cannot stand beside each other, nor beside what the gate itself is tested w
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from aldgate.testing.upstream import FakeUpstream, Reply, Step, anthropic, faults
+from tests.clients import installing, running
 from tests.support import lab, running_gate
 
 pytestmark = pytest.mark.anyio
@@ -24,28 +20,12 @@ CLAUDE = Reply(models=("claude-opus-5",))
 
 
 @pytest.fixture(scope="module", params=["new", "old"])
-def python(request: pytest.FixtureRequest) -> Path:
+def python(request: pytest.FixtureRequest) -> str:
     """The interpreter of an environment with the SDK as its lock says."""
-    lock = HERE / f"{request.param}.lock"
-    place = HERE / ".venv" / f"{request.param}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
-    interpreter = place / "bin" / "python"
-    if not (place / "installed").is_file():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(place)], check=True, timeout=120)
-        install = [sys.executable, "-m", "pip", "--python", str(interpreter), "install", "--quiet", "--require-hashes"]
-        done = subprocess.run([*install, "-r", str(lock)], capture_output=True, text=True, timeout=300)
-        if done.returncode:
-            reasons = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-            pytest.skip(f"pip cannot install the anthropic package: {'; '.join(reasons[:3])}")
-        (place / "installed").touch()
-    return interpreter
+    return installing.python(HERE / f"{request.param}.lock")
 
 
-def test_the_locks_name_no_index() -> None:
-    for lock in HERE.glob("*.lock"):
-        assert "://" not in lock.read_text() and "--hash" in lock.read_text()
-
-
-async def test_the_sdk_runs_unmodified(python: Path, tmp_path: Path) -> None:
+async def test_the_sdk_runs_unmodified(python: str, tmp_path: Path) -> None:
     overload = Step("overload", lambda asked: iter([anthropic.refusal(529, "overloaded_error", "Overloaded")]))
     async with (
         FakeUpstream(reply=CLAUDE) as claude,
@@ -64,9 +44,6 @@ async def test_the_sdk_runs_unmodified(python: Path, tmp_path: Path) -> None:
             "stumbling": {**named, "base_url": stumbling.url},
         }
         async with running_gate(tmp_path, providers=tables) as gate:
-            suite = [str(python), str(HERE / "suite.py"), gate.url, await gate.key()]
-            clean = {name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "PYTHON"))}
-            clean = {name: value for name, value in clean.items() if not name.lower().endswith("_proxy")}
-            running = await asyncio.create_subprocess_exec(*suite, env=clean, stdout=-1, stderr=-2)
-            output, _ = await running.communicate()
-    assert running.returncode == 0, output.decode()
+            suite = [python, str(HERE / "suite.py"), gate.url, await gate.key()]
+            code, output = await running.run(*suite)
+    assert code == 0, output

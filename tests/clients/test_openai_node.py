@@ -1,10 +1,6 @@
 """The openai package from npm against a running gate: `node/suite.mjs` in a process of its own."""
 
-import asyncio
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,6 +9,7 @@ import pytest
 import trustme
 
 from aldgate.testing.upstream import FakeUpstream, faults
+from tests.clients import installing, running
 from tests.support import RunningGate, lab, running_gate
 
 pytestmark = pytest.mark.anyio
@@ -23,30 +20,8 @@ HERE = Path(__file__).parent / "node"
 @pytest.fixture(scope="module")
 def node() -> str:
     """Where Node is, once the locked modules are installed beside the suite."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip(f"{'node' if node is None else 'npm'} is not installed")
-    if not is_installed():
-        install = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1", "--fetch-timeout=20000"]
-        done = subprocess.run(install, cwd=HERE, capture_output=True, text=True, timeout=120)
-        if done.returncode:
-            reasons = [line.removeprefix("npm error ") for line in done.stderr.splitlines() if line.startswith("npm error ")]
-            pytest.skip(f"npm cannot install the openai package: {'; '.join(reasons[:3])}")
-    return node
-
-
-def is_installed() -> bool:
-    """Whether what is installed is what the lockfile asks for."""
-    installed = HERE / "node_modules" / ".package-lock.json"
-    if not installed.is_file():
-        return False
-    wanted = json.loads((HERE / "package-lock.json").read_text())["packages"]
-    wanted.pop("")
-    return json.loads(installed.read_text())["packages"] == wanted
-
-
-def test_the_lockfile_names_no_registry() -> None:
-    assert "resolved" not in (HERE / "package-lock.json").read_text()
+    installing.node_modules(HERE)
+    return installing.node()
 
 
 PROVIDERS = {
@@ -84,23 +59,13 @@ async def keys(gate: RunningGate) -> dict[str, str]:
 
 
 async def run(node: str, gate: RunningGate, *options: str, **environment: str) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        node,
-        "--test-reporter=spec",
-        *options,
-        str(HERE / "suite.mjs"),
-        env={
-            "PATH": os.environ.get("PATH", ""),
-            "OPENAI_BASE_URL": f"{gate.url}/v1",
-            "OPENAI_API_KEY": await gate.key(),
-            "ALDGATE_KEYS": json.dumps(await keys(gate)),
-            **environment,
-        },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    return process.returncode or 0, output.decode()
+    named = {
+        "OPENAI_BASE_URL": f"{gate.url}/v1",
+        "OPENAI_API_KEY": await gate.key(),
+        "ALDGATE_KEYS": json.dumps(await keys(gate)),
+        **environment,
+    }
+    return await running.run(node, "--test-reporter=spec", *options, str(HERE / "suite.mjs"), **named)
 
 
 async def test_the_suite(node: str, tmp_path: Path) -> None:

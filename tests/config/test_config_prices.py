@@ -16,8 +16,16 @@ def price(directory: Path, toml: str) -> Price:
 
 def test_dollars_become_whole_micro_dollars(tmp_path: Path) -> None:
     assert price(
-        tmp_path, "input = 2.50\noutput = '10'\ncached_input = 0.125\ncache_write = 3\nrequest = 0.000000000001"
-    ) == Price(input=2_500_000, output=10_000_000, cached=125_000, cache_write=3_000_000, request=1, version="config")
+        tmp_path, "input = 2.50\noutput = '10'\ncached_input = 0.125\ncache_write = 3\nrequest = 0.000000000001\nsearch = 0.01"
+    ) == Price(
+        input=2_500_000,
+        output=10_000_000,
+        cached=125_000,
+        cache_write=3_000_000,
+        request=1,
+        version="config",
+        search=10_000_000_000,
+    )
 
 
 def test_numbers_of_the_file_are_read_exactly(tmp_path: Path) -> None:

@@ -35,6 +35,18 @@ def test_it_rests_only_after_failures_and_never_for_ever(events: list[tuple[str,
             assert breaker.state(now) == "open"
 
 
+def test_who_only_begins_to_answer_is_not_trusted_yet() -> None:
+    breaker = Breaker()
+    for _ in range(FAILURES):
+        breaker.began()
+        breaker.failed(0.0)
+    assert breaker.state(0.0) == "open"
+    breaker.began()
+    assert breaker.state(0.0) == "closed"
+    breaker.failed(0.0)
+    assert breaker.rest_s(0.0) == 2 * FIRST_REST_S
+
+
 def test_each_failed_probe_doubles_the_rest() -> None:
     breaker, now, rests = Breaker(), 0.0, []
     for _ in range(FAILURES - 1):

@@ -141,3 +141,24 @@ def test_what_does_not_chat_is_known_by_its_name(model: str) -> None:
 def test_the_tightest_of_two_limits_is_what_both_allow() -> None:
     assert tightest(Limits(), Limits(rpm=1)) == tightest(Limits(rpm=1), Limits()) == Limits(rpm=1)
     assert tightest(Limits(rpm=3, tpm=1), Limits(rpm=2, tpd=4)) == Limits(rpm=2, tpm=1, tpd=4)
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("", "no name"),
+        ("a/gpt", "listed id"),
+        ("gpt", "bare name"),
+        ("b:mini", "provider:model"),
+        ("quick", "alias"),
+        ("team", "route"),
+        ("cheapest", "standing name"),
+        ("new name", "other name"),
+        ("open/anything", "unlisted"),
+    ],
+)
+def test_the_rule_that_a_name_follows_is_known(name: str, rule: str) -> None:
+    renamed = Deployment("c/old", "c", "old", FREE, "file", also=("new name",))
+    sources = [A, B, source("c", renamed), source("open", accepts_any=True)]
+    routes = msgspec.convert({"team": {"deployments": ["a/gpt", "b/gpt"]}}, dict[str, RouteEntry])
+    assert build_catalogue(sources, {"quick": "team"}, routes)[0].rule(name) == rule

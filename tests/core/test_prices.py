@@ -37,6 +37,10 @@ def exact(price: Price, usage: Usage) -> Fraction:
     return Fraction(total + usage.output_tokens * tier.output + usage.requests * tier.request, MILLION)
 
 
+def test_searches_cost_their_own_price() -> None:
+    assert Price(input=MILLION, search=10_000 * MILLION).cost(Usage(7, searches=3)) == 7 + 30_000
+
+
 def tiers(price: Price) -> list[Price]:
     return [price, *(tiers(price.dearer) if price.dearer else [])]
 

@@ -77,8 +77,7 @@ class House:
         priced = [Deployment(f"lab/{name}", "lab", name, PRICE, "file") for name in ("small", "large")]
         unpriced = Deployment("lab/secret", "lab", "secret", None, "file")
         embedder = Deployment("lab/embedder", "lab", "embedder", FREE, "file", frozenset({"embed"}))
-        gone = Deployment("gone/model", "gone", "model", FREE, "file")
-        sources = [Source("lab", (*priced, unpriced, embedder), "file", accepts_any=True), Source("gone", (gone,), "file")]
+        sources = [Source("lab", (*priced, unpriced, embedder), "file", accepts_any=True)]
         self.lab = Lab()
         self.rows: list[LedgerRow] = []
         self.may_record = True
@@ -183,7 +182,6 @@ async def test_a_failed_call_is_recorded_with_its_code_and_what_it_used(house: H
     [
         ("chat", {}, Policy(scopes=frozenset({"embed", "admin"})), "scope_denied"),
         ("chat", {"model": "nothing"}, Policy(), "model_not_found"),
-        ("chat", {"model": "gone/model"}, Policy(), "model_not_found"),
         ("chat", {"model": "embedder"}, Policy(), "invalid_request"),
         ("chat", {"model": "secret"}, budget(10**9), "price_unknown"),
         ("chat", {"model": "lab/unheard-of"}, budget(10**9), "price_unknown"),

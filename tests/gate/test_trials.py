@@ -154,6 +154,26 @@ async def test_the_deadline_ends_a_silent_attempt(tmp_path: Path) -> None:
             await fleet["a"].saw_close()
 
 
+async def test_who_leaves_between_two_attempts_owes_nothing_for_the_second(tmp_path: Path) -> None:
+    async with running_fleet(tmp_path, '[routes.team]\ndeployments = ["a/gpt-4.1"]\n') as fleet:
+        waiting = asyncio.Event()
+
+        async def pause(_: float) -> None:
+            waiting.set()
+            await asyncio.Event().wait()
+
+        fleet.gate.app.gate.live.pause = pause
+        fleet["a"].script(FAULTS["status_503"]())
+        call = asyncio.create_task(fleet.chat())
+        await waiting.wait()
+        call.cancel()
+        async with asyncio.timeout(5):
+            while fleet.gate.app.gate.under_way:
+                await asyncio.sleep(0)
+        assert [row["cost_microusd"] for row in await fleet.rows()] == [0, 0]
+        assert [row[0::3] for row in await fleet.attempts()] == [(1, "upstream_overloaded"), (2, "client_gone")]
+
+
 async def test_a_plain_model_is_asked_again_only_where_configured(tmp_path: Path) -> None:
     async with running_fleet(tmp_path, "[routing]\nretries = 1\n", names="a") as fleet:
         fleet["a"].script(FAULTS["status_503"]())
@@ -186,6 +206,22 @@ async def test_a_breaker_opens_probes_once_and_closes(tmp_path: Path) -> None:
         fleet["a"].default = None
         assert (await fleet.chat()).headers["x-aldgate-model"] == "a/gpt-4.1"
         assert 'aldgate_breaker_open{model="a/gpt-4.1"}' not in (await fleet.gate.http.get("/metrics")).text
+
+
+async def test_streams_that_break_off_open_a_breaker_too(tmp_path: Path) -> None:
+    async with running_fleet(tmp_path) as fleet:
+        fleet["a"].default = FAULTS["die_mid_stream"]()
+        for _ in range(FAILURES):
+            assert '"error"' in (await fleet.chat(stream=True)).text
+        assert (await fleet.chat(stream=True)).headers["x-aldgate-model"] == "b/gpt-4.1"
+
+
+async def test_a_route_and_its_aliases_are_listed(tmp_path: Path) -> None:
+    async with running_fleet(tmp_path, TEAM + '[aliases]\nours = "team"\n') as fleet:
+        listed = {model["id"]: model["owned_by"] for model in (await fleet.gate.http.get("/v1/models")).json()["data"]}
+        assert listed["team"] == listed["ours"] == "a"
+        fleet["a"].script(FAULTS["status_503"]())
+        assert (await fleet.chat(model="ours")).headers["x-aldgate-model"] == "b/gpt-4.1"
 
 
 async def test_one_probe_at_a_time(tmp_path: Path) -> None:

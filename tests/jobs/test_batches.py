@@ -1,13 +1,20 @@
 """What becomes of batches: each line is a call like any other, and what it came to is in the files."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 
 import httpx2
+import msgspec
 import pytest
 
+from aldgate.core.calls import Named, Peek
+from aldgate.core.principals import Operation
+from aldgate.dialects.openai.dialect import OpenAI
+from aldgate.ports import Endpoint
 from aldgate.testing.upstream import Valve, faults
 from tests.faults.lab import Lab, running_lab, within
+from tests.faults.test_full_disk import locked
 from tests.jobs.running import Batcher, line
 from tests.support import ADMIN_KEY
 
@@ -73,6 +80,30 @@ async def test_other_endpoints(lab: Lab) -> None:
     batch = await caller.run([line("c", "/v1/completions", model="builtin/echo", prompt="a b")], "/v1/completions")
     (found,) = (await caller.results(batch["output_file_id"])).values()
     assert found["response"]["body"]["choices"][0]["text"] == "a b"
+    batch = await caller.run([line("m", "/v1/moderations", model="builtin/moderate", input="a")], "/v1/moderations")
+    (found,) = (await caller.results(batch["output_file_id"])).values()
+    assert found["response"]["body"]["results"][0]["flagged"] is False
+
+
+async def test_responses_know_what_went_before_and_are_kept(lab: Lab) -> None:
+    caller, where = await batcher(lab), "/v1/responses"
+    first = (await caller.ask("POST", where, json={"model": "builtin/echo", "input": "one"})).json()
+    asked = {"model": "builtin/echo", "input": "two", "previous_response_id": first["id"]}
+    lines = [
+        line("goes on", where, **asked),
+        line("forgotten", where, **asked, store=False),
+        line("nowhere", where, model="builtin/echo", input="x", previous_response_id="resp_none"),
+        line("behind", where, model="builtin/echo", input="x", background=True),
+    ]
+    batch = await caller.run(lines, where)
+    good, failed = await caller.results(batch["output_file_id"]), await caller.results(batch["error_file_id"])
+    assert set(good) == {"goes on", "forgotten"}
+    kept, forgotten = (good[name]["response"]["body"] for name in ("goes on", "forgotten"))
+    assert kept["previous_response_id"] == first["id"] and kept["output"][0]["content"][0]["text"] == "two"
+    assert (await caller.ask("GET", f"{where}/{kept['id']}")).json()["id"] == kept["id"]
+    assert (await caller.ask("GET", f"{where}/{forgotten['id']}")).status_code == 404
+    codes = {name: each["response"]["body"]["error"]["code"] for name, each in failed.items()}
+    assert codes == {"nowhere": "previous_response_not_found", "behind": "invalid_request"}
 
 
 async def test_limits_are_waited_for(lab: Lab) -> None:
@@ -261,3 +292,56 @@ async def test_a_file_deleted_after_the_batch_began_is_read_to_its_end(lab: Lab)
     assert (await caller.ask("DELETE", f"/v1/files/{batch['input_file_id']}")).json()["deleted"] is True
     valve.open()
     assert (await caller.until(batch["id"]))["request_counts"] == {"total": 20, "completed": 20, "failed": 0}
+
+
+async def test_a_database_that_is_away_cuts_no_call_off(lab: Lab, tmp_path: Path) -> None:
+    caller, valve = await batcher(lab), Valve()
+    lab.upstream.script(*(faults.hang_before_head(valve) for _ in range(16)))
+    batch = await caller.begin([line(f"{number}") for number in range(20)])
+    await within(5, lab.upstream.saw_requests(16))
+    with locked(tmp_path):
+        valve.open()
+        await within(5, lab.upstream.saw_requests(16))
+        while lab.gate.app.gate.under_way:
+            assert (await caller.http.get("/health")).status_code == 200
+    done = await caller.until(batch["id"])
+    assert done["request_counts"] == {"total": 20, "completed": 20, "failed": 0}
+    assert len(lab.upstream.requests) == 20 == len(await lab.rows())
+
+
+class Faulty(OpenAI):
+    """The dialect with a fault in it."""
+
+    def peek(self, operation: Operation, body: bytes, named: Named | None = None) -> Peek:
+        if b'"content": "1"' in body:
+            raise ZeroDivisionError
+        return super().peek(operation, body, named)
+
+
+async def test_a_fault_of_ours_fails_a_line_and_no_other(lab: Lab) -> None:
+    caller, worker = await batcher(lab), lab.gate.app.batches
+    worker._shop = msgspec.structs.replace(worker._shop, endpoints=lambda path: Endpoint(Faulty(), "chat"))
+    batch = await caller.run([line(f"{number}") for number in range(3)])
+    (failed,) = (await caller.results(batch["error_file_id"])).values()
+    assert (failed["custom_id"], failed["response"]["status_code"]) == ("1", 500)
+    assert failed["response"]["body"]["error"]["code"] == "internal_error"
+    assert batch["request_counts"]["completed"] == 2
+
+
+async def test_another_worker_stops_this_one(lab: Lab) -> None:
+    """As when this process was away for longer than its lease: what it still has under way is dropped."""
+    caller, valve, store = await batcher(lab), Valve(), lab.gate.app.batches._shop.store
+    lab.upstream.script(*(faults.hang_before_head(valve) for _ in range(3)))
+    batch = await caller.begin([line(f"{number}") for number in range(3)])
+    await within(5, lab.upstream.saw_requests(3))
+    taken = await store.take_batch(time.time() + 100, time.time() + 200)
+    assert taken is not None and taken.id == batch["id"]
+    lab.gate.app.batches.nudge(batch["id"])
+    while lab.gate.app.batches._runs:
+        await caller.http.get("/health")
+    assert [row["error_code"] for row in await lab.rows()] == ["client_gone"] * 3
+    await store.hold_batch(taken, 0)
+    lab.gate.app.batches.nudge(batch["id"])
+    done = await caller.until(batch["id"])
+    found = await caller.results(done["output_file_id"])
+    assert {each["attempt"] for each in found.values()} == {2} and len(found) == 3

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from aldgate.core.errors import ConcurrencyLimited, GatewayError, RateLimited
 from aldgate.core.limits import DAY, MINUTE, SECOND, UNLIMITED, Limits
-from aldgate.limiter.memory import MemoryLimiter, Places
+from aldgate.limiter.memory import MemoryLimiter, Places, Remaining
 from aldgate.ports import RecentUse
 
 ALL = Limits(rpm=3, tpm=100, tpd=250, concurrency=2)
@@ -143,3 +143,27 @@ def test_what_is_known_is_not_rebuilt() -> None:
     assert limiter.knows("key")
     limiter.restore("key", ALL, [RecentUse(MORNING, 3, 0)], now_s=MORNING, now_ns=MINUTE)
     limiter.check("key", ALL, 0, MINUTE)
+
+
+def test_a_copy_is_asked_without_a_trace() -> None:
+    limits = Limits(rpm=2, concurrency=3)
+    limiter = MemoryLimiter()
+    limiter.spend("key", limits, 0)
+    copied = limiter.copy_of("key", "nobody")
+    assert copied.knows("key") and not copied.knows("nobody")
+    assert copied.remaining("key", limits, 0) == [Remaining("requests per minute", 2, 1, 30.0), Remaining("calls at once", 3, 2)]
+    copied.spend("key", limits, 0)
+    with pytest.raises(RateLimited):
+        copied.check("key", limits, 0, 0)
+    limiter.check("key", limits, 0, 0)
+    assert limiter.in_flight() == 1
+
+
+def test_what_remains_is_told_of_every_limit() -> None:
+    remaining = MemoryLimiter().remaining("key", Limits(rpm=1, tpm=2, tpd=3, concurrency=4), 0)
+    assert [(each.what, each.limit, each.left, each.reset_s) for each in remaining] == [
+        ("requests per minute", 1, 1, 0.0),
+        ("tokens per minute", 2, 2, 0.0),
+        ("tokens per day", 3, 3, 0.0),
+        ("calls at once", 4, 4, None),
+    ]

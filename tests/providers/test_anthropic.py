@@ -9,7 +9,7 @@ import pytest
 from aldgate.config.settings import Upstream
 from aldgate.core.calls import Attempt
 from aldgate.core.errors import UpstreamAuth, UpstreamInvalid, UpstreamOverloaded
-from aldgate.core.prices import FREE, Price
+from aldgate.core.prices import FREE
 from aldgate.core.routes import Facts
 from aldgate.ports import CountsTokens
 from aldgate.providers.anthropic import Anthropic
@@ -25,7 +25,7 @@ CLAUDES = Reply(models=("claude-opus-5", "claude-haiku-4-5", "claude-opus-4-6"))
 
 
 def build(base_url: str = "", **table: Any) -> Anthropic:
-    surroundings = Surroundings(Upstream(), 1_000_000, ENVIRONMENT, {})
+    surroundings = Surroundings(Upstream(), 1_000_000, ENVIRONMENT)
     provider = build_provider(
         "claude", {"kind": "anthropic", "base_url": base_url, "api_key": "env:LAB_KEY", **table}, "file", surroundings
     )
@@ -39,7 +39,9 @@ def raw(data: bytes) -> Step:
 
 @pytest.mark.parametrize("name", ["ANTHROPIC_API_KEY", "LLM_API_ANTHROPIC_API_KEY"])
 def test_a_key_in_the_environment_adds_it(name: str) -> None:
-    (found,) = in_environment(Surroundings(Upstream(), 1024, {name: "sk-ant"}, {}), [])
+    environment = {name: "sk-ant"}
+    ((kind, table),) = in_environment(environment, []).items()
+    found = build_provider(kind, table, "environment", Surroundings(Upstream(), 1024, environment))
     assert (found.name, found.pools[0].origin.host, found.pools[0].origin.is_tls) == ("anthropic", "api.anthropic.com", True)
 
 
@@ -109,7 +111,7 @@ async def test_a_list_without_end_is_given_up() -> None:
 
 def test_f1_prices_tell_writes_for_five_minutes_from_those_for_an_hour() -> None:
     """The public catalogue knows both, and so does the bill."""
-    price = PriceBook("anthropic", overrides={}, catalogue="anthropic", is_free=False).price("claude-opus-5")
+    price = PriceBook("anthropic", is_free=False).price("claude-opus-5")
     assert price is not None
     assert (price.input, price.cached, price.cache_write, price.cache_write_1h) == (5_000_000, 500_000, 6_250_000, 10_000_000)
 
@@ -117,5 +119,3 @@ def test_f1_prices_tell_writes_for_five_minutes_from_those_for_an_hour() -> None
 def test_a_local_server_costs_nothing() -> None:
     assert build("http://127.0.0.1:9", models=["m"]).unlisted().deployments[0].price == FREE
     assert build("https://host.example", models=["m"]).unlisted().deployments[0].price is None
-    own = Price(input=5, version="config")
-    assert PriceBook("claude", overrides={"claude/m": own}, catalogue="anthropic", is_free=False).price("m") == own

@@ -2,39 +2,30 @@
 
 import pytest
 
-from aldgate.config.errors import ConfigError
 from aldgate.config.settings import Upstream
 from aldgate.core.prices import FREE
-from aldgate.providers.finding import configured, in_environment, on_this_machine
+from aldgate.providers.finding import in_environment, on_this_machine
 from aldgate.providers.rows import ROWS, Row
-from aldgate.providers.section import Surroundings
+from aldgate.providers.section import Surroundings, build_provider
 from aldgate.testing.upstream import FakeUpstream, Step, faults, wire
 
 
 def surroundings(**environment: str) -> Surroundings:
-    return Surroundings(Upstream(), 1_000_000, environment, {})
+    return Surroundings(Upstream(), 1_000_000, environment)
 
 
 def test_a_well_known_key_adds_its_provider_once() -> None:
-    found = in_environment(surroundings(GROQ_API_KEY="a", OPENAI_API_KEY="", LLM_API_OPENAI_API_KEY="b", XAI_API_KEY=""), [])
-    assert [(provider.name, provider.unlisted().origin) for provider in found] == [
-        ("openai", "environment"),
-        ("groq", "environment"),
-    ]
+    environment = {"GROQ_API_KEY": "a", "OPENAI_API_KEY": "", "LLM_API_OPENAI_API_KEY": "b", "XAI_API_KEY": ""}
+    assert in_environment(environment, []) == {
+        "openai": {"kind": "openai", "api_key": "env:LLM_API_OPENAI_API_KEY"},
+        "groq": {"kind": "groq", "api_key": "env:GROQ_API_KEY"},
+    }
 
 
 def test_the_file_comes_first_and_the_usual_name_before_the_older_one() -> None:
-    both = surroundings(OPENAI_API_KEY="new", LLM_API_OPENAI_API_KEY="old", MISTRAL_API_KEY="c")
-    assert [provider.name for provider in in_environment(both, {"openai": 1})] == ["mistral"]
-    (openai,) = in_environment(both, ["mistral"])
-    assert b"Bearer new\r\n" in openai._list_head  # pyright: ignore[reportPrivateUsage]
-
-
-def test_configured_providers_keep_the_order_of_the_file() -> None:
-    tables = {"b": {"base_url": "http://h/v1"}, "a": {"kind": "groq", "api_key": "env:KEY"}}
-    assert [provider.name for provider in configured(tables, surroundings(KEY="k"))] == ["b", "a"]
-    with pytest.raises(ConfigError, match=r"\[providers.a\]"):
-        configured(tables, surroundings())
+    both = {"OPENAI_API_KEY": "new", "LLM_API_OPENAI_API_KEY": "old", "MISTRAL_API_KEY": "c"}
+    assert list(in_environment(both, {"openai": 1})) == ["mistral"]
+    assert in_environment(both, ["mistral"])["openai"]["api_key"] == "env:OPENAI_API_KEY"
 
 
 def saying(owner: str) -> Step:
@@ -59,7 +50,9 @@ def only(monkeypatch: pytest.MonkeyPatch):
 async def test_a_server_is_found_by_what_it_says(only) -> None:
     async with FakeUpstream(default=saying("vllm")) as upstream:
         only(upstream.url)
-        (found,) = await on_this_machine(surroundings(), [])
+        tables = await on_this_machine(surroundings(), [])
+        assert tables == {"vllm": {"kind": "vllm"}}
+        found = build_provider("vllm", tables["vllm"], "discovered", surroundings())
         source = await found.discover()
         assert (found.name, source.origin, source.deployments[0].id) == ("vllm", "discovered", "vllm/m")
         assert source.deployments[0].price is FREE
@@ -84,14 +77,14 @@ async def test_a_server_is_found_by_what_it_says(only) -> None:
 async def test_an_open_port_proves_nothing(only, step: Step) -> None:
     async with FakeUpstream(default=step) as upstream:
         only(upstream.url)
-        assert await on_this_machine(surroundings(), []) == []
+        assert await on_this_machine(surroundings(), []) == {}
 
 
 @pytest.mark.anyio
 async def test_nobody_is_asked_who_is_configured_already_and_silence_is_no_answer(only) -> None:
     async with FakeUpstream(default=saying("vllm")) as upstream:
         only(upstream.url)
-        assert await on_this_machine(surroundings(), ["vllm"]) == []
+        assert await on_this_machine(surroundings(), ["vllm"]) == {}
         assert upstream.connections == 0
         upstream.refuse()
-        assert await on_this_machine(surroundings(), []) == []
+        assert await on_this_machine(surroundings(), []) == {}

@@ -7,8 +7,9 @@ import pytest
 
 from aldgate.config.errors import ConfigError
 from aldgate.config.settings import Upstream
+from aldgate.core.catalogue import build_catalogue
 from aldgate.core.prices import FREE
-from aldgate.core.routes import Facts, build_catalogue
+from aldgate.core.routes import Facts
 from aldgate.providers.finding import in_environment, on_this_machine
 from aldgate.providers.natives import NATIVES
 from aldgate.providers.ollama import OllamaServer, address_in, build
@@ -30,7 +31,7 @@ async def server() -> AsyncIterator[FakeUpstream]:
 
 
 def surroundings(**environment: str) -> Surroundings:
-    return Surroundings(Upstream(), 1_000_000, environment, {})
+    return Surroundings(Upstream(), 1_000_000, environment)
 
 
 def provider_at(server: FakeUpstream, **table: Any) -> OllamaServer:
@@ -54,8 +55,7 @@ def provider_at(server: FakeUpstream, **table: Any) -> OllamaServer:
 @pytest.mark.parametrize("name", ["OLLAMA_HOST", "OLLAMA_BASE_URL", "OLLAMA_API_ENDPOINT"])
 def test_an_address_in_any_of_its_spellings(name: str, said: str, url: str) -> None:
     assert address_in({name: said}) == url
-    (provider,) = in_environment(surroundings(**{name: said}), [])
-    assert (provider.name, provider.unlisted().origin) == ("ollama", "environment")
+    assert in_environment({name: said}, []) == {"ollama": {"kind": "ollama"}}
 
 
 def test_names_that_agree_are_one_and_names_that_do_not_are_refused() -> None:
@@ -111,9 +111,6 @@ async def test_the_operators_list_is_not_asked_for(server: FakeUpstream) -> None
 async def test_a_server_on_this_machine_says_what_it_is(server: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
     native = NATIVES["ollama"]
     monkeypatch.setitem(NATIVES, "ollama", type(native)(build=native.build, local_url=f"http://127.0.0.1:{server.port}"))
-    found = await on_this_machine(surroundings(), ["llamacpp", "lmstudio", "vllm"])
-    assert [provider.name for provider in found] == ["ollama"]
+    assert await on_this_machine(surroundings(), ["llamacpp", "lmstudio", "vllm"]) == {"ollama": {"kind": "ollama"}}
     server.script(ollama.fault(404, "not here"))
-    assert await on_this_machine(surroundings(), ["llamacpp", "lmstudio", "vllm"]) == []
-    for provider in found:
-        await provider.aclose()
+    assert await on_this_machine(surroundings(), ["llamacpp", "lmstudio", "vllm"]) == {}

@@ -6,18 +6,17 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.settings import Upstream
 from aldgate.core.calls import Attempt
 from aldgate.core.errors import GatewayError, UpstreamAuth, UpstreamInvalid, UpstreamOverloaded
-from aldgate.core.prices import FREE, Price
+from aldgate.core.prices import FREE
 from aldgate.core.principals import Operation
 from aldgate.providers.openai import OpenAICompatible
 from aldgate.providers.section import Surroundings, build_provider
 from aldgate.testing.upstream import FakeUpstream, Reply, Step, faults, wire
 
 ENVIRONMENT = {"LAB_KEY": "sk-lab", "ODD_KEY": "sk-\u00e9"}
-OWN = Price(input=5, version="config")
 
 
-def build(name: str = "lab", prices: dict[str, Price] | None = None, **table: Any) -> OpenAICompatible:
-    surroundings = Surroundings(Upstream(), 1_000_000, ENVIRONMENT, prices or {})
+def build(name: str = "lab", **table: Any) -> OpenAICompatible:
+    surroundings = Surroundings(Upstream(), 1_000_000, ENVIRONMENT)
     return build_provider(name, table, "file", surroundings)
 
 
@@ -77,11 +76,11 @@ async def test_its_models_are_the_operators_or_its_own() -> None:
 
 
 @pytest.mark.anyio
-async def test_what_runs_here_is_free_and_own_prices_come_first() -> None:
+async def test_what_runs_here_is_free_where_no_list_has_a_price() -> None:
     async with FakeUpstream() as upstream:
-        provider = build(base_url=upstream.url, models=["gpt-4.1", "other"], prices={"lab/other": OWN})
+        provider = build(base_url=upstream.url, models=["gpt-4.1", "other"])
         source = await provider.discover()
-        assert source.deployments[1].price is OWN
+        assert source.deployments[1].price is FREE
         listed = source.deployments[0].price
         assert listed is not None and listed.version.startswith("genai-prices")
         assert source.unlisted_price is FREE

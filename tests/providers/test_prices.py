@@ -4,24 +4,13 @@ from decimal import Decimal
 import pytest
 from genai_prices.data_snapshot import get_snapshot
 
-from aldgate.core.prices import FREE, MILLION, Price
+from aldgate.core.prices import FREE, MILLION
 from aldgate.core.usage import Usage
 from aldgate.providers.prices import PriceBook
 
-OWN = Price(input=7, version="config")
 
-
-def book(provider: str, *, catalogue: str | None = None, is_free: bool = False, **overrides: Price) -> PriceBook:
-    return PriceBook(provider, overrides=overrides, catalogue=provider if catalogue is None else catalogue, is_free=is_free)
-
-
-def test_the_operators_word_beats_the_catalogue_and_the_full_name_the_bare_one() -> None:
-    overrides = {"openai/gpt-4.1": OWN, "gpt-4.1": FREE, "gpt-4.1-mini": OWN}
-    prices = PriceBook("openai", overrides=overrides, catalogue="openai", is_free=False)
-    assert prices.price("gpt-4.1") is OWN
-    assert prices.price("gpt-4.1-mini") is OWN
-    listed = prices.price("gpt-4.1-nano")
-    assert listed is not None and listed.version.startswith("genai-prices ")
+def book(provider: str, *, catalogue: str | None = None, is_free: bool = False) -> PriceBook:
+    return PriceBook(provider if catalogue is None else catalogue, is_free=is_free)
 
 
 def test_what_nobody_knows_has_no_price_unless_it_runs_here() -> None:

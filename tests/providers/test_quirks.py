@@ -16,7 +16,7 @@ HELLO = [{"role": "user", "content": "Hi"}]
 
 
 def dialect(kind: str, **table: Any) -> Any:
-    surroundings = Surroundings(Upstream(), 1_000, MappingProxyType({"KEY": "k"}), {})
+    surroundings = Surroundings(Upstream(), 1_000, MappingProxyType({"KEY": "k"}))
     return build_provider("lab", {"kind": kind, "api_key": "env:KEY", **table}, "file", surroundings).dialects["openai"]
 
 

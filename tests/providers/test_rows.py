@@ -24,7 +24,7 @@ def test_a_row_is_usable_as_it_stands(name: str) -> None:
     assert bool(row.base_url) == bool(row.key_names)
     assert not row.catalogue or row.catalogue in CATALOGUE
     assert not row.base_url or row.catalogue
-    provider = build_provider(name, {"kind": name}, "file", Surroundings(Upstream(), 1, {}, {}))
+    provider = build_provider(name, {"kind": name}, "file", Surroundings(Upstream(), 1, {}))
     peek = OPENAI.peek("chat", b'{"model":"m","messages":[{"role":"user"}],"stream":true}')
     sent = provider.dialects["openai"].outgoing("chat", peek, Deployment("a/m", "a", "m", None, "file"), cap=5, warnings=[])
     assert provider.name == name

@@ -11,7 +11,7 @@ from aldgate.providers.section import Surroundings, build_provider
 
 
 def build(name: str, **table: Any) -> OpenAICompatible:
-    surroundings = Surroundings(Upstream(), 1024, MappingProxyType({"LAB_KEY": "sk-lab", "BROKEN": "sk\r\nx: y"}), {})
+    surroundings = Surroundings(Upstream(), 1024, MappingProxyType({"LAB_KEY": "sk-lab", "BROKEN": "sk\r\nx: y"}))
     return build_provider(name, table, "file", surroundings)
 
 
@@ -33,7 +33,7 @@ def test_a_table_named_like_a_kind_is_of_that_kind(name: str, table: dict[str, s
     ("table", "sends"), [({}, True), ({"models": ["gpt-4.1"]}, True), ({"base_url": "https://proxy.example/v1"}, False)]
 )
 def test_a_table_without_a_key_takes_its_kinds_usual_one_but_sends_it_nowhere_else(table: dict[str, Any], sends: bool) -> None:
-    surroundings = Surroundings(Upstream(), 1024, MappingProxyType({"OPENAI_API_KEY": "sk-usual"}), {})
+    surroundings = Surroundings(Upstream(), 1024, MappingProxyType({"OPENAI_API_KEY": "sk-usual"}))
     provider = build_provider("openai", table, "file", surroundings)
     assert (b"sk-usual" in provider._heads["openai"]["chat"]) is sends
 
@@ -66,6 +66,6 @@ def test_a_bad_key_names_its_provider_and_not_itself(reference: str) -> None:
     ],
 )
 def test_a_provider_speaks_responses_where_that_is_known_or_said(name: str, table: dict[str, Any], spoken: list[str]) -> None:
-    provider = build_provider(name, table, "file", Surroundings(Upstream(), 1024, MappingProxyType({}), {}))
+    provider = build_provider(name, table, "file", Surroundings(Upstream(), 1024, MappingProxyType({})))
     assert [dialect for dialect in provider.dialects if dialect in ("openai", "responses")] == spoken
     assert ("complete" in provider.operations) is ("openai" in spoken)

@@ -1,7 +1,11 @@
 """Bugs reported of other gateways in front of Bedrock."""
 
+from pathlib import Path
+
+import pytest
 from tests.dialects.converse.asking import CLAUDE, LLAMA, OPUS_5, body, say
 from tests.dialects.converse.streams import decoded, delta, stream, text
+from tests.providers.bedrock.test_calls import house
 
 from aldgate.core.conversation import Media, Reasoning, Text, Tool, ToolCall, ToolChoice, ToolResult
 from aldgate.core.events import fold
@@ -37,6 +41,20 @@ def test_e3_betas_that_bedrock_does_not_know_are_left_out_and_named() -> None:
     assert said["additionalModelRequestFields"] == {"anthropic_beta": ["interleaved-thinking-2025-05-14"]}
     warned = [f"anthropic_beta: {beta}" for beta in wanted["anthropic_beta"]]
     assert "additionalModelRequestFields" not in body(others=wanted, model=LLAMA, warned=warned)
+
+
+@pytest.mark.anyio
+async def test_e3_betas_of_a_header_go_on_as_far_as_bedrock_knows_them(tmp_path: Path) -> None:
+    """`anthropic-beta` of a caller of Messages reaches Converse through the same list, and the rest is named to the caller."""
+    async with house(tmp_path) as (gate, upstream):
+        asked = {"model": CLAUDE, "max_tokens": 64, "messages": [{"role": "user", "content": "Hi"}]}
+        headers = {"anthropic-beta": "context-1m-2025-08-07, mcp-servers-2025-12-04"}
+        reply = await gate.http.post("/v1/messages", json=asked, headers=headers)
+        assert reply.status_code == 200, reply.text
+        sent = upstream.requests[-1]
+        assert sent.json()["additionalModelRequestFields"] == {"anthropic_beta": ["context-1m-2025-08-07"]}
+        assert sent.header("anthropic-beta") is None
+        assert reply.headers["x-aldgate-warnings"] == "left out: anthropic_beta: mcp-servers-2025-12-04"
 
 
 def test_a_choice_of_tools_is_said_once() -> None:

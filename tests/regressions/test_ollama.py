@@ -53,7 +53,7 @@ def test_a2_a_history_with_broken_arguments_is_refused_as_the_callers_and_not_a_
         Ollama().build(asked, DEPLOYMENT, stream=False, warnings=[])
 
 
-def test_a_tool_call_in_a_stream_is_no_text() -> None:
+def test_s15_a_tool_call_in_a_stream_is_no_text() -> None:
     """A streamed call is a call; no text says it once more."""
     answer = fold(Ollama().decoder().feed(lines({"tool_calls": [call(city="Rome")]})))
     assert [type(part) for part in answer.parts] == [ToolCall]
@@ -81,10 +81,10 @@ def test_a_long_prompt_is_never_cut_in_silence() -> None:
 @pytest.mark.parametrize(("catalogue", "model"), [("openai", "text-embedding-3-small"), ("cohere", "embed-v4.0")])
 def test_f6_embedding_models_have_a_price(catalogue: str, model: str) -> None:
     """A million tokens through an embedding model that is sold cost something."""
-    price = PriceBook(catalogue, overrides={}, catalogue=catalogue, is_free=False).price(model)
+    price = PriceBook(catalogue, is_free=False).price(model)
     assert price is not None and price.cost(Usage(1_000_000)) > 0
 
 
 def test_moderation_is_free_at_openai_and_so_open_to_keys_with_a_budget() -> None:
     """No price at all would close it to them."""
-    assert PriceBook("openai", overrides={}, catalogue="openai", is_free=False).price("omni-moderation-latest") is FREE
+    assert PriceBook("openai", is_free=False).price("omni-moderation-latest") is FREE

@@ -12,7 +12,8 @@ from tests.support import running_gate
 
 from aldgate.core.errors import UpstreamLimited
 from aldgate.dialects.openai.errors import read_error
-from aldgate.testing.upstream import FAULTS, FakeUpstream
+from aldgate.testing.upstream import FAULTS, Act, FakeUpstream, Step, wire
+from aldgate.testing.upstream.replies import STREAM_HEAD
 
 pytestmark = pytest.mark.anyio
 
@@ -24,6 +25,20 @@ async def test_b5_an_overloaded_event_before_any_output_fails_over_like_a_529(tm
         reply = await fleet.chat(stream=True)
         assert (reply.status_code, reply.headers["x-aldgate-model"]) == (200, "b/gpt-4.1")
         assert [row["error_code"] for row in await fleet.rows()] == ["upstream_overloaded", None]
+
+
+@pytest.mark.parametrize("begun", [[b": OPENROUTER PROCESSING\n\n"] * 3, [], [b": PROCESSING\n\n"]])
+@pytest.mark.parametrize("has_role", [True, False])
+async def test_b5_comments_and_an_empty_first_chunk_are_no_output(tmp_path: Path, begun: list[bytes], has_role: bool) -> None:
+    """What only keeps the connection awake, or says who will speak, is held back while another provider could answer."""
+    role = b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n'
+    error = b'data: {"error":{"message":"Overloaded","type":"overloaded_error","code":503}}\n\n'
+    apart = [each for event in (*begun, *([role] if has_role else []), error) for each in (wire.chunk(event), Act.TURN)]
+    async with running_fleet(tmp_path) as fleet:
+        fleet["a"].script(Step("overture", lambda asked: iter([STREAM_HEAD, Act.TURN, *apart, wire.LAST_CHUNK])))
+        reply = await fleet.chat(stream=True)
+        assert (reply.status_code, reply.headers["x-aldgate-model"]) == (200, "b/gpt-4.1")
+        assert "PROCESSING" not in reply.text and "error" not in reply.text and reply.text.endswith("data: [DONE]\n\n")
 
 
 async def test_b6_a_stream_of_one_error_is_that_error_and_not_a_broken_reply(tmp_path: Path) -> None:

@@ -263,6 +263,16 @@ async def test_processes_racing_for_one_budget_never_get_more_than_it_has(url: s
         await store.aclose()
 
 
+async def test_what_is_free_is_told_and_nothing_changes(store: Store):
+    assert await store.budget_free("p", "key-1", "2026-09", 1_000, 0) == 1_000
+    await store.refill("p", 1, [ask(minimum=100)])
+    await store.refill("q", 1, [ask(minimum=50)])
+    assert await store.budget_free("p", "key-1", "2026-09", 1_000, 30) == 850
+    assert await store.budget_free("p", "key-1", "2026-09", 1_000, 130) == 820
+    assert await store.budget_free("p", "key-1", "2026-09", 100, 0) == -50
+    assert await store.refill("p", 2, [ask(reported=30)]) == [SliceGrant(0, 850)]
+
+
 # idempotency
 
 

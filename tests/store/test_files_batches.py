@@ -26,7 +26,7 @@ BATCH = StoredBatch(
     metadata={"día": "☂"},
 )
 LINES = [BatchLine(number, f"c-{number}", number * 10, 9) for number in range(1, 6)]
-QUOTA = 1_000
+QUOTA = 10 * 4_096
 
 
 async def taken(store: Store, now: float = NOON, batch: StoredBatch = BATCH) -> StoredBatch:
@@ -53,9 +53,9 @@ async def test_a_file_is_its_accounts_until_it_expires(store: Store):
 
 async def test_an_accounts_files_have_a_bound(store: Store):
     for number in range(10):
-        await store.add_file(replace(FILE, id=f"file-{number}"), QUOTA)
+        await store.add_file(replace(FILE, id=f"file-{number}", bytes=number % 2 * 4_096), QUOTA)
     with pytest.raises(StorageFull):
-        await store.add_file(replace(FILE, id="file-x", bytes=1), QUOTA)
+        await store.add_file(replace(FILE, id="file-x", bytes=0), QUOTA)
     await store.add_file(replace(FILE, id="file-x", account="key-2"), QUOTA)
 
 

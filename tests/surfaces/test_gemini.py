@@ -113,6 +113,16 @@ async def test_geminis_clients_call_every_backend(gate: RunningGate, model: str)
     assert said[-1]["usageMetadata"] == whole.json()["usageMetadata"]
 
 
+async def test_models_may_be_left_out_before_a_name_with_a_slash(gate: RunningGate, google: FakeUpstream) -> None:
+    """The Vercel AI SDK asks so for every name that has a slash."""
+    reply = await gate.http.post("/v1beta/google/gemini-3.8-flash:generateContent", json=HELLO)
+    assert text_of([reply.json()]) == SAID
+    assert google.requests[-1].path == "/v1beta/models/gemini-3.8-flash:generateContent"
+    embedded = await gate.http.post("/v1beta/builtin/embed:embedContent", json={"content": HELLO["contents"][0]})
+    assert len(embedded.json()["embedding"]["values"]) == 256
+    assert (await gate.http.post("/v1beta/corpora", json={})).status_code == 404
+
+
 async def test_openais_clients_call_google(gate: RunningGate, google: FakeUpstream) -> None:
     body = {"model": "google/gemini-3.8-flash", **CHAT, "max_tokens": 50, "seed": 3, "logit_bias": {"1": 2}}
     whole = await gate.http.post("/v1/chat/completions", json=body)

@@ -5,8 +5,10 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from aldgate import __version__
 from aldgate.surfaces.asgi import Message
-from tests.support import ADMIN_KEY, RunningGate, running_gate
+from aldgate.testing.upstream import FakeUpstream, faults
+from tests.support import ADMIN_KEY, RunningGate, lab, running_gate
 
 
 @pytest.mark.anyio
@@ -85,3 +87,31 @@ async def test_the_operators_face_serves_health_and_nothing_else(tmp_path: Path)
             assert (await gate.http.get(path)).status_code == 200
         for path in ("/v1/models", "/admin/keys", "/docs", "/openapi.json"):
             assert (await gate.http.get(path)).status_code == 404
+
+
+@pytest.mark.anyio
+async def test_upstreams_tell_how_each_provider_answered_last(tmp_path: Path) -> None:
+    async with FakeUpstream() as good, FakeUpstream() as bad:
+        tables = {"good": {"base_url": good.url}, "bad": lab(bad.url)}
+        async with running_gate(tmp_path, providers=tables) as gate:
+            counts = len(good.requests), len(bad.requests)
+            healthy = {"ok": True, "status": 200, "error": None}
+            assert (await gate.http.get("/health/upstreams")).json() == {
+                "ok": True,
+                "upstreams": {"good": healthy, "bad": healthy, "builtin": healthy},
+            }
+            assert (len(good.requests), len(bad.requests)) == counts  # nobody was asked
+            bad.script(faults.status(500), faults.status(400))
+            call = {"model": "bad/gpt-4.1", "messages": [{"role": "user", "content": "hello"}]}
+            seen: list[bool] = []
+            for _ in range(3):
+                await gate.http.post("/v1/chat/completions", json=call)
+                answer = (await gate.http.get("/health/upstreams")).json()
+                seen.append(answer["upstreams"]["bad"]["ok"])
+                assert answer["ok"] is seen[-1] and answer["upstreams"]["good"] == healthy
+            assert seen == [False, True, True]  # a refused request is an answer
+
+
+@pytest.mark.anyio
+async def test_the_version_is_told(gate: RunningGate) -> None:
+    assert (await gate.http.get("/version")).json() == {"name": "aldgate", "version": __version__}

@@ -14,7 +14,7 @@ async def test_models_are_listed_in_openais_shape(gate: RunningGate) -> None:
     ids = ["lab/gpt-4.1", "lab/org/model:free", "builtin/echo", "builtin/embed", "builtin/rerank", "builtin/moderate", "fast"]
     assert [each["id"] for each in listed["data"]] == ids
     for each in listed["data"]:
-        assert set(each) == {"id", "object", "created", "owned_by"} and each["object"] == "model"
+        assert each["object"] == "model" and {"context_window", "capabilities", "prices", "name", "modality"} <= set(each)
         assert isinstance(each["created"], int)
     assert [each["owned_by"] for each in listed["data"]] == ["lab", "lab", *["builtin"] * 4, "lab"]
 
@@ -62,3 +62,15 @@ async def test_listing_needs_its_scope_and_a_key(gate: RunningGate) -> None:
         assert (reply.status_code, reply.json()["error"]["code"]) == (403, "scope_denied")
         reply = await gate.http.get(path, headers={"authorization": "Bearer wrong"})
         assert (reply.status_code, reply.json()["error"]["code"]) == (401, "invalid_api_key")
+
+
+@pytest.mark.anyio
+async def test_what_the_operator_says_of_a_model_is_shown(tmp_path: Path) -> None:
+    config = '[models."builtin/echo"]\ncontext_window = 9\ncan = ["tools"]\ncannot = ["vision"]\nends_on = 2027-01-31\n'
+    async with running_gate(tmp_path, config=config) as gate:
+        shown = (await gate.http.get("/v1/models/echo")).json()
+        assert (shown["context_window"], shown["shutdown_date"]) == (9, "2027-01-31")
+        assert (shown["capabilities"]["tools"], shown["capabilities"]["vision"]) == (True, False)
+        page = (await gate.http.get("/v1/models", params={"limit": "1"})).json()
+        assert (len(page["data"]), page["next_cursor"]) == (1, "1")
+        assert (await gate.http.get("/v1/models", params={"limit": "none"})).status_code == 400

@@ -1,11 +1,12 @@
-"""`aldgate config`: check and show the settings. No secret is ever printed."""
+"""`aldgate config`: check and show the settings, and have a running gate read them again. No secret is ever printed."""
 
 import importlib
 from pathlib import Path
 
+from aldgate.cli.client import connect
 from aldgate.cli.group import group
-from aldgate.cli.options import ConfigFile, Json
-from aldgate.cli.output import say, say_json
+from aldgate.cli.options import ConfigFile, Json, Url
+from aldgate.cli.output import note, say, say_json
 from aldgate.cli.toml import toml_lines
 from aldgate.config.environment import merged_environment
 
@@ -41,3 +42,16 @@ def show(config: ConfigFile = None, as_json: Json = False) -> None:
     if as_json:
         return say_json(tree)
     say("\n".join(toml_lines(tree)))
+
+
+@app.command()
+def reload(url: Url = None, as_json: Json = False) -> None:
+    """Have a running gate read its settings again, and say what is in force now."""
+    answer = connect(url, admin=True).call("POST", "/admin/reload")
+    if as_json:
+        return say_json(answer)
+    say("\n".join(f"in force: {path}" for path in answer["applied"]) or "nothing has changed")
+    for path in answer["needs_restart"]:
+        note(f"needs a restart: {path}")
+    for problem in answer["problems"]:
+        note(problem)

@@ -10,6 +10,7 @@ from typer.main import get_command
 from aldgate.cli import config, keys, models
 from aldgate.cli.chat import chat
 from aldgate.cli.errors import CliError
+from aldgate.cli.explain import explain
 from aldgate.cli.group import Help
 from aldgate.cli.output import note
 from aldgate.cli.serve import serve
@@ -24,6 +25,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 app.command()(usage)
 app.command()(chat)
+app.command()(explain)
 app.add_typer(config.app, name="config")
 app.command()(version)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
-from aldgate.config.settings import Listener, Settings
+from aldgate.config.settings import NOT_SETTINGS, Listener, Settings
 
 ALSO_NAMED = {"ALDGATE_ADMIN_KEY": "auth.admin_key"}
 """Environment names beside the regular ones."""
@@ -93,6 +93,8 @@ def section_of(kind: Any) -> type[msgspec.Struct] | None:
 def _walk(section: type[msgspec.Struct], prefix: str) -> Iterator[Leaf]:
     for field in msgspec.structs.fields(section):
         path = prefix + field.name
+        if path in NOT_SETTINGS:
+            continue
         kind, bounds = field.type, None
         if get_origin(kind) is Annotated:
             kind, bounds = get_args(kind)

@@ -12,7 +12,7 @@ import msgspec
 from aldgate.config.errors import ConfigError
 from aldgate.config.fields import environment_names, leaves, section_of
 from aldgate.config.seed_names import SEED_NAMES
-from aldgate.config.settings import Listener, Settings
+from aldgate.config.settings import NOT_SETTINGS, Listener, Settings
 
 CLIENT_NAMES = frozenset({"ALDGATE_CONFIG", "ALDGATE_URL", "ALDGATE_API_KEY"})
 """Names of ours that are no settings of the gate."""
@@ -91,7 +91,9 @@ def _refuse_misspelt(environment: Mapping[str, str]) -> None:
 
 
 def _check_names(tree: Mapping[str, Any], section: type[msgspec.Struct], prefix: str, where: str) -> None:
-    kinds = {field.name: field.type for field in msgspec.structs.fields(section) if field.name != "environment"}
+    kinds = {field.name: field.type for field in msgspec.structs.fields(section)}
+    if section is Settings:
+        kinds = {name: kind for name, kind in kinds.items() if name not in NOT_SETTINGS}
     for name, value in tree.items():
         path = prefix + name
         if name not in kinds:

@@ -1,4 +1,4 @@
-"""Reads the settings, once: flags > process environment > `.env` > TOML file > default."""
+"""Reads the settings: flags > process environment > `.env` > TOML file > default."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.fields import leaves
 from aldgate.config.layers import environment_layer, file_layer, flag_layer, seed_layer
 from aldgate.config.secret import Secret
-from aldgate.config.settings import Settings
+from aldgate.config.settings import Reading, Settings
 
 DEFAULT_FILE = "aldgate.toml"
 
@@ -51,9 +51,22 @@ def load(
     _overlay(tree, seed_layer(merged, named | flagged) | named)
     _overlay(tree, flagged)
     complete(tree, merged, directory)
-    settings = msgspec.structs.replace(_decode(tree, "the settings"), environment=merged)
+    reading = Reading(flags=flags, environment=environment, directory=directory, file=source)
+    settings = msgspec.structs.replace(_decode(tree, "the settings"), environment=merged, reading=reading)
     check(settings)
     return settings
+
+
+def read_again(settings: Settings) -> Settings:
+    """The same settings as their sources have them now.
+
+    Raises:
+        ConfigError: As `load`; also if the file that was there is gone.
+    """
+    reading = settings.reading
+    if reading is None:
+        raise ConfigError("these settings were not read from anywhere", hint="start the gate with `aldgate serve`")
+    return load(flags=reading.flags, environment=reading.environment, directory=reading.directory, file=reading.file)
 
 
 def find_file(file: Path | None, environment: Mapping[str, str], directory: Path) -> Path | None:

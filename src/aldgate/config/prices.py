@@ -26,6 +26,8 @@ class PriceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Dollars per million of those that are kept for an hour; unset, what `cache_write` says."""
     request: Decimal | None = None
     """Dollars per request."""
+    search: Decimal | None = None
+    """Dollars per search of the web that Anthropic makes for an answer."""
 
 
 def to_price(entry: PriceEntry) -> Price:
@@ -44,6 +46,7 @@ def to_price(entry: PriceEntry) -> Price:
         cache_write_1h=_micro("cache_write_1h", entry.cache_write_1h, MILLION),
         request=_micro("request", entry.request, MILLION * MILLION) or 0,
         version=VERSION,
+        search=_micro("search", entry.search, MILLION * MILLION) or 0,
     )
 
 

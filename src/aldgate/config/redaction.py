@@ -32,8 +32,7 @@ def redacted(value: Any) -> Any:
             return HIDDEN
         case msgspec.Struct():
             fields = ((name, getattr(value, name)) for name in value.__struct_fields__)
-            # The environment itself is no setting; a switch of that name is.
-            return {name: _field(item) for name, item in fields if not (name == "environment" and isinstance(item, Mapping))}
+            return {name: _field(item) for name, item in fields if not _is_no_setting(name, item)}
         case Mapping():
             items = cast(Mapping[Any, Any], value).items()
             return {str(key): _hidden(item) if is_secret_name(str(key)) else redacted(item) for key, item in items}
@@ -45,6 +44,11 @@ def redacted(value: Any) -> Any:
             return str(value)
         case _:
             return value
+
+
+def _is_no_setting(name: str, item: Any) -> bool:
+    """The environment itself, as against a switch of that name, and where settings were read."""
+    return name == "reading" or (name == "environment" and isinstance(item, Mapping))
 
 
 def is_secret_name(name: str) -> bool:

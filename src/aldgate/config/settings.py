@@ -1,16 +1,19 @@
 """Every setting there is, its default and what it is for: one frozen tree, read once.
 
 The line beneath a field is its help; `.env.example` and the reference page are made of these lines. Tables (`providers`,
-`engines`, `aliases`, `routes`, `prices`, `server.listen`) live in the file; every other field also has an environment name.
+`engines`, `aliases`, `routes`, `prices`, `models`, `server.listen`) live in the file; every other field also has an environment
+name.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from aldgate.config.models import ModelEntry
 from aldgate.config.prices import PriceEntry
 from aldgate.config.redaction import redacted
 from aldgate.config.secret import Secret
@@ -178,8 +181,40 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """How often a provider that was away or overloaded is asked again; callers' libraries already do so themselves."""
 
 
+class Cache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Answers that are kept and given again to the same request of the same key."""
+
+    max_bytes: Bytes = 67_108_864
+    """Memory for kept answers, over all keys."""
+    models: dict[str, str] = {}
+    """How long answers are kept, by the name of the model that callers use."""
+
+
+class Reload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a running gate learns that its configuration has changed. SIGHUP and `POST /admin/reload` always work."""
+
+    watch: bool = True
+    """Look at the files of the configuration, and read them again when they have changed."""
+    interval_s: Annotated[float, Meta(gt=0, le=3600)] = 1.0
+    """Seconds between two looks; a change is taken once two looks agree."""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """Where settings were read, so that they can be read again. Arguments as of `load`."""
+
+    flags: Mapping[str, str]
+    environment: Mapping[str, str] | None
+    directory: Path
+    file: Path | None
+    """The file that was read, if there was one; then there must always be one."""
+
+
+NOT_SETTINGS = frozenset({"environment", "reading"})
+"""Fields of `Settings` that nobody sets."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that can be set. `repr` redacts secrets and leaves out `environment`."""
+    """Everything that can be set. `repr` redacts secrets and leaves out what is no setting."""
 
     data: str = "~/.local/share/aldgate"
     """Directory of the database and everything else that is kept; follows `XDG_DATA_HOME`."""
@@ -194,6 +229,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log: Log = Log()
     discovery: Discovery = Discovery()
     upstream: Upstream = Upstream()
+    reload: Reload = Reload()
+    cache: Cache = Cache()
     routing: Routing = Routing()
     engines: dict[str, dict[str, Any]] = {}
     """Engines by name; each engine's own type reads its table."""
@@ -205,8 +242,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Names with several deployments behind them."""
     prices: dict[str, PriceEntry] = {}
     """Prices by model, in dollars; they beat the catalogue's."""
+    models: dict[str, ModelEntry] = {}
+    """What is known of models, by model; it beats what providers say."""
     environment: Mapping[str, str] = MappingProxyType({})
     """The process environment over `.env`, for whoever resolves references later; not a setting."""
+    reading: Reading | None = None
+    """Where all this was read; not a setting."""
 
     def __repr__(self) -> str:
         return f"Settings({redacted(self)!r})"

@@ -3,6 +3,7 @@
 Wire: https://platform.openai.com/docs/api-reference/batch and https://platform.openai.com/docs/guides/batch.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -17,6 +18,7 @@ WINDOW_S = 86_400
 MOST_ERRORS = 100
 """Bad lines that are named of one file."""
 MOST_TRIES = 6
+MODEL_OPTIONAL = frozenset({"/v1/moderations"})
 
 
 class LeaseLost(Exception):
@@ -108,7 +110,7 @@ class _Input(msgspec.Struct):
 
 
 class _Model(msgspec.Struct):
-    model: str
+    model: str = ""
 
 
 _input = msgspec.json.Decoder(_Input)
@@ -116,7 +118,7 @@ _model = msgspec.json.Decoder(_Model)
 
 
 def read_line(raw: bytes, line: int, endpoint: str) -> tuple[str, str] | LineError:
-    """The custom id and the model of a line of input, or what is wrong with it."""
+    """The custom id and the model (empty where it may be left out) of a line of input, or what is wrong with it."""
     try:
         found = _input.decode(raw)
         model = _model.decode(found.body).model
@@ -133,6 +135,8 @@ def read_line(raw: bytes, line: int, endpoint: str) -> tuple[str, str] | LineErr
         return LineError("invalid_method", "The method of a line is `POST`.", line, "method")
     if found.url != endpoint:
         return LineError("url_mismatch", f"The URL of this line is not the batch's endpoint, `{endpoint}`.", line, "url")
+    if not model and endpoint not in MODEL_OPTIONAL:
+        return LineError("missing_required_parameter", "Missing required parameter: 'body.model'.", line, "body.model")
     return found.custom_id, model
 
 
@@ -160,13 +164,14 @@ def wait_s(error: GatewayError, tries: int) -> float | None:
     return None
 
 
-def answered(batch_id: str, line: BatchLine, status: int, call_id: str, body: bytes) -> bytes:
+def answered(batch_id: str, line: BatchLine, status: int, call_id: str, body: bytes, warnings: Sequence[str] = ()) -> bytes:
     """A line of the output file, or of the error file if it is an error. `body` is JSON.
 
-    A line that was called a second time because the first call's end was lost says so: `"attempt":2`.
+    A line that was called a second time because the first call's end was lost says so, `"attempt":2`; so does one of whose
+    request something was left out, `"warnings":["seed"]`.
     """
     response = {"status_code": status, "request_id": call_id, "body": msgspec.Raw(msgspec.json.format(body, indent=-1))}
-    return _written(batch_id, line, response, None)
+    return _written(batch_id, line, response, None, warnings)
 
 
 def unanswered(batch_id: str, line: BatchLine, code: str, message: str) -> bytes:
@@ -174,11 +179,13 @@ def unanswered(batch_id: str, line: BatchLine, code: str, message: str) -> bytes
     return _written(batch_id, line, None, {"code": code, "message": message})
 
 
-def _written(batch_id: str, line: BatchLine, response: object, error: object) -> bytes:
+def _written(batch_id: str, line: BatchLine, response: object, error: object, warnings: Sequence[str] = ()) -> bytes:
     name = f"batch_req_{batch_id.removeprefix('batch_')}{line.line:06x}"
     written = {"id": name, "custom_id": line.custom_id, "response": response, "error": error}
     if line.cuts:
         written["attempt"] = line.cuts + 1
+    if warnings:
+        written["warnings"] = list(warnings)
     return msgspec.json.encode(written)
 
 

@@ -54,8 +54,14 @@ class Breaker(msgspec.Struct):
         self.is_probing = True
         return True
 
+    def began(self) -> None:
+        """It began to answer: it may be asked again, but one more failure is one too many until an answer is complete."""
+        self.failures = min(self.failures, FAILURES - 1)
+        self.open_until = self.cooled_until = 0.0
+        self.is_probing = False
+
     def succeeded(self) -> None:
-        """It began to answer: all is forgotten."""
+        """It answered: all is forgotten."""
         self.failures = self.openings = 0
         self.open_until = self.cooled_until = 0.0
         self.is_probing = False

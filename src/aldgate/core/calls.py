@@ -1,7 +1,7 @@
 """A call on its way through the gate: what was asked, what was reserved, what came of it."""
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 import msgspec
 
@@ -10,8 +10,9 @@ from aldgate.core.principals import Operation, Principal
 from aldgate.core.routes import Catalogue, Deployment, Plan
 from aldgate.core.usage import NOTHING, Usage
 
-UsageSource = Literal["reported", "counted", "bound", "none"]
-"""Where a bill's figures come from: the provider said so, we counted what passed, we assume the most, or nothing ran."""
+UsageSource = Literal["reported", "counted", "bound", "none", "cache"]
+"""Where a bill's figures come from: the provider said so, we counted what passed, we assume the most, nothing ran, or an
+earlier answer was given again."""
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -58,6 +59,7 @@ class Call(msgspec.Struct):
         received_at: Unix seconds.
         started_at: Monotonic seconds.
         catalogue: The snapshot the call began with; reloads do not change it.
+        backends: What runs the catalogue's deployments, by name: a `ports.Backend` each, which is to the right of here.
     """
 
     id: str
@@ -67,6 +69,7 @@ class Call(msgspec.Struct):
     received_at: float
     started_at: float
     catalogue: Catalogue
+    backends: Mapping[str, Any]
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -100,6 +103,7 @@ class Admission(msgspec.Struct):
         plan: How candidates are tried; None where there is one, and nothing was said of it.
         attempt: Number of the attempt that answers, or is made now.
         failures: The other attempts.
+        is_waiting: All attempts so far have failed and the next has not begun: whoever leaves now owes nothing for it.
         leave: Gives up the call's place at the deployment, which is told how many tokens were used there.
     """
 
@@ -115,6 +119,7 @@ class Admission(msgspec.Struct):
     plan: Plan | None = None
     attempt: int = 1
     failures: tuple[Failure, ...] = ()
+    is_waiting: bool = False
     leave: Callable[[int], None] | None = None
 
 

@@ -33,7 +33,7 @@ def build_catalogue(
             problems.append(f"alias `{alias}` is never used: `{(planned.get(alias) or names[alias]).name}` has that name")
         try:
             found = named.resolve(target)
-            aliased[alias] = Route(alias, found.deployments, found.plan)
+            aliased[alias] = Route(alias, found.deployments, found.plan, kind="alias")
         except ModelNotFound as error:
             problems.append(f"alias `{alias}`: {error.message}")
     known = Catalogue(spelled | aliased | names | planned, models, open_sources)
@@ -60,6 +60,8 @@ def _spellings(
             for other in deployment.also:
                 for name in (other, f"{source.name}/{other}", f"{source.name}:{other}"):
                     spelled.setdefault(name, route)
+        for deployment in source.known:
+            listed[deployment.id] = spelled[f"{source.name}:{deployment.model}"] = Route(deployment.id, (deployment,))
     return spelled, bare | listed, tuple(models), open_sources
 
 
@@ -81,7 +83,7 @@ def _planned(
     for name, entry in routes.items():
         plan = plan_of(name, entry, stages, plain.resolve, limits, problems)
         if plan.stage.seats:
-            planned[name] = Route(name, tuple(seat.deployment for seat in plan.stage.seats), plan)
+            planned[name] = Route(name, tuple(seat.deployment for seat in plan.stage.seats), plan, kind="route")
         else:
             problems.append(f"route `{name}`: none of its deployments exists")
     return planned

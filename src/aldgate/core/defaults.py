@@ -51,8 +51,8 @@ def default_routes(catalogue: Catalogue, wanted: Wanted, problems: list[str]) ->
     first = default.deployments[0]
     fast = by_price[0] if by_price else first
     return {
-        "default": Route("default", default.deployments, default.plan, is_listed=False),
-        "fast": Route("fast", (fast,), is_listed=False),
+        "default": Route("default", default.deployments, default.plan, is_listed=False, kind="standing name"),
+        "fast": Route("fast", (fast,), is_listed=False, kind="standing name"),
         "cheapest": _hidden("cheapest", "lowest-cost", _varied(by_price or [first])),
         "fastest": _hidden("fastest", "lowest-latency", _one_each(by_price or [first])),
         "auto": _hidden("auto", "priority", dict.fromkeys([first, *_varied(by_price)])),
@@ -103,4 +103,4 @@ def _one_each(by_price: list[Deployment]) -> Iterator[Deployment]:
 def _hidden(name: str, strategy: Strategy, deployments: Iterable[Deployment]) -> Route:
     seats = tuple(Seat(deployment) for deployment in deployments)
     plan = Plan(stage=Stage(seats, strategy)) if len(seats) > 1 else None
-    return Route(name, tuple(seat.deployment for seat in seats), plan, is_listed=False)
+    return Route(name, tuple(seat.deployment for seat in seats), plan, is_listed=False, kind="standing name")

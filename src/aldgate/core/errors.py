@@ -1,9 +1,9 @@
 """Everything that can go wrong, in one tree. Status, code and retry advice are facts of the class; dialects only render them.
 
 GatewayError
-CallerError     InvalidRequest MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound MethodNotAllowed
-HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
-VersionNotSupported PreviousResponseNotFound
+CallerError     InvalidRequest InvalidConfiguration MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound
+MethodNotAllowed HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
+VersionNotSupported PreviousResponseNotFound ThreadNotFound
 PolicyError     ScopeDenied PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
@@ -60,6 +60,12 @@ class InvalidRequest(CallerError):
     """The body or a parameter is not what the operation takes."""
 
 
+class InvalidConfiguration(CallerError):
+    """The configuration cannot be used; the gate goes on with the one it has."""
+
+    code = "invalid_configuration"
+
+
 class MissingKey(CallerError):
     """No credential was sent."""
 
@@ -100,6 +106,12 @@ class PreviousResponseNotFound(CallerError):
     """The response to be continued is not kept for this account; sending the whole conversation goes on without it."""
 
     code, status = "previous_response_not_found", 400
+
+
+class ThreadNotFound(CallerError):
+    """The gate continues no message threads; sending the whole conversation goes on without one, as Anthropic's SDKs do."""
+
+    code, status = "thread_not_found", 404
 
 
 class MethodNotAllowed(CallerError):

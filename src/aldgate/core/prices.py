@@ -17,6 +17,7 @@ class Price(msgspec.Struct, frozen=True):
     Attributes:
         input: Micro-dollars per million uncached input tokens; so are the other token prices.
         request: Micro-dollars per million requests.
+        search: Micro-dollars per million searches of the web.
         version: Names the price list this came from; stored with each ledger row.
         above: This price holds for calls with more input tokens than this.
         dearer: The price of the next tier of input length, if there is one.
@@ -34,6 +35,7 @@ class Price(msgspec.Struct, frozen=True):
     version: str = "free"
     above: int = 0
     dearer: "Price | None" = None
+    search: int = 0
 
     def at(self, input_tokens: int) -> "Price":
         """The price of a call with so many input tokens: providers charge the whole call by the tier it falls in."""
@@ -58,6 +60,7 @@ class Price(msgspec.Struct, frozen=True):
             + kept * (write if self.cache_write_1h is None else self.cache_write_1h)
             + usage.output_tokens * self.output
             + usage.requests * self.request
+            + usage.searches * self.search
         )
         return -(-total // MILLION)
 

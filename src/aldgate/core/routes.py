@@ -13,6 +13,10 @@ from aldgate.core.principals import Operation
 
 Origin = Literal["file", "environment", "discovered", "builtin"]
 Strategy = Literal["priority", "weighted", "lowest-latency", "lowest-cost", "least-busy"]
+Kind = Literal["listed id", "alias", "route", "standing name"]
+"""Why there is a route: a model is listed, or somebody configured an alias or a route, or the name needs no configuration."""
+Rule = Literal["listed id", "alias", "route", "standing name", "bare name", "provider:model", "other name", "unlisted", "no name"]
+"""How a name found its route; `other name` is one that the provider has for its model."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +28,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         can: Capabilities it has: `tools`, `vision`, `audio`, `documents`, `reasoning`, `json_schema`, `caching`.
         cannot: Those it is known not to have.
         ends_on: ISO date on which the provider stops serving it.
+        is_deprecated: It should no longer be begun with.
     """
 
     context_window: int | None = None
@@ -31,6 +36,18 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     can: frozenset[str] = frozenset()
     cannot: frozenset[str] = frozenset()
     ends_on: str | None = None
+    is_deprecated: bool = False
+
+    def over(self, others: "Facts") -> "Facts":
+        """These facts, and where they say nothing, the others."""
+        return Facts(
+            context_window=self.context_window or others.context_window,
+            max_output=self.max_output or others.max_output,
+            can=self.can | (others.can - self.cannot),
+            cannot=self.cannot | (others.cannot - self.can),
+            ends_on=self.ends_on or others.ends_on,
+            is_deprecated=self.is_deprecated or others.is_deprecated,
+        )
 
 
 UNKNOWN = Facts()
@@ -108,6 +125,7 @@ class Route(msgspec.Struct, frozen=True):
     deployments: tuple[Deployment, ...]
     plan: Plan | None = None
     is_listed: bool = True
+    kind: Kind = "listed id"
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -116,6 +134,7 @@ class Source(msgspec.Struct, frozen=True):
     Attributes:
         accepts_any: Names outside `deployments` may be asked for as `provider/name` (its list is not known, or not complete).
         unlisted_price: Price of such names.
+        known: Of such names, those that the operator says something of.
     """
 
     name: str
@@ -123,6 +142,11 @@ class Source(msgspec.Struct, frozen=True):
     origin: Origin
     accepts_any: bool = False
     unlisted_price: Price | None = None
+    known: tuple[Deployment, ...] = ()
+
+    def deployment(self, model: str) -> Deployment:
+        """A model that is not listed."""
+        return Deployment(f"{self.name}/{model}", self.name, model, self.unlisted_price, self.origin)
 
 
 class Catalogue(msgspec.Struct, frozen=True):
@@ -164,15 +188,26 @@ class Catalogue(msgspec.Struct, frozen=True):
             provider, found, model = name.partition(separator)
             source = self.open_sources.get(provider)
             if found and model and source:
-                deployment = Deployment(
-                    id=f"{provider}/{model}",
-                    backend=provider,
-                    model=model,
-                    price=source.unlisted_price,
-                    origin=source.origin,
-                )
-                return Route(name, (deployment,))
-        near = get_close_matches(name, [deployment.id for deployment in self.models], n=3, cutoff=0.5)
+                return Route(name, (source.deployment(model),))
+        near = self.near(name)
         hint = f" Did you mean {' or '.join(f'`{other}`' for other in near)}?" if near else ""
         shown = name if len(name) <= 100 else name[:100] + "..."
         raise ModelNotFound(f"The model `{shown}` does not exist.{hint} GET /v1/models lists what does.", param="model")
+
+    def near(self, name: str) -> list[str]:
+        """Up to three models whose names look like `name`, the likest first."""
+        return get_close_matches(name, [deployment.id for deployment in self.models], n=3, cutoff=0.5)
+
+    def rule(self, name: str) -> Rule:
+        """How `name`, which `resolve` finds, leads to its route."""
+        if not name:
+            return "no name"
+        route = self.routes.get(name)
+        if route is None:
+            return "unlisted"
+        if name == route.name:
+            return route.kind
+        deployment = route.deployments[0]
+        if name == deployment.model:
+            return "bare name"
+        return "provider:model" if name == f"{deployment.backend}:{deployment.model}" else "other name"

@@ -21,6 +21,12 @@ class Usage(msgspec.Struct, frozen=True):
     cache_write_1h_tokens: int = 0
     """The part of `cache_write_tokens` that is kept for an hour or longer; Anthropic charges more for it
     (https://docs.claude.com/en/docs/build-with-claude/prompt-caching)."""
+    searches: int = 0
+    """Searches of the web that the provider made for the answer."""
+    charged_microusd: int | None = None
+    """What the provider says it charged, where it does: it beats every price list."""
+    served: str = ""
+    """The model that answered, in the words of a provider that may send a call on to another; else empty."""
 
     @property
     def total_tokens(self) -> int:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
 
 from aldgate.core.calls import Admission, Attempt
-from aldgate.core.conversation import Conversation
-from aldgate.core.errors import GatewayError, InvalidRequest, UpstreamInvalid
-from aldgate.core.lossy import refuse_losses
+from aldgate.core.errors import GatewayError, UpstreamInvalid
 from aldgate.core.operations import Request
-from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment, Plan, Seat, Stage
 from aldgate.gate.affinity import Served
 from aldgate.gate.live import Live
+from aldgate.gate.outgoing import may_be_sealed, parsed, written
 from aldgate.gate.runs import Run
-from aldgate.gate.signatures import is_sealed, unsealed
-from aldgate.gate.translation import Translation
+from aldgate.gate.signatures import unsealed
 from aldgate.gate.trials import Ask, Count, Trial
 from aldgate.ports import Backend, Exchange, FaceDialect, Relay, UpstreamDialect
-
-log = logging.getLogger("aldgate.attempts")
 
 _LONGEST_FAULT_BYTES = 65_536
 
@@ -31,17 +23,15 @@ class Attempts:
     """Makes attempts at backends: for most calls one, at the only deployment there is; else as many as a `Trial` wants.
 
     Args:
-        backends: By name.
         live: How deployments are doing.
         count: Is told of each attempt that failed.
         retries: How often a deployment that is on no route is asked again.
     """
 
-    def __init__(self, backends: Mapping[str, Backend], live: Live, count: Count, retries: int) -> None:
-        self._backends = backends
+    def __init__(self, live: Live, count: Count, retries: int) -> None:
         self._live = live
         self._count = count
-        self._retries = retries
+        self.retries = retries
 
     async def run(self, admission: Admission, face: FaceDialect) -> Run:
         """See `Gate.run`."""
@@ -57,11 +47,11 @@ class Attempts:
             if deployment.id in self._live.troubled:
                 self._live.began(deployment, run.first_byte_s)
             return run
-        if not self._retries:
+        if not self.retries:
             self._live.failed(deployment, met)
             self._count(deployment, met)
             raise met
-        alone = Plan(stage=Stage((Seat(deployment),)), retries=self._retries)
+        alone = Plan(stage=Stage((Seat(deployment),)), retries=self.retries)
         trial = Trial(admission, alone, self._live, self._asking(admission, face), self._count)
         return await trial.resume(deployment, met, time.perf_counter() - admission.call.started_at)
 
@@ -69,16 +59,17 @@ class Attempts:
         """Makes attempts that read the request once, however many of them have to translate it."""
         asked: Request | None = None
         call = admission.call
-        several = len({deployment.backend for deployment in admission.candidates}) > 1
-        sealed = several and call.operation == "chat" and is_sealed(call.peek.body)
+        sealed = may_be_sealed(admission)
 
         async def ask(deployment: Deployment, served: Served | None) -> Run:
             nonlocal asked
             if sealed and (served is None or served.backend != deployment.backend):
-                return await self._try(admission, deployment, face, unsealed(_parsed(face, admission)))
-            if face.name in self._backends[deployment.backend].dialects:
+                return await self._try(admission, deployment, face, unsealed(parsed(face, admission)))
+            backend: Backend = call.backends[deployment.backend]
+            upstream = backend.dialects.get(face.name)
+            if upstream is not None and call.operation in upstream.operations:
                 return await self._try(admission, deployment, face)
-            asked = asked or _parsed(face, admission)
+            asked = asked or parsed(face, admission)
             return await self._try(admission, deployment, face, asked)
 
         return ask
@@ -86,22 +77,9 @@ class Attempts:
     async def _try(self, admission: Admission, deployment: Deployment, face: FaceDialect, asked: Request | None = None) -> Run:
         """One attempt. With `asked`, the request is written anew, even for a provider of the caller's dialect."""
         call = admission.call
-        backend = self._backends[deployment.backend]
+        backend: Backend = call.backends[deployment.backend]
         warnings: list[str] = []
-        upstream = backend.dialects.get(face.name)
-        relay: Relay
-        if upstream is not None and call.operation in upstream.operations:
-            body = (
-                upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
-                if asked is None
-                else _built(upstream, asked, admission, deployment, warnings)
-            )
-            relay = face.relay(call.id, call.operation, call.peek)
-        else:
-            upstream = _speaking(backend, call.operation)
-            asked = asked or _parsed(face, admission)
-            body = _built(upstream, asked, admission, deployment, warnings)
-            relay = Translation(call.id, call.operation, call.peek, asked, face, upstream)
+        upstream, body, relay = written(admission, deployment, backend, face, warnings, asked)
         exchange = await backend.start(
             Attempt(call.id, call.operation, deployment, body, call.peek.stream, upstream.name, call.peek.forward)
         )
@@ -109,44 +87,14 @@ class Attempts:
             if exchange.status != 200:
                 raise await _fault(exchange, upstream)
             first_byte_s = time.perf_counter() - call.started_at
-            first = await (_first(exchange, relay, upstream) if call.peek.stream else _whole(exchange, relay))
+            if call.peek.stream:
+                first = await _first(exchange, relay, upstream, is_alone=len(admission.candidates) == 1)
+            else:
+                first = await _whole(exchange, relay)
         except BaseException:
             exchange.close()
             raise
         return Run(exchange, relay, first, first_byte_s, warnings)
-
-
-@contextmanager
-def _blaming_the_caller() -> Generator[None]:
-    """Parsing and building do nothing but read the request: what they trip over stands in it, in a place that has no type."""
-    try:
-        yield
-    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
-        log.debug("a request could not be translated", exc_info=error)
-        raise InvalidRequest(f"Something in the request is not of the type that belongs there ({error!s:.100}).") from None
-
-
-def _built(upstream: UpstreamDialect, asked: Request, admission: Admission, deployment: Deployment, warnings: list[str]) -> bytes:
-    with _blaming_the_caller():
-        return upstream.build(asked, deployment, stream=admission.call.peek.stream, warnings=warnings)
-
-
-def _parsed(face: FaceDialect, admission: Admission) -> Request:
-    call = admission.call
-    with _blaming_the_caller():
-        asked = face.parse(call.operation, call.peek)
-    if isinstance(asked, Conversation):
-        refuse_losses(asked, call.peek.model)
-        if admission.cap is not None:
-            asked.max_output_tokens = admission.cap  # money is held for no more
-    return asked
-
-
-def _speaking(backend: Backend, operation: Operation) -> UpstreamDialect:
-    for dialect in backend.dialects.values():
-        if operation in dialect.operations:
-            return dialect
-    raise InvalidRequest(f"`{backend.name}` cannot {operation}.", param="model")
 
 
 async def _whole(exchange: Exchange, relay: Relay) -> bytes:
@@ -156,16 +104,25 @@ async def _whole(exchange: Exchange, relay: Relay) -> bytes:
     return relay.whole(body)
 
 
-async def _first(exchange: Exchange, relay: Relay, upstream: UpstreamDialect) -> bytes:
-    """The first events, before anything is promised to the caller: until then a failure is a plain error answer."""
+async def _first(exchange: Exchange, relay: Relay, upstream: UpstreamDialect, *, is_alone: bool) -> bytes:
+    """The first events, before anything is promised to the caller: until then a failure is a plain error answer.
+
+    Where another deployment could answer instead (not `is_alone`), what says nothing yet waits for what follows it.
+    """
     _expect(exchange, upstream.stream_type)
+    events = b""
     while True:
         piece = await exchange.next()
         if piece is None:
-            return relay.end()
-        events = relay.feed(piece)
-        if events or relay.is_done:
+            return events + relay.end()
+        events += relay.feed(piece)
+        if relay.is_done or (events and (is_alone or relay.delivered or not _is_overture(events))):
             return events
+
+
+def _is_overture(events: bytes) -> bool:
+    """Whether these are comments that keep a connection awake, with one event of a single line among them at the most."""
+    return sum(line[:1] not in (b"", b":", b"\r") for line in events.split(b"\n")) <= 1
 
 
 def _expect(exchange: Exchange, kind: bytes) -> None:

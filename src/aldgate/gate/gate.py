@@ -14,22 +14,24 @@ from aldgate.core.errors import (
     BudgetExceeded,
     GatewayError,
     InvalidRequest,
-    ModelNotFound,
     ScopeDenied,
     ShuttingDown,
     StoreUnavailable,
+    UpstreamError,
+    UpstreamRejected,
 )
 from aldgate.core.principals import Operation, Principal
 from aldgate.core.routes import Catalogue, Deployment, Plan
 from aldgate.core.usage import Usage
 from aldgate.gate.attempts import Attempts
+from aldgate.gate.bills import bill
 from aldgate.gate.bounds import cap_of, dearest, expected_tokens, most_input, priced
 from aldgate.gate.ids import CallIds
 from aldgate.gate.live import Live
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.records import failure_row, ledger_row, log_call
 from aldgate.gate.runs import Run
-from aldgate.gate.slices import Slices
+from aldgate.gate.slices import Purse, Slices
 from aldgate.limiter.memory import Headers, MemoryLimiter, Standing
 from aldgate.ports import Backend, FaceDialect, Store
 
@@ -42,7 +44,7 @@ class Gate:
 
     Args:
         catalogue: The snapshot new calls begin with; swapped by `adopt`.
-        backends: By name.
+        backends: What runs its deployments, by name; swapped with it.
         limiter: Counters of all accounts.
         slices: Money of this process.
         append: Takes ledger rows; never waits.
@@ -52,6 +54,9 @@ class Gate:
         logs_calls: Write a log line per call.
         retries: How often a deployment that is on no route is asked again.
         live: How deployments are doing; tests bring their own clock.
+
+    Attributes:
+        heard: By provider, the fault (status and code) of its last answer, to a call or a question for its models; None: none.
     """
 
     def __init__(
@@ -75,22 +80,28 @@ class Gate:
         self.limiter = limiter
         self.slices = slices
         self.metrics = metrics
+        self.heard: dict[str, tuple[int, str] | None] = {}
         self.is_draining = False
         self.under_way = 0
         self._store = store
         self._append = append
         self._may_record = may_record
-        self._default_max_tokens = default_max_tokens
-        self._logs_calls = logs_calls
+        self.default_max_tokens = default_max_tokens
+        self.logs_calls = logs_calls
         self.live = live or Live()
         metrics.live = self.live
-        self._attempts = Attempts(backends, self.live, self._count, retries)
+        self.attempts = Attempts(self.live, self._count, retries)
         self._ids = CallIds()
         self.new_id = self._ids
 
+    def adopt(self, catalogue: Catalogue, backends: Mapping[str, Backend]) -> None:
+        """From now on calls begin with this snapshot. Calls under way keep theirs; no counter is touched."""
+        self.catalogue = catalogue
+        self.backends = backends
+
     def call(self, call_id: str, operation: Operation, principal: Principal, peek: Peek) -> Call:
         """Begin a call with the current catalogue."""
-        return Call(call_id, operation, principal, peek, time.time(), time.perf_counter(), self.catalogue)
+        return Call(call_id, operation, principal, peek, time.time(), time.perf_counter(), self.catalogue, self.backends)
 
     def admit(self, call: Call) -> Admission | None:
         """Resolve, authorise, reserve. None: the shared authority must be asked first, by `admit_shared`.
@@ -105,28 +116,66 @@ class Gate:
             raise
 
     def _admit(self, call: Call, cap: int | None = None) -> Admission | None:
-        if self.is_draining:
-            raise ShuttingDown("The gate is stopping.", retry_after_s=5)
-        if not self._may_record():
-            raise StoreUnavailable("The ledger cannot be written, and calls without it are not allowed.", retry_after_s=5)
+        admission = self.weigh(call, self.limiter, cap)
+        if admission is None:
+            return None
         principal = call.principal
         policy = principal.policy
-        if call.operation not in policy.scopes:
-            raise ScopeDenied(f"This API key may not {call.operation}; its scopes are {', '.join(sorted(policy.scopes))}.")
-        candidates, plan = self._candidates(call)
-        admission = Admission(call, candidates[0], candidates, cap=cap, plan=plan)
-        limits = policy.limits
-        has_limits = not limits.is_empty
-        if has_limits:
-            if principal.kind == "key" and not self.limiter.knows(principal.account):
+        if policy.budget is not None:
+            admission.budget_period = self.slices.hold(principal.account, policy.budget, admission.microusd)
+            if admission.budget_period is None:
                 return None
-            admission.tokens = expected_tokens(call)
-            self.limiter.check(principal.account, limits, admission.tokens, time.monotonic_ns())
-        if policy.budget is not None and not self._hold(admission, policy.budget):
-            return None
-        if has_limits:
-            admission.places = self.limiter.spend(principal.account, limits, admission.tokens)
+        if admission.tokens:
+            admission.places = self.limiter.spend(principal.account, policy.limits, admission.tokens)
         self.under_way += 1
+        return admission
+
+    def weigh(
+        self, call: Call, limiter: MemoryLimiter, cap: int | None = None, against: list[GatewayError] | None = None
+    ) -> Admission | None:
+        """Decide on a call without taking anything: what it would hold, unless something speaks against it.
+
+        Args:
+            call: What is asked.
+            limiter: Has the counters of the call's account: the gate's own, or a copy for who only wants to know.
+            cap: Output tokens per choice that it is to be held to, where its budget needs fewer than usual.
+            against: Takes everything that speaks against the call, in the order in which a caller would be told. Without it, the
+                first such thing is raised.
+
+        Returns None if the counters are not there, or if nothing can run the call and that was put into `against`.
+
+        Raises:
+            GatewayError: The first reason to refuse.
+        """
+        policy = call.principal.policy
+        if self.is_draining:
+            _refuse(ShuttingDown("The gate is stopping.", retry_after_s=5), against)
+        if not self._may_record():
+            lost = "The ledger cannot be written, and calls without it are not allowed."
+            _refuse(StoreUnavailable(lost, retry_after_s=5), against)
+        if call.operation not in policy.scopes:
+            _refuse(_no_scope(call), against)
+        try:
+            candidates, plan = self._candidates(call)
+        except GatewayError as error:
+            _refuse(error, against)
+            candidates, plan = (), None
+        tokens = 0
+        limits = policy.limits
+        if not limits.is_empty:
+            account = call.principal.account
+            if call.principal.kind == "key" and not limiter.knows(account):
+                return None
+            tokens = expected_tokens(call)
+            try:
+                limiter.check(account, limits, tokens, time.monotonic_ns())
+            except GatewayError as error:
+                _refuse(error, against)
+        if not candidates:
+            return None
+        admission = Admission(call, candidates[0], candidates, tokens, cap=cap, plan=plan)
+        if policy.budget is not None and not self._bound(admission, against):
+            return None
         return admission
 
     def _candidates(self, call: Call) -> tuple[tuple[Deployment, ...], Plan | None]:
@@ -135,31 +184,25 @@ class Gate:
         route = call.catalogue.resolve(name) if name else call.catalogue.default(call.operation)
         plan = route.plan
         each_once = route.deployments if plan is None else dict.fromkeys(plan.deployments)
-        there = [each for each in each_once if each.backend in self.backends]
-        if not there:
-            raise ModelNotFound(f"The provider of `{route.name}` was removed.", param="model")
-        able = tuple(each for each in there if call.operation in self._operations(each))
+        able = tuple(each for each in each_once if call.operation in operations_of(call, each))
         if not able:
-            first = there[0]
-            can = ", ".join(sorted(self._operations(first)))
+            first = route.deployments[0]
+            can = ", ".join(sorted(operations_of(call, first)))
             raise InvalidRequest(f"`{first.id}` cannot {call.operation}; it can {can}.", param="model")
         return able, plan
 
-    def _operations(self, deployment: Deployment) -> frozenset[Operation]:
-        return deployment.operations or self.backends[deployment.backend].operations
-
-    def _hold(self, admission: Admission, budget: Budget) -> bool:
-        """Hold the most the call can cost. False: this process's slice of the budget does not suffice."""
-        call = admission.call
-        admission.candidates = priced(admission.candidates)
-        admission.deployment = admission.candidates[0]
-        if admission.cap is None:
-            admission.cap = cap_of(call, admission.candidates, self._default_max_tokens)
-        need = dearest(call, admission.candidates, admission.cap)
-        period = self.slices.hold(call.principal.account, budget, need)
-        if period is None:
+    def _bound(self, admission: Admission, against: list[GatewayError] | None) -> bool:
+        """Work out the most that the call can cost, whoever of its candidates comes to answer. False: nobody knows."""
+        try:
+            admission.candidates = priced(admission.candidates)
+        except GatewayError as error:
+            _refuse(error, against)
             return False
-        admission.microusd, admission.budget_period = need, period
+        admission.deployment = admission.candidates[0]
+        call = admission.call
+        if admission.cap is None:
+            admission.cap = cap_of(call, admission.candidates, self.default_max_tokens)
+        admission.microusd = dearest(call, admission.candidates, admission.cap)
         return True
 
     async def admit_shared(self, call: Call) -> Admission:
@@ -169,12 +212,8 @@ class Gate:
             GatewayError: As `admit`; `BudgetExceeded` if the database has no more to grant.
         """
         try:
-            principal = call.principal
-            limits, budget = principal.policy.limits, principal.policy.budget
-            if not limits.is_empty and not self.limiter.knows(principal.account):
-                uses = await self._store.recent_use(principal.account, call.received_at - DAY_S)
-                now_ns = time.monotonic_ns()
-                self.limiter.restore(principal.account, limits, uses, now_s=time.time(), now_ns=now_ns)
+            await self._restore(call.principal, self.limiter)
+            budget = call.principal.policy.budget
             cap: int | None = None
             for _ in range(MAX_REFILLS):
                 admission = self._admit(call, cap)
@@ -187,11 +226,31 @@ class Gate:
             raise
         raise StoreUnavailable("The budget is contended; try again.", retry_after_s=1)
 
+    async def _restore(self, principal: Principal, limiter: MemoryLimiter) -> None:
+        """See that `limiter` has the principal's counters: what they were before the gate was started, the ledger knows."""
+        limits = principal.policy.limits
+        if not limits.is_empty and not limiter.knows(principal.account):
+            uses = await self._store.recent_use(principal.account, time.time() - DAY_S)
+            limiter.restore(principal.account, limits, uses, now_s=time.time(), now_ns=time.monotonic_ns())
+
+    async def accounts(self, principal: Principal) -> tuple[MemoryLimiter, Purse | None]:
+        """How a principal's counters and budget stand: a copy of them, to be asked without a trace.
+
+        Raises:
+            StoreUnavailable: The database did not answer.
+        """
+        budget = principal.policy.budget
+        purse = None if budget is None else await self.slices.purse(principal.account, budget)
+        past = MemoryLimiter()
+        if not self.limiter.knows(principal.account):
+            await self._restore(principal, past)
+        return (self.limiter.copy_of(principal.account) if self.limiter.knows(principal.account) else past), purse
+
     async def _refill(self, call: Call, budget: Budget) -> int | None:
         """Get a slice that the call fits in. Returns the output cap to inject where only a smaller one than usual fits."""
         account = call.principal.account
         candidates = priced(self._candidates(call)[0])
-        cap = cap_of(call, candidates, self._default_max_tokens)
+        cap = cap_of(call, candidates, self.default_max_tokens)
         usual = dearest(call, candidates, cap)
         try:
             await self.slices.refill(account, budget, usual)
@@ -212,7 +271,7 @@ class Gate:
         Raises:
             GatewayError: No deployment gave one.
         """
-        return self._attempts.run(admission, face)
+        return self.attempts.run(admission, face)
 
     def extend(self, admission: Admission, output_tokens: int) -> bool:
         """A stream or socket has come to so many output tokens: may it go on? False: cut it."""
@@ -225,10 +284,9 @@ class Gate:
             return
         admission.is_open = False
         self.under_way -= 1
-        call, deployment, usage = admission.call, admission.deployment, outcome.usage
+        call, usage = admission.call, outcome.usage
         principal = call.principal
-        price = deployment.price
-        cost = price.cost(usage) if price is not None else 0
+        deployment, cost, version = bill(call, admission.deployment, usage)
         spent, tokens = cost, usage.total_tokens
         if admission.leave is not None:
             admission.leave(tokens)
@@ -236,20 +294,31 @@ class Gate:
             for failure in admission.failures:
                 spent += self._settle_failure(call, failure)
                 tokens += failure.usage.total_tokens
-        if outcome.error is not None and outcome.first_byte_s is not None:
-            self.live.failed(deployment, outcome.error)  # it broke off; before its first byte, `run` has seen to that
+        self._judge(admission, outcome)
         limits = principal.policy.limits
         if not limits.is_empty:
             self.limiter.settle(principal.account, limits, admission.places, admission.tokens, tokens)
         if admission.budget_period is not None:
             self.slices.settle(principal.account, admission.budget_period, admission.microusd, spent)
         total_s = time.perf_counter() - call.started_at
-        version = price.version if price is not None else "unknown"
+        error = outcome.error
+        if isinstance(error, UpstreamError) or (error is None and outcome.usage_source != "cache"):  # else it says nothing
+            is_fault = error is not None and not isinstance(error, UpstreamRejected)
+            self.heard[deployment.backend] = (error.status, error.code) if error is not None and is_fault else None
         self._append(ledger_row(call, deployment, outcome, cost, version, total_s, admission.attempt))
         shown = deployment.id if deployment.id in call.catalogue.routes else "other"
         self.metrics.settled((call.operation, shown, outcome.status), usage, spent, outcome.first_byte_s, total_s)
-        if self._logs_calls or outcome.status >= 500:
+        if self.logs_calls or outcome.status >= 500:
             log_call(call, deployment, outcome, total_s)
+
+    def _judge(self, admission: Admission, outcome: Outcome) -> None:
+        """Note how the deployment that came to answer did in the end; what came before its first byte `run` has noted."""
+        deployment = admission.deployment
+        if outcome.error is None:
+            if deployment.id in self.live.troubled and outcome.usage_source != "cache":
+                self.live.served(deployment)
+        elif outcome.first_byte_s is not None:
+            self.live.failed(deployment, outcome.error)
 
     def _settle_failure(self, call: Call, failure: Failure) -> int:
         """Record an attempt that did not come to answer. Returns its cost in micro-dollars."""
@@ -270,3 +339,20 @@ class Gate:
         """How this principal stands with its limits, for dialects that tell it in headers of their own."""
         limits = principal.policy.limits
         return [] if limits.is_empty else self.limiter.standings(principal.account, limits, time.monotonic_ns())
+
+
+def operations_of(call: Call, deployment: Deployment) -> frozenset[Operation]:
+    """What a deployment can do."""
+    backend: Backend = call.backends[deployment.backend]
+    return deployment.operations or backend.operations
+
+
+def _no_scope(call: Call) -> ScopeDenied:
+    scopes = ", ".join(sorted(call.principal.policy.scopes))
+    return ScopeDenied(f"This API key may not {call.operation}; its scopes are {scopes}.")
+
+
+def _refuse(error: GatewayError, against: list[GatewayError] | None) -> None:
+    if against is None:
+        raise error
+    against.append(error)

@@ -92,16 +92,28 @@ class Identity:
             UnknownKey: There is no such key; so are `ExpiredKey` and `RevokedKey` as in `known`.
             StoreUnavailable: The database did not answer.
         """
+        principal, refused = await self.look_at(principal_id)
+        if refused is not None:
+            raise refused
+        return principal
+
+    async def look_at(self, principal_id: str) -> tuple[Principal, GatewayError | None]:
+        """The principal with this id, and why its calls are refused, if they are: `ExpiredKey` or `RevokedKey`.
+
+        Raises:
+            UnknownKey: There is no such key.
+            StoreUnavailable: The database did not answer.
+        """
         if principal_id == ADMIN.id:
-            return ADMIN
+            return ADMIN, None
         key = await self._store.get_key(principal_id)
         if key is None:
             raise UnknownKey("This API key is not known here.")
         if key.revoked_at is not None:
-            raise RevokedKey("This API key was revoked.")
+            return principal_of(key), RevokedKey("This API key was revoked.")
         if key.expires_at is not None and self._now() >= key.expires_at:
-            raise ExpiredKey("This API key has expired.")
-        return principal_of(key)
+            return principal_of(key), ExpiredKey("This API key has expired.")
+        return principal_of(key), None
 
     async def _look_up(self, digest: bytes) -> _Known:
         if hmac.compare_digest(digest, self._admin_digest):

@@ -104,11 +104,13 @@ class Live:
             del self._states[oldest]
             self.troubled.discard(oldest)
 
-    def standing(self, deployment: Deployment, limits: Limits, tokens: int) -> Standing:
-        """How a deployment is doing, for a call of so many tokens."""
-        state, now = self.state(deployment), self.clock()
+    def standing(self, deployment: Deployment, limits: Limits, tokens: int, limiter: MemoryLimiter | None = None) -> Standing:
+        """How a deployment is doing, for a call of so many tokens, by our counters, or by those of `limiter`, a copy."""
+        state, now = self._states.get(deployment.id) or State(Breaker()), self.clock()
         rest_s, why = self._rest(deployment, state, now)
-        return Standing(state.begins_in_s, state.busy, rest_s, why, self._wait_s(deployment, limits, tokens))
+        return Standing(
+            state.begins_in_s, state.busy, rest_s, why, self._wait_s(deployment, limits, tokens, limiter or self.limiter)
+        )
 
     def _rest(self, deployment: Deployment, state: State, now: float) -> tuple[float, str]:
         credential = self._credentials.get(deployment.backend)
@@ -122,11 +124,11 @@ class Live:
             return rest_s, "it asked us to come back later"
         return rest_s, f"it failed {breaker.failures} times in a row" if breaker.open_until > now else "it is being probed"
 
-    def _wait_s(self, deployment: Deployment, limits: Limits, tokens: int) -> float:
+    def _wait_s(self, deployment: Deployment, limits: Limits, tokens: int, limiter: MemoryLimiter) -> float:
         if limits.is_empty:
             return 0.0
         try:
-            self.limiter.check(deployment.id, limits, tokens, int(self.clock() * SECOND))
+            limiter.check(deployment.id, limits, tokens, int(self.clock() * SECOND))
         except PolicyError as error:
             return float(error.retry_after_s or 1)
         return 0.0
@@ -147,9 +149,13 @@ class Live:
         state = self.state(deployment)
         known = state.begins_in_s
         state.begins_in_s = seconds if known is None else known + SMOOTHING * (seconds - known)
-        state.breaker.succeeded()
-        self.troubled.discard(deployment.id)
+        state.breaker.began()
         self._credentials.pop(deployment.backend, None)
+
+    def served(self, deployment: Deployment) -> None:
+        """Its answer is complete."""
+        self.state(deployment).breaker.succeeded()
+        self.troubled.discard(deployment.id)
 
     def failed(self, deployment: Deployment, error: GatewayError) -> None:
         """An attempt failed. What the caller asked is no fault of the deployment's; nor is anything of a builtin engine's."""
@@ -159,7 +165,7 @@ class Live:
         if isinstance(error, UpstreamAuth) and error.upstream_status != 403 or _is_broke(error):
             self._credentials.setdefault(deployment.backend, Breaker()).cool(now, error.retry_after_s or CREDENTIAL_REST_S)
         elif isinstance(error, UpstreamRejected):
-            self.state(deployment).breaker.succeeded()  # it is there, and judges requests
+            self.served(deployment)  # it is there, and judges requests
             return
         elif isinstance(error, UpstreamAuth | UpstreamLimited):
             self.state(deployment).breaker.cool(now, error.retry_after_s or CREDENTIAL_REST_S)

@@ -42,6 +42,40 @@ class _Slice(msgspec.Struct):
         return self.granted - self.spent - self.held
 
 
+class Purse(msgspec.Struct, frozen=True):
+    """How a budget stands, in micro-dollars, for one process.
+
+    Attributes:
+        ends_at: Unix seconds; None: never.
+        held: By calls under way in this process.
+        at_hand: Of its slice, neither spent nor held.
+        free: What the database would grant.
+        refused: What it said when it last granted nothing, if that was just now: until it is old, nobody asks again.
+    """
+
+    budget: Budget
+    period: str
+    ends_at: float | None
+    held: int
+    at_hand: int
+    free: int
+    refused: int | None
+
+    @property
+    def left(self) -> int:
+        """What calls may still be held for."""
+        return self.at_hand + self.free
+
+    def fits(self, microusd: int) -> bool:
+        """Whether a call of so much would be let through."""
+        is_refused = self.refused is not None and self.at_hand + self.refused < microusd
+        return self.at_hand >= microusd or (not is_refused and self.left >= microusd)
+
+    def exceeded(self, microusd: int) -> BudgetExceeded:
+        """The refusal of a call of so much."""
+        return _exceeded(self.budget, microusd, self.left, self.held)
+
+
 class Slices:
     """All slices of this process.
 
@@ -149,6 +183,29 @@ class Slices:
     def affordable(self, account: str, budget: Budget) -> int:
         """Micro-dollars that could be held now without asking the database."""
         return max(0, self._slice(account, budget).available)
+
+    async def purse(self, account: str, budget: Budget) -> Purse:
+        """How a budget stands. Nothing changes, here or in the database.
+
+        Raises:
+            StoreUnavailable: The database did not answer.
+        """
+        period = self.period(budget)
+        kept = self._slices.get((account, period))
+        free = await self._store.budget_free(self._incarnation, account, period, budget.microusd, kept.spent if kept else 0)
+        now = self._now()
+        part = self._slices.get((account, period)) or _Slice(account, period, budget.microusd)
+        end = period_end(budget.period, datetime.fromtimestamp(now, UTC))
+        is_refused = part.limit == budget.microusd and 0 <= now - part.refused_at < REFUSED_S
+        return Purse(
+            budget,
+            period,
+            end.timestamp() if end else None,
+            part.held,
+            max(part.granted, part.spent) - part.spent - part.held,
+            free,
+            part.free if is_refused else None,
+        )
 
     def reports(self) -> list[SliceRequest]:
         """What was spent so far, for the ledger's writer to fold into the budgets with the rows that spent it.

@@ -12,6 +12,7 @@ from aldgate.core.events import (
     Event,
     Failed,
     Finished,
+    PartGiven,
     ReasoningDelta,
     RefusalDelta,
     Started,
@@ -26,7 +27,7 @@ from aldgate.ports import Decoder, Encoder, FaceDialect, UpstreamDialect
 
 MOST_STREAMED_BYTES = 134_217_728
 """A stream that is translated may not be larger: dialects that repeat the whole answer at its end keep it until then."""
-_SAYS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, ArgumentsDelta, ToolCallStarted})
+_SAYS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, ArgumentsDelta, ToolCallStarted, PartGiven})
 
 
 class Translation:

@@ -6,7 +6,6 @@ Nothing here runs once a reply has begun: from then on the caller has heard some
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
@@ -15,17 +14,16 @@ from typing import Any
 import msgspec
 
 from aldgate.core.calls import Admission, Failure
-from aldgate.core.choice import Needs, Standing, choose
-from aldgate.core.errors import GatewayError, HedgeLost, UpstreamError, UpstreamLimited, UpstreamTimeout
+from aldgate.core.errors import GatewayError, HedgeLost, UpstreamError, UpstreamTimeout
 from aldgate.core.limits import UNLIMITED
 from aldgate.core.retry import Left, Reason, decide, may_have_cost, most_useful, reason_of
 from aldgate.core.routes import Deployment, Plan, Stage
 from aldgate.core.usage import NOTHING
-from aldgate.gate.affinity import Served, conversation_key
-from aldgate.gate.bounds import counted, expected_tokens
+from aldgate.gate.affinity import Served
+from aldgate.gate.bounds import counted
 from aldgate.gate.hedge import race
 from aldgate.gate.live import Live, Stay
-from aldgate.gate.needs import needs_of
+from aldgate.gate.outlook import Outlook
 from aldgate.gate.runs import Run
 
 Ask = Callable[[Deployment, Served | None], Awaitable[Run]]
@@ -61,18 +59,12 @@ class Trial:
         self._retries = plan.retries
         self._ready: deque[Deployment] = deque()
         self._under_way: list[_Try] = []
-        self._met: list[GatewayError] = []
         self._stages: dict[Reason, deque[Stage]] = {
             "failed": deque(plan.fallbacks),
             "too long": deque(plan.context_fallbacks),
             "filtered": deque(plan.filter_fallbacks),
         }
-        self._held_for = {deployment.id for deployment in admission.candidates}
-        self._tokens = expected_tokens(call) if plan.limits else 0
-        several = len(admission.candidates) > 1
-        self._key = conversation_key(call.principal.id, call.peek) if several else None
-        self._served = live.affinity.recall(self._key, live.clock())
-        self._needs = needs_of(call, self._served.deployment if self._served else "") if several else Needs()
+        self._outlook = Outlook(admission, plan, live, live.limiter)
         spent = time.perf_counter() - call.started_at
         self._until = None if plan.deadline_s is None else live.clock() + plan.deadline_s - spent
 
@@ -84,7 +76,7 @@ class Trial:
         """
         deployment = self._enter(self._plan.stage)
         if deployment is None:
-            raise self._closed()
+            raise self._outlook.closed()
         return await self._through(deployment)
 
     async def resume(self, failed: Deployment, error: GatewayError, seconds: float) -> Run:
@@ -103,6 +95,8 @@ class Trial:
                 return await self._attempt(asked)
             except GatewayError as error:
                 met = error
+            for failure in self._admission.failures:  # each raise ties its error to the frames that it passed, and so to the call
+                failure.error.__traceback__ = None
             deployment = await self._after(met, asked)
         raise self._outcome()
 
@@ -110,9 +104,7 @@ class Trial:
 
     def _enter(self, stage: Stage) -> Deployment | None:
         """Order a stage and take its first. Where none is ready, a fallback's; else the one that rests the shortest, once."""
-        seats = tuple(seat for seat in stage.seats if seat.deployment.id in self._held_for)
-        standings = {seat.deployment.id: self._standing(seat.deployment) for seat in seats}
-        choices = choose(Stage(seats, stage.strategy), standings, self._needs, self._live.draw())
+        choices = self._outlook.choices(stage)
         self._ready = deque(choice.deployment for choice in choices if choice.verdict in ("ready", "unfit"))
         if self._ready:
             return self._ready.popleft()
@@ -135,13 +127,10 @@ class Trial:
         """The next one that is still ready: much may have happened since they were put in order."""
         while self._ready:
             deployment = self._ready.popleft()
-            standing = self._standing(deployment)
+            standing = self._outlook.standing(deployment)
             if not standing.rest_s and not standing.wait_s:
                 return deployment
         return None
-
-    def _standing(self, deployment: Deployment) -> Standing:
-        return self._live.standing(deployment, self._plan.limits.get(deployment.id, UNLIMITED), self._tokens)
 
     async def _after(self, error: GatewayError, asked: Deployment) -> Deployment | None:
         """Whom to ask after `asked` failed with `error`; None: nobody."""
@@ -191,12 +180,13 @@ class Trial:
         return None if deployment is None else self._begin(self._open(deployment))
 
     def _open(self, deployment: Deployment) -> _Try:
-        stay = self._live.enter(deployment, self._plan.limits.get(deployment.id, UNLIMITED), self._tokens)
+        stay = self._live.enter(deployment, self._plan.limits.get(deployment.id, UNLIMITED), self._outlook.tokens)
         self._made += 1
         opened = _Try(self._made, deployment, stay, time.perf_counter())
         self._under_way.append(opened)
         admission = self._admission
         admission.deployment, admission.attempt, admission.leave = deployment, self._made, self._leave_all
+        admission.is_waiting = False
         return opened
 
     def _leave_all(self, used_tokens: int) -> None:
@@ -206,7 +196,7 @@ class Trial:
 
     async def _begin(self, mine: _Try) -> tuple[_Try, Run]:
         try:
-            return mine, await self._ask(mine.deployment, self._served)
+            return mine, await self._ask(mine.deployment, self._outlook.served)
         except GatewayError as error:
             self._lost(mine, error)
             raise
@@ -216,7 +206,7 @@ class Trial:
             if each is not mine:
                 self._lost(each, HedgeLost("Another deployment began to answer sooner."))
         self._live.began(mine.deployment, time.perf_counter() - mine.began_at)
-        self._live.affinity.remember(self._key, mine.deployment, self._live.clock())
+        self._live.affinity.remember(self._outlook.key, mine.deployment, self._live.clock())
         admission = self._admission
         admission.deployment, admission.attempt, admission.leave = mine.deployment, mine.number, mine.stay.leave
         run.attempts = self._made
@@ -231,14 +221,15 @@ class Trial:
         if self._under_way:
             other = self._under_way[-1]
             self._admission.deployment, self._admission.attempt = other.deployment, other.number
+        else:
+            self._admission.leave = None
 
     def _note(self, number: int, deployment: Deployment, error: GatewayError, seconds: float) -> None:
-        """Keep a failure for the ledger, without the frames that its traceback holds."""
-        error.__traceback__ = None
+        """Keep a failure for the ledger."""
         admission = self._admission
         usage = counted(admission.call, 0) if may_have_cost(error) else NOTHING
         admission.failures += (Failure(number, deployment, error, usage, seconds),)
-        admission.attempt = self._made + 1
+        admission.attempt, admission.is_waiting = self._made + 1, not self._under_way
         self._live.failed(deployment, error)
         self._count(deployment, error)
 
@@ -255,15 +246,6 @@ class Trial:
             tried = "; ".join(f"`{each.deployment.id}` ({_in_short(each.error)})" for each in failures)
             chosen.message = f"{chosen.message} {len(failures)} attempts failed: {tried}."
         return chosen
-
-    def _closed(self) -> GatewayError:
-        """Every deployment is at a limit that the gate keeps for it."""
-        limits = self._plan.limits
-        waits = [self._standing(each).wait_s for each in self._admission.candidates if each.id in limits]
-        return UpstreamLimited(
-            "Everything behind this model is at the limits that the gate's operator has set.",
-            retry_after_s=max(1, math.ceil(min(waits, default=1.0))),
-        )
 
 
 def _in_short(error: GatewayError) -> str:

@@ -61,7 +61,8 @@ def left(admission: Admission, outcome: Outcome, gate: Gate) -> GatewayError:
     """
     cut = ShuttingDown("The gate stopped.") if gate.is_draining else ClientGone("The caller left.")
     outcome.fail(cut)
-    outcome.usage, outcome.usage_source = counted(admission.call, 0), "counted"
+    if not admission.is_waiting:
+        outcome.usage, outcome.usage_source = counted(admission.call, 0), "counted"
     return cut
 
 

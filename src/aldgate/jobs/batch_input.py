@@ -61,7 +61,7 @@ def read_input(path: Path, endpoint: str, *, most_lines: int, most_bytes: int) -
                 break
     if not lines and not errors:
         errors.append(LineError("empty_file", "The input file is empty."))
-    return Input(lines, errors, models.pop() if len(models) == 1 else None)
+    return Input(lines, errors, (models.pop() or None) if len(models) == 1 else None)
 
 
 def _lines(file: BinaryIO, most: int) -> Iterator[tuple[int, int, int, bytes]]:

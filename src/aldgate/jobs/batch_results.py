@@ -8,7 +8,8 @@ from aldgate.core.batches import UNDONE, Status, StoredBatch, unanswered
 from aldgate.jobs.files import Files, Incoming
 from aldgate.ports import BatchStore
 
-PAGE = 100
+PAGE = 16
+"""Results held at once; a single one may be `server.max_reply_bytes` long."""
 UNBOUNDED = 1 << 60
 
 

@@ -10,7 +10,9 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -28,7 +30,6 @@ from aldgate.core.batches import (
 )
 from aldgate.core.calls import Admission, Outcome
 from aldgate.core.errors import BudgetExceeded, GatewayError, InternalError, InvalidRequest, StoreUnavailable
-from aldgate.core.principals import Operation
 from aldgate.gate.attempts import Run
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
@@ -36,7 +37,7 @@ from aldgate.gate.whole import Committed, whole
 from aldgate.jobs.batch_input import read_input, read_raw
 from aldgate.jobs.batch_results import write_results
 from aldgate.jobs.files import Files
-from aldgate.ports import BatchStore, ByteBound, FaceDialect
+from aldgate.ports import BatchStore, ByteBound, Endpoint
 
 log = logging.getLogger("aldgate.batches")
 
@@ -45,6 +46,7 @@ PAGE = 500
 LINES_AT_ONCE = 1_000
 RETRY_S = 1.0
 
+T = TypeVar("T")
 Wait = Callable[[asyncio.Event, float], Awaitable[None]]
 """Returns when the event is set, or after so many seconds."""
 
@@ -53,7 +55,7 @@ class Shop(msgspec.Struct, frozen=True):
     """What every batch needs.
 
     Attributes:
-        endpoints: Path -> what is spoken there, and the operation it asks for.
+        endpoints: Path -> what is there.
         in_flight: The bound on requests held.
         committed: As `gate.whole.whole` takes it.
         places: Calls of all batches at once.
@@ -67,7 +69,7 @@ class Shop(msgspec.Struct, frozen=True):
     identity: Identity
     store: BatchStore
     files: Files
-    endpoints: Callable[[str], tuple[FaceDialect, Operation]]
+    endpoints: Callable[[str], Endpoint]
     in_flight: ByteBound
     committed: Committed | None
     places: asyncio.Semaphore
@@ -84,8 +86,6 @@ class BatchRun:
     def __init__(self, batch: StoredBatch, shop: Shop) -> None:
         self._batch = batch
         self._shop = shop
-        self._face, operation = shop.endpoints(batch.endpoint)
-        self._operation: Operation = operation
         self._nudge = asyncio.Event()
         self._halt = asyncio.Event()
         self._ending: Status | None = None
@@ -95,6 +95,10 @@ class BatchRun:
         self._paging = asyncio.Lock()
         self._holding = 0
         self._freed = asyncio.Event()
+
+    @cached_property
+    def _endpoint(self) -> Endpoint:
+        return self._shop.endpoints(self._batch.endpoint)
 
     def nudge(self) -> None:
         """Something has happened to the batch: look at it now."""
@@ -139,20 +143,22 @@ class BatchRun:
             self._halt.set()
 
     async def _carry_on(self) -> None:
-        status = self._batch.status
+        store, batch = self._shop.store, self._batch
+        status = batch.status
         self._look(status)
         if status == "validating" and self._ending is None:
             status = await self._validate()
         if status == "in_progress":
             await self._call_lines()
-            if self._is_stopping and self._ending is None:
-                await self._shop.store.hold_batch(self._batch, 0)
+            if not await self._insist(lambda: store.waiting_lines(batch.id, 0, 1)):
+                status = await store.finalize_batch(batch, self._shop.now())
+            elif self._ending is None:  # stopped
+                await store.hold_batch(batch, 0)
                 return
-            if self._ending is None:
-                status = await self._shop.store.finalize_batch(self._batch, self._shop.now())
         if status != "failed":
             self._look(status)
-            await write_results(self._shop.store, self._shop.files, self._batch, self._ending or "completed", self._shop.now)
+            final: Status = "completed" if status == "finalizing" else self._ending or "expired"
+            await write_results(store, self._shop.files, batch, final, self._shop.now)
 
     async def _validate(self) -> Status:
         """Read the input and keep its lines; a file with anything wrong in it fails the batch."""
@@ -183,7 +189,8 @@ class BatchRun:
     async def _next(self) -> BatchLine | None:
         async with self._paging:
             if not self._page:
-                self._page.extend(await self._shop.store.waiting_lines(self._batch.id, self._after, PAGE))
+                more = await self._insist(lambda: self._shop.store.waiting_lines(self._batch.id, self._after, PAGE))
+                self._page.extend(more)
             if not self._page:
                 return None
             line = self._page.popleft()
@@ -214,7 +221,7 @@ class BatchRun:
             else:
                 return await self._finish(LineResult(line.line, text, True, call.outcome.usage))
             if call.has_begun:
-                self._look(await self._shop.store.put_line_back(self._batch, line.line))
+                self._look(await self._insist(lambda: self._shop.store.put_line_back(self._batch, line.line)))
             await self._shop.wait(self._halt, delay)
 
     async def _call(self, line: BatchLine, call: _LineCall) -> bytes:
@@ -222,7 +229,7 @@ class BatchRun:
         self._shop.in_flight.take(line.length)
         try:
             return await self._walk(line, call)
-        except (LeaseLost, GatewayError, OSError):
+        except (LeaseLost, GatewayError):
             raise
         except Exception as error:  # a border: one line's fault must not end the others
             log.exception("a line of a batch failed", extra={"batch": self._batch.id, "line": line.line})
@@ -232,10 +239,12 @@ class BatchRun:
 
     async def _walk(self, line: BatchLine, made: _LineCall) -> bytes:
         """The seven steps."""
-        shop = self._shop
-        body = body_of(await asyncio.to_thread(read_raw, self._path(), line))
+        shop, endpoint, account = self._shop, self._endpoint, self._batch.account
+        body = asked = await self._read(line)
         principal = await shop.identity.standing(self._batch.principal)
-        call = shop.gate.call(made.id, self._operation, principal, self._face.peek(self._operation, body))
+        if endpoint.memory is not None:
+            body = await endpoint.memory.filled(account, asked)
+        call = shop.gate.call(made.id, endpoint.operation, principal, endpoint.face.peek(endpoint.operation, body))
         if call.peek.stream:
             raise InvalidRequest("A line of a batch cannot be streamed (`stream`).", param="stream")
         admission = shop.gate.admit(call) or await shop.gate.admit_shared(call)
@@ -246,7 +255,15 @@ class BatchRun:
             self._holding -= 1
             self._freed.set()
             self._freed = asyncio.Event()
-        return answered(self._batch.id, line, 200, made.id, run.first)
+        if endpoint.memory is not None:
+            await endpoint.memory.keep(account, asked, run.first)
+        return answered(self._batch.id, line, 200, made.id, run.first, run.warnings)
+
+    async def _read(self, line: BatchLine) -> bytes:
+        try:
+            return body_of(await asyncio.to_thread(read_raw, self._path(), line))
+        except OSError as error:
+            raise StoreUnavailable("The disk did not give the input back.") from error
 
     async def _run(self, line: BatchLine, made: _LineCall, admission: Admission) -> Run:
         """Mark the line, then run its call and settle it, whatever happens."""
@@ -258,18 +275,25 @@ class BatchRun:
             shop.gate.settle(admission, made.outcome)
             raise
         made.has_begun = True
-        return await whole(shop.gate, admission, self._face, made.outcome, shop.committed)
+        return await whole(shop.gate, admission, self._endpoint.face, made.outcome, shop.committed)
 
     async def _fail(self, line: BatchLine, call: _LineCall, error: GatewayError) -> None:
-        status, _, body = self._face.error(error, call.id)
+        status, _, body = self._endpoint.face.error(error, call.id)
         text = answered(self._batch.id, line, status, call.id, body)
         await self._finish(LineResult(line.line, text, False, call.outcome.usage))
 
     async def _finish(self, result: LineResult) -> None:
-        """Keep a result. While the database is away it waits here, for the call it came from must not be made again."""
+        self._look(await self._insist(lambda: self._shop.store.finish_line(self._batch, result)))
+
+    async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What the store says, once it does: to give up would be to cut off calls, or to make one again whose result is here.
+
+        Raises:
+            StoreUnavailable: It has not answered, and the gate stops.
+        """
         while True:
             try:
-                return self._look(await self._shop.store.finish_line(self._batch, result))
+                return await ask()
             except StoreUnavailable:
                 if self._is_stopping:
                     raise

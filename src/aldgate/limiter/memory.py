@@ -1,6 +1,7 @@
 """Limits of one process, in memory: check every limit, then spend every limit, with nothing awaited in between."""
 
 from collections.abc import Iterable
+from copy import copy
 
 import msgspec
 
@@ -15,11 +16,23 @@ Places = tuple[int, int]
 """Where a call's tokens stand in the limits per minute and per day."""
 
 
+class Remaining(msgspec.Struct, frozen=True):
+    """How much of one limit is left, and in how many seconds all of it is there again; None: when calls under way end."""
+
+    what: str
+    limit: int
+    left: int
+    reset_s: float | None = None
+
+
 class _Counters(msgspec.Struct):
     requests: Bucket
     minute_tokens: Bucket
     day_tokens: Bucket
     in_flight: int = 0
+
+    def copy(self) -> "_Counters":
+        return _Counters(copy(self.requests), copy(self.minute_tokens), copy(self.day_tokens), self.in_flight)
 
 
 class MemoryLimiter:
@@ -91,6 +104,28 @@ class MemoryLimiter:
     def knows(self, account: str) -> bool:
         """True if the account has counters here."""
         return account in self._accounts
+
+    def copy_of(self, *accounts: str) -> "MemoryLimiter":
+        """A limiter with the counters of these accounts, to be asked without a trace here."""
+        other = MemoryLimiter()
+        other._accounts = {account: self._accounts[account].copy() for account in accounts if account in self._accounts}
+        return other
+
+    def remaining(self, account: str, limits: Limits, now_ns: int) -> list[Remaining]:
+        """How an account stands with each of its limits."""
+        counters = self._counters(account)
+        found: list[Remaining] = []
+        for what, bucket, limit, period in (
+            ("requests per minute", counters.requests, limits.rpm, MINUTE),
+            ("tokens per minute", counters.minute_tokens, limits.tpm, MINUTE),
+            ("tokens per day", counters.day_tokens, limits.tpd, DAY),
+        ):
+            if limit is not None:
+                left, reset_ns = bucket.standing(limit, period, now_ns)
+                found.append(Remaining(what, limit, left, round(reset_ns / SECOND, 3)))
+        if limits.concurrency is not None:
+            found.append(Remaining("calls at once", limits.concurrency, max(0, limits.concurrency - counters.in_flight)))
+        return found
 
     def restore(self, account: str, limits: Limits, uses: Iterable[RecentUse], *, now_s: float, now_ns: int) -> None:
         """Rebuild an account's counters from what the ledger remembers, so that a restart resets no limit.

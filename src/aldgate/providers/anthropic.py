@@ -195,7 +195,7 @@ class Anthropic:
                 model=model,
                 price=self._prices.price(model),
                 origin=self._origin,
-                facts=facts,
+                facts=self._prices.facts(model, facts),
             )
             for model, facts in models.items()
         )
@@ -229,5 +229,5 @@ def build(name: str, table: Mapping[str, Any], origin: Origin, surroundings: Sur
         api_key=key_of(name, section, NATIVES["anthropic"].key_names, surroundings),
         models=None if section.models is None else tuple(section.models),
         origin=origin,
-        prices=PriceBook(name, overrides=surroundings.prices, catalogue="anthropic", is_free=address.host in LOOPBACK),
+        prices=PriceBook("anthropic", is_free=address.host in LOOPBACK),
     )

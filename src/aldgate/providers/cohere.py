@@ -100,7 +100,7 @@ class CohereProvider:
             price=self._prices.price(model),
             origin=self._origin,
             operations=operations or None,
-            facts=facts,
+            facts=self._prices.facts(model, facts),
         )
 
     async def aclose(self) -> None:
@@ -127,5 +127,5 @@ def build(name: str, table: Mapping[str, Any], origin: Origin, surroundings: Sur
         dialect=dialect,
         models=None if section.models is None else tuple(section.models),
         origin=origin,
-        prices=PriceBook(name, overrides=surroundings.prices, catalogue="cohere", is_free=address.host in LOOPBACK),
+        prices=PriceBook("cohere", is_free=address.host in LOOPBACK),
     )

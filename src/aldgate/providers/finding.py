@@ -13,7 +13,9 @@ from aldgate.core.errors import GatewayError
 from aldgate.providers.natives import NATIVES, Native
 from aldgate.providers.openai import OpenAICompatible
 from aldgate.providers.rows import ROWS
-from aldgate.providers.section import Provider, Surroundings, build_provider
+from aldgate.providers.section import Surroundings, build_provider
+
+Table = Mapping[str, Any]
 
 log = logging.getLogger("aldgate.providers")
 
@@ -23,51 +25,34 @@ ANSWER_S = 2.0
 """Nor is one that has not listed its models by then: something else may listen on the port, and wait for us to speak."""
 
 
-def configured(tables: Mapping[str, Mapping[str, Any]], surroundings: Surroundings) -> list[Provider]:
-    """The providers of the file, in its order.
-
-    Raises:
-        ConfigError: One of them is not usable.
-    """
-    return [build_provider(name, table, "file", surroundings) for name, table in tables.items()]
-
-
-def in_environment(surroundings: Surroundings, taken: Iterable[str]) -> list[Provider]:
-    """A provider for each usual key name in the environment, unless the file already has one of that name.
+def in_environment(environment: Mapping[str, str], taken: Iterable[str]) -> dict[str, Table]:
+    """A provider's table for each usual key name in the environment, unless there is one of that name already.
 
     Native ones that have no address of their own need that too; those that need no key are added by their address alone.
     """
-    names, environment = set(taken), surroundings.environment
-    found: dict[str, dict[str, str]] = {}
+    names = set(taken)
+    found: dict[str, Table] = {}
     for kind, known in (*ROWS.items(), *NATIVES.items()):
         key_name = _present(known.key_names, environment)
         addresses = known.address_names if isinstance(known, Native) else ()
         is_enough = key_name is not None or (addresses and not known.key_names)
-        if is_enough and (not addresses or _present(addresses, environment)):
-            found[kind] = {"api_key": f"env:{key_name}"} if key_name is not None else {}
-    return [
-        build_provider(kind, {"kind": kind, **table}, "environment", surroundings)
-        for kind, table in found.items()
-        if kind not in names
-    ]
+        if kind not in names and is_enough and (not addresses or _present(addresses, environment)):
+            found[kind] = {"kind": kind, **({"api_key": f"env:{key_name}"} if key_name is not None else {})}
+    return found
 
 
 def _present(names: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
     return next((name for name in names if environment.get(name)), None)
 
 
-async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> list[Provider]:
-    """Model servers that answer on their usual ports and say what they are. The port alone proves nothing."""
+async def on_this_machine(surroundings: Surroundings, taken: Iterable[str]) -> dict[str, Table]:
+    """A provider's table for each model server that answers on its usual port and says what it is. The port proves nothing."""
     names = set(taken)
     upstream = msgspec.structs.replace(surroundings.upstream, connect_timeout_s=KNOCK_S)
     knocking = msgspec.structs.replace(surroundings, upstream=upstream)
     kinds = [kind for kind, known in (*NATIVES.items(), *ROWS.items()) if known.local_url and kind not in names]
     found = await asyncio.gather(*(_answers(kind, knocking) for kind in kinds))
-    return [
-        build_provider(kind, {"kind": kind}, "discovered", surroundings)
-        for kind, is_there in zip(kinds, found, strict=True)
-        if is_there
-    ]
+    return {kind: {"kind": kind} for kind, is_there in zip(kinds, found, strict=True) if is_there}
 
 
 async def _answers(kind: str, surroundings: Surroundings) -> bool:

@@ -151,10 +151,11 @@ class Gemini:
 
     def _listed(self, model: _Model) -> Deployment:
         deployment = self._deployment(model.name.removeprefix("models/"))
-        return msgspec.structs.replace(deployment, operations=model.operations(), facts=model.facts())
+        return msgspec.structs.replace(deployment, operations=model.operations(), facts=model.facts().over(deployment.facts))
 
     def _deployment(self, model: str) -> Deployment:
-        return Deployment(f"{self.name}/{model}", self.name, model, self._prices.price(model), self._origin)
+        price, facts = self._prices.price(model), self._prices.facts(model)
+        return Deployment(f"{self.name}/{model}", self.name, model, price, self._origin, facts=facts)
 
     async def aclose(self) -> None:
         """Close idle connections."""
@@ -184,5 +185,5 @@ def build(name: str, table: Mapping[str, Any], origin: Origin, surroundings: Sur
         api_key=key_of(name, section, NATIVES["gemini"].key_names, surroundings),
         models=None if section.models is None else tuple(section.models),
         origin=origin,
-        prices=PriceBook(name, overrides=surroundings.prices, catalogue="google", is_free=False),
+        prices=PriceBook("google", is_free=False),
     )

@@ -206,5 +206,5 @@ def build(name: str, table: Mapping[str, Any], origin: Origin, surroundings: Sur
         dialect=dialect,
         models=None if section.models is None else tuple(section.models),
         origin=origin,
-        prices=PriceBook(name, overrides=surroundings.prices, catalogue="", is_free=True),
+        prices=PriceBook("", is_free=True),
     )

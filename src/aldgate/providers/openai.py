@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from aldgate.core.routes import Deployment, Origin, Source
 from aldgate.dialects.openai.errors import read_error
 from aldgate.dialects.rerank.dialect import JINA
 from aldgate.ports import UpstreamDialect
+from aldgate.providers.listing import Listed
 from aldgate.providers.prices import PriceBook
 from aldgate.upstream.pool import Pool
 from aldgate.upstream.reply import Reply
@@ -26,13 +27,8 @@ _PATHS: dict[str, dict[Operation, str]] = {
 _MAX_LISTED = 20_000
 
 
-class _Model(msgspec.Struct):
-    id: str
-    owned_by: str | None = None
-
-
 class _Models(msgspec.Struct):
-    data: list[_Model]
+    data: list[Listed]
 
 
 _models = msgspec.json.Decoder(_Models | list[Any])
@@ -94,14 +90,14 @@ class OpenAICompatible:
     async def discover(self) -> Source:
         """The operator's list of models, or else the provider's own (`GET /models`); see `ports.Backend`."""
         if self._models is not None:
-            return self._source(self._models, accepts_any=False)
-        return self._source(tuple(model.id for model in await self.list_models()), accepts_any=True)
+            return self.unlisted()
+        return self._source(await self.list_models(), accepts_any=True)
 
     def unlisted(self) -> Source:
         """The provider while its list is not known: any name is taken as `provider/name`."""
-        return self._source(self._models or (), accepts_any=self._models is None)
+        return self._source(map(Listed, self._models or ()), accepts_any=self._models is None)
 
-    async def list_models(self) -> list[_Model]:
+    async def list_models(self) -> list[Listed]:
         """What `GET /models` lists. Together answers with a bare array, everybody else with `{"data": [...]}`.
 
         Raises:
@@ -116,23 +112,24 @@ class OpenAICompatible:
             raise read_error(reply.status, body, None)
         try:
             listed = _models.decode(body)
-            models = listed.data if isinstance(listed, _Models) else msgspec.convert(listed, list[_Model])
+            models = listed.data if isinstance(listed, _Models) else msgspec.convert(listed, list[Listed])
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise UpstreamInvalid(f"What `{self.name}` answers to GET /models is no list of models.") from None
         return models[:_MAX_LISTED]
 
-    def _source(self, models: tuple[str, ...], *, accepts_any: bool) -> Source:
-        deployments = tuple(self._deployment(model) for model in dict.fromkeys(models))
+    def _source(self, models: Iterable[Listed], *, accepts_any: bool) -> Source:
+        deployments = tuple(map(self._deployment, {model.id: model for model in models}.values()))
         unlisted_price = self._prices.unlisted()
         return Source(self.name, deployments, self._origin, accepts_any=accepts_any, unlisted_price=unlisted_price)
 
-    def _deployment(self, model: str) -> Deployment:
+    def _deployment(self, model: Listed) -> Deployment:
         return Deployment(
-            id=f"{self.name}/{model}",
+            id=f"{self.name}/{model.id}",
             backend=self.name,
-            model=model,
-            price=self._prices.price(model),
+            model=model.id,
+            price=self._prices.price(model.id) or model.price(),
             origin=self._origin,
+            facts=self._prices.facts(model.id, model.facts()),
         )
 
     async def aclose(self) -> None:

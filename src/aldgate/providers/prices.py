@@ -1,56 +1,73 @@
-"""What a provider's models cost: the operator's word first, then the public catalogue of genai-prices."""
+"""What a provider's models cost by the public catalogue of genai-prices. The operator's word beats it (`core/overrides.py`)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aldgate.core.prices import FREE, MILLION, Price
+from aldgate.core.routes import UNKNOWN, Facts
+
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo
 
 
 class PriceBook:
     """Prices of one provider's models.
 
     Args:
-        provider: Name in the catalogue of models; overrides are looked up as `provider/model`, then `model`.
-        overrides: The operator's prices.
         catalogue: The provider's name at genai-prices; empty looks nothing up.
         is_free: Models without any price cost nothing, because they run on the operator's own machine.
     """
 
-    def __init__(self, provider: str, *, overrides: Mapping[str, Price], catalogue: str, is_free: bool) -> None:
-        self._provider = provider
-        self._overrides = overrides
+    def __init__(self, catalogue: str, *, is_free: bool) -> None:
         self._catalogue = catalogue
         self._is_free = is_free
 
     def price(self, model: str) -> Price | None:
         """The price of `model`, None if nobody knows it."""
-        override = self._overrides.get(f"{self._provider}/{model}") or self._overrides.get(model)
-        if override is not None:
-            return override
         if self._catalogue == "openai" and "moderation" in model:
             return FREE  # https://platform.openai.com/docs/guides/moderation; the catalogue has no word of it
-        listed = _listed_price(self._catalogue, model) if self._catalogue else None
+        listed = _listed_price(self._catalogue, model, datetime.now(UTC).date()) if self._catalogue else None
         return listed or self.unlisted()
+
+    def facts(self, model: str, told: Facts = UNKNOWN) -> Facts:
+        """What the provider `told` of `model`, and where it said nothing, what the catalogue says."""
+        info = _find(self._catalogue, model) if self._catalogue else None
+        if info is None:
+            return told
+        return told.over(Facts(context_window=info.context_window or None, is_deprecated=bool(info.deprecated)))
 
     def unlisted(self) -> Price | None:
         """The price of a model that is in no list."""
         return FREE if self._is_free else None
 
 
-def _listed_price(provider: str, model: str) -> Price | None:
-    """What genai-prices says of a model (https://github.com/pydantic/genai-prices)."""
+@lru_cache(maxsize=20_000)  # each is asked for its price and for its facts
+def _find(provider: str, model: str) -> ModelInfo | None:
     from genai_prices.data_snapshot import get_snapshot  # 50 ms, needed only beside a priced provider
 
     try:
-        _, info = get_snapshot().find_provider_model(model, None, provider, None)
+        return get_snapshot().find_provider_model(model, None, provider, None)[1]
     except LookupError:
         return None
-    found = vars(info.get_prices(datetime.now(UTC)))
+
+
+@lru_cache(maxsize=20_000)
+def _listed_price(provider: str, model: str, today: date) -> Price | None:
+    """What genai-prices says of a model today (https://github.com/pydantic/genai-prices).
+
+    To find one takes some 50 µs; providers list thousands, and are asked for their lists every few minutes.
+    """
+    info = _find(provider, model)
+    if info is None:
+        return None
+    found = vars(info.get_prices(datetime.combine(today, time(12), UTC)))
     if all(found.get(unit) is None for unit in ("input_mtok", "output_mtok", "requests_kcount")):
         return None  # sold by the hour, the character or the page, or not known: not free
     starts = {0} | {tier.start for value in found.values() for tier in getattr(value, "tiers", ())}
@@ -75,6 +92,7 @@ def _tier(found: Mapping[str, Any], start: int, dearer: Price | None) -> Price:
         version=f"genai-prices {version('genai-prices')}",
         above=start,
         dearer=dearer,
+        search=_micro((_at(found.get("web_searches_kcount"), start) or Decimal(0)) * 1000),
     )
 
 
@@ -91,4 +109,4 @@ def _at(dollars: Any, start: int) -> Decimal | None:
 
 def _micro(dollars: Decimal) -> int:
     """Dollars per million units -> micro-dollars per million units, rounded up."""
-    return -int(-(dollars * MILLION) // 1)
+    return math.ceil(dollars * MILLION)

@@ -22,6 +22,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         stream_usage: Whether usage in a stream must be asked for.
         responses: It answers OpenAI's Responses API too, whole enough that callers' bytes may pass.
         quirks: What it wants otherwise than OpenAI.
+        tells_bill: It may send a call on to another model, and says which one answered (`model`) and what that cost in dollars
+            (`usage.cost`).
+        has_own_words: It says of answers what OpenAI never would: other reasons for their end, or text as a list.
         catalogue: Name of the provider in the price catalogue; empty: prices are not looked up.
         is_free: Runs on the operator's own machine: calls cost nothing unless a price is configured.
     """
@@ -34,6 +37,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     stream_usage: Literal["asked", "always"] = "asked"
     responses: bool = False
     quirks: tuple[Quirk, ...] = ()
+    tells_bill: bool = False
+    has_own_words: bool = False
     catalogue: str = ""
     is_free: bool = False
 
@@ -106,17 +111,29 @@ ROWS: dict[str, Row] = {
         key_names=("MISTRAL_API_KEY",),
         stream_usage="always",
         quirks=_MISTRAL,
+        has_own_words=True,  # https://docs.mistral.ai/capabilities/reasoning
         catalogue="mistral",
     ),
     "deepseek": Row(
         base_url="https://api.deepseek.com/v1",
         key_names=("DEEPSEEK_API_KEY", "LLM_API_DEEPSEEK_API_KEY"),
         quirks=_DEEPSEEK,
+        has_own_words=True,  # https://api-docs.deepseek.com/api/create-chat-completion
         catalogue="deepseek",
     ),
-    "openrouter": Row(base_url="https://openrouter.ai/api/v1", key_names=("OPENROUTER_API_KEY",), catalogue="openrouter"),
+    "openrouter": Row(
+        base_url="https://openrouter.ai/api/v1",
+        key_names=("OPENROUTER_API_KEY",),
+        tells_bill=True,  # https://openrouter.ai/docs/use-cases/usage-accounting
+        has_own_words=True,  # https://openrouter.ai/docs/api-reference/overview
+        catalogue="openrouter",
+    ),
     "together": Row(
-        base_url="https://api.together.xyz/v1", key_names=("TOGETHER_API_KEY",), quirks=(OLDER_CAP,), catalogue="together"
+        base_url="https://api.together.xyz/v1",
+        key_names=("TOGETHER_API_KEY",),
+        quirks=(OLDER_CAP,),
+        has_own_words=True,  # https://docs.together.ai/reference/chat-completions-1
+        catalogue="together",
     ),
     "fireworks": Row(
         base_url="https://api.fireworks.ai/inference/v1",

@@ -11,7 +11,6 @@ import msgspec
 from aldgate.config.errors import ConfigError
 from aldgate.config.secret import resolve_reference
 from aldgate.config.settings import Upstream
-from aldgate.core.prices import Price
 from aldgate.core.routes import Origin as RouteOrigin
 from aldgate.core.routes import Source
 from aldgate.dialects.openai.dialect import OpenAI
@@ -69,7 +68,6 @@ class Surroundings(msgspec.Struct, frozen=True):
     upstream: Upstream
     max_reply_bytes: int
     environment: Mapping[str, str]
-    prices: Mapping[str, Price]
 
 
 class Provider(Backend, Protocol):
@@ -136,6 +134,7 @@ def build_compatible(name: str, table: Mapping[str, Any], origin: RouteOrigin, s
     is_own = not section.base_url or _is_openai(address)
     cap_field = row.output_cap_field if is_own else "max_tokens"
     quirks = row.quirks if is_own or row is not ROWS["openai"] else ()  # what others serve under its name has none of them
+    chat = OpenAI(cap_field, row.stream_usage, quirks, tells_bill=row.tells_bill, has_own_words=row.has_own_words)
     return OpenAICompatible(
         name,
         pool=pool_of(name, address, section, surroundings),
@@ -143,8 +142,8 @@ def build_compatible(name: str, table: Mapping[str, Any], origin: RouteOrigin, s
         api_key=key_of(name, section, row.key_names, surroundings),
         models=None if section.models is None else tuple(section.models),
         origin=origin,
-        prices=PriceBook(name, overrides=surroundings.prices, catalogue=row.catalogue, is_free=is_free),
-        dialects=_dialects(section, row, OpenAI(cap_field, row.stream_usage, quirks), is_own=is_own),
+        prices=PriceBook(row.catalogue, is_free=is_free),
+        dialects=_dialects(section, row, chat, is_own=is_own),
     )
 
 

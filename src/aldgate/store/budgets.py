@@ -22,12 +22,8 @@ CHUNK = 500
 # These run with every batch of the ledger, so they are built once: a statement is a knot of references to itself, which only the
 # garbage collector gets rid of.
 _NAMES: BindParameter[Any] = bindparam("names", expanding=True)
-_LOCKED = (
-    select(budgets)
-    .where(tuple_(budgets.c.account, budgets.c.period).in_(_NAMES))
-    .order_by(budgets.c.account, budgets.c.period)
-    .with_for_update()
-)
+_READ = select(budgets).where(tuple_(budgets.c.account, budgets.c.period).in_(_NAMES))
+_LOCKED = _READ.order_by(budgets.c.account, budgets.c.period).with_for_update()
 _PARTS = select(slices).where(tuple_(slices.c.account, slices.c.period).in_(_NAMES))
 
 
@@ -54,6 +50,18 @@ class Budgets(QueryGroup):
             await save_slices(self._database, connection, process, held)
             await self._remember(connection, process, seq, grants)
         return grants
+
+    async def budget_free(self, process: str, account: str, period: str, limit: int, reported: int) -> int:
+        """See `Store`."""
+        named = {"names": [(account, period)]}
+        budget = Slice(limit)
+        async with self._database.read() as connection:
+            for row in await connection.execute(_READ, named):
+                budget.settled, budget.presumed = row.settled, row.presumed
+            for row in await connection.execute(_PARTS, named):
+                _put(budget, row, process)
+        budget.report(limit, reported)
+        return budget.free
 
     async def _remember(self, connection: AsyncConnection, process: str, seq: int, grants: list[SliceGrant]) -> None:
         answer = {"seq": seq, "answer": msgspec.json.encode(grants)}
@@ -121,12 +129,16 @@ async def _lock_chunk(connection: AsyncConnection, process: str, names: Sequence
         for row in await connection.execute(_LOCKED, named)
     }
     for row in await connection.execute(_PARTS, named):
-        budget = held[row.account, row.period]
-        if row.process == process:
-            budget.granted, budget.reported = row.granted, row.reported
-        else:
-            budget.others += row.granted - row.reported
+        _put(held[row.account, row.period], row, process)
     return held
+
+
+def _put(budget: Slice, row: Any, process: str) -> None:
+    """Take in a row of slices: this process's own, or another's."""
+    if row.process == process:
+        budget.granted, budget.reported = row.granted, row.reported
+    else:
+        budget.others += row.granted - row.reported
 
 
 async def save_slices(database: Database, connection: AsyncConnection, process: str, held: Mapping[BudgetName, Slice]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import ColumnElement, delete, func, insert, or_, select, tuple_
+from sqlalchemy import ColumnElement, case, delete, func, insert, or_, select, tuple_
 
 from aldgate.core.batches import UNFINISHED
 from aldgate.core.errors import StorageFull
@@ -13,6 +13,8 @@ from aldgate.store.tables import batches, files
 from aldgate.store.unbroken import unbroken
 
 EXPIRED_AT_ONCE = 500
+LEAST_CHARGED = 4_096
+"""Bytes that an empty file counts for: rows and directory entries have a bound, too."""
 
 _FILE = tuple(files.c[name] for name in StoredFile.__struct_fields__)
 
@@ -27,9 +29,10 @@ class Files(QueryGroup):
         Raises:
             StorageFull: The account's files would come to more than `quota_bytes`.
         """
-        used = select(func.coalesce(func.sum(files.c.bytes), 0)).where(files.c.account == file.account)
+        charged = case((files.c.bytes < LEAST_CHARGED, LEAST_CHARGED), else_=files.c.bytes)
+        used = select(func.coalesce(func.sum(charged), 0)).where(files.c.account == file.account)
         async with self._database.write() as connection:
-            if int(await connection.scalar(used) or 0) + file.bytes > quota_bytes:
+            if int(await connection.scalar(used) or 0) + max(file.bytes, LEAST_CHARGED) > quota_bytes:
                 raise StorageFull(f"Your files come to more than {quota_bytes} bytes with this one; delete some.")
             await connection.execute(insert(files).values(msgspec.structs.asdict(file)))
 

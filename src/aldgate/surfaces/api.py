@@ -11,9 +11,19 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from aldgate import __version__
-from aldgate.core.errors import BodyTooLarge, GatewayError, InternalError, InvalidRequest, MethodNotAllowed, NotFound
+from aldgate.config.errors import ConfigError
+from aldgate.core.errors import (
+    BodyTooLarge,
+    GatewayError,
+    InternalError,
+    InvalidConfiguration,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+)
 from aldgate.core.principals import Principal
 from aldgate.gate.identity import Identity
+from aldgate.gate.reload import Reloader
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.ports import ByteBound, Store
@@ -41,6 +51,7 @@ class Api:
     Args:
         committed: Waits until what was settled is on disk, so that whoever asks for usage sees the call made just before.
         new_id: Makes request ids.
+        reloader: Reads the configuration again.
         in_flight: The bound on bytes held.
         most_unfinished: Batches of one account that may wait or run.
     """
@@ -52,6 +63,7 @@ class Api:
         identity: Identity,
         committed: Callable[[], Awaitable[None]],
         new_id: Callable[[], str],
+        reloader: Reloader,
         files: Files,
         batches: BatchWorker,
         in_flight: ByteBound,
@@ -64,6 +76,7 @@ class Api:
         self._batches = BatchesFace(store, files, batches, most_unfinished)
         self._new_id = new_id
         self._committed = committed
+        self._reloader = reloader
         self.app = FastAPI(
             title="Aldgate",
             version=__version__,
@@ -78,6 +91,7 @@ class Api:
         route("/admin/keys", self._list_keys, methods=["GET"])
         route("/admin/keys/{key_id}", self._revoke_key, methods=["DELETE"])
         route("/admin/keys/{key_id}/rotate", self._rotate_key, methods=["POST"])
+        route("/admin/reload", self._reload, methods=["POST"])
         route("/v1/usage", self._usage, methods=["GET"])
         self._add_files(route)
         self._add_batches(route)
@@ -147,6 +161,16 @@ class Api:
         async def act() -> dict[str, Any]:
             await self._admin(request)
             return await self._keys.rotate(key_id, await _body(request))
+
+        return await self._answer(request, act)
+
+    async def _reload(self, request: Request) -> Response:
+        async def act() -> dict[str, Any]:
+            await self._admin(request)
+            try:
+                return msgspec.structs.asdict(await self._reloader.reload())
+            except ConfigError as error:
+                raise InvalidConfiguration(f"{error.message} ({error.hint})") from None
 
         return await self._answer(request, act)
 

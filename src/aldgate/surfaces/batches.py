@@ -21,7 +21,7 @@ from aldgate.jobs.files import Files
 from aldgate.ports import BatchStore
 from aldgate.surfaces.bodies import decoded
 from aldgate.surfaces.files import lifetime, page, whole_number
-from aldgate.surfaces.paths import BATCHED, batch_endpoint
+from aldgate.surfaces.paths import BATCHED
 
 MOST_LISTED = 100
 USUALLY_LISTED = 20
@@ -90,7 +90,7 @@ class BatchesFace:
     async def _planned(self, principal: Principal, wanted: BatchRequest, key: str | None) -> StoredBatch:
         if wanted.endpoint not in BATCHED:
             raise InvalidRequest(f"`endpoint` is one of {', '.join(sorted(BATCHED))}.", param="endpoint")
-        _, operation = batch_endpoint(wanted.endpoint)
+        operation = BATCHED[wanted.endpoint]
         if operation not in principal.policy.scopes:
             raise ScopeDenied(f"This API key may not {operation}.")
         try:

@@ -6,16 +6,19 @@ What differs between faces is the dialect, and the paths that lead here; the way
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import cast
 
 import msgspec
 
-from aldgate.core.calls import Admission, Call, Named, Outcome
+from aldgate.core.calls import Admission, Call, Named, Outcome, Peek
 from aldgate.core.errors import ClientGone, ExpiredKey, GatewayError, ShuttingDown, UpstreamBroken
 from aldgate.core.principals import Operation, Principal
 from aldgate.gate.bounds import counted
+from aldgate.gate.explain import explain
+from aldgate.gate.explanation import Explanation
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.runs import Run
@@ -23,9 +26,12 @@ from aldgate.gate.whole import Committed, left, recorded, whole
 from aldgate.ports import FaceDialect, Relay
 from aldgate.surfaces.asgi import Handler, Headers, Outlet, Receive, Scope, Send, headers_of
 from aldgate.surfaces.bodies import BytesInFlight, check_json, read_body
+from aldgate.surfaces.cache import LARGEST_ANSWER_BYTES, Cache, Kept, key_of
 from aldgate.surfaces.credentials import secret_of
+from aldgate.surfaces.explained import ASKS, Telling, is_denial, with_explanation
 from aldgate.surfaces.idempotency import Once, idempotency_key
 from aldgate.surfaces.listener import Connection
+from aldgate.surfaces.recorder import Recorder
 
 ReadNamed = Callable[[Scope], Named]
 
@@ -43,19 +49,27 @@ class Doors(msgspec.Struct, frozen=True):
     gate: Gate
     identity: Identity
     once: Once
+    cache: Cache
     in_flight: BytesInFlight
     committed: Committed | None
     max_body_bytes: int
 
 
 class Face:
-    """Handlers for the paths of one dialect that make calls."""
+    """Handlers for the paths of one dialect that make calls.
+
+    Attributes:
+        may_be_cached: False where an answer is more than what it says, because it is kept under its id.
+    """
+
+    may_be_cached = True
 
     def __init__(self, dialect: FaceDialect, doors: Doors) -> None:
         self._dialect = dialect
         self._gate = doors.gate
         self._identity = doors.identity
         self._once = doors.once
+        self._cache = doors.cache
         self._in_flight = doors.in_flight
         self._committed = doors.committed
         self._max_body_bytes = doors.max_body_bytes
@@ -78,6 +92,8 @@ class Face:
         connection.cut_on_loss()
         outlet = connection.outlet
         principal: Principal | None = None
+        named: Named | None = None
+        body = b""
         headers = headers_of(scope)
         try:
             secret = secret_of(headers)
@@ -85,9 +101,13 @@ class Face:
             check_json(headers)
             body = await read_body(headers, receive, self._max_body_bytes, self._in_flight)
             try:
+                if ASKS in headers:
+                    outlet = Telling(outlet)
                 named = read_named(scope) if read_named is not None else None
                 key = idempotency_key(headers)
-                if key is None:
+                if key is None and (b"x-aldgate-cache" in headers or b"cache-control" in headers or self._cache.models):
+                    await self._cached(headers, operation, call_id, principal, body, named, outlet)
+                elif key is None:
                     await self._call(operation, call_id, principal, body, named, outlet)
                 else:
                     connection.cancels_on_loss = False  # such a call runs to its end: its answer is owed to the repetition
@@ -97,12 +117,17 @@ class Face:
                 self._in_flight.release(len(body))
         except GatewayError as error:
             _untie(error)
-            status, lines, body = self._dialect.error(error, call_id)
+            status, lines, answer = self._dialect.error(error, call_id)
             limits = self._limits(principal) if principal is not None else []
             if error.attempts > 1:
                 lines = [*lines, (b"x-aldgate-attempts", b"%d" % error.attempts)]
+            if ASKS in headers and principal is not None and is_denial(error):
+                connection.cancels_on_loss = False  # from here on, nothing takes a cancellation that is ours
+                with suppress(GatewayError):  # the database is away: a refusal without its explanation is one all the same
+                    explanation = await self._explained(error, operation, principal, body, named)
+                    lines, answer = with_explanation(lines, answer, explanation)
             outlet.begin(status, [*lines, *limits])
-            outlet.end(body)
+            outlet.end(answer)
         except asyncio.CancelledError:
             if not connection.is_lost or connection.task is None:
                 raise
@@ -114,11 +139,72 @@ class Face:
         self, operation: Operation, call_id: str, principal: Principal, body: bytes, named: Named | None, outlet: Outlet
     ) -> None:
         call = self._gate.call(call_id, operation, principal, self._dialect.peek(operation, body, named))
+        await self._run(self._gate.admit(call) or await self._gate.admit_shared(call), outlet)
+
+    async def _explained(
+        self, error: GatewayError, operation: Operation, principal: Principal, body: bytes, named: Named | None
+    ) -> Explanation:
+        """Why a call was refused, with `error`."""
+        try:
+            asked = await self._asked(operation, principal, body, named)
+        except GatewayError as unreadable:
+            asked = unreadable
+        return await explain(self._gate, principal, operation, self._dialect, asked, error)
+
+    async def _asked(self, operation: Operation, principal: Principal, body: bytes, named: Named | None) -> Peek:
+        return self._dialect.peek(operation, body, named)
+
+    def _run(self, admission: Admission, outlet: Outlet) -> Awaitable[Outcome]:
+        return self._stream(admission, outlet) if admission.call.peek.stream else self._whole(admission, outlet)
+
+    async def _cached(
+        self,
+        headers: Mapping[bytes, bytes],
+        operation: Operation,
+        call_id: str,
+        principal: Principal,
+        body: bytes,
+        named: Named | None,
+        outlet: Outlet,
+    ) -> None:
+        """A call that may be answered as one before was. It is admitted all the same; a kept answer costs nothing."""
+        if not self.may_be_cached:
+            return await self._call(operation, call_id, principal, body, named, outlet)
+        call = self._gate.call(call_id, operation, principal, self._dialect.peek(operation, body, named))
+        terms = self._cache.terms(headers, call.peek)
         admission = self._gate.admit(call) or await self._gate.admit_shared(call)
-        if call.peek.stream:
-            await self._stream(admission, outlet)
-        else:
-            await self._whole(admission, outlet)
+        if terms is None:
+            await self._run(admission, outlet)
+            return
+        key = key_of(self._dialect.name, terms, admission)
+        try:
+            kept = await self._cache.find(key, terms)
+        except asyncio.CancelledError:
+            gone = Outcome()
+            gone.fail(ClientGone("The caller left."))
+            self._gate.settle(admission, gone)
+            raise
+        if kept is not None:
+            self._gate.settle(admission, Outcome(200, usage_source="cache", first_byte_s=0.0))
+            return await self._replay(admission, kept, outlet)
+        recorder = Recorder(outlet, LARGEST_ANSWER_BYTES, [(b"x-aldgate-cache", b"miss")])
+        with self._cache.making(key):
+            if (await self._run(admission, recorder)).error is None:
+                self._cache.keep(key, terms, recorder)
+
+    async def _replay(self, admission: Admission, kept: Kept, outlet: Outlet) -> None:
+        """Give a kept answer again, in the pieces that it came in."""
+        if self._committed is not None:
+            await recorded(self._committed)
+        call = admission.call
+        own = [(b"x-request-id", call.id.encode()), *self._limits(call.principal)]
+        age = b"%d" % self._cache.age_s(kept)
+        outlet.begin(200, [*kept.headers, *own, (b"x-aldgate-cache", b"hit"), (b"age", age)])
+        for piece in kept.pieces[:-1]:
+            verdict = outlet.write(piece)
+            if verdict is not True:
+                await cast(Awaitable[None], verdict)
+        outlet.end(kept.pieces[-1])
 
     def _headers(self, admission: Admission, run: Run) -> Headers:
         call = admission.call
@@ -133,13 +219,15 @@ class Face:
     def _limits(self, principal: Principal) -> Headers:
         return self._gate.headers(principal)
 
-    async def _whole(self, admission: Admission, outlet: Outlet) -> None:
-        run = await whole(self._gate, admission, self._dialect, Outcome(), self._committed)
+    async def _whole(self, admission: Admission, outlet: Outlet) -> Outcome:
+        outcome = Outcome()
+        run = await whole(self._gate, admission, self._dialect, outcome, self._committed)
         body = run.first
         outlet.begin(200, [_JSON, (b"content-length", b"%d" % len(body)), *self._headers(admission, run)])
         outlet.end(body)
+        return outcome
 
-    async def _stream(self, admission: Admission, outlet: Outlet) -> None:
+    async def _stream(self, admission: Admission, outlet: Outlet) -> Outcome:
         call = admission.call
         outcome = Outcome()
         relay: Relay | None = None
@@ -175,8 +263,10 @@ class Face:
             try:
                 await recorded(self._committed)
             except GatewayError as error:
+                outcome.error = error
                 last = self._dialect.failed(error, call.id)
         outlet.end(last)
+        return outcome
 
     async def _relay(self, admission: Admission, run: Run, outlet: Outlet) -> bytes:
         """Pass events on until the stream is done or has failed; returns the last ones, which wait for the settlement."""
@@ -207,18 +297,21 @@ class Face:
 
 
 def _untie(error: GatewayError) -> None:
-    """Drop the traceback of an error that is dealt with.
+    """Drop the tracebacks of an error that is dealt with, and of those that led to it.
 
     Its frames hold the call with its body, and an outcome or a reply that holds the error: a knot that only the garbage collector
     undoes, and it looks seldom.
     """
-    error.__traceback__ = None
+    met: BaseException | None = error
+    while met is not None:
+        met.__traceback__ = None
+        met = met.__cause__ or met.__context__
 
 
 def _header_value(text: str) -> bytes:
-    if not text.isprintable():
-        text = "".join(character if character.isprintable() else " " for character in text)
-    return text[:2_000].encode("ascii", "replace")
+    if text.isascii() and text.isprintable():
+        return text.encode()[:2_000]
+    return "".join(character if character.isprintable() else " " for character in text).encode("ascii", "replace")[:2_000]
 
 
 def _bill_stream(call: Call, relay: Relay, outcome: Outcome) -> None:

@@ -139,8 +139,12 @@ class GeminiFace:
 
 
 def _resource(path: str) -> str:
-    """What a path names below `/{version}/models`."""
-    return path.split("/", 3)[3] if path.count("/") > 2 else ""
+    """What a path names below `/{version}/models`, or in its place: some clients leave `models/` out before a name with a slash.
+
+    https://github.com/vercel/ai/blob/main/packages/google/src/get-model-path.ts
+    """
+    named = path.split("/", 2)[2]
+    return "" if named == "models" else named.removeprefix("models/")
 
 
 def _named(scope: Scope, *, stream: bool) -> Named:

@@ -63,13 +63,34 @@ class HealthFace:
         body = {"status": "ready" if is_ready else "not_ready", "ok": is_ready, "ready": is_ready, "reasons": reasons}
         await _send_json(send, scope, 200 if is_ready else 503, body)
 
+    async def upstreams(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """GET /health/upstreams: how each provider answered last, a call or a question for its models. Nobody is asked now."""
+        try:
+            await self._check(scope, "What providers there are needs an admin key here.")
+        except GatewayError as error:
+            return await send_whole(send, *render_for_path(scope["path"], error))
+        found: dict[str, dict[str, Any]] = {}
+        for name in self._gate.backends:
+            fault = self._gate.heard.get(name)
+            status, code = fault if fault is not None else (200, None)
+            found[name] = {"ok": fault is None, "status": status, "error": code}
+        await _send_json(send, scope, 200, {"ok": all(each["ok"] for each in found.values()), "upstreams": found})
+
+    async def version(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """GET /version."""
+        await _send_json(send, scope, 200, {"name": "aldgate", "version": __version__})
+
+    async def _check(self, scope: Scope, refusal: str) -> None:
+        """Open on loopback; elsewhere it needs an admin key."""
+        if (scope.get("server") or ("",))[0] not in LOOPBACK:
+            principal = await principal_of(scope, self._identity)
+            if "admin" not in principal.policy.scopes:
+                raise ScopeDenied(refusal)
+
     async def metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /metrics: Prometheus' text format. Open on loopback; elsewhere it needs an admin key."""
         try:
-            if (scope.get("server") or ("",))[0] not in LOOPBACK:
-                principal = await principal_of(scope, self._identity)
-                if "admin" not in principal.policy.scopes:
-                    raise ScopeDenied("Metrics need an admin key here.")
+            await self._check(scope, "Metrics need an admin key here.")
         except GatewayError as error:
             return await send_whole(send, *render_for_path(scope["path"], error))
         body = self._gate.metrics.expose()

@@ -22,7 +22,8 @@ from aldgate.core.errors import (
     StoreUnavailable,
 )
 from aldgate.ports import SavedReply, Store
-from aldgate.surfaces.asgi import Headers, Outlet
+from aldgate.surfaces.asgi import Outlet
+from aldgate.surfaces.recorder import Recorder
 
 log = logging.getLogger("aldgate.idempotency")
 
@@ -112,7 +113,7 @@ class Once:
                 return record.reply
             if record.incarnation != self._incarnation:
                 raise IdempotencyUnknown("The first call with this `Idempotency-Key` was cut off; use a new key to call again.")
-        recorder = _Recorder(outlet)
+        recorder = _Owed(outlet, MOST_KEPT_BYTES)
         try:
             await call(recorder)
         except GatewayError as error:
@@ -149,48 +150,20 @@ def _replay(outlet: Outlet, reply: SavedReply) -> None:
     outlet.end(reply.body)
 
 
-class _Recorder:
-    """An outlet that remembers what passes."""
-
-    def __init__(self, outlet: Outlet) -> None:
-        self._outlet = outlet
-        self._status = 0
-        self._headers: Headers = []
-        self._body: list[bytes] = []
-        self._is_complete = False
-        self._size = 0
-
-    @property
-    def is_lost(self) -> bool:
-        return self._outlet.is_lost
-
-    def begin(self, status: int, headers: Headers) -> None:
-        self._status, self._headers = status, headers
-        self._outlet.begin(status, headers)
+class _Owed(Recorder):
+    """An answer that is kept for the repetition, whoever is there to read it now."""
 
     def write(self, piece: bytes) -> Awaitable[None] | bool:
-        self._keep(piece)
-        if self._size > MOST_KEPT_BYTES and self._outlet.is_lost:
+        passed = super().write(piece)
+        if self.is_too_large and self.is_lost:
             raise ClientGone("The caller left, and the answer is too large to be kept for it.")
-        return self._outlet.write(piece)
-
-    def end(self, piece: bytes) -> None:
-        self._keep(piece)
-        self._is_complete = True
-        self._outlet.end(piece)
-
-    def _keep(self, piece: bytes) -> None:
-        self._size += len(piece)
-        if self._size > MOST_KEPT_BYTES:
-            self._body.clear()
-        else:
-            self._body.append(piece)
+        return passed
 
     def reply(self) -> SavedReply | None:
-        if not self._is_complete:
+        if not self.is_complete:
             return None
-        if self._size > MOST_KEPT_BYTES:
+        if self.is_too_large:
             return TOO_LARGE
-        body = b"".join(self._body)
-        headers = [(name, value) for name, value in self._headers if name != b"content-length"]
-        return SavedReply(self._status, (*headers, (b"content-length", b"%d" % len(body))), body)
+        body = b"".join(self.pieces)
+        headers = [(name, value) for name, value in self.headers if name != b"content-length"]
+        return SavedReply(self.status, (*headers, (b"content-length", b"%d" % len(body))), body)

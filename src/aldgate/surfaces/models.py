@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -14,7 +15,7 @@ from aldgate.core.errors import GatewayError, ModelNotFound, ScopeDenied
 from aldgate.core.routes import Catalogue, Deployment, Route
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
-from aldgate.surfaces import anthropic_models
+from aldgate.surfaces import anthropic_models, catalog_models
 from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.dialects import DIALECTS
@@ -29,7 +30,8 @@ def by_client(openai: Handler, gemini: Handler) -> Handler:
     """The handler of a path that clients of several APIs share: whoever brings a key as Google's do reads Gemini's shape."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        is_google = b"x-goog-api-key" in headers_of(scope) or b"key=" in scope["query_string"]
+        query = scope["query_string"]
+        is_google = b"x-goog-api-key" in headers_of(scope) or (b"key=" in query and b"key" in parse_qs(query))
         await (gemini if is_google else openai)(scope, receive, send)
 
     return serve
@@ -94,15 +96,7 @@ class Shape(NamedTuple):
     many: Callable[[Sequence[Object], bytes], Object]
 
 
-def _item(name: str, deployment: Deployment, created: int) -> Object:
-    return {"id": name, "object": "model", "created": created, "owned_by": deployment.backend}
-
-
-def _list(items: Sequence[Object], query: bytes) -> Object:
-    return {"object": "list", "data": items}
-
-
-_OPENAI = Shape("openai", _item, _list)
+_OPENAI = Shape("openai", catalog_models.one, catalog_models.page)
 _ANTHROPIC = Shape("anthropic", anthropic_models.one, anthropic_models.page)
 
 

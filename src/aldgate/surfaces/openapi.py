@@ -14,9 +14,12 @@ from aldgate.dialects.ollama.parse import ChatBody, EmbedBody, EmbeddingsBody, G
 from aldgate.dialects.openai import types
 from aldgate.dialects.rerank.requests import RerankBody
 from aldgate.dialects.responses import types as response_types
+from aldgate.gate.explanation import Explanation
+from aldgate.gate.reload import Reloaded
 from aldgate.ports import UsageRow
 from aldgate.surfaces.admin import KeyRequest, RotateRequest
 from aldgate.surfaces.batches import BatchRequest
+from aldgate.surfaces.explain import ExplainRequest
 from aldgate.surfaces.files import FileForm
 
 REF = "#/components/schemas/{name}"
@@ -157,7 +160,15 @@ PATHS = (
         errors=(*_CALL_ERRORS, 529),
         tag="anthropic",
     ),
-    Path("get", "/v1/models", "List models", None, types.ModelList),
+    Path(
+        "get",
+        "/v1/models",
+        "List models",
+        None,
+        types.ModelList,
+        errors=(400, 401, 403, 429, 503),
+        query=("modality", "limit", "cursor"),
+    ),
     Path("get", "/v1/models/{model}", "Show one model; ids may contain slashes", None, types.Model, errors=(401, 403, 404, 503)),
     Path(
         "get",
@@ -167,6 +178,15 @@ PATHS = (
         UsageList,
         errors=(400, 401, 403, 503),
         query=("group_by", "since", "until"),
+        tag="aldgate",
+    ),
+    Path(
+        "post",
+        "/v1/explain",
+        "What would become of a call, without making it",
+        ExplainRequest,
+        Explanation,
+        errors=_ADMIN_ERRORS,
         tag="aldgate",
     ),
     Path(
@@ -199,12 +219,15 @@ PATHS = (
         (*_ADMIN_ERRORS, 409),
         tag="admin",
     ),
+    Path("post", "/admin/reload", "Read the configuration again", None, Reloaded, errors=(400, 401, 403, 503), tag="admin"),
     Path("get", "/", "Who answers, and where to read on", errors=(), is_open=True, tag="operations"),
     Path("head", "/", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("get", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("head", "/health", "The process answers", errors=(), is_open=True, tag="operations"),
     Path("get", "/ready", "The gate can serve; 503 says why not", errors=(503,), is_open=True, tag="operations"),
     Path("head", "/ready", "The gate can serve", errors=(503,), is_open=True, tag="operations"),
+    Path("get", "/health/upstreams", "How each provider answered last", errors=(401, 403), is_open=True, tag="operations"),
+    Path("get", "/version", "The gate's version", errors=(), is_open=True, tag="operations"),
     Path("get", "/metrics", "Prometheus metrics", errors=(401, 403), is_open=True, tag="operations"),
 )
 

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from aldgate.core.principals import Operation
-from aldgate.ports import FaceDialect, Store
+from aldgate.ports import Endpoint, Store
 from aldgate.registry import Registry
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.dialects import DIALECTS
@@ -37,6 +37,7 @@ CALLS: tuple[tuple[str, str, Operation], ...] = (
     ("/api/embeddings", "ollama-embeddings", "embed"),
 )
 """Paths whose whole request stands in the body: path, dialect, operation."""
+EXPLAIN = "/v1/explain"
 MESSAGES = "/v1/messages"
 RESPONSES = "/v1/responses"
 """Where responses are made; below it, kept ones are found again."""
@@ -46,6 +47,7 @@ SURFACES: Registry[Any] = Registry(
     {
         "anthropic": "aldgate.surfaces.anthropic:AnthropicFace",
         "api": "aldgate.surfaces.api:Api",
+        "explain": "aldgate.surfaces.explain:ExplainFace",
         "gemini": "aldgate.surfaces.gemini:GeminiFace",
         "ollama": "aldgate.surfaces.ollama:OllamaFace",
         "responses": "aldgate.surfaces.responses_api:ResponsesApi",
@@ -54,14 +56,23 @@ SURFACES: Registry[Any] = Registry(
 """Faces that are loaded by their first request: FastAPI is a third of the start and 15 MB."""
 
 
-BATCHED = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/moderations"})
-"""Those of `CALLS` that the lines of a batch may ask for."""
+BATCHED: dict[str, Operation] = {
+    **{path: operation for path, dialect, operation in CALLS if dialect == "openai"},
+    RESPONSES: "chat",
+}
+"""Paths that the lines of a batch may ask for, and their operations."""
 
 
-def batch_endpoint(path: str) -> tuple[FaceDialect, Operation]:
-    """What is spoken at one of `BATCHED`, and the operation it asks for."""
-    (found,) = (call for call in CALLS if call[0] == path)
-    return DIALECTS.load(found[1]), found[2]
+_GEMINI = (("POST", ""), ("GET", "models/"))
+"""What is Gemini's below a version; what is no verb of a model there is not found."""
+
+
+def batch_endpoint(doors: Doors, store: Store, incarnation: str, path: str) -> Endpoint:
+    """What is behind one of `BATCHED`."""
+    if path == RESPONSES:
+        memory = SURFACES.load("responses")(doors, store, incarnation).face
+        return Endpoint(DIALECTS.load("responses"), BATCHED[path], memory)
+    return Endpoint(DIALECTS.load("openai"), BATCHED[path])
 
 
 def health_paths(health: HealthFace) -> dict[tuple[str, str], Handler]:
@@ -70,6 +81,8 @@ def health_paths(health: HealthFace) -> dict[tuple[str, str], Handler]:
     return {
         ("GET", "/health"): health.health,
         ("HEAD", "/health"): health.health,
+        ("GET", "/health/upstreams"): health.upstreams,
+        ("GET", "/version"): health.version,
         ("GET", "/metrics"): health.metrics,
         **ready,
     }
@@ -84,6 +97,7 @@ def every_path(doors: Doors, store: Store, incarnation: str, health: HealthFace,
     anthropic = _Group(lambda: SURFACES.load("anthropic")(doors).handlers)
     responses = _Group(lambda: SURFACES.load("responses")(doors, store, incarnation).handlers)
     exact: dict[tuple[str, str], Handler] = {
+        ("POST", EXPLAIN): Later(lambda: SURFACES.load("explain")(doors, store, incarnation).serve),
         **{("POST", path): faces.serving(dialect, operation) for path, dialect, operation in CALLS},
         ("POST", MESSAGES): anthropic["messages"],
         ("POST", f"{MESSAGES}/count_tokens"): anthropic["count_tokens"],
@@ -105,7 +119,7 @@ def every_path(doors: Doors, store: Store, incarnation: str, health: HealthFace,
     prefixes: list[tuple[str, str, Handler]] = [
         ("GET", MODELS, by_client(models.get, gemini)),
         ("POST", MODELS, gemini),
-        *((method, f"/{version}/models/", gemini) for version in ("v1beta", "v1alpha") for method in ("POST", "GET")),
+        *((method, f"/{version}/{below}", gemini) for version in ("v1beta", "v1alpha") for method, below in _GEMINI),
         ("GET", f"{RESPONSES}/", responses["get"]),
         ("DELETE", f"{RESPONSES}/", responses["delete"]),
         ("POST", f"{RESPONSES}/", responses["cancel"]),

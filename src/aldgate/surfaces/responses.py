@@ -128,6 +128,8 @@ class ResponsesFace(Face):
         incarnation: This process's random id.
     """
 
+    may_be_cached = False
+
     def __init__(self, doors: Doors, store: Store, incarnation: str) -> None:
         super().__init__(RESPONSES, doors)
         self._store = store
@@ -139,6 +141,9 @@ class ResponsesFace(Face):
     ) -> None:
         await self.respond(call_id, principal, body, outlet)
 
+    async def _asked(self, operation: Operation, principal: Principal, body: bytes, named: Named | None) -> Peek:
+        return RESPONSES.peek("chat", await self.filled(principal.account, body))
+
     async def respond(
         self, call_id: str, principal: Principal, body: bytes, outlet: Outlet, recall: Recall | None = None
     ) -> bytes | None:
@@ -148,25 +153,38 @@ class ResponsesFace(Face):
             GatewayError: Refused or failed before anything was said.
         """
         peek = RESPONSES.peek("chat", body)
-        wanted = governed(peek)
-        if wanted.background:
-            raise InvalidRequest("Responses do not run in the background here; leave `background` out.", param="background")
-        full = await self.history.filled(principal.account, peek, recall)
+        full = await self._filled(principal.account, peek, recall)
         withheld = Withheld(outlet)
         more = max(0, len(full) - len(body))
         self._in_flight.take(more)
         try:
             await super()._call("chat", call_id, principal, full, None, withheld)
             response = withheld.response(is_stream=peek.stream)
-            if response is not None and wanted.store is not False:
-                await self._keep(principal.account, peek, wanted.previous_response_id, response)
+            if response is not None:
+                await self._keep(principal.account, peek, response)
             return response
         finally:
             self._in_flight.release(more)
             withheld.release()
 
-    async def _keep(self, account: str, peek: Peek, previous_id: str | None, response: bytes) -> None:
-        now = time.time()
+    async def _filled(self, account: str, peek: Peek, recall: Recall | None) -> bytes:
+        if governed(peek).background:
+            raise InvalidRequest("Responses do not run in the background here; leave `background` out.", param="background")
+        return await self.history.filled(account, peek, recall)
+
+    async def filled(self, account: str, body: bytes) -> bytes:
+        """See `ports.Memory`."""
+        return await self._filled(account, RESPONSES.peek("chat", body), None)
+
+    async def keep(self, account: str, body: bytes, answer: bytes) -> None:
+        """See `ports.Memory`."""
+        await self._keep(account, RESPONSES.peek("chat", body), answer)
+
+    async def _keep(self, account: str, peek: Peek, response: bytes) -> None:
+        wanted = governed(peek)
+        if wanted.store is False:
+            return
+        previous_id, now = wanted.previous_response_id, time.time()
         told = _told.decode(response)
         kept = KeptResponse(told.id, previous_id, now, now + LIFETIME_S, told.status, self._incarnation, input_of(peek), response)
         try:

@@ -18,7 +18,7 @@ class ResponsesApi:
     """
 
     def __init__(self, doors: Doors, store: Store, incarnation: str) -> None:
-        face = ResponsesFace(doors, store, incarnation)
+        self.face = face = ResponsesFace(doors, store, incarnation)
         kept = KeptResponses(doors, store, face.history)
         self.handlers: dict[str, Handler] = {
             "create": face.serving("chat"),

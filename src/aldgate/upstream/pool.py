@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import weakref
 from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -86,6 +87,7 @@ class Pool:
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._connecting = 0
+        self._is_closed = False
 
     async def request(self, head: bytes, body: bytes) -> Reply:
         """Send one request and return its reply once the head has come.
@@ -157,7 +159,7 @@ class Pool:
         return connection
 
     def _became_idle(self, connection: Connection) -> None:
-        if len(self._idle) < max(KEEP_IDLE, self.max_connections // 10):
+        if not self._is_closed and len(self._idle) < max(KEEP_IDLE, self.max_connections // 10):
             self._idle.append(connection)
         else:
             connection.drop()
@@ -181,17 +183,22 @@ class Pool:
                 reply.abort(UpstreamTimeout(f"The provider {what} for too long."))
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close idle connections now, and each other one when its reply has ended. Calls that still hold the pool may go on."""
+        self._is_closed = True
         for connection in list(self._open):
             if connection.reply is None:
                 connection.drop()
 
 
 class Sweeper:
-    """Looks at all deadlines every `SWEEP_S`: one timer for the process, none per call."""
+    """Looks at all deadlines every `SWEEP_S`: one timer for the process, none per call.
+
+    Attributes:
+        pools: Each as long as anything uses it: a provider that was taken out may have calls under way.
+    """
 
     def __init__(self) -> None:
-        self.pools: set[Pool] = set()
+        self.pools: weakref.WeakSet[Pool] = weakref.WeakSet()
 
     def look(self, pools: Iterable[Pool], now: float) -> None:
         """Abort what is overdue at loop time `now`."""

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aldgate.core.calls import Named
-from aldgate.core.errors import InvalidRequest
+from aldgate.core.errors import InvalidRequest, ThreadNotFound
 from aldgate.core.routes import Deployment
 from aldgate.dialects.anthropic.carried import carried, carried_of_call
 from aldgate.dialects.anthropic.dialect import ANTHROPIC
-from aldgate.dialects.anthropic.requests import peek_count
+from aldgate.dialects.anthropic.requests import betas_of, peek_count
 
 CLAUDE = Deployment("anthropic/claude-opus-5", "anthropic", "claude-opus-5", None, "file")
 
@@ -48,6 +48,16 @@ def test_wrong_fields_are_named(changes: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         ANTHROPIC.peek("chat", body(**changes))
     assert caught.value.param == param
+
+
+@pytest.mark.parametrize("peeked", [lambda asked: ANTHROPIC.peek("chat", asked), peek_count])
+def test_a_thread_may_begin_but_is_not_continued(peeked: Any) -> None:
+    """What stands in it would be neither bounded nor known to be this caller's; Anthropic's SDKs send everything after a 404."""
+    assert peeked(body(thread={"type": "create"})).model == "opus"
+    assert peeked(body(thread=None)).model == "opus"
+    with pytest.raises(ThreadNotFound) as caught:
+        peeked(body(thread={"type": "continue", "previous_message_id": "msg_1"}))
+    assert (caught.value.status, caught.value.code) == (404, "thread_not_found")
 
 
 @pytest.mark.parametrize(
@@ -97,3 +107,15 @@ def test_thoughts_of_other_models_are_not_sent_to_claude() -> None:
 def test_no_bytes_break_the_reader(data: bytes) -> None:
     with pytest.raises(InvalidRequest):
         ANTHROPIC.peek("chat", data)
+
+
+@pytest.mark.parametrize(
+    ("forward", "betas"),
+    [
+        (b"", []),
+        (b"anthropic-version: 2023-06-01\r\n", []),
+        (b"anthropic-beta: a-1, b-2,,a-1\r\nanthropic-version: x\r\nanthropic-beta: c-3\r\n", ["a-1", "b-2", "c-3"]),
+    ],
+)
+def test_betas_are_read_from_every_header_that_names_any(forward: bytes, betas: list[str]) -> None:
+    assert betas_of(forward) == betas

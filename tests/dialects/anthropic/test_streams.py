@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aldgate.core.conversation import Answer, Conversation, Media, Opaque, Part, Reasoning, Refusal, Text, Thinking, ToolCall
+from aldgate.core.conversation import Answer, Conversation, Opaque, Part, Reasoning, Refusal, Text, Thinking, ToolCall
 from aldgate.core.errors import UpstreamBroken, UpstreamInvalid, UpstreamOverloaded
 from aldgate.core.events import (
     ArgumentsDelta,
@@ -17,7 +17,6 @@ from aldgate.core.events import (
     Failed,
     Finished,
     PartEnded,
-    PartGiven,
     ReasoningDelta,
     Started,
     TextDelta,
@@ -261,13 +260,6 @@ def test_the_proof_of_a_call_stands_before_it() -> None:
     assert told[3][1]["content_block"]["type"] == "tool_use"
 
 
-def test_pictures_have_no_block() -> None:
-    with pytest.raises(UpstreamInvalid):
-        encoded(PartGiven(Media("image", "image/png", "AA==")))
-    with pytest.raises(UpstreamInvalid):
-        write("req-1", "m", SILENT, Answer([Media("image", "image/png", "AA==")]))
-
-
 words = st.text(min_size=1)
 spoken: st.SearchStrategy[Part] = st.one_of(
     words.map(Text),
@@ -306,10 +298,8 @@ def test_a_streamed_answer_survives_the_wire(answer: Answer, step: int) -> None:
     assert fold(decoded(encoder.feed(list(unfold(answer))) + encoder.end(), step)) == answer
 
 
-def test_refusals_are_text_and_odd_blocks_of_others_are_left_out() -> None:
-    message = json.loads(
-        write("req-1", "m", SILENT, Answer([Refusal("No."), Opaque("openai", "annotation", {})], "content_filter"))
-    )
+def test_refusals_are_text() -> None:
+    message = json.loads(write("req-1", "m", SILENT, Answer([Refusal("No.")], "content_filter")))
     assert (message["content"], message["stop_reason"]) == ([{"type": "text", "text": "No."}], "refusal")
 
 

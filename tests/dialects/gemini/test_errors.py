@@ -41,6 +41,12 @@ def test_providers_errors_are_classed_by_who_must_act(status: int, sent: bytes, 
     assert type(error) is kind and error.retry_after_s == wait_s
 
 
+def test_a_prompt_that_is_too_long_has_the_code_that_callers_of_other_apis_look_for() -> None:
+    said = "The input token count (9000) exceeds the maximum number of tokens allowed (8192)."
+    error = GEMINI.read_error(400, body(400, said, "INVALID_ARGUMENT"), None)
+    assert (type(error), error.upstream_code) == (errors.ContextTooLong, "context_length_exceeded")
+
+
 def test_a_refusal_keeps_its_status_and_words() -> None:
     error = GEMINI.read_error(404, body(404, "models/x is not found", "NOT_FOUND"), None)
     assert (error.status, error.message, error.upstream_code) == (404, "models/x is not found", "NOT_FOUND")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aldgate.core.conversation import Answer, Part, Reasoning, Refusal, Text, ToolCall
+from aldgate.core.conversation import Answer, Media, Part, Reasoning, Refusal, Text, ToolCall
 from aldgate.core.errors import GatewayError, UpstreamBroken, UpstreamError, UpstreamInvalid
 from aldgate.core.events import Event, Failed, Finished, Started, ToolCallStarted, UsageReported, fold, unfold
 from aldgate.core.operations import Embeddings
@@ -24,7 +24,7 @@ figures = st.integers(0, 10**9)
 
 @st.composite
 def answers(draw: st.DrawFn) -> Answer:
-    """Answers that OpenAI's wire can say: a thought, a text, a refusal, calls, in this order."""
+    """Answers that OpenAI's wire can say: a thought, a text, a refusal, images, calls, in this order."""
     parts: list[Part] = []
     if draw(st.booleans()):
         parts.append(Reasoning(draw(words)))
@@ -32,6 +32,7 @@ def answers(draw: st.DrawFn) -> Answer:
         parts.append(Text(draw(words)))
     if draw(st.booleans()):
         parts.append(Refusal(draw(words)))
+    parts += draw(st.sampled_from([[], [Media("image", "image/png", "iVBO"), Media("image", url="https://a/b.png")]]))
     arguments = st.dictionaries(words, words, max_size=3).map(json.dumps)
     signed = st.sampled_from([("", None), ("gemini", "c2ln")])
     for index in range(draw(st.integers(0, 3))):

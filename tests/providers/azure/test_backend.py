@@ -17,7 +17,7 @@ KEY = {"KEY": "azure-key"}
 
 
 def surroundings(environment: dict[str, str]) -> Surroundings:
-    return Surroundings(Upstream(), 1_000_000, MappingProxyType(environment), {})
+    return Surroundings(Upstream(), 1_000_000, MappingProxyType(environment))
 
 
 def build(environment: dict[str, str] | None = None, **table: Any) -> Azure:
@@ -124,10 +124,11 @@ def test_older_versions_are_not_asked_for_a_streams_usage(version: str, asks: bo
 
 def test_the_usual_names_in_the_environment_add_it_only_with_an_endpoint() -> None:
     names = {"LLM_API_AZURE_OPENAI_API_KEY": "k", "LLM_API_AZURE_OPENAI_ENDPOINT": HOST, "OPENAI_API_VERSION": "2024-10-21"}
-    (found,) = in_environment(surroundings(names), [])
+    ((kind, table),) = in_environment(names, []).items()
+    found = build_provider(kind, table, "environment", surroundings(names))
     assert (found.name, found.pools[0].origin.host) == ("azure", "lab.openai.azure.com")
-    assert in_environment(surroundings({"AZURE_OPENAI_API_KEY": "k"}), []) == []
-    assert in_environment(surroundings(names), ["azure"]) == []
+    assert in_environment({"AZURE_OPENAI_API_KEY": "k"}, []) == {}
+    assert in_environment(names, ["azure"]) == {}
 
 
 @pytest.mark.parametrize(

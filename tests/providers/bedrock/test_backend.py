@@ -23,7 +23,7 @@ ARN = "arn:aws:bedrock:eu-west-1:123456789012:application-inference-profile/abc1
 
 
 def build(environment: dict[str, str] | None = None, origin: Any = "file", **table: Any) -> Bedrock:
-    surroundings = Surroundings(Upstream(), 1_000_000, MappingProxyType(ENVIRONMENT if environment is None else environment), {})
+    surroundings = Surroundings(Upstream(), 1_000_000, MappingProxyType(ENVIRONMENT if environment is None else environment))
     provider = build_provider("bedrock", table, origin, surroundings)
     assert isinstance(provider, Bedrock)
     return provider

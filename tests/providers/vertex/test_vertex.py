@@ -42,7 +42,7 @@ def account(google: FakeUpstream | None = None, **more: str) -> dict[str, str]:
 def build(google: FakeUpstream | None = None, environment: dict[str, str] | None = None, **table: Any) -> Vertex:
     if google is not None:
         table["base_url"] = f"http://127.0.0.1:{google.port}/v1"
-    surroundings = Surroundings(Upstream(), 1_000_000, environment or {}, {})
+    surroundings = Surroundings(Upstream(), 1_000_000, environment or {})
     made = build_provider("v", {"kind": "vertex", **table}, "file", surroundings)
     assert isinstance(made, Vertex)
     return made

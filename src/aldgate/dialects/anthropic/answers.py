@@ -15,6 +15,7 @@ from aldgate.core.errors import UpstreamInvalid
 from aldgate.dialects.anthropic.carried import ORIGIN, carried, carried_of_call
 from aldgate.dialects.anthropic.errors import ErrorBody, error_in_reply
 from aldgate.dialects.anthropic.usage import WireUsage, write_usage
+from aldgate.dialects.omitted import omitted
 
 Object = dict[str, Any]
 
@@ -143,15 +144,10 @@ def _blocks(part: Part, asked: Conversation) -> Iterator[Object]:
             yield {"type": "tool_use", "id": part.id, "name": part.name, "input": _object(part.arguments)}
         case Opaque(origin="anthropic"):
             yield part.raw
-        case Media():
-            raise unsayable(part)
+        case Media() | Opaque():
+            yield {"type": "text", "text": omitted(part)}
         case _:
-            pass  # ornaments of another dialect's answer, such as where a text is quoted from
-
-
-def unsayable(part: Media) -> UpstreamInvalid:
-    """For an answer that a message has no block for."""
-    return UpstreamInvalid(f"The model answered with {part.kind}, which a message of this API cannot hold.")
+            raise TypeError(f"an answer holds no {type(part).__name__}")
 
 
 def _object(arguments: str) -> Object:

@@ -35,7 +35,7 @@ class AnthropicDialect:
         """The whole request."""
         return parse(peek)
 
-    def relay(self, call_id: str, operation: Operation, peek: Peek) -> MessagesRelay:
+    def relay(self, call_id: str, operation: Operation, peek: Peek, upstream: object = None) -> MessagesRelay:
         """For a reply of this dialect."""
         return MessagesRelay()
 

@@ -26,10 +26,11 @@ from aldgate.core.events import (
     UsageReported,
 )
 from aldgate.core.usage import Usage
-from aldgate.dialects.anthropic.answers import message_id, stop_reason_of, unsayable, wants_thoughts
+from aldgate.dialects.anthropic.answers import message_id, stop_reason_of, wants_thoughts
 from aldgate.dialects.anthropic.carried import carried, carried_of_call
 from aldgate.dialects.anthropic.frames import frame
 from aldgate.dialects.anthropic.usage import write_usage
+from aldgate.dialects.omitted import omitted
 
 Object = dict[str, Any]
 
@@ -180,10 +181,11 @@ class MessagesEncoder:
 
     def _give(self, part: Media | Opaque, out: list[bytes]) -> None:
         self._close(out)
-        if isinstance(part, Media):
-            raise unsayable(part)
-        if part.origin == "anthropic":
+        if isinstance(part, Opaque) and part.origin == "anthropic":
             self._whole(part.raw, out)
+        else:
+            self._say("text", "text", omitted(part), out)
+            self._close(out)
 
     def _whole(self, block: Object, out: list[bytes]) -> None:
         self._begin("whole", block, out)

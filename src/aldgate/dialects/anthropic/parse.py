@@ -15,7 +15,7 @@ from aldgate.core.errors import InvalidRequest
 from aldgate.dialects.anthropic import types
 from aldgate.dialects.anthropic.blocks import Object, cache_of, listed, parts, texts
 from aldgate.dialects.anthropic.carried import ORIGIN
-from aldgate.dialects.anthropic.requests import NEWEST_VERSION
+from aldgate.dialects.anthropic.requests import NEWEST_VERSION, betas_of
 from aldgate.dialects.openai.requests import invalid_field
 
 _READ = frozenset(types.MessagesRequest.__struct_fields__)
@@ -35,6 +35,8 @@ def parse(peek: Peek) -> Conversation:
     except msgspec.ValidationError as error:
         raise invalid_field(error) from None
     others = {name: value for name, value in _members.decode(peek.body).items() if name not in _READ and value is not None}
+    if betas := betas_of(peek.forward):
+        others.setdefault("anthropic_beta", betas)
     _refuse(asked, is_newest=NEWEST_VERSION in peek.forward)
     tools = [_tool(tool, others) for tool in asked.tools or ()]
     choice = asked.tool_choice

@@ -5,12 +5,12 @@ Wire: https://platform.claude.com/docs/en/api/messages.
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from aldgate.core.calls import Named, Peek
-from aldgate.core.errors import InvalidRequest
+from aldgate.core.errors import InvalidRequest, ThreadNotFound
 from aldgate.dialects.governed import MANY_BYTES, check_countable, is_plain, rewritten, with_members, with_model
 from aldgate.dialects.openai.requests import invalid_field
 
@@ -22,26 +22,25 @@ FORWARDED = frozenset({b"anthropic-version", b"anthropic-beta"})
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 Cap = Annotated[int, msgspec.Meta(ge=0)]
 
-Seen = TypeVar("Seen")
+Seen = TypeVar("Seen", bound="_CountPeek")
 
 
 class _Message(msgspec.Struct):
     role: str
 
 
-class _CountPeek(msgspec.Struct):
+class _CountPeek(msgspec.Struct, kw_only=True):
     model: Name
     messages: Annotated[list[_Message], msgspec.Meta(min_length=1)]
+    thread: Any = None
 
 
-class _Peek(msgspec.Struct):
-    model: Name
-    messages: Annotated[list[_Message], msgspec.Meta(min_length=1)]
+class _Peek(_CountPeek, kw_only=True):
     max_tokens: Cap
     stream: bool | None = None
 
 
-_GOVERNED = (b'"model"', b'"stream"', b'"max_tokens"')
+_GOVERNED = (b'"model"', b'"stream"', b'"max_tokens"', b'"thread"')
 _request = msgspec.json.Decoder(_Peek)
 _count = msgspec.json.Decoder(_CountPeek)
 
@@ -71,7 +70,7 @@ def _decoded(body: bytes, decoder: msgspec.json.Decoder[Seen]) -> tuple[bytes, S
             check_countable(body)
         if not is_plain(body, _GOVERNED):
             body = rewritten(body, _GOVERNED)
-        return body, decoder.decode(body)
+        return body, _known_whole(decoder.decode(body))
     except msgspec.ValidationError as error:
         raise invalid_field(error) from None
     except (msgspec.DecodeError, ValueError) as error:
@@ -80,8 +79,29 @@ def _decoded(body: bytes, decoder: msgspec.json.Decoder[Seen]) -> tuple[bytes, S
         raise InvalidRequest("The body is nested too deep.") from None
 
 
+def _known_whole(seen: Seen) -> Seen:
+    """`seen`, unless it only goes on from what a provider holds: nobody here knows how long that is, nor whose.
+
+    Raises:
+        ThreadNotFound: What Anthropic says when a thread has expired, whereupon its SDKs send everything
+            (https://platform.claude.com/docs/en/build-with-claude/message-threads).
+    """
+    match seen.thread:
+        case None | {"type": "create"}:
+            return seen
+        case _:
+            raise ThreadNotFound("This gate holds no message threads; send the whole conversation.", param="thread")
+
+
 def _forward(named: Named) -> bytes:
     return b"".join(b"%b: %b\r\n" % header for header in named.headers if header[0] in FORWARDED)
+
+
+def betas_of(forward: bytes) -> list[str]:
+    """What the `anthropic-beta` headers among `Peek.forward` name."""
+    lines = (line.partition(b": ") for line in forward.split(b"\r\n"))
+    betas = (beta.strip() for name, _, value in lines if name == b"anthropic-beta" for beta in value.decode("latin-1").split(","))
+    return list(dict.fromkeys(beta for beta in betas if beta))
 
 
 def outgoing(seen: Peek, *, model: str, cap: int | None) -> bytes:

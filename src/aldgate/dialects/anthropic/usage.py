@@ -15,6 +15,7 @@ from aldgate.core.usage import Usage
 
 Tokens = int | float | None
 """Some servers count in `12.0`."""
+_OF_THE_OUTPUT = ("output_tokens", "output_tokens_details", "server_tool_use")
 
 
 class CacheCreation(msgspec.Struct):
@@ -30,6 +31,12 @@ class OutputDetails(msgspec.Struct):
     thinking_tokens: Tokens = None
 
 
+class ServerTools(msgspec.Struct):
+    """What Anthropic's own tools did, which is charged beside the tokens."""
+
+    web_search_requests: Tokens = None
+
+
 class WireUsage(msgspec.Struct):
     """`usage` of a message, of `message_start` or of `message_delta`; what the latter says replaces the former."""
 
@@ -39,13 +46,14 @@ class WireUsage(msgspec.Struct):
     cache_read_input_tokens: Tokens = None
     cache_creation: CacheCreation | None = None
     output_tokens_details: OutputDetails | None = None
+    server_tool_use: ServerTools | None = None
 
     def replaced_by(self, later: WireUsage) -> WireUsage:
         """What holds after a later report: all figures are totals, none is ever added to another.
 
         A prompt has at least one token, so a report whose input is nothing at all says nothing of the input.
         """
-        names = self.__struct_fields__ if later.prompt_tokens else ("output_tokens", "output_tokens_details")
+        names = self.__struct_fields__ if later.prompt_tokens else _OF_THE_OUTPUT
         said = {name: value for name in names if (value := getattr(later, name)) is not None}
         return msgspec.structs.replace(self, **said)
 
@@ -70,6 +78,7 @@ class WireUsage(msgspec.Struct):
             cache_write_tokens=written,
             reasoning_tokens=_count(self.output_tokens_details.thinking_tokens) if self.output_tokens_details else 0,
             cache_write_1h_tokens=min(kept, written),
+            searches=_count(self.server_tool_use.web_search_requests) if self.server_tool_use else 0,
         )
 
 

@@ -16,6 +16,7 @@ from aldgate.dialects.gemini.chunks import Reading, decode
 from aldgate.dialects.gemini.finish import WORDS
 from aldgate.dialects.gemini.keys import Object
 from aldgate.dialects.gemini.usage import metadata_of
+from aldgate.dialects.omitted import omitted
 
 MALFORMED = "MALFORMED_FUNCTION_CALL"
 
@@ -92,10 +93,10 @@ def _part(part: Part) -> Object | None:
             return {"inlineData": {"mimeType": part.media_type or "application/octet-stream", "data": part.data}}
         case Media():
             return {"fileData": {"fileUri": part.url or part.file_id, "mimeType": part.media_type}}
-        case Opaque() if part.origin == signatures.ORIGIN:
-            return part.raw
+        case Opaque():
+            return part.raw if part.origin == signatures.ORIGIN else {"text": omitted(part)}
         case _:
-            raise UpstreamInvalid(f"The answer holds what this API has no word for ({type(part).__name__}).")
+            raise TypeError(f"an answer holds no {type(part).__name__}")
 
 
 def _thought(thought: Reasoning) -> Object | None:

@@ -41,7 +41,7 @@ class Gemini:
         """Read all of the request; see `ports.FaceDialect`."""
         return parse_embedding(peek.body) if operation == "embed" else parse_chat(peek.body, model=peek.model)
 
-    def relay(self, call_id: str, operation: Operation, peek: Peek) -> Relay:
+    def relay(self, call_id: str, operation: Operation, peek: Peek, upstream: object = None) -> Relay:
         """For a provider of this dialect; see `ports.FaceDialect`."""
         return Relay(operation, self._frames())
 

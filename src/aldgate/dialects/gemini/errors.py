@@ -156,8 +156,8 @@ def _failing(status: int, said: str) -> tuple[type[UpstreamError], str]:
 
 
 def _rejected(status: int, said: str, word: str | None) -> UpstreamRejected:
-    kind = ContextTooLong if _TOO_LONG.search(said) else UpstreamRejected
-    rejected = kind(said or f"The provider refused the request with status {status}.", upstream_status=status, upstream_code=word)
+    kind, code = (ContextTooLong, ContextTooLong.code) if _TOO_LONG.search(said) else (UpstreamRejected, word)
+    rejected = kind(said or f"The provider refused the request with status {status}.", upstream_status=status, upstream_code=code)
     rejected.status = status
     return rejected
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from aldgate.core.conversation import Answer, Media, Part, Reasoning, Refusal, Text, ToolCall
+from aldgate.core.conversation import Answer, Media, Opaque, Part, Reasoning, Refusal, Text, ToolCall
 from aldgate.core.errors import UpstreamInvalid
 from aldgate.core.events import fold
 from aldgate.core.operations import Embeddings
@@ -15,6 +15,7 @@ from aldgate.core.usage import Usage
 from aldgate.dialects.ollama.decoder import ChatDecoder
 from aldgate.dialects.ollama.errors import error_in_stream, no_reply
 from aldgate.dialects.ollama.pieces import NewId, new_call_id
+from aldgate.dialects.omitted import omitted
 
 Object = dict[str, Any]
 
@@ -61,17 +62,33 @@ def message_of(parts: list[Part]) -> Object:
     Raises:
         UpstreamInvalid: A call's arguments are not a JSON object, which is all that Ollama's callers can be told.
     """
-    message: Object = {"role": "assistant", "content": "".join(part.text for part in parts if isinstance(part, Text | Refusal))}
+    message: Object = {"role": "assistant", "content": "".join(map(_text, parts))}
     thoughts = "".join(part.text for part in parts if isinstance(part, Reasoning))
     if thoughts:
         message["thinking"] = thoughts
-    images = [part.data for part in parts if isinstance(part, Media) and part.kind == "image" and part.data]
+    images = [part.data for part in parts if isinstance(part, Media) and _is_image(part)]
     if images:
         message["images"] = images
     calls = [part for part in parts if isinstance(part, ToolCall)]
     if calls:
         message["tool_calls"] = [call_of(index, call) for index, call in enumerate(calls)]
     return message
+
+
+def _is_image(part: Media) -> bool:
+    return part.kind == "image" and bool(part.data)
+
+
+def _text(part: Part) -> str:
+    match part:
+        case Text() | Refusal():
+            return part.text
+        case Media() if _is_image(part):
+            return ""
+        case Media() | Opaque():
+            return omitted(part)
+        case _:
+            return ""
 
 
 def call_of(index: int, call: ToolCall) -> Object:

@@ -56,7 +56,7 @@ class Ollama:
         """See `ports.FaceDialect`."""
         return parse_embed(peek.body) if operation == "embed" else parse_chat(peek.body)
 
-    def relay(self, call_id: str, operation: Operation, peek: Peek) -> PassThrough:
+    def relay(self, call_id: str, operation: Operation, peek: Peek, upstream: object = None) -> PassThrough:
         """See `ports.FaceDialect`."""
         return PassThrough()
 

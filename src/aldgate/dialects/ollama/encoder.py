@@ -24,6 +24,7 @@ from aldgate.core.events import (
 )
 from aldgate.core.usage import Usage
 from aldgate.dialects.ollama.answers import call_of, done_reason, instant, timings
+from aldgate.dialects.omitted import omitted
 
 Object = dict[str, Any]
 Now = Callable[[], int]
@@ -77,6 +78,8 @@ class ChatEncoder:
                 self._arguments[event.index].append(event.text)
             case PartGiven(part=Media(kind="image", data=str(data))):
                 return self._told(self._said(images=[data]))
+            case PartGiven():
+                return self._told(self._said(omitted(event.part)))
             case UsageReported():
                 self._usage = event.usage
             case Started():

@@ -8,17 +8,18 @@ from __future__ import annotations
 import base64
 import struct
 import time
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import msgspec
 
-from aldgate.core.conversation import Answer, Part, Reasoning, Refusal, Text, ToolCall
+from aldgate.core.conversation import Answer, Media, Opaque, Part, Reasoning, Refusal, Text, ToolCall
 from aldgate.core.errors import UpstreamError, UpstreamInvalid
 from aldgate.core.operations import Embeddings
 from aldgate.core.usage import Usage
+from aldgate.dialects.omitted import omitted
 from aldgate.dialects.openai.errors import ErrorBody, error_in_reply
 from aldgate.dialects.openai.finish import FAILURES, finish_of
-from aldgate.dialects.openai.pieces import Call, Content, call_signature, said_of
+from aldgate.dialects.openai.pieces import Call, Content, Image, call_signature, has_place, image_of, said_of
 from aldgate.dialects.openai.usage import UsageBody
 
 Object = dict[str, Any]
@@ -30,6 +31,7 @@ class _Message(msgspec.Struct):
     reasoning: Content = None
     refusal: str | None = None
     tool_calls: list[Call] | None = None
+    images: list[Image] | None = None
 
 
 class _Choice(msgspec.Struct):
@@ -63,8 +65,8 @@ _completion = msgspec.json.Decoder(_Completion)
 _embeddings = msgspec.json.Decoder(_EmbeddingList)
 
 
-def read_chat(body: bytes) -> Answer:
-    """A whole chat completion.
+def read_chat(body: bytes, *, tells_bill: bool = False) -> Answer:
+    """A whole chat completion. `tells_bill`: the provider says which model answered and what that cost.
 
     Raises:
         UpstreamError: It is none, or an error in the dress of one.
@@ -83,6 +85,7 @@ def read_chat(body: bytes) -> Answer:
         parts.append(Text(text))
     if message.refusal:
         parts.append(Refusal(message.refusal))
+    parts += [image.media for image in message.images or ()]
     for call in calls:
         inner = call.function or call.custom
         if inner is None:
@@ -91,7 +94,8 @@ def read_chat(body: bytes) -> Answer:
         origin = "gemini" if signature else ""
         parts.append(ToolCall(call.id or "", inner.name or "", inner.text, call.function is None, signature, origin))
     finish = finish_of(choice.finish_reason, has_calls=bool(calls))
-    return Answer(parts, finish, reply.usage and reply.usage.canonical(), reply.id or "", reply.model or "")
+    usage = reply.usage and (reply.usage.billed(reply.model) if tells_bill else reply.usage.canonical())
+    return Answer(parts, finish, usage, reply.id or "", reply.model or "")
 
 
 def read_embeddings(body: bytes) -> Embeddings:
@@ -128,9 +132,12 @@ def _floats(vector: list[float] | str) -> list[float]:
 def write_chat(call_id: str, model: str, answer: Answer) -> bytes:
     """A chat completion. `model` is the name the caller used: it knows no other."""
     message: Object = {"role": "assistant", "content": None, "refusal": None}
-    text = [part.text for part in answer.parts if isinstance(part, Text)]
+    text = [_text(part) for part in answer.parts if _is_text(part)]
     if text:
         message["content"] = "".join(text)
+    images = [image_of(part) for part in answer.parts if isinstance(part, Media) and has_place(part)]
+    if images:
+        message["images"] = images
     refusal = [part.text for part in answer.parts if isinstance(part, Refusal)]
     if refusal:
         message["refusal"] = "".join(refusal)
@@ -153,6 +160,14 @@ def write_chat(call_id: str, model: str, answer: Answer) -> bytes:
     if answer.usage is not None:
         body["usage"] = usage_of(answer.usage)
     return msgspec.json.encode(body)
+
+
+def _is_text(part: Part) -> TypeGuard[Text | Media | Opaque]:
+    return isinstance(part, Text | Media | Opaque) and not has_place(part)
+
+
+def _text(part: Text | Media | Opaque) -> str:
+    return part.text if isinstance(part, Text) else omitted(part)
 
 
 def block_of(thought: Reasoning) -> Object:

@@ -28,6 +28,8 @@ from aldgate.core.conversation import (
 )
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.operations import EmbedRequest
+from aldgate.dialects import callers
+from aldgate.dialects.unsayable import cache_marks
 
 Object = dict[str, Any]
 
@@ -70,7 +72,7 @@ def build_chat(asked: Conversation, model: str, *, stream: bool, cap_field: str,
         "tool_choice": _tool_choice(asked.tool_choice) if asked.tools else None,
         "parallel_tool_calls": asked.parallel_tool_calls if asked.tools else None,
         "prompt_cache_key": asked.cache_key,
-        "user": asked.user,
+        "user": callers.short(asked.user),
     }
     if asked.top_logprobs is not None:
         given |= {"logprobs": True, "top_logprobs": asked.top_logprobs or None}
@@ -92,6 +94,9 @@ def _left_out(asked: Conversation) -> Iterator[str]:
         yield "service_tier"
     if asked.metadata:
         yield "metadata"
+    if asked.cache is not None:
+        yield "cache"
+    yield from cache_marks(asked)
     yield from asked.others
 
 

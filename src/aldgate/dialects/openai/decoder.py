@@ -11,6 +11,7 @@ from aldgate.core.events import (
     Event,
     Failed,
     Finished,
+    PartGiven,
     ReasoningDelta,
     RefusalDelta,
     Started,
@@ -20,7 +21,7 @@ from aldgate.core.events import (
 )
 from aldgate.dialects.openai.errors import ErrorBody, error_in_reply
 from aldgate.dialects.openai.finish import FAILURES, finish_of
-from aldgate.dialects.openai.pieces import Call, Content, call_signature, said_of
+from aldgate.dialects.openai.pieces import Call, Content, Image, call_signature, said_of
 from aldgate.dialects.openai.usage import UsageBody
 from aldgate.dialects.sse import EventReader
 
@@ -31,6 +32,7 @@ class _Delta(msgspec.Struct):
     reasoning: Content = None
     refusal: str | None = None
     tool_calls: list[Call] | None = None
+    images: list[Image] | None = None
 
 
 class _Choice(msgspec.Struct):
@@ -59,10 +61,14 @@ class ChatDecoder:
     """Implements `ports.Decoder` for chat completions of every server that speaks OpenAI's wire.
 
     Calls are told apart by `index`; where a server gives all of them index 0, a new id begins a new call.
+
+    Args:
+        tells_bill: The provider says which model answered and what that cost.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, tells_bill: bool = False) -> None:
         self.is_done = False
+        self._tells_bill = tells_bill
         self._reader = EventReader()
         self._has_started = False
         self._finish: str | None = None
@@ -113,7 +119,7 @@ class ChatDecoder:
                     return self._fail(UpstreamError("The provider gave up in the middle of its answer."), events)
         usage = chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None)
         if usage is not None:
-            events.append(UsageReported(usage.canonical()))
+            events.append(UsageReported(usage.billed(chunk.model) if self._tells_bill else usage.canonical()))
 
     def _fail(self, error: UpstreamError, events: list[Event]) -> None:
         events.append(Failed(error))
@@ -134,6 +140,8 @@ class ChatDecoder:
             events.append(TextDelta(text))
         if delta.refusal:
             events.append(RefusalDelta(delta.refusal))
+        for image in delta.images or ():
+            events.append(PartGiven(image.media))
         for call in delta.tool_calls or ():
             self._called(call, events)
 

@@ -24,6 +24,7 @@ from aldgate.dialects.openai.decoder import ChatDecoder
 from aldgate.dialects.openai.encoder import ChatEncoder
 from aldgate.dialects.openai.parse import parse_chat, parse_embedding
 from aldgate.dialects.openai.quirks import Marked, Quirk, marked, mended
+from aldgate.dialects.openai.reworded import Reworded
 from aldgate.dialects.openai.usage import PassThrough
 
 
@@ -34,6 +35,8 @@ class OpenAI:
         cap_field: Body field that bounds a chat's output at the provider.
         stream_usage: Whether a stream's usage must be asked for there.
         quirks: What the provider wants otherwise in a chat.
+        tells_bill: Its replies say which model answered and what that cost.
+        has_own_words: Its replies use words that are not OpenAI's; callers of this dialect get OpenAI's.
     """
 
     name = "openai"
@@ -45,9 +48,14 @@ class OpenAI:
         cap_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
         stream_usage: Literal["asked", "always"] = "asked",
         quirks: tuple[Quirk, ...] = (),
+        *,
+        tells_bill: bool = False,
+        has_own_words: bool = False,
     ) -> None:
         self._cap_field = cap_field
         self._asks_usage = stream_usage == "asked"
+        self._tells_bill = tells_bill
+        self._relay = Reworded if has_own_words else PassThrough
         self._quirks: Callable[[str], Marked] = lru_cache(maxsize=1024)(partial(marked, quirks))
 
     def peek(self, operation: Operation, body: bytes, named: Named | None = None) -> Peek:
@@ -62,9 +70,10 @@ class OpenAI:
             return parse_embedding(peek.body)
         raise InvalidRequest(f"`{peek.model}` cannot {operation} for callers of OpenAI's API.", param="model")
 
-    def relay(self, call_id: str, operation: Operation, peek: Peek) -> PassThrough:
+    def relay(self, call_id: str, operation: Operation, peek: Peek, upstream: object = None) -> PassThrough:
         """See `ports.FaceDialect`."""
-        return PassThrough(wants_usage=peek.wants_usage)
+        speaker = upstream if isinstance(upstream, OpenAI) else self
+        return speaker._relay(wants_usage=peek.wants_usage, tells_bill=speaker._tells_bill)
 
     def encoder(self, call_id: str, peek: Peek, asked: Request) -> ChatEncoder:
         """See `ports.FaceDialect`."""
@@ -106,11 +115,11 @@ class OpenAI:
 
     def read(self, operation: Operation, body: bytes) -> Result:
         """See `ports.UpstreamDialect`."""
-        return read_chat(body) if operation == "chat" else read_embeddings(body)
+        return read_chat(body, tells_bill=self._tells_bill) if operation == "chat" else read_embeddings(body)
 
     def decoder(self) -> ChatDecoder:
         """See `ports.UpstreamDialect`."""
-        return ChatDecoder()
+        return ChatDecoder(tells_bill=self._tells_bill)
 
     def read_error(self, status: int, body: bytes, retry_after_s: int | None) -> UpstreamError:
         """See `ports.UpstreamDialect`."""

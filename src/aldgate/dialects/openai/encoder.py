@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
-from aldgate.core.conversation import Finish, Reasoning
+from aldgate.core.conversation import Finish, Media, Opaque, Reasoning
 from aldgate.core.events import (
     ArgumentsDelta,
     Event,
     Finished,
+    PartGiven,
     ReasoningDelta,
     RefusalDelta,
     TextDelta,
@@ -20,7 +21,9 @@ from aldgate.core.events import (
     UsageReported,
 )
 from aldgate.core.usage import Usage
+from aldgate.dialects.omitted import omitted
 from aldgate.dialects.openai.answers import block_of, extra_of, usage_of
+from aldgate.dialects.openai.pieces import has_place, image_of
 
 Object = dict[str, Any]
 
@@ -43,6 +46,7 @@ class ChatEncoder:
         self._tail = b',"usage":null}\n\n' if wants_usage else b"}\n\n"
         self._wants_usage = wants_usage
         self._has_begun = False
+        self._images = 0
         self._finish: Finish = "stop"
         self._usage: Usage | None = None
 
@@ -71,6 +75,8 @@ class ChatEncoder:
                 return self._said({"tool_calls": [_started(event)]})
             case ArgumentsDelta():
                 return self._said({"tool_calls": [{"index": event.index, "function": {"arguments": event.text}}]})
+            case PartGiven():
+                return self._given(event.part)
             case UsageReported():
                 self._usage = event.usage
             case Finished():
@@ -84,6 +90,12 @@ class ChatEncoder:
         if event.signature is not None or event.redacted is not None:
             delta["thinking_blocks"] = [block_of(Reasoning(event.text, event.signature, event.redacted, event.origin))]
         return self._said(delta) if delta else b""
+
+    def _given(self, part: Media | Opaque) -> bytes:
+        if isinstance(part, Opaque) or not has_place(part):
+            return self._said({"content": omitted(part)})
+        index, self._images = self._images, self._images + 1
+        return self._said({"images": [{"index": index, **image_of(part)}]})
 
     def _said(self, delta: Object) -> bytes:
         if not self._has_begun:

@@ -11,6 +11,8 @@ _REASONS: dict[str, Finish] = {
     "content_filter": "content_filter",
     "eos": "stop",  # Together
 }
+KNOWN = frozenset({"stop", "length", "tool_calls", "function_call", "content_filter"})
+"""Those that OpenAI itself gives."""
 FAILURES = frozenset({"error", "insufficient_system_resource"})
 """The provider gave up: OpenRouter's and Mistral's word, and DeepSeek's."""
 

@@ -29,6 +29,7 @@ from aldgate.core.conversation import (
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.operations import EmbedRequest, RerankRequest
 from aldgate.dialects.openai import types
+from aldgate.dialects.openai.pieces import Image
 from aldgate.dialects.openai.requests import invalid_field
 
 Object = dict[str, Any]
@@ -130,7 +131,7 @@ def _message(message: Object, names: dict[str, str]) -> Message:
         return Message("tool", [_tool_result(message, names)])
     parts = _parts(message.get("content"))
     if role == "assistant":
-        parts = [*_reasoning(message), *parts, *_refusal(message), *_calls(message, names)]
+        parts = [*_reasoning(message), *parts, *_images(message), *_refusal(message), *_calls(message, names)]
     return Message(_ROLES[role], parts, message.get("name"))
 
 
@@ -154,6 +155,14 @@ def _reasoning(message: Object) -> list[Part]:
         ]
     text = message.get("reasoning_content") or message.get("reasoning")
     return [Reasoning(text)] if isinstance(text, str) and text else []
+
+
+def _images(message: Object) -> list[Part]:
+    """Images that an earlier answer held, as they were given (`pieces.Image`)."""
+    try:
+        return [image.media for image in msgspec.convert(message.get("images") or [], list[Image])]
+    except msgspec.ValidationError:
+        raise InvalidRequest("An assistant's `images` must be `image_url` parts.", param="messages") from None
 
 
 def _refusal(message: Object) -> list[Part]:

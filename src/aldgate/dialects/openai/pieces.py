@@ -6,6 +6,8 @@ from typing import Any, cast
 
 import msgspec
 
+from aldgate.core.conversation import Media
+
 Content = str | list[Any] | None
 """Text, or Mistral's list of `text` and `thinking` chunks (https://docs.mistral.ai/capabilities/reasoning)."""
 
@@ -50,6 +52,37 @@ def call_signature(call: Call) -> str | None:
     google: Any = (call.extra_content or {}).get("google")
     signature: Any = cast("dict[str, Any]", google).get("thought_signature") if isinstance(google, dict) else None
     return signature if isinstance(signature, str) else None
+
+
+class _Url(msgspec.Struct):
+    url: str = ""
+
+
+class Image(msgspec.Struct):
+    """An image that a model made, where OpenRouter's form has it: `message.images` and `delta.images`.
+
+    https://openrouter.ai/docs/features/multimodal/image-generation
+    """
+
+    image_url: _Url | str = ""
+
+    @property
+    def media(self) -> Media:
+        """The same in neutral words."""
+        url = self.image_url if isinstance(self.image_url, str) else self.image_url.url
+        head, found, data = url.partition(";base64,")
+        return Media("image", head.removeprefix("data:"), data) if found else Media("image", url=url)
+
+
+def image_of(image: Media) -> dict[str, Any]:
+    """An image as a message holds it."""
+    url = image.url if image.data is None else f"data:{image.media_type or 'image/png'};base64,{image.data}"
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def has_place(part: Any) -> bool:
+    """Whether it is an image that a message can hold."""
+    return isinstance(part, Media) and part.kind == "image" and (part.data is not None or part.url is not None)
 
 
 def said_of(content: Content, reasoning: Content) -> tuple[str, str]:

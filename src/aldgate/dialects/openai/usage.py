@@ -1,14 +1,18 @@
 """Reads usage out of OpenAI replies, whole or streamed, while their bytes pass through."""
 
-from typing import Any
+import math
+from decimal import Decimal
+from typing import Any, cast
 
 import msgspec
 
 from aldgate.core.errors import GatewayError, UpstreamBroken, UpstreamInvalid
+from aldgate.core.prices import MILLION
 from aldgate.core.usage import Usage
 from aldgate.dialects.openai.errors import ErrorBody, error_in_reply
 from aldgate.dialects.sse import MAX_EVENT_BYTES
 
+_MOST_DOLLARS = 1_000_000
 Tokens = int | float | None
 """Some servers count in `12.0`."""
 
@@ -32,6 +36,10 @@ class UsageBody(msgspec.Struct):
     completion_tokens_details: _OutputDetails | None = None
     prompt_cache_hit_tokens: Tokens = None
     """DeepSeek's word (https://api-docs.deepseek.com/guides/kv_cache)."""
+    cost: Any = None
+    """OpenRouter's bill in dollars; other providers mean other things by it."""
+    cost_details: Any = None
+    is_byok: Any = None
 
     def canonical(self) -> Usage:
         """As the ledger counts. Where the total says more than its parts, the provider left reasoning out of the output."""
@@ -45,6 +53,24 @@ class UsageBody(msgspec.Struct):
             reasoning = _count(output.reasoning_tokens)
         return Usage(given, made, cached, written, reasoning)
 
+    def billed(self, served: str | None) -> Usage:
+        """With what the provider says it charged, and the model that it says answered.
+
+        With a key of the operator's own at the provider behind it, OpenRouter's `cost` is its fee alone
+        (https://openrouter.ai/docs/use-cases/usage-accounting).
+        """
+        charged, details = _microusd(self.cost), self.cost_details
+        if charged is not None and self.is_byok is True and isinstance(details, dict):
+            charged += _microusd(cast("dict[str, Any]", details).get("upstream_inference_cost")) or 0
+        return msgspec.structs.replace(self.canonical(), charged_microusd=charged, served=served or "")
+
+
+def _microusd(dollars: Any) -> int | None:
+    """Whole micro-dollars, rounded up; None for what is no sum."""
+    if not isinstance(dollars, int | float) or isinstance(dollars, bool) or not 0 <= dollars <= _MOST_DOLLARS:
+        return None
+    return math.ceil(Decimal(str(dollars)) * MILLION)
+
 
 def _count(tokens: float | None) -> int:
     """A figure of a provider's; below nothing is nonsense that must not pay anybody's bill."""
@@ -56,11 +82,16 @@ class _Reply(msgspec.Struct):
     error: ErrorBody | str | None = None
 
 
+class _Served(msgspec.Struct):
+    model: Any = None
+
+
+_served = msgspec.json.Decoder(_Served)
 _reply = msgspec.json.Decoder(_Reply)
 
 
-def read_reply(body: bytes) -> Usage | None:
-    """The usage of a whole reply, None if it reports none.
+def read_reply(body: bytes, *, tells_bill: bool = False) -> Usage | None:
+    """The usage of a whole reply, None if it reports none. `tells_bill`: with what it charged, and who answered.
 
     Raises:
         UpstreamInvalid: Not a JSON object.
@@ -74,7 +105,15 @@ def read_reply(body: bytes) -> Usage | None:
         return _not_a_reply()
     if reply.error is not None:
         raise error_in_reply(reply.error)
-    return reply.usage.canonical() if reply.usage else None
+    if reply.usage is None:
+        return None
+    return reply.usage.billed(_model_of(body)) if tells_bill else reply.usage.canonical()
+
+
+def _model_of(body: bytes) -> str:
+    """The model that a reply or a chunk names."""
+    model = _served.decode(body).model
+    return model if isinstance(model, str) else ""
 
 
 def _not_a_reply() -> None:
@@ -146,12 +185,16 @@ class PassThrough:
     """Implements `ports.Relay` for a provider that speaks as the caller does: reads what a reply cost and whether it ended well.
 
     Whole events are passed on as the bytes that came. The usage chunk is held back unless the caller asked for it.
+
+    Args:
+        tells_bill: The provider says which model answered and what that cost.
     """
 
-    __slots__ = ("_carry", "_is_finished", "_wants_usage", "delivered", "failure", "is_done", "usage")
+    __slots__ = ("_carry", "_is_finished", "_tells_bill", "_wants_usage", "delivered", "failure", "is_done", "usage")
 
-    def __init__(self, *, wants_usage: bool) -> None:
+    def __init__(self, *, wants_usage: bool, tells_bill: bool = False) -> None:
         self._wants_usage = wants_usage
+        self._tells_bill = tells_bill
         self._carry = b""
         self._is_finished = False
         self.usage: Usage | None = None
@@ -164,7 +207,7 @@ class PassThrough:
 
     def whole(self, body: bytes) -> bytes:
         """See `ports.Relay`: the very bytes."""
-        self.usage = read_reply(body)
+        self.usage = read_reply(body, tells_bill=self._tells_bill)
         if self.usage is None:
             self.delivered = count_output(body)
         return body
@@ -238,7 +281,7 @@ class PassThrough:
         is_openais = self._count(chunk)
         if usage is None:
             return is_openais
-        self.usage = usage.canonical()
+        self.usage = usage.billed(_model_of(payload)) if self._tells_bill else usage.canonical()
         return is_openais if chunk.choices else self._wants_usage
 
     def _count(self, chunk: _Chunk) -> bool:

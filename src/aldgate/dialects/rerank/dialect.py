@@ -39,7 +39,7 @@ class Rerank:
         """See `ports.FaceDialect`."""
         return requests.parse(peek.body, returns_documents=self._returns_documents)
 
-    def relay(self, call_id: str, operation: Operation, peek: Peek) -> NoReturn:
+    def relay(self, call_id: str, operation: Operation, peek: Peek, upstream: object = None) -> NoReturn:
         """No provider has this dialect's name."""
         raise InvalidRequest("Rankings are always translated.")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from aldgate.core.conversation import Answer, Finish, Part, Reasoning, Refusal, Text, ToolCall
+from aldgate.core.conversation import Answer, Finish, Media, Part, Reasoning, Refusal, Text, ToolCall
 from aldgate.core.errors import UpstreamError, UpstreamInvalid
 from aldgate.dialects.openai.errors import ErrorBody
 from aldgate.dialects.responses.errors import failure_of
@@ -36,6 +36,7 @@ class Item(msgspec.Struct):
     content: list[Piece] | None = None
     summary: list[Piece] | None = None
     encrypted_content: str | None = None
+    result: Any = None
 
     @property
     def is_call(self) -> bool:
@@ -122,5 +123,7 @@ def parts_of(item: Item) -> list[Part]:
             return [thought] if thought.text or thought.signature else []
         case "function_call" | "custom_tool_call":
             return [ToolCall(item.call_id or "", item.name or "", item.said, item.type == "custom_tool_call")]
+        case "image_generation_call" if isinstance(item.result, str) and item.result:
+            return [Media("image", "image/png", item.result)]
         case _:
             return []

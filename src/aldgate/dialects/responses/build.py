@@ -25,7 +25,9 @@ from aldgate.core.conversation import (
     ToolResult,
 )
 from aldgate.core.errors import InvalidRequest
+from aldgate.dialects import callers
 from aldgate.dialects.responses.sealed import ORIGIN
+from aldgate.dialects.unsayable import cache_marks
 
 Object = dict[str, Any]
 
@@ -61,7 +63,7 @@ def build(asked: Conversation, model: str, *, stream: bool, warnings: list[str])
         "text": _text(asked.output_format, asked.verbosity),
         "prompt_cache_key": asked.cache_key,
         "service_tier": asked.service_tier if asked.origin == "openai" else None,
-        "user": asked.user,
+        "user": callers.short(asked.user),
         "stream": stream or None,
     }
     body.update((name, value) for name, value in given.items() if value is not None)
@@ -88,6 +90,9 @@ def _left_out(asked: Conversation) -> Iterator[str]:
         yield "max_tokens"
     if asked.metadata:
         yield "metadata"
+    if asked.cache is not None:
+        yield "cache"
+    yield from cache_marks(asked)
     yield from asked.others
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from aldgate.core.conversation import Media
 from aldgate.core.errors import UpstreamBroken, UpstreamError, UpstreamInvalid
 from aldgate.core.events import (
     ArgumentsDelta,
@@ -11,6 +12,7 @@ from aldgate.core.events import (
     Failed,
     Finished,
     PartEnded,
+    PartGiven,
     ReasoningDelta,
     RefusalDelta,
     Started,
@@ -19,7 +21,7 @@ from aldgate.core.events import (
     UsageReported,
 )
 from aldgate.dialects.openai.errors import ErrorBody
-from aldgate.dialects.responses.answers import Body, Item
+from aldgate.dialects.responses.answers import Body, Item, parts_of
 from aldgate.dialects.responses.errors import failure_of
 from aldgate.dialects.responses.sealed import ORIGIN
 from aldgate.dialects.sse import EventReader
@@ -161,6 +163,8 @@ class ResponsesDecoder:
             text = "" if is_heard else item.said
             if text or item.encrypted_content:
                 events.append(ReasoningDelta(text, item.encrypted_content, origin=ORIGIN))
+        else:
+            events += [PartGiven(part) for part in parts_of(item) if isinstance(part, Media)]
         events.append(PartEnded())
 
     def _finish(self, response: Body, events: list[Event]) -> None:

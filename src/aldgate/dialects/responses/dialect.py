@@ -42,7 +42,7 @@ class Responses:
         """See `ports.FaceDialect`."""
         return parse(peek.body)
 
-    def relay(self, call_id: str, operation: Operation, peek: Peek) -> ResponsesRelay:
+    def relay(self, call_id: str, operation: Operation, peek: Peek, upstream: object = None) -> ResponsesRelay:
         """See `ports.FaceDialect`."""
         return ResponsesRelay(peek)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from aldgate.core.conversation import Finish, Opaque, Reasoning, ToolCall
+from aldgate.core.conversation import Finish, Media, Opaque, Reasoning, ToolCall
 from aldgate.core.errors import UpstreamInvalid
 from aldgate.core.events import (
     ArgumentsDelta,
@@ -26,11 +26,13 @@ from aldgate.core.events import (
     UsageReported,
 )
 from aldgate.core.usage import Usage
+from aldgate.dialects.omitted import omitted
 from aldgate.dialects.responses.pen import DONE, Pen
 from aldgate.dialects.responses.sealed import ORIGIN, seal_call, seal_thought
 from aldgate.dialects.responses.written import (
     Frame,
     call_item,
+    image_item,
     item_id,
     message_item,
     refusal_part,
@@ -105,9 +107,8 @@ class ResponsesEncoder:
                 self._close_part()
                 self._close_thought(None)
                 self._close_calls()
-            case PartGiven(part=Opaque(origin=origin, raw=raw)) if origin == ORIGIN:
-                self._close_all()
-                self._done(self._add(raw), raw)
+            case PartGiven():
+                self._give(event.part)
             case UsageReported():
                 self._usage = event.usage
             case Started(usage=usage):
@@ -116,6 +117,19 @@ class ResponsesEncoder:
                 self._finish = event.reason
             case _:
                 pass
+
+    def _give(self, part: Media | Opaque) -> None:
+        match part:
+            case Opaque(origin=origin, raw=raw) if origin == ORIGIN:
+                self._close_all()
+                self._done(self._add(raw), raw)
+            case Media(kind="image", data=str(data)):
+                self._close_all()
+                image = image_item(self._id("ig"), data)
+                self._done(self._add({**image, "status": "in_progress", "result": None}), image)
+            case _:
+                self._say("output_text", omitted(part))
+                self._close_part()
 
     def _begin(self) -> None:
         if not self._has_begun:

@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 
 from aldgate.core.calls import Peek
-from aldgate.core.conversation import Answer, Finish, Opaque, Part, Reasoning, Refusal, Text, ToolCall
+from aldgate.core.conversation import Answer, Finish, Media, Opaque, Part, Reasoning, Refusal, Text, ToolCall
 from aldgate.core.usage import Usage
+from aldgate.dialects.omitted import omitted
 from aldgate.dialects.responses.sealed import ORIGIN, seal_call, seal_thought
-from aldgate.dialects.responses.tools import ToolTable, unwrapped
+from aldgate.dialects.responses.tools import ToolTable, added_by, unwrapped
 from aldgate.dialects.responses.usage import usage_of
 
 Object = dict[str, Any]
@@ -70,7 +71,8 @@ class Frame:
         asked = _members.decode(peek.body)
         self.key = key_of(call_id)
         given = {name: value for name in _ECHOED if (value := asked.get(name)) is not None and bytes(value) != b"null"}
-        self.table = ToolTable(_tools.decode(given["tools"]) if "tools" in given else [])
+        added = added_by(msgspec.json.decode(asked["input"])) if b'"additional_tools"' in peek.body else ()
+        self.table = ToolTable(_tools.decode(given["tools"]) if "tools" in given else (), added)
         self._common: Object = {
             "id": response_id(call_id),
             "object": "response",
@@ -131,6 +133,11 @@ def thought_item(item_id: str, text: str, sealed: str | None) -> Object:
     return item if sealed is None else {**item, "encrypted_content": sealed}
 
 
+def image_item(item_id: str, data: str) -> Object:
+    """An image that the model made, base64, where OpenAI's own tool puts it."""
+    return {"id": item_id, "type": "image_generation_call", "status": "completed", "result": data}
+
+
 def call_item(item_id: str, call: ToolCall, table: ToolTable, status: str = "completed") -> Object:
     """A call to one of the caller's tools, under the name and in the form the caller knows."""
     tool = table.declared(call.name)
@@ -167,8 +174,12 @@ def _add(part: Part, found: list[Object], frame: Frame) -> None:
             found.append(call_item(item_id("fc", frame, len(found)), part, frame.table))
         case Opaque(origin=origin) if origin == ORIGIN:
             found.append(part.raw)
+        case Media(kind="image", data=str(data)):
+            found.append(image_item(item_id("ig", frame, len(found)), data))
+        case Media() | Opaque():
+            _add(Text(omitted(part)), found, frame)
         case _:
-            pass  # pictures and other providers' own records have no place in this dialect's answers
+            raise TypeError(f"an answer holds no {type(part).__name__}")
 
 
 def item_id(kind: str, frame: Frame, index: int) -> str:

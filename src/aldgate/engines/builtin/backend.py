@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from aldgate.core.calls import Attempt
 from aldgate.core.errors import InvalidRequest
-from aldgate.core.prices import FREE, Price
+from aldgate.core.prices import FREE
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment, Source
 from aldgate.dialects.openai.dialect import OpenAI
@@ -41,15 +41,13 @@ class Builtin:
 
     Args:
         paces: Options of each.
-        prices: The operator's, by `builtin/model` or `model`.
     """
 
     name: str = "builtin"
     operations: frozenset[Operation] = frozenset({"chat", "complete", "embed", "rerank", "moderate"})
     dialects: Mapping[str, UpstreamDialect] = MappingProxyType({"openai": OpenAI("max_completion_tokens"), "jina": JINA})
 
-    def __init__(self, paces: Paces = Paces(), prices: Mapping[str, Price] = MappingProxyType({})) -> None:
-        self._prices = prices
+    def __init__(self, paces: Paces = Paces()) -> None:
         self._engines = {
             "echo": Echo(paces.echo),
             "embed": Embed(paces.embed),
@@ -71,14 +69,10 @@ class Builtin:
     async def discover(self) -> Source:
         """Name the models; nothing has to be asked."""
         deployments = tuple(
-            Deployment(f"{self.name}/{model}", self.name, model, self._price(model), "builtin", operations)
+            Deployment(f"{self.name}/{model}", self.name, model, FREE, "builtin", operations)
             for model, operations in _OPERATIONS.items()
         )
         return Source(self.name, deployments, "builtin")
-
-    def _price(self, model: str) -> Price:
-        """Free, unless the operator wants to try out what costs money."""
-        return self._prices.get(f"{self.name}/{model}") or self._prices.get(model) or FREE
 
     async def aclose(self) -> None:
         """There is nothing to close."""

@@ -82,7 +82,7 @@ def build(name: str, table: Mapping[str, Any], origin: Origin, surroundings: Sur
         deployments=deployments,
         dialects=dialects,
         origin=origin,
-        prices=PriceBook(name, overrides=surroundings.prices, catalogue="azure", is_free=address.host in LOOPBACK),
+        prices=PriceBook("azure", is_free=address.host in LOOPBACK),
     )
 
 

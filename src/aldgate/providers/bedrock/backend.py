@@ -98,7 +98,7 @@ class Bedrock:
         can = frozenset({"vision"}) if model.sees else frozenset[str]()
         cannot = frozenset({"vision"}) if model.sees is False else frozenset[str]()
         price = self._prices.price(model.id)
-        facts = Facts(can=can, cannot=cannot)
+        facts = self._prices.facts(model.id, Facts(can=can, cannot=cannot))
         return Deployment(f"{self.name}/{model.id}", self.name, model.id, price, self._origin, model.operations, facts)
 
     def _source(self, deployments: tuple[Deployment, ...], *, accepts_any: bool) -> Source:

@@ -68,7 +68,7 @@ def build(name: str, table: Mapping[str, Any], origin: Origin, surroundings: Sur
         control=door(control_url) if control_url and section.models is None else None,
         models=None if section.models is None else tuple(section.models),
         origin=origin,
-        prices=PriceBook(name, overrides=surroundings.prices, catalogue="aws", is_free=runtime.pool.origin.host in LOOPBACK),
+        prices=PriceBook("aws", is_free=runtime.pool.origin.host in LOOPBACK),
         renew=load,
     )
 

@@ -78,7 +78,7 @@ def _build(name: str, table: Mapping[str, Any], origin: Origin, surroundings: Su
         credential=credential,
         models=None if section.models is None else tuple(section.models),
         origin=origin,
-        prices=PriceBook(name, overrides=surroundings.prices, catalogue="google", is_free=False),
+        prices=PriceBook("google", is_free=False),
     )
 
 

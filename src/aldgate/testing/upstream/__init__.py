@@ -8,7 +8,7 @@
 From another process: `python -m aldgate.testing.upstream --port 9000 --fault slow_drip`.
 """
 
-from aldgate.testing.upstream import anthropic, azure, converse, faults, gemini, responses
+from aldgate.testing.upstream import anthropic, azure, cohere, converse, faults, gemini, ollama, responses
 from aldgate.testing.upstream.faults import FAULTS
 from aldgate.testing.upstream.plays import Act, Billed, Play, Sleep, Step, Valve, fault
 from aldgate.testing.upstream.replies import Asked, Reply
@@ -29,9 +29,11 @@ __all__ = [
     "Valve",
     "anthropic",
     "azure",
+    "cohere",
     "converse",
     "fault",
     "faults",
     "gemini",
+    "ollama",
     "responses",
 ]

@@ -8,7 +8,7 @@ https://platform.claude.com/docs/en/api/messages
 from typing import Any, cast
 from urllib.parse import parse_qs
 
-from aldgate.testing.upstream import wire
+from aldgate.testing.upstream import calls, wire
 from aldgate.testing.upstream.replies import OTHERS, Object, Rendered, Reply, encode
 
 SIGNATURE = "c2lnbmVk"
@@ -111,6 +111,8 @@ def _answer(asked: Object, reply: Reply, words: list[str]) -> tuple[list[Object]
         blocks.append({"type": "thinking", "thinking": "Let me think.", "signature": SIGNATURE})
     if words:
         blocks.append({"type": "text", "text": "".join(words)})
+    if (call := calls.due(asked, reply.call)) is not None:
+        return [*blocks, {"type": "tool_use", "id": "toolu_0", "name": call[0], "input": calls.arguments(call)}], "tool_use"
     called = _called(asked)
     blocks += [
         {"type": "tool_use", "id": f"toolu_{number}", "name": name, "input": {"at": "sea"}} for number, name in enumerate(called)

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from aldgate.testing.upstream import wire
+from aldgate.testing.upstream import calls, wire
 from aldgate.testing.upstream.answers import stream_frames
 from aldgate.testing.upstream.plays import Billed, Play, Step
 from aldgate.testing.upstream.replies import DIMENSIONS, OTHERS, Asked, Object, Rendered, Reply, encode, sse, streamed, whole
@@ -62,6 +62,12 @@ def _generated(asked: Object, reply: Reply, *, is_stream: bool) -> Rendered:
     is_cut = cap is not None and cap < max(len(words), reply.completion_tokens)
     completion = min(reply.completion_tokens, cap or reply.completion_tokens)
     finish = "MAX_TOKENS" if is_cut else "STOP"
+    if (call := calls.due(asked, reply.call)) is not None:
+        said = response("", "STOP", reply, completion)
+        said["candidates"][0]["content"]["parts"] = [{"functionCall": {"name": call[0], "args": calls.arguments(call)}}]
+        if is_stream:
+            return streamed((encode(said),), reply.prompt_tokens, completion, b"\r\n")
+        return whole(said, reply.prompt_tokens, completion)
     if not is_stream:
         return whole(response("".join(words[:cap]), finish, reply, completion), reply.prompt_tokens, completion)
     said = [response(word, None, reply, 0) for word in words[:cap]]

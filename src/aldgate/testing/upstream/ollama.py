@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aldgate.testing.upstream import wire
+from aldgate.testing.upstream import calls, wire
 from aldgate.testing.upstream.answers import stream_frames
 from aldgate.testing.upstream.plays import Billed, Play, Step
 from aldgate.testing.upstream.replies import DIMENSIONS, OTHERS, Asked, Object, Rendered, Reply, encode, whole
@@ -67,10 +67,22 @@ def _chat(asked: Object, reply: Reply) -> Rendered:
     completion = min(reply.completion_tokens, cap or reply.completion_tokens)
     counts = {} if reply.usage == "missing" else {"prompt_eval_count": reply.prompt_tokens, "eval_count": completion}
     last = {"done": True, "done_reason": reason, "total_duration": 9, "load_duration": 1, **counts}
+    if (call := calls.due(asked, reply.call)) is not None:
+        return _calling(asked, call, reply, {**last, "done_reason": "stop"}, is_stream=is_stream)
     if not is_stream:
         return whole(line(asked, "".join(words[:cap]), **last), reply.prompt_tokens, completion)
     lines = (*(line(asked, word, done=False) for word in words[:cap]), line(asked, "", **last))
     return _streamed(tuple(map(encode, lines)), reply.prompt_tokens, completion)
+
+
+def _calling(asked: Object, call: calls.Call, reply: Reply, last: Object, *, is_stream: bool) -> Rendered:
+    """A call comes whole, and leaves `done_reason` as it is."""
+    function = {"name": call[0], "arguments": calls.arguments(call)}
+    message = {"role": "assistant", "content": "", "tool_calls": [{"function": function}]}
+    if not is_stream:
+        return whole({**line(asked, "", **last), "message": message}, reply.prompt_tokens, reply.completion_tokens)
+    lines = ({**line(asked, "", done=False), "message": message}, line(asked, "", **last))
+    return _streamed(tuple(map(encode, lines)), reply.prompt_tokens, reply.completion_tokens)
 
 
 def _streamed(lines: tuple[bytes, ...], prompt: int, completion: int) -> Rendered:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, Literal, cast
 
-from aldgate.testing.upstream import wire
+from aldgate.testing.upstream import calls, wire
 from aldgate.testing.upstream.requests import Recorded
 
 UsagePlace = Literal["asked", "missing", "null", "last_choice", "x_groq"]
@@ -38,6 +38,8 @@ class Reply:
     usage: UsagePlace = "asked"
     """Where usage stands: as OpenAI does it, nowhere, always null, on the last choice's event, or in Groq's `x_groq`."""
     models: tuple[str, ...] = ("gpt-4.1", "gpt-4.1-mini", "text-embedding-3-small")
+    call: calls.Call | None = None
+    """A tool to call, in place of the text, where a request offers it and holds no result yet."""
 
     def words(self, *, stream: bool) -> list[str]:
         """The answer in the pieces a stream sends."""
@@ -162,11 +164,17 @@ def _completion(asked: Object, reply: Reply, face: _Face) -> Rendered:
     common: Object = {"id": face.id, "created": CREATED, "model": asked.get("model"), "service_tier": "default"}
     options: Object = asked.get("stream_options") or {}
     is_asked = options.get("include_usage") is True
+    call = calls.due(asked, reply.call)
     if is_stream:
         objects = _stream_objects(is_asked, reply, face, words, finish, choices, usage)
+        if call is not None:
+            objects = _calling(objects, call, len(words))
         events = (*(encode({"object": face.event, **common, **value}) for value in objects), b"[DONE]")
         return streamed(events, reply.prompt_tokens, completion)
     said = [face.choice(index, "".join(words), finish) for index in range(choices)]
+    if call is not None:
+        said[0]["message"] |= {"content": None, "tool_calls": [calls.chat(call)]}
+        said[0]["finish_reason"] = "tool_calls"
     answer: Object = {"object": face.whole, **common, "choices": said, **_whole_usage(reply, usage)}
     if reply.body_bytes and (short := reply.body_bytes - len(encode(answer))) > 0:
         answer["choices"][0] = face.choice(0, "".join(words) + "x" * short, finish)
@@ -191,6 +199,14 @@ def _stream_objects(
     if reply.usage == "x_groq":
         objects[-1]["x_groq"] = {"id": "req_upstream", "usage": usage}
     return objects
+
+
+def _calling(objects: list[Object], call: calls.Call, words: int) -> list[Object]:
+    """The stream of a chat with one choice, with a call where its words were."""
+    first, last, *rest = objects[:1] + objects[1 + words :]
+    choice = {**last["choices"][0], "finish_reason": "tool_calls"}
+    called = [{**first, "choices": [{**first["choices"][0], "delta": delta}]} for delta in calls.chat_deltas(call)]
+    return [first, *called, {**last, "choices": [choice]}, *rest]
 
 
 def _usage(prompt: int, completion: int) -> Object:

@@ -6,7 +6,7 @@ Shapes: https://platform.openai.com/docs/api-reference/responses/object and /res
 import hashlib
 import json
 
-from aldgate.testing.upstream import wire
+from aldgate.testing.upstream import calls, wire
 from aldgate.testing.upstream.replies import CREATED, OTHERS, Object, Rendered, Reply, encode, sse, whole
 
 
@@ -16,10 +16,13 @@ def render(path: str, asked: Object, reply: Reply) -> Rendered | None:
         return None
     words = reply.words(stream=bool(asked.get("stream")))
     said = response(asked, words, reply.completion_tokens, reply.prompt_tokens, CREATED)
+    call = calls.due(asked, reply.call)
+    if call is not None:
+        said |= {"output": [function_call(call)], "status": "completed", "incomplete_details": None}
     completion = said["usage"]["output_tokens"]
     if not asked.get("stream"):
         return whole(said, reply.prompt_tokens, completion)
-    told = events(said, words[: asked.get("max_output_tokens")])
+    told = call_events(said, call) if call is not None else events(said, words[: asked.get("max_output_tokens")])
     frames = tuple(wire.chunk(framed(event)) for event in told)
     return Rendered(200, b"", tuple(map(encode, told)), reply.prompt_tokens, completion, b"", frames)
 
@@ -76,6 +79,12 @@ def message(text: str) -> Object:
     }
 
 
+def function_call(call: calls.Call) -> Object:
+    """An output item that calls a function."""
+    named = {"call_id": calls.ID, "name": call[0], "arguments": call[1]}
+    return {"id": "fc_upstream", "type": "function_call", "status": "completed", **named}
+
+
 def usage(prompt_tokens: int, completion_tokens: int) -> Object:
     """Usage: a tenth of the input was cached, and two tokens of the output were thought."""
     return {
@@ -87,21 +96,45 @@ def usage(prompt_tokens: int, completion_tokens: int) -> Object:
     }
 
 
+def call_events(said: Object, call: calls.Call) -> list[Object]:
+    """The stream of a response that calls a function, numbered."""
+    item = said["output"][0]
+    place = {"item_id": item["id"], "output_index": 0}
+    begun: Object = {**item, "arguments": "", "status": "in_progress"}
+    return _numbered(
+        said,
+        {"type": "response.output_item.added", "output_index": 0, "item": begun},
+        *({"type": "response.function_call_arguments.delta", **place, "delta": piece} for piece in calls.pieces(call)),
+        {"type": "response.function_call_arguments.done", **place, "name": call[0], "arguments": call[1]},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+    )
+
+
 def events(said: Object, words: list[str]) -> list[Object]:
     """The stream of a response, word by word, numbered."""
-    begun: Object = {**said, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None}
     item = said["output"][0]
     part = item["content"][0]
     place = {"item_id": item["id"], "output_index": 0, "content_index": 0}
-    told: list[Object] = [
-        {"type": "response.created", "response": begun},
-        {"type": "response.in_progress", "response": begun},
-        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": [], "status": "in_progress"}},
+    begun: Object = {**item, "content": [], "status": "in_progress"}
+    deltas: list[Object] = [{"type": "response.output_text.delta", **place, "delta": word, "logprobs": []} for word in words]
+    return _numbered(
+        said,
+        {"type": "response.output_item.added", "output_index": 0, "item": begun},
         {"type": "response.content_part.added", **place, "part": {**part, "text": ""}},
-        *({"type": "response.output_text.delta", **place, "delta": word, "logprobs": []} for word in words),
+        *deltas,
         {"type": "response.output_text.done", **place, "text": part["text"], "logprobs": []},
         {"type": "response.content_part.done", **place, "part": part},
         {"type": "response.output_item.done", "output_index": 0, "item": item},
+    )
+
+
+def _numbered(said: Object, *between: Object) -> list[Object]:
+    """All events, from the beginning of a response to its end."""
+    begun: Object = {**said, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None}
+    told: list[Object] = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.in_progress", "response": begun},
+        *between,
         {"type": f"response.{said['status']}", "response": said},
     ]
     return [{**event, "sequence_number": number} for number, event in enumerate(told)]

@@ -102,6 +102,13 @@ class FakeUpstream:
         self._script.extend(steps)
         self.ended()
 
+    def forget(self) -> None:
+        """Forget what was scripted and seen: for a server that many tests share. What it charged stays charged."""
+        self._script.clear()
+        self.requests.clear()
+        self.malformed.clear()
+        self.closed_early = 0
+
     async def saw_close(self, times: int = 1) -> None:
         """Wait until `closed_early` has reached `times`. Bound it with `asyncio.timeout`."""
         while self.closed_early < times:

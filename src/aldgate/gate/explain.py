@@ -1,0 +1,184 @@
+"""Shows a decision without making a call: the code that decides is asked, with copies of the counters, and nothing is taken.
+
+Allowed means that a provider would be asked. What it would answer, nobody knows.
+"""
+
+from __future__ import annotations
+
+import time
+
+from aldgate.core.calls import Admission, Call, Peek
+from aldgate.core.errors import GatewayError
+from aldgate.core.principals import Operation, Principal
+from aldgate.core.routes import Deployment, Route
+from aldgate.core.terms import format_usd
+from aldgate.core.usage import Usage
+from aldgate.gate.bounds import EXPECTED_OUTPUT, GENERATES, counted, dearest, expected_tokens, most_input
+from aldgate.gate.explanation import BudgetShown, Estimate, Explanation, ModelShown, PolicyShown, RouteShown, denial, money, who
+from aldgate.gate.gate import Gate
+from aldgate.gate.prospect import Prospect
+from aldgate.gate.slices import Purse
+from aldgate.limiter.memory import MemoryLimiter
+from aldgate.ports import FaceDialect
+
+Asked = Peek | GatewayError
+"""What a request asks, or why its body cannot be read."""
+
+
+async def explain(
+    gate: Gate, principal: Principal, operation: Operation, face: FaceDialect, asked: Asked, met: GatewayError | None = None
+) -> Explanation:
+    """What would become of a call now.
+
+    `met` is the refusal that a call met just now; then that is the one to explain.
+
+    Raises:
+        StoreUnavailable: The database did not answer.
+    """
+    limiter, purse = await gate.accounts(principal)
+    against = [met] if met is not None else []
+    if isinstance(asked, GatewayError):
+        return _Case(principal, operation, face, limiter, purse).told(against or [asked])
+    call = gate.call("explained", operation, principal, asked)
+    found: list[GatewayError] = []
+    admission = gate.weigh(call, limiter, None, found)
+    case = _Case(principal, operation, face, limiter, purse, call, admission)
+    found += case.shortfall()
+    case.route = _route(call)
+    if case.route is not None:
+        prospect = Prospect(gate, call, case.route, admission, face)
+        case.shown, case.first = await prospect.shown(), prospect.first
+        refusal = prospect.refusal()
+        found += [refusal] if refusal is not None else []
+    return case.told(against + [error for error in found if met is None or error.code != met.code])
+
+
+def _route(call: Call) -> Route | None:
+    name = call.peek.model
+    try:
+        return call.catalogue.resolve(name) if name else call.catalogue.default(call.operation)
+    except GatewayError:
+        return None
+
+
+class _Case:
+    """What an explanation is made from.
+
+    Attributes:
+        route: Where the model leads.
+        shown: The same, as it is shown.
+        first: Id of the deployment that would be asked first.
+    """
+
+    route: Route | None = None
+    shown: RouteShown | None = None
+    first: str | None = None
+
+    def __init__(
+        self,
+        principal: Principal,
+        operation: Operation,
+        face: FaceDialect,
+        limiter: MemoryLimiter,
+        purse: Purse | None,
+        call: Call | None = None,
+        admission: Admission | None = None,
+    ) -> None:
+        self._principal = principal
+        self._operation: Operation = operation
+        self._face = face
+        self._limiter = limiter
+        self._purse = purse
+        self._call = call
+        self._admission = admission
+
+    def shortfall(self) -> list[GatewayError]:
+        """The refusal that the budget is cause for, if it is. Where the bound on output is ours, a smaller one may do."""
+        purse, admission = self._purse, self._admission
+        if purse is None or admission is None or purse.fits(admission.microusd):
+            return []
+        least = self._least(admission)
+        return [] if purse.fits(least) else [purse.exceeded(least)]
+
+    def _least(self, admission: Admission) -> int:
+        """What the budget must have for the call at the least."""
+        if admission.call.peek.cap is not None or admission.cap is None:
+            return admission.microusd
+        return dearest(admission.call, admission.candidates, 1)
+
+    def told(self, against: list[GatewayError]) -> Explanation:
+        """The explanation, of a call that all these speak against."""
+        policy = self._principal.policy
+        budget, limits = policy.budget, policy.limits
+        reasons = [denial(error, self._face.error(error, "")[0]) for error in against]
+        now_ns = time.monotonic_ns()
+        return Explanation(
+            verdict="denied" if reasons else "allowed",
+            denial=reasons[0] if reasons else None,
+            reasons=reasons,
+            operation=self._operation,
+            who=who(self._principal),
+            policy=PolicyShown(
+                sorted(policy.scopes), limits, f"{format_usd(budget.microusd)}/{budget.period}" if budget is not None else None
+            ),
+            model=self._model(),
+            route=self.shown,
+            limits=[] if limits.is_empty else self._limiter.remaining(self._principal.account, limits, now_ns),
+            budget=self._budget(),
+            estimate=self._estimate(),
+        )
+
+    def _model(self) -> ModelShown | None:
+        if self._call is None:
+            return None
+        name, catalogue = self._call.peek.model, self._call.catalogue
+        return ModelShown(name, None, catalogue.near(name)) if self.route is None else ModelShown(name, catalogue.rule(name))
+
+    def _budget(self) -> BudgetShown | None:
+        purse, admission = self._purse, self._admission
+        if purse is None:
+            return None
+        limit = purse.budget.microusd
+        return BudgetShown(
+            limit=money(limit),
+            period=purse.period,
+            ends_at=purse.ends_at,
+            spent=money(limit - purse.left - purse.held),
+            held=money(purse.held),
+            free=money(max(0, purse.left)),
+            needed=None if admission is None else money(admission.microusd),
+            cuts_output=admission is not None and not purse.fits(admission.microusd) and purse.fits(self._least(admission)),
+        )
+
+    def _estimate(self) -> Estimate | None:
+        call, admission = self._call, self._admission
+        if call is None:
+            return None
+        peek = call.peek
+        cap = peek.cap if admission is None or admission.cap is None else admission.cap
+        cap = cap if call.operation in GENERATES else 0
+        output = (EXPECTED_OUTPUT if cap is None else cap) * peek.choices
+        likely = counted(call, output)
+        candidates = () if admission is None else admission.candidates
+        first = next((each for each in candidates if each.id == self.first), None)
+        return Estimate(
+            input_tokens=likely.input_tokens,
+            most_input_tokens=most_input(peek),
+            output_tokens=likely.output_tokens,
+            most_output_tokens=None if cap is None else cap * peek.choices,
+            limit_tokens=expected_tokens(call),
+            expected=None if first is None or first.price is None else money(first.price.cost(_with_requests(likely, peek))),
+            most=money(dearest(call, candidates, cap)) if _is_bounded(call, candidates, cap) else None,
+        )
+
+
+def _with_requests(usage: Usage, peek: Peek) -> Usage:
+    return Usage(usage.input_tokens, usage.output_tokens, requests=peek.requests)
+
+
+def _is_bounded(call: Call, candidates: tuple[Deployment, ...], cap: int | None) -> bool:
+    """Whether all prices are known, and either the output is bounded or none of them charges for it."""
+    most = most_input(call.peek)
+    return bool(candidates) and all(
+        each.price is not None and (cap is not None or not each.price.at(most).output) for each in candidates
+    )

@@ -1,0 +1,101 @@
+"""What is sent to a provider: the caller's own bytes, or the request in the provider's dialect."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from aldgate.core.calls import Admission
+from aldgate.core.conversation import Conversation
+from aldgate.core.errors import InvalidRequest
+from aldgate.core.lossy import refuse_losses
+from aldgate.core.operations import Request
+from aldgate.core.principals import Operation
+from aldgate.core.routes import Deployment
+from aldgate.core.words import word, worded
+from aldgate.gate.signatures import is_sealed
+from aldgate.gate.translation import Translation
+from aldgate.ports import Backend, FaceDialect, Relay, UpstreamDialect
+
+log = logging.getLogger("aldgate.calls")
+
+
+def written(
+    admission: Admission, deployment: Deployment, backend: Backend, face: FaceDialect, warnings: list[str], asked: Request | None
+) -> tuple[UpstreamDialect, bytes, Relay]:
+    """The dialect and body for one attempt, and what turns the reply into the caller's.
+
+    `warnings` takes the names of fields that are left out. `asked` is the request, where it was parsed already or is to be
+    written anew even for a provider of the caller's dialect.
+
+    Raises:
+        InvalidRequest: It asks for what the provider's dialect cannot say.
+    """
+    call = admission.call
+    upstream = backend.dialects.get(face.name)
+    if upstream is not None and call.operation in upstream.operations:
+        if asked is None:
+            body = upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
+        else:
+            body = _built(upstream, asked, admission, deployment, warnings)
+        return upstream, body, face.relay(call.id, call.operation, call.peek, upstream)
+    upstream = _speaking(backend, call.operation)
+    asked = asked or parsed(face, admission)
+    body = _built(upstream, asked, admission, deployment, warnings)
+    return upstream, body, Translation(call.id, call.operation, call.peek, asked, face, upstream)
+
+
+def parsed(face: FaceDialect, admission: Admission) -> Request:
+    """All of the request, bounded as money is held for it.
+
+    Raises:
+        InvalidRequest: It has what would be lost in any translation, or what its dialect does not have.
+    """
+    call = admission.call
+    with _blaming_the_caller():
+        asked = face.parse(call.operation, call.peek)
+    if isinstance(asked, Conversation):
+        refuse_losses(asked, call.peek.model)
+        if admission.cap is not None:
+            asked.max_output_tokens = admission.cap
+    return asked
+
+
+@contextmanager
+def _blaming_the_caller() -> Generator[None]:
+    """Parsing and building do nothing but read the request: what they trip over stands in it, in a place that has no type.
+
+    It is logged all the same, with where: a place that callers can trip us in should get a type.
+    """
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        log.warning("a request could not be translated", exc_info=error)
+        raise InvalidRequest(f"Something in the request is not of the type that belongs there ({error!s:.100}).") from None
+
+
+def _built(upstream: UpstreamDialect, asked: Request, admission: Admission, deployment: Deployment, warnings: list[str]) -> bytes:
+    """The body for the provider; what it leaves out or refuses is named as the caller says it."""
+    left_out: list[str] = []
+    try:
+        with _blaming_the_caller():
+            body = upstream.build(asked, deployment, stream=admission.call.peek.stream, warnings=left_out)
+    except InvalidRequest as error:
+        error.param = error.param and word(asked.origin, error.param)
+        raise
+    warnings += worded(asked, left_out)
+    return body
+
+
+def may_be_sealed(admission: Admission) -> bool:
+    """Whether it carries what only one of several providers can read."""
+    several = len({deployment.backend for deployment in admission.candidates}) > 1
+    return several and admission.call.operation == "chat" and is_sealed(admission.call.peek.body)
+
+
+def _speaking(backend: Backend, operation: Operation) -> UpstreamDialect:
+    for dialect in backend.dialects.values():
+        if operation in dialect.operations:
+            return dialect
+    raise InvalidRequest(f"`{backend.name}` cannot {operation}.", param="model")

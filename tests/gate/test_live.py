@@ -1,0 +1,113 @@
+"""What is known of deployments, kept beside the catalogue."""
+
+import pytest
+
+from aldgate.core.breakers import CREDENTIAL_REST_S, FAILURES, FIRST_REST_S
+from aldgate.core.errors import (
+    GatewayError,
+    InvalidRequest,
+    UpstreamAuth,
+    UpstreamBroken,
+    UpstreamLimited,
+    UpstreamOverloaded,
+    UpstreamRejected,
+)
+from aldgate.core.limits import UNLIMITED, Limits
+from aldgate.core.prices import FREE
+from aldgate.core.routes import Deployment
+from aldgate.gate import live as module
+from aldgate.gate.live import Live
+from tests.gate.fleet import Hands
+
+SMALL = Deployment("lab/small", "lab", "small", FREE, "file")
+LARGE = Deployment("lab/large", "lab", "large", FREE, "file")
+OTHER = Deployment("other/small", "other", "small", FREE, "file")
+ECHO = Deployment("builtin/echo", "builtin", "echo", FREE, "builtin")
+
+
+@pytest.fixture
+def hands() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def live(hands: Hands) -> Live:
+    return Live(lambda: hands.at, lambda: hands.drawn, hands.pause)
+
+
+def rests(live: Live, *deployments: Deployment) -> list[float]:
+    return [live.standing(each, UNLIMITED, 0).rest_s for each in deployments]
+
+
+@pytest.mark.parametrize(
+    ("error", "small", "large"),
+    [
+        (UpstreamAuth("no", upstream_status=401), CREDENTIAL_REST_S, CREDENTIAL_REST_S),
+        (UpstreamAuth("no", upstream_status=403), CREDENTIAL_REST_S, 0),
+        (UpstreamLimited("no", upstream_status=402), CREDENTIAL_REST_S, CREDENTIAL_REST_S),
+        (UpstreamLimited("no", upstream_status=429, retry_after_s=7), 7, 0),
+        (UpstreamOverloaded("no", retry_after_s=9), 9, 0),
+        (UpstreamBroken("no"), 0, 0),
+        (UpstreamRejected("no"), 0, 0),
+        (InvalidRequest("no"), 0, 0),
+    ],
+)
+def test_who_rests_after_what(live: Live, error: GatewayError, small: float, large: float) -> None:
+    live.failed(SMALL, error)
+    assert rests(live, SMALL, LARGE, OTHER) == [small, large, 0]
+
+
+def test_an_answer_ends_all_rest_and_a_refusal_of_the_request_is_one(live: Live) -> None:
+    for _ in range(FAILURES):
+        live.failed(SMALL, UpstreamBroken("no"))
+    assert rests(live, SMALL) == [FIRST_REST_S] and live.troubled == {"lab/small"}
+    assert live.standing(SMALL, UNLIMITED, 0).why == "it failed 5 times in a row"
+    live.failed(SMALL, UpstreamRejected("no"))
+    assert rests(live, SMALL) == [0]
+    live.failed(SMALL, UpstreamAuth("no", upstream_status=401))
+    assert list(live.cooldowns()) == [("lab", CREDENTIAL_REST_S)]
+    live.began(LARGE, 0.5)
+    live.served(LARGE)
+    assert rests(live, SMALL) == [0] and list(live.cooldowns()) == []
+
+
+def test_the_builtin_engines_never_rest(live: Live) -> None:
+    for _ in range(2 * FAILURES):
+        live.failed(ECHO, UpstreamBroken("no"))
+    assert rests(live, ECHO) == [0] and not live.troubled
+
+
+def test_the_time_to_begin_is_smoothed(live: Live) -> None:
+    assert live.standing(SMALL, UNLIMITED, 0).begins_in_s is None
+    live.began(SMALL, 1.0)
+    live.began(SMALL, 2.0)
+    assert live.standing(SMALL, UNLIMITED, 0).begins_in_s == pytest.approx(1.2)
+
+
+def test_a_stay_counts_once_and_gives_back_what_it_did_not_use(live: Live, hands: Hands) -> None:
+    limits = Limits(tpm=100, concurrency=1)
+    stay = live.enter(SMALL, limits, 80)
+    assert live.standing(SMALL, limits, 80).busy == 1 and live.standing(SMALL, limits, 80).wait_s > 0
+    stay.leave(10)
+    stay.leave(10)
+    standing = live.standing(SMALL, limits, 80)
+    assert (standing.busy, standing.wait_s, live.limiter.in_flight()) == (0, 0, 0)
+
+
+def test_a_probe_that_says_nothing_makes_way_for_the_next(live: Live, hands: Hands) -> None:
+    for _ in range(FAILURES):
+        live.failed(SMALL, UpstreamBroken("no"))
+    hands.at += FIRST_REST_S
+    probe = live.enter(SMALL)
+    assert rests(live, SMALL) == [1.0] and live.standing(SMALL, UNLIMITED, 0).why == "it is being probed"
+    probe.leave(0)
+    assert rests(live, SMALL) == [0]
+
+
+def test_made_up_names_push_out_only_the_idle(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_STATES", 3)
+    live.enter(SMALL)
+    live.failed(LARGE, UpstreamBroken("no"))
+    for number in range(10):
+        live.state(Deployment(f"lab/{number}", "lab", str(number), FREE, "file"))
+    assert len(live._states) == 3 and live.state(SMALL).busy == 1 and not live.troubled
