@@ -2,15 +2,21 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from aldgate.core.calls import Named
 from aldgate.core.errors import UpstreamInvalid
-from aldgate.core.events import ArgumentsDelta, TextDelta, ToolCallStarted
+from aldgate.core.events import ArgumentsDelta, Finished, TextDelta, ToolCallStarted
+from aldgate.dialects.gemini.dialect import GEMINI
+from aldgate.dialects.ollama.dialect import OLLAMA
 from aldgate.dialects.responses.dialect import RESPONSES
-from tests.faults.lab import Lab, running_lab
+from aldgate.gate import translation
+from aldgate.testing.upstream import faults
+from tests.faults.lab import Lab, running_lab, within
 from tests.faults.test_hogs import longest_turn_s
 
 MANY = 4_000_000
@@ -125,3 +131,31 @@ def test_arguments_of_a_call_that_is_not_open_are_the_providers_fault() -> None:
     event = b'data: {"type":"response.function_call_arguments.delta","output_index":3,"delta":"{}"}\n\n'
     with pytest.raises(UpstreamInvalid):
         RESPONSES.decoder().feed(event)
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/messages", "/api/chat"])
+async def test_a_translated_stream_that_does_not_end_is_cut(lab: Lab, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(translation, "MOST_STREAMED_BYTES", 1_000_000)
+    lab.upstream.script(faults.endless_stream())
+    asked = {"model": "gpt-4.1", "stream": True, "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
+    reply = await within(30, post(lab, path, json.dumps(asked).encode()))
+    assert "The provider sent a stream that does not end." in reply.text
+    await lab.is_quiet()
+
+
+def test_arguments_in_countless_pieces_are_not_copied_for_each() -> None:
+    for face in (RESPONSES, GEMINI, OLLAMA):
+        seen = peeked(face)
+        encoder = face.encoder("req-0123", seen, face.parse("chat", seen))
+        encoder.feed([ToolCallStarted(0, "c", "f"), ArgumentsDelta(0, '{"a":"')])
+        began = time.perf_counter()
+        for _ in range(100):
+            encoder.feed([ArgumentsDelta(0, "x" * 100)] * 1_000)
+        encoder.feed([ArgumentsDelta(0, '"}'), Finished("tool_calls")])
+        assert time.perf_counter() - began < 2
+        assert b"xxx" in encoder.end() or face is OLLAMA
+
+
+def peeked(face: Any) -> Any:
+    path, said = FACES[{"responses": "responses", "gemini": "generateContent", "ollama": "ollama"}[face.name]]
+    return face.peek("chat", json.dumps({**said, "stream": True}).encode(), Named(path.partition("models/")[2], stream=True))

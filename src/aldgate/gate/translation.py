@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from aldgate.core.calls import Peek
 from aldgate.core.conversation import Answer, Reasoning, Refusal, Text, ToolCall
-from aldgate.core.errors import GatewayError, UpstreamBroken
+from aldgate.core.errors import GatewayError, UpstreamBroken, UpstreamInvalid
 from aldgate.core.events import (
     ArgumentsDelta,
     Event,
@@ -25,6 +25,8 @@ from aldgate.core.principals import Operation
 from aldgate.core.usage import Usage
 from aldgate.ports import Decoder, Encoder, FaceDialect, UpstreamDialect
 
+MOST_STREAMED_BYTES = 134_217_728
+"""A stream that is translated may not be larger: dialects that repeat the whole answer at its end keep it until then."""
 _SAYS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, ArgumentsDelta, ToolCallStarted, PartGiven})
 
 
@@ -49,6 +51,7 @@ class Translation:
         self._face = face
         self._upstream = upstream
         self._is_finished = False
+        self._streamed_bytes = 0
         self._decoder: Decoder
         self._encoder: Encoder
         if peek.stream:
@@ -64,6 +67,9 @@ class Translation:
 
     def feed(self, piece: bytes) -> bytes:
         """See `ports.Relay`."""
+        self._streamed_bytes += len(piece)
+        if self._streamed_bytes > MOST_STREAMED_BYTES:
+            raise UpstreamInvalid("The provider sent a stream that does not end.")
         said = self._tell(self._decoder.feed(piece))
         return said + self._close() if self._decoder.is_done and self.failure is None else said
 

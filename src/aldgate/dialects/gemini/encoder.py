@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from aldgate.core.conversation import Finish, Reasoning, ToolCall
@@ -38,6 +39,7 @@ class Encoder:
         self._call_id = call_id
         self._model = model
         self._calls: dict[int, ToolCall] = {}
+        self._arguments: defaultdict[int, list[str]] = defaultdict(list)
         self._usage: Usage | None = None
         self._finish: Finish = "stop"
 
@@ -60,7 +62,7 @@ class Encoder:
                 call = ToolCall(event.id, event.name, "", event.is_custom, event.signature, event.origin)
                 self._calls[event.index] = call
             case ArgumentsDelta():
-                self._calls[event.index].arguments += event.text
+                self._arguments[event.index].append(event.text)
             case PartGiven():
                 parts += parts_of([event.part])[0]
             case UsageReported() | Started():
@@ -72,6 +74,8 @@ class Encoder:
 
     def end(self) -> bytes:
         """The calls, why it ended and what it used; see `ports.Encoder`."""
+        for index, call in self._calls.items():
+            call.arguments = "".join(self._arguments[index])
         parts, broken = parts_of(list(self._calls.values()))
         ending = Ending(self._finish, self._usage, broken)
         return self._frames.write(response(self._call_id, self._model, parts, ending)) + self._frames.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -45,6 +46,7 @@ class ChatEncoder:
         self._spoke_ns: int | None = None
         self._model = _encode(model)
         self._calls: dict[int, ToolCall] = {}
+        self._arguments: defaultdict[int, list[str]] = defaultdict(list)
         self._usage: Usage | None = None
         self._finish: Finish = "stop"
 
@@ -73,7 +75,7 @@ class ChatEncoder:
             case ToolCallStarted():
                 self._calls[event.index] = ToolCall(event.id, event.name)
             case ArgumentsDelta():
-                self._calls[event.index].arguments += event.text
+                self._arguments[event.index].append(event.text)
             case PartGiven(part=Media(kind="image", data=str(data))):
                 return self._told(self._said(images=[data]))
             case PartGiven():
@@ -92,6 +94,7 @@ class ChatEncoder:
     def _whole_calls(self) -> list[Object]:
         whole: list[Object] = []
         for index, call in sorted(self._calls.items()):
+            call.arguments = "".join(self._arguments[index])
             try:
                 whole.append(call_of(len(whole), call))
             except UpstreamInvalid:

@@ -50,6 +50,7 @@ class _OpenCall(msgspec.Struct):
     id: str
     call: ToolCall
     is_custom: bool
+    arguments: list[str] = []
 
 
 class ResponsesEncoder:
@@ -225,7 +226,7 @@ class ResponsesEncoder:
         opened = self._calls.get(event.index)
         if opened is None:
             raise UpstreamInvalid("The provider went on with a call that it had ended.")
-        opened.call.arguments += event.text
+        opened.arguments.append(event.text)
         if not opened.is_custom:
             self._out.append(self._pen.argument((opened.id, opened.index), event.text))
         elif opened.call.is_custom:
@@ -233,6 +234,7 @@ class ResponsesEncoder:
 
     def _close_calls(self) -> None:
         for opened in self._calls.values():
+            opened.call.arguments = "".join(opened.arguments)
             item = call_item(opened.id, opened.call, self._frame.table)
             place = (opened.id, opened.index)
             if opened.is_custom:
