@@ -21,6 +21,11 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 """OpenAI's chat, its Responses, Anthropic's, Google's and Ollama's dialects."""
 MODELS = tuple(f"{name}/{table.get('models', ['gpt-4.1'])[0]}" for name, table in KINDS.items())
+ALIASES = """[aliases]
+"gpt-6-sol" = "lab/gpt-4.1"
+"claude-sonnet-5-5" = "lab/gpt-4.1"
+"""
+"""Names that clients know for other models."""
 SAID = "Hello from the fake upstream."
 LOOK = Reply(call=("look", '{"at":"sea"}'))
 """Calls the tool `look` where it is offered, and says `SAID` otherwise."""
@@ -72,4 +77,4 @@ async def house(data: Path) -> AsyncIterator[House]:
             tables[name] = lab(fake.url, **KINDS.get(name.partition("-")[0], {}))
             if tables[name]["kind"] == "gemini":
                 tables[name]["base_url"] = fake.url + "beta"
-        yield House(await stack.enter_async_context(running_gate(data, providers=tables)), fakes)
+        yield House(await stack.enter_async_context(running_gate(data, providers=tables, config=ALIASES)), fakes)

@@ -25,11 +25,6 @@ def python(request: pytest.FixtureRequest) -> str:
     return installing.python(HERE / f"{request.param}.lock")
 
 
-def test_the_locks_name_no_index() -> None:
-    for lock in HERE.glob("*.lock"):
-        assert "://" not in lock.read_text() and "--hash" in lock.read_text()
-
-
 async def test_the_sdk_runs_unmodified(python: str, tmp_path: Path) -> None:
     overload = Step("overload", lambda asked: iter([anthropic.refusal(529, "overloaded_error", "Overloaded")]))
     async with (

@@ -100,13 +100,24 @@ async def test_codex_runs_what_it_is_told(agents: Path, house: House, tmp_path: 
     assert b"42-from-the-shell" in house.behind(model).requests[-1].body
 
 
-@pytest.mark.parametrize("model", MODELS)
-async def test_claude_code_runs_what_it_is_told(agents: Path, house: House, tmp_path: Path, model: str) -> None:
+@pytest.mark.parametrize(("model", "provider"), [*((model, model) for model in MODELS), ("claude-sonnet-5-5", "lab")])
+async def test_claude_code_runs_what_it_is_told(agents: Path, house: House, tmp_path: Path, model: str, provider: str) -> None:
     asked = {"command": "echo $((6*7))-from-the-shell", "description": "Compute it"}
-    house.behind(model).reply = Reply(call=("Bash", json.dumps(asked)))
+    upstream = house.behind(provider)
+    upstream.reply = Reply(call=("Bash", json.dumps(asked)))
     told = await claude(agents, house.gate, tmp_path, model, "Compute it")
     assert (told["code"], told["result"], told["num_turns"]) == (0, SAID, 2), told
-    assert b"42-from-the-shell" in house.behind(model).requests[-1].body
+    assert b"42-from-the-shell" in upstream.requests[-1].body
+
+
+async def test_codex_runs_the_code_of_a_model_whose_name_it_knows(agents: Path, house: House, tmp_path: Path) -> None:
+    """For such models it offers its tools among the input, and runs what they write in JavaScript."""
+    code = 'const ran = await tools.exec_command({cmd: "echo $((6*7))-from-the-shell"}); text(ran.output)'
+    house.upstreams["lab"].reply = Reply(call=("functions__exec", json.dumps({"input": code})))
+    events = await codex(agents, house.gate, tmp_path, "gpt-6-sol", "Compute it")
+    assert said(events)[-1] == SAID, events
+    [*_, result] = [message for message in house.upstreams["lab"].requests[-1].json()["messages"] if message["role"] == "tool"]
+    assert "42-from-the-shell" in json.dumps(result), events
 
 
 async def test_a_wrong_key_is_no_turn(agents: Path, house: House, tmp_path: Path) -> None:

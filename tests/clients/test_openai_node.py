@@ -24,10 +24,6 @@ def node() -> str:
     return installing.node()
 
 
-def test_the_lockfile_names_no_registry() -> None:
-    assert "resolved" not in (HERE / "package-lock.json").read_text()
-
-
 PROVIDERS = {
     "lab": None,
     "down": faults.status(500),

@@ -7,18 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from aldgate.testing.upstream import FakeUpstream
-from tests.contract.house import House
-from tests.contract.providers import PROVIDERS
-from tests.support import running_gate
-
-CONFIG = """
-[ledger]
-window_s = 0.01
-[providers.azure.deployments]
-"gpt-4.1" = "gpt-4.1"
-[providers.azure-v1.deployments]
-"gpt-4.1" = "gpt-4.1"
-"""
+from tests.contract.house import House, opened
 
 
 @pytest.fixture(scope="session")
@@ -29,11 +18,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 async def open_house(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> AsyncIterator[House]:
-    data = tmp_path_factory.mktemp("contract")
-    async with FakeUpstream() as upstream:
-        tables = {name: provider.configured(upstream) for name, provider in PROVIDERS.items()}
-        async with running_gate(data, providers=tables, config=CONFIG) as gate:
-            yield House(gate, upstream, data / "aldgate.db")
+    async with FakeUpstream() as upstream, opened(tmp_path_factory.mktemp("contract"), upstream) as house:
+        yield house
 
 
 @pytest.fixture

@@ -38,11 +38,16 @@ DIFFERENCES: tuple[Difference, ...] = (
         for face in ("responses", "anthropic", "gemini")
         for case in ("any tool", "one tool")
     ),
-    Difference("*", "gemini", "one call at a time", "parallel_tool_calls", "Gemini decides how many calls it makes"),
-    Difference("*", "vertex", "one call at a time", "parallel_tool_calls", "Gemini decides how many calls it makes"),
-    Difference("*", "cohere", "one call at a time", "parallel_tool_calls", "Cohere decides how many calls it makes"),
-    Difference("responses", "ollama", "one call at a time", "parallel_tool_calls", "Ollama decides how many calls it makes"),
-    Difference("anthropic", "ollama", "one call at a time", "parallel_tool_calls", "Ollama decides how many calls it makes"),
+    *(
+        Difference(face, provider, "one call at a time", word, f"{maker} decides how many calls it makes")
+        for face, word in (
+            ("openai", "parallel_tool_calls"),
+            ("responses", "parallel_tool_calls"),
+            ("anthropic", "tool_choice.disable_parallel_tool_use"),
+        )
+        for provider, maker in (("gemini", "Gemini"), ("vertex", "Gemini"), ("cohere", "Cohere"), ("ollama", "Ollama"))
+        if (face, provider) != ("openai", "ollama")  # whose bytes pass through
+    ),
 )
 
 

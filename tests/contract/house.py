@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +16,16 @@ from aldgate.testing.upstream.said import wire_at
 from tests.contract.faces import FACES
 from tests.contract.neutral import Answer, Ask, Object
 from tests.contract.providers import PROVIDERS, read
-from tests.support import RunningGate
+from tests.support import RunningGate, running_gate
+
+CONFIG = """
+[ledger]
+window_s = 0.01
+[providers.azure.deployments]
+"gpt-4.1" = "gpt-4.1"
+[providers.azure-v1.deployments]
+"gpt-4.1" = "gpt-4.1"
+"""
 
 
 class House:
@@ -56,3 +67,11 @@ class House:
             (row,) = database.execute("select * from ledger where call_id = ?", (call_id,)).fetchall()
         database.close()
         return dict(row)
+
+
+@asynccontextmanager
+async def opened(data: Path, upstream: FakeUpstream) -> AsyncIterator[House]:
+    """A gate with all providers in front of `upstream`."""
+    tables = {name: provider.configured(upstream) for name, provider in PROVIDERS.items()}
+    async with running_gate(data, providers=tables, config=CONFIG) as gate:
+        yield House(gate, upstream, data / "aldgate.db")

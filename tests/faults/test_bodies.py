@@ -155,7 +155,7 @@ async def test_another_method_is_405(method: str, lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/", "/v1/chat", "/v1/chat/completions/", "//v1/chat/completions", "/v2/chat/completions"]
+    "path", ["/v1", "/v1/", "/v1/chat", "/v1/chat/completions/", "//v1/chat/completions", "/v2/chat/completions"]
 )
 async def test_an_unknown_path_is_404(path: str, lab: Lab) -> None:
     async with wire(lab.gate.port) as connection:

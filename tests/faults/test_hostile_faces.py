@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from aldgate.core.errors import UpstreamInvalid
+from aldgate.core.events import ArgumentsDelta, TextDelta, ToolCallStarted
+from aldgate.dialects.responses.dialect import RESPONSES
 from tests.faults.lab import Lab, running_lab
 from tests.faults.test_hogs import longest_turn_s
 
@@ -111,3 +114,14 @@ async def test_numbers_of_thousands_of_digits_are_refused(lab: Lab) -> None:
     ]:
         reply = await lab.gate.http.get(path, headers=headers)
         assert reply.status_code == 400, (path[:60], reply.text)
+
+
+def test_arguments_of_a_call_that_is_not_open_are_the_providers_fault() -> None:
+    seen = RESPONSES.peek("chat", b'{"model":"m","input":"x","stream":true}')
+    encoder = RESPONSES.encoder("req-0123", seen, RESPONSES.parse("chat", seen))
+    encoder.feed([ToolCallStarted(0, "c", "f"), ArgumentsDelta(0, "{"), TextDelta("Well")])
+    with pytest.raises(UpstreamInvalid):
+        encoder.feed([ArgumentsDelta(0, "}")])
+    event = b'data: {"type":"response.function_call_arguments.delta","output_index":3,"delta":"{}"}\n\n'
+    with pytest.raises(UpstreamInvalid):
+        RESPONSES.decoder().feed(event)

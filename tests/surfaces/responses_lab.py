@@ -94,13 +94,13 @@ def call_delta(index: int, call_id: str | None = None, name: str | None = None, 
 
 
 @asynccontextmanager
-async def responses_lab(data: Path) -> AsyncIterator[ResponsesLab]:
-    """Start both."""
+async def responses_lab(data: Path, **options: Any) -> AsyncIterator[ResponsesLab]:
+    """Start both; `options` are `running_gate`'s."""
     async with FakeUpstream() as upstream:
         tables = {
             "lab": lab(upstream.url),
             "native": lab(upstream.url, responses="yes"),
             "only": lab(upstream.url, responses="only"),
         }
-        async with running_gate(data, providers=tables) as gate:
+        async with running_gate(data, providers=tables, **options) as gate:
             yield ResponsesLab(gate, upstream)

@@ -168,3 +168,32 @@ async def test_a_gate_that_stops_closes_idle_sockets(here: ResponsesLab):
         with pytest.raises(websockets.ConnectionClosed) as closed:
             await socket.recv()
         assert closed.value.rcvd.code == 1012
+
+
+async def test_what_a_connection_may_have_remembered_is_bounded_with_all_else_that_is_held(tmp_path: Path):
+    flags = {"server.max_body_bytes": "100000", "server.max_inflight_bytes": "250000"}
+    async with responses_lab(tmp_path, flags=flags) as lab:
+        async with connect(lab, await lab.gate.key()) as socket:
+            warm: dict[str, Any] = {}
+            told: list[dict[str, Any]] = []
+            for _ in range(4):
+                told = await ask(socket, input="a" * 90_000, generate=False, **warm)
+                if told[-1]["type"] == "error":
+                    break
+                warm = {"previous_response_id": told[-1]["response"]["id"]}
+            assert (told[-1]["status"], told[-1]["error"]["code"]) == (503, "overloaded")
+            assert (await ask(socket))[-1]["type"] == "response.completed"
+        async with asyncio.timeout(5):
+            while lab.gate.app.gate.metrics.gauges["aldgate_request_bytes_held"][1]():
+                await asyncio.sleep(0)
+
+
+async def test_a_key_that_may_not_chat_has_nothing_remembered(here: ResponsesLab):
+    async with connect(here, await here.gate.key(scopes=["models"])) as socket:
+        assert (await ask(socket, generate=False))[-1]["error"]["code"] == "scope_denied"
+
+
+async def test_a_frame_of_wrong_tools_does_not_end_the_socket(here: ResponsesLab):
+    async with connect(here, await here.gate.key()) as socket:
+        assert (await ask(socket, generate=False, tools=5))[-1]["status"] == 400
+        assert (await ask(socket))[-1]["type"] == "response.completed"

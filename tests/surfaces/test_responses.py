@@ -342,3 +342,19 @@ async def test_every_part_of_a_request_reaches_a_chat_provider(here: ResponsesLa
     assert sent["messages"][0]["content"][1]["image_url"]["url"] == PNG
     assert sent["response_format"]["json_schema"] == {"name": "cat", "schema": schema, "strict": True}
     assert (sent["reasoning_effort"], sent["temperature"], sent["tool_choice"]["type"]) == ("low", 0.5, "allowed_tools")
+
+
+async def test_referring_to_one_item_many_times_is_bounded_before_it_is_written_out(tmp_path: Path):
+    async with responses_lab(tmp_path, flags={"server.max_body_bytes": "100000"}) as lab:
+        made = await lab.make("builtin/echo", "a" * 50_000)
+        reference = {"type": "item_reference", "id": made["output"][0]["id"]}
+        asked = {"role": "user", "content": "And?"}
+        assert (await lab.post("builtin/echo", [reference, asked])).status_code == 200
+        reply = await lab.post("builtin/echo", [reference] * 1_000 + [asked])
+        assert (reply.status_code, reply.json()["error"]["code"]) == (413, "body_too_large")
+
+
+async def test_a_request_cannot_make_the_gate_look_for_thousands_of_responses(tmp_path: Path):
+    async with responses_lab(tmp_path) as lab:
+        reply = await lab.post("builtin/echo", [{"type": "item_reference", "id": f"msg_{n:024x}_0"} for n in range(5_000)])
+        assert (reply.status_code, "more than 100 responses" in reply.text) == (400, True)

@@ -19,25 +19,35 @@ MEDIA = {b"image_url": 40_000, b"file": 200_000, b"input_audio": 40_000}
 gpt-4o-mini counts 36,835 tokens for the largest image (https://platform.openai.com/docs/guides/images-vision). The other
 dialects' keys are in `_OTHER_MEDIA`.
 """
+_ALL = 2_000_000
+"""The most that a model of Google's can read: an hour of film is a million tokens, in a few bytes if nothing moves."""
+_TOOL = 1_000_000
+"""What a provider reads beside the request where it runs a tool, continues a conversation or fills in a prompt that it keeps."""
 _OTHER_MEDIA = {
-    **dict.fromkeys((b"url", b"file_id", b"fileData", b"file_data", b"fileUri"), 200_000),
-    **dict.fromkeys((b"inlineData", b"inline_data"), 40_000),
-    **dict.fromkeys((b"cachedContent", b"cached_content"), 2_000_000),  # the most that a model of Google's can read
+    **dict.fromkeys((b"url", b"file_id", b"file_url"), 200_000),
+    **dict.fromkeys((b"fileData", b"file_data", b"inlineData", b"inline_data", b"cachedContent", b"cached_content"), _ALL),
+    **dict.fromkeys((b"googleSearch", b"google_search", b"googleSearchRetrieval", b"google_search_retrieval"), _TOOL),
+    **dict.fromkeys((b"googleMaps", b"google_maps", b"urlContext", b"url_context", b"fileSearch", b"file_search"), _TOOL),
+    **dict.fromkeys((b"codeExecution", b"code_execution", b"enterpriseWebSearch", b"enterprise_web_search"), _TOOL),
+    **dict.fromkeys((b"retrieval", b"conversation", b"web_search_options", b"mcp_servers", b"mcpServers"), _TOOL),
 }
+_KEYS = b"|".join((*MEDIA, *_OTHER_MEDIA))
+_MIME = rb'"(?:mimeType|mime_type|media_type)"\s*:\s*"image/[a-z+]+"'
+_DATA = rb'"data"\s*:\s*"[^"\\]*"'
 _MEDIA = re.compile(
-    rb'"(?:(image_url|file|input_audio|url|file_id|fileData|file_data|fileUri|inlineData|inline_data|cachedContent|cached_content)'
-    rb'|[^"\\]*\\u00[^"]*)"\s*:'
+    rb'"(?:inlineData|inline_data)"\s*:\s*\{\s*(?P<image>%b\s*,\s*%b|%b\s*,\s*%b)\s*\}' % (_MIME, _DATA, _DATA, _MIME)
+    + rb'|"image_url"\s*:\s*\{\s*(?P<picture>"url")\s*:'
+    + rb'|"source"\s*:\s*\{\s*(?:(?P<base64>"type"\s*:\s*"base64"\s*,\s*%b\s*,\s*%b\s*\})' % (_MIME, _DATA)
+    + rb'|"type"\s*:\s*"(?:(?P<text>text|content)|url|file)"|(?P<source>))'
+    rb'|"type"\s*:\s*"(?P<tool>(?:web_search|web_search_preview|web_fetch|code_execution|file_search|code_interpreter'
+    rb'|image_generation|mcp|mcp_toolset|advisor)(?:_[0-9_]+)?|[^"\\]*\\u00[2-7][^"]*)"'
+    rb'|"prompt"\s*:\s*(?P<prompt>\{)'
+    rb'|"(?P<key>%b|[^"\\]*\\u00[2-7][^"]*)"\s*:' % _KEYS
 )
-"""Such a key, or one spelled with escapes, which may be any of them."""
-_TYPED = (
-    b'"type"',
-    b"\\u00",
-    b'"fileData"',
-    b'"file_data"',
-    b'"inlineData"',
-    b'"inline_data"',
-    b'"cachedContent"',
-    b'"cached_content"',
+"""Such a key, or one spelled with escapes, which may be any of them; a tool that runs at the provider, by its type."""
+_FLAT = {"image": 40_000, "picture": 40_000, "base64": 40_000, "source": 200_000, "tool": _TOOL, "prompt": _TOOL}
+_TYPED = (b'"type"', b"\\u00", b'"tools"', b'"conversation"', b'"prompt"', b'"web_search_options"') + tuple(
+    b'"%b"' % key for key, most in _OTHER_MEDIA.items() if most == _ALL
 )
 """Every part that is not plain text says its type, or is one of Gemini's."""
 GENERATES = frozenset({"chat", "complete"})
@@ -96,7 +106,14 @@ def most_input(peek: Peek) -> int:
     known = len(body) + peek.images * MEDIA[b"image_url"]
     if not any(mark in body for mark in _TYPED):
         return known
-    return known + sum(MEDIA.get(key) or _OTHER_MEDIA.get(key, 200_000) for key in _MEDIA.findall(body))
+    return known + sum(map(_most_of, _MEDIA.finditer(body)))
+
+
+def _most_of(found: re.Match[bytes]) -> int:
+    key = found["key"]
+    if key is None:
+        return _FLAT.get(found.lastgroup or "", 0)
+    return MEDIA.get(key) or _OTHER_MEDIA.get(key, _ALL)
 
 
 def counted(call: Call, output_tokens: int) -> Usage:

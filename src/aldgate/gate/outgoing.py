@@ -13,6 +13,7 @@ from aldgate.core.lossy import refuse_losses
 from aldgate.core.operations import Request
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment
+from aldgate.core.words import word, worded
 from aldgate.gate.signatures import is_sealed
 from aldgate.gate.translation import Translation
 from aldgate.ports import Backend, FaceDialect, Relay, UpstreamDialect
@@ -75,8 +76,16 @@ def _blaming_the_caller() -> Generator[None]:
 
 
 def _built(upstream: UpstreamDialect, asked: Request, admission: Admission, deployment: Deployment, warnings: list[str]) -> bytes:
-    with _blaming_the_caller():
-        return upstream.build(asked, deployment, stream=admission.call.peek.stream, warnings=warnings)
+    """The body for the provider; what it leaves out or refuses is named as the caller says it."""
+    left_out: list[str] = []
+    try:
+        with _blaming_the_caller():
+            body = upstream.build(asked, deployment, stream=admission.call.peek.stream, warnings=left_out)
+    except InvalidRequest as error:
+        error.param = error.param and word(asked.origin, error.param)
+        raise
+    warnings += worded(asked, left_out)
+    return body
 
 
 def may_be_sealed(admission: Admission) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 from aldgate.core.calls import Peek
 from aldgate.core.errors import GatewayError, InvalidRequest, NotFound, NotSupported, ScopeDenied
 from aldgate.core.principals import Principal
-from aldgate.dialects.governed import with_members
+from aldgate.dialects.governed import MANY_BYTES, check_countable, with_members
 from aldgate.dialects.responses.history import listed, output_of
 from aldgate.dialects.responses.replay import replayed
 from aldgate.dialects.responses.requests import peek
@@ -155,6 +155,8 @@ class KeptResponses:
 
 
 def _with_any_model(body: bytes) -> bytes:
+    if len(body) > MANY_BYTES:
+        check_countable(body)
     try:
         return with_members(body, {"model": "any"})
     except (msgspec.DecodeError, UnicodeDecodeError):

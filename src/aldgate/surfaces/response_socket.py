@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from aldgate.core.errors import ClientGone, GatewayError, InvalidRequest, NotSupported
+from aldgate.core.errors import BodyTooLarge, ClientGone, GatewayError, InvalidRequest, NotSupported, ScopeDenied
+from aldgate.dialects.governed import MANY_BYTES, check_countable
 from aldgate.dialects.openai.errors import render
 from aldgate.dialects.responses.dialect import RESPONSES
 from aldgate.dialects.responses.history import Turn, input_of
@@ -23,7 +24,7 @@ from aldgate.surfaces.asgi import Headers, Message, Receive, Scope, Send
 from aldgate.surfaces.credentials import secret_of
 from aldgate.surfaces.face import Doors
 from aldgate.surfaces.faults import refuse
-from aldgate.surfaces.responses import ResponsesFace
+from aldgate.surfaces.responses import MOST_KEPT, ResponsesFace
 from aldgate.surfaces.websocket import POLICY_VIOLATION, RESTARTING, Socket
 
 MOST_WAITING = 2
@@ -71,11 +72,13 @@ class _Conversation:
         self._secret = secret
         self._socket = socket
         self._send = send
-        self._frames: asyncio.Queue[bytes | None] = asyncio.Queue(MOST_WAITING)
+        self._frames: asyncio.Queue[bytes | GatewayError | None] = asyncio.Queue(MOST_WAITING)
         self._is_lost = False
         self._task = asyncio.current_task()
         self._remembered: tuple[str, list[Turn]] = ("", [])
         """The last response that nobody keeps, and all that led to it: this connection alone can continue it."""
+        self._held = 0
+        """Bytes of what is remembered and of the frames that wait; all connections share the bound on them."""
 
     async def run(self, receive: Receive) -> None:
         """Answer frames until either side closes."""
@@ -95,29 +98,39 @@ class _Conversation:
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
+            self._hold(-self._held)
+
+    def _hold(self, more: int) -> None:
+        self._doors.in_flight.take(more)
+        self._held += more
 
     async def _listen(self, receive: Receive) -> None:
         while (message := await receive())["type"] == "websocket.receive":
-            await self._frames.put(_bytes_of(message))
+            frame: bytes | GatewayError = _bytes_of(message)
+            try:
+                self._hold(len(frame))
+            except GatewayError as error:
+                frame = error
+            await self._frames.put(frame)
         self._is_lost = True
         if self._socket.is_busy and self._task is not None:
             self._task.cancel()
         else:
             await self._frames.put(None)
 
-    async def _answer(self, frame: bytes) -> bool:
+    async def _answer(self, frame: bytes | GatewayError) -> bool:
         """Serve one frame. False: its key is not good any more."""
         outlet = _Outlet(self._send)
-        doors = self._doors
         try:
-            doors.in_flight.take(len(frame))
+            if isinstance(frame, GatewayError):
+                raise frame
             try:
                 created = _read(frame)
                 outlet.stream_id = created.stream_id
                 await self._create(created, outlet)
                 await outlet.flush()
             finally:
-                doors.in_flight.release(len(frame))
+                self._hold(-len(frame))
         except GatewayError as error:
             await self._send({"type": "websocket.send", "text": _error_frame(error, outlet.stream_id).decode()})
             return error.status != 401
@@ -130,6 +143,8 @@ class _Conversation:
         peek = RESPONSES.peek("chat", created.body)
         wanted = governed(peek)
         if not created.generates:
+            if "chat" not in principal.policy.scopes:
+                raise ScopeDenied("This API key may not chat.")
             doors.gate.catalogue.resolve(peek.model)
             response = _unanswered(call_id, created.body, outlet)
         else:
@@ -137,7 +152,20 @@ class _Conversation:
         if response is not None and (wanted.store is False or not created.generates):
             before = await self._before(principal.account, wanted)
             name = msgspec.json.decode(response, type=_Named).id
-            self._remembered = (name, [*before, (input_of(peek), response)])
+            self._remember(name, [*before, (input_of(peek), response)], is_owed=not created.generates)
+
+    def _remember(self, name: str, turns: list[Turn], *, is_owed: bool) -> None:
+        """Take the place of what was remembered. What is too much is not; `is_owed`: it was asked for, so that is an error."""
+        more = _size(turns) - _size(self._remembered[1])
+        try:
+            if _size(turns) > MOST_KEPT * self._doors.max_body_bytes:
+                raise BodyTooLarge("The conversation has come to more than one connection may have remembered.")
+            self._hold(more)
+        except GatewayError:
+            if is_owed:
+                raise
+            return
+        self._remembered = (name, turns)
 
     async def _before(self, account: str, wanted: Governed) -> Sequence[Turn]:
         previous = wanted.previous_response_id
@@ -147,6 +175,10 @@ class _Conversation:
 
     def _recall(self, name: str) -> list[Turn] | None:
         return self._remembered[1] if name == self._remembered[0] else None
+
+
+def _size(turns: Sequence[Turn]) -> int:
+    return sum(len(given) + len(response) for given, response in turns)
 
 
 class _Named(msgspec.Struct):
@@ -195,6 +227,8 @@ def _bytes_of(message: Message) -> bytes:
 
 
 def _read(frame: bytes) -> Created:
+    if len(frame) > MANY_BYTES:
+        check_countable(frame)
     try:
         members: dict[str, Any] = _members.decode(frame)
         kind = msgspec.json.decode(members.pop("type", b'""'))
@@ -211,7 +245,10 @@ def _read(frame: bytes) -> Created:
 
 def _unanswered(call_id: str, body: bytes, outlet: _Outlet) -> bytes:
     """A response to a frame that only wants its input remembered."""
-    frame, pen = Frame(call_id, RESPONSES.peek("chat", body)), Pen()
+    try:
+        frame, pen = Frame(call_id, RESPONSES.peek("chat", body)), Pen()
+    except (msgspec.ValidationError, RecursionError):
+        raise InvalidRequest("`tools` is no list of tools.", param="tools") from None
     response = frame.ended("stop", [], None)
     outlet.end(pen.lifecycle("created", frame.begun()) + pen.lifecycle("completed", response))
     return _encode({**response, "id": response_id(call_id)})

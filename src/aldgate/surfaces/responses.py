@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 import msgspec
 
@@ -30,6 +30,8 @@ LIFETIME_S = 30 * 86_400
 """How long OpenAI keeps a response (https://platform.openai.com/docs/guides/your-data)."""
 MOST_KEPT = 4
 """A chain of kept responses may come to so many times the largest body: each repeats what it was asked with."""
+MOST_REFERRED = 100
+"""Responses that one request may take items from, each of which is looked for in the database."""
 Recall = Callable[[str], list[Turn] | None]
 """Turns up to a response that only this connection remembers, or None."""
 
@@ -71,10 +73,8 @@ class History:
         """
         names = references(peek)
         if names:
-            now = time.time()
-            found = [await self._store.find_response(account, name, now) for name in names]
-            bodies = {kept.id: kept.body for kept in found if kept is not None}
-            peek = msgspec.structs.replace(peek, body=resolved(peek, bodies))
+            bodies = await self._referred(account, names)
+            peek = msgspec.structs.replace(peek, body=resolved(peek, bodies, self._max_body_bytes))
         previous = governed(peek).previous_response_id if b'"previous_response_id"' in peek.body else None
         if previous is None:
             return peek.body
@@ -83,6 +83,21 @@ class History:
         if len(body) > self._max_body_bytes:
             raise BodyTooLarge(f"The conversation has come to {len(body)} bytes; at most {self._max_body_bytes} are taken.")
         return body
+
+    async def _referred(self, account: str, names: Collection[str]) -> dict[str, bytes]:
+        if len(names) > MOST_REFERRED:
+            raise InvalidRequest(f"The input refers to items of more than {MOST_REFERRED} responses.", param="input")
+        now, room = time.time(), MOST_KEPT * self._max_body_bytes
+        bodies: dict[str, bytes] = {}
+        for name in names:
+            kept = await self._store.find_response(account, name, now)
+            if kept is None:
+                continue
+            bodies[name] = kept.body
+            room -= len(kept.body)
+            if room < 0:
+                raise BodyTooLarge("The responses that the input refers to are too much to be read at once.")
+        return bodies
 
     async def chain(self, account: str, response_id: str) -> list[KeptResponse]:
         """A response and all that it continued, oldest first, as far as it is there.

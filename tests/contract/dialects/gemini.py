@@ -112,7 +112,7 @@ def arrived(body: Object) -> Ask:
         tools=tuple(tool["name"] for tool in tools),
         must_call=calling.get("allowedFunctionNames", [modes[calling.get("mode", "AUTO")]])[0],
         schema=config.get("responseJsonSchema"),
-        thinks=config.get("thinkingConfig", {}).get("thinkingLevel") == "HIGH",
+        thinks=config.get("thinkingConfig") == {"thinkingLevel": "HIGH", "includeThoughts": True},
         stop=tuple(config.get("stopSequences", ())),
         cap=config.get("maxOutputTokens"),
         temperature=config.get("temperature"),

@@ -163,9 +163,18 @@ def test_older_models_get_schemas_in_openapis_subset() -> None:
     ],
 )
 def test_thinking_is_asked_for_as_each_generation_takes_it(model: str, thinking: Thinking, config: Any) -> None:
-    body, warnings = build(Conversation("openai", [USER], thinking=thinking), model)
+    body, warnings = build(Conversation("responses", [USER], thinking=thinking), model)
     assert body.get("generationConfig", {}).get("thinkingConfig") == config
-    assert warnings == ([] if config else ["reasoning_effort"])
+    assert warnings == ([] if config else ["thinking"])
+
+
+@pytest.mark.parametrize("origin", ["openai", "anthropic"])
+@pytest.mark.parametrize(
+    ("thinking", "shown"), [(Thinking("high"), True), (Thinking("high", is_shown=False), False), (Thinking("none"), None)]
+)
+def test_thoughts_are_asked_for_where_callers_are_shown_them(origin: str, thinking: Thinking, shown: bool | None) -> None:
+    body, _ = build(Conversation(origin, [USER], thinking=thinking))
+    assert body["generationConfig"]["thinkingConfig"].get("includeThoughts") == shown
 
 
 def test_generations_are_told_by_name() -> None:

@@ -66,10 +66,10 @@ def test_references_name_their_responses():
     request = asked([reference, foreign, HI])
     assert references(request) == {f"resp_{KEY}"}
     assert references(asked("item_reference")) == set()
-    body = json.loads(resolved(request, {f"resp_{KEY}": response(SAID)}))
+    body = json.loads(resolved(request, {f"resp_{KEY}": response(SAID)}, 100_000))
     assert body["input"] == [{name: value for name, value in SAID.items() if name != "id"}, foreign, HI]
     with pytest.raises(InvalidRequest):
-        resolved(request, {})
+        resolved(request, {}, 100_000)
 
 
 def test_listed_items_have_ids_and_whole_contents():

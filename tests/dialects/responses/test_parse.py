@@ -210,3 +210,18 @@ def test_what_stands_for_text_kept_elsewhere_is_refused(kind: str):
 def test_what_there_is_not_is_refused(asked: dict[str, Any]):
     with pytest.raises(InvalidRequest):
         read(**asked)
+
+
+def test_tools_that_stand_in_the_input_are_offered_and_replace_their_namesakes():
+    def added(*tools: Any) -> dict[str, Any]:
+        return {"type": "additional_tools", "role": "developer", "tools": list(tools)}
+
+    code = {"type": "namespace", "name": "functions", "tools": [{"type": "custom", "name": "exec"}]}
+    hello = {"role": "user", "content": "Hi"}
+    asked = read(tools=[LOOK], input=[added(code), hello, added({**LOOK, "description": "Look again"})], tool_choice="required")
+    assert [(tool.name, tool.description) for tool in asked.tools] == [("functions__exec", None), ("look", "Look again")]
+    assert asked.tool_choice == ToolChoice("required")
+    assert asked.others == {}
+    with pytest.raises(InvalidRequest) as caught:
+        read(input=[hello, {"type": "additional_tools", "role": "developer"}])
+    assert caught.value.param == "input[1].tools"

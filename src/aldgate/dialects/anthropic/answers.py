@@ -85,8 +85,10 @@ def read_block(block: Object) -> Part:
             return Reasoning(thought, block.get("signature") or None, origin=ORIGIN)
         case {"type": "redacted_thinking", "data": str(data)}:
             return Reasoning(redacted=data, origin=ORIGIN)
+        case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
+            return ToolCall(call_id, name, arguments_of(block.get("input")))
         case {"type": "tool_use"}:
-            return ToolCall(block["id"], block["name"], arguments_of(block.get("input")))
+            raise UpstreamInvalid("The provider called a tool without its name or the call's id.")
         case _:
             return Opaque(ORIGIN, block["type"], block)
 

@@ -15,6 +15,7 @@ from aldgate.dialects.anthropic.families import Family, family_of
 from aldgate.dialects.anthropic.schemas import answer_schema, input_schema
 from aldgate.dialects.anthropic.thinking import set_thinking
 from aldgate.dialects.anthropic.turns import cache_control, marked, write_turns
+from aldgate.dialects.unsayable import names
 
 Object = dict[str, Any]
 
@@ -145,6 +146,7 @@ def _set_rest(body: Object, asked: Conversation, warnings: list[str]) -> None:
         "metadata": asked.metadata or None,
     }
     warnings.extend(name for name, value in left.items() if value is not None)
+    warnings.extend(names(asked))
     if asked.origin == ORIGIN:
         said = ((name, value) for name, value in asked.others.items() if "." not in name and name not in body)
         body.update((name, value) for name, value in said if name != "anthropic_beta")  # which goes on as a header

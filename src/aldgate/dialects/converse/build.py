@@ -10,10 +10,11 @@ import msgspec
 
 from aldgate.core.conversation import Conversation, Message, OutputFormat, Text
 from aldgate.core.errors import InvalidRequest
+from aldgate.core.words import word
 from aldgate.dialects.converse import families
 from aldgate.dialects.converse.messages import Turns
 from aldgate.dialects.converse.tools import has_calls, offered, told_as_text, tool_config
-from aldgate.dialects.converse.words import word
+from aldgate.dialects.unsayable import details, names
 
 Fields = dict[str, Any]
 
@@ -72,6 +73,7 @@ class _Build:
         for field in _HARMLESS:
             if getattr(asked, field) is not None:
                 self._warn(field)
+        self._warnings += [*details(asked), *names(asked)]
         is_forced = self._tools()
         self._thinking(is_forced)
         self._inference()

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aldgate.core.conversation import Conversation, OutputFormat, Text, Tool, ToolChoice
+import msgspec
+
+from aldgate.core.conversation import Conversation, OutputFormat, Thinking, Tool, ToolChoice
 from aldgate.core.errors import InvalidRequest
 from aldgate.dialects.gemini import versions
 from aldgate.dialects.gemini.keys import Object
 from aldgate.dialects.gemini.schemas import subset_of
 from aldgate.dialects.gemini.turns import turns_of
+from aldgate.dialects.unsayable import cache_marks, details, names
 
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "one": "ANY"}
 _TIERS = {"flex": "flex", "priority": "priority", "fast": "priority", "standard": "standard"}
@@ -56,10 +59,17 @@ def _config(asked: Conversation, model: str) -> Object:
         "presencePenalty": asked.presence_penalty,
         "frequencyPenalty": asked.frequency_penalty,
         "stopSequences": asked.stop[:_MOST_STOPS] or None,
-        "thinkingConfig": versions.thinking_config(model, asked.thinking) if asked.thinking else None,
+        "thinkingConfig": versions.thinking_config(model, _shown(asked.thinking, asked.origin)) if asked.thinking else None,
     }
     said = {name: value for name, value in given.items() if value is not None}
     return said | _format(asked.output_format, model) if asked.output_format else said
+
+
+def _shown(thinking: Thinking, origin: str) -> Thinking:
+    """Callers of these are shown what was thought unless they say otherwise; Gemini shows it only when it is asked to."""
+    if origin not in ("openai", "anthropic") or thinking.is_shown is not None or thinking.effort == "none":
+        return thinking
+    return msgspec.structs.replace(thinking, is_shown=True)
 
 
 def _format(wanted: OutputFormat, model: str) -> Object:
@@ -106,10 +116,9 @@ def _left_out(asked: Conversation, config: Object) -> Iterator[str]:
         yield "strict"
     if asked.service_tier not in (None, "auto", "default", *_TIERS):
         yield "service_tier"
-    if asked.cache is not None or _marks_caches(asked):
-        yield "cache_control"
-    if any(message.name for message in asked.messages):
-        yield "name"
+    if asked.cache is not None:
+        yield "cache"
+    yield from (*cache_marks(asked), *details(asked), *names(asked))
     unsaid = {
         "verbosity": asked.verbosity,
         "prompt_cache_key": asked.cache_key,
@@ -118,8 +127,3 @@ def _left_out(asked: Conversation, config: Object) -> Iterator[str]:
     }
     yield from (name for name, value in unsaid.items() if value)
     yield from asked.others
-
-
-def _marks_caches(asked: Conversation) -> bool:
-    parts = (part for message in asked.messages for part in message.parts)
-    return any(isinstance(part, Text) and part.cache for part in parts) or any(tool.cache for tool in asked.tools)

@@ -29,6 +29,7 @@ from aldgate.core.conversation import (
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.operations import EmbedRequest
 from aldgate.dialects import callers
+from aldgate.dialects.unsayable import cache_marks
 
 Object = dict[str, Any]
 
@@ -93,6 +94,9 @@ def _left_out(asked: Conversation) -> Iterator[str]:
         yield "service_tier"
     if asked.metadata:
         yield "metadata"
+    if asked.cache is not None:
+        yield "cache"
+    yield from cache_marks(asked)
     yield from asked.others
 
 

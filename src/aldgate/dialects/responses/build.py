@@ -27,6 +27,7 @@ from aldgate.core.conversation import (
 from aldgate.core.errors import InvalidRequest
 from aldgate.dialects import callers
 from aldgate.dialects.responses.sealed import ORIGIN
+from aldgate.dialects.unsayable import cache_marks
 
 Object = dict[str, Any]
 
@@ -89,6 +90,9 @@ def _left_out(asked: Conversation) -> Iterator[str]:
         yield "max_tokens"
     if asked.metadata:
         yield "metadata"
+    if asked.cache is not None:
+        yield "cache"
+    yield from cache_marks(asked)
     yield from asked.others
 
 

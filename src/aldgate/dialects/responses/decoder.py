@@ -119,8 +119,11 @@ class ResponsesDecoder:
         if kind == "response.output_text.delta":
             events.append(TextDelta(event.delta or ""))
         elif kind in _ARGUMENTS:
+            number = self._calls.get(event.output_index)
+            if number is None:
+                raise UpstreamInvalid("The provider sent the arguments of a call that it had not begun.")
             self._heard.add(event.output_index)
-            events.append(ArgumentsDelta(self._calls.get(event.output_index, 0), event.delta or ""))
+            events.append(ArgumentsDelta(number, event.delta or ""))
         elif kind in _THOUGHTS:
             self._think(event, events)
         elif kind == "response.refusal.delta":

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from aldgate.core.conversation import Finish, Media, Opaque, Reasoning, ToolCall
+from aldgate.core.errors import UpstreamInvalid
 from aldgate.core.events import (
     ArgumentsDelta,
     Event,
@@ -221,7 +222,9 @@ class ResponsesEncoder:
         self._calls[event.index] = _OpenCall(index, item["id"], call, item["type"] == "custom_tool_call")
 
     def _argue(self, event: ArgumentsDelta) -> None:
-        opened = self._calls[event.index]
+        opened = self._calls.get(event.index)
+        if opened is None:
+            raise UpstreamInvalid("The provider went on with a call that it had ended.")
         opened.call.arguments += event.text
         if not opened.is_custom:
             self._out.append(self._pen.argument((opened.id, opened.index), event.text))

@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
 
 from aldgate.core.calls import Peek
-from aldgate.core.errors import InvalidRequest
+from aldgate.core.errors import BodyTooLarge, InvalidRequest
 from aldgate.dialects.governed import with_members
 
 Object = dict[str, Any]
@@ -94,14 +95,20 @@ def _referred(items: Iterable[Any]) -> Iterator[str]:
                 pass
 
 
-def resolved(peek: Peek, responses: Mapping[str, bytes]) -> bytes:
+def resolved(peek: Peek, responses: Mapping[str, bytes], most_bytes: int) -> bytes:
     """The request with the items themselves in place of references to them.
 
     Raises:
         InvalidRequest: There is no such item.
+        BodyTooLarge: It would come to more than `most_bytes`: an item may be referred to many times.
     """
     known = {item.get("id"): item for response in responses.values() for item in output_of(response)}
-    return with_members(peek.body, {"input": list(_replaced(items_in(input_of(peek)), known))})
+    items = items_in(input_of(peek))
+    times = Counter(_referred(items))
+    size = len(peek.body) + sum(len(_encode(known[name])) * count for name, count in times.items() if name in known)
+    if size > most_bytes:
+        raise BodyTooLarge(f"With all that it refers to the request comes to {size} bytes; at most {most_bytes} are taken.")
+    return with_members(peek.body, {"input": list(_replaced(items, known))})
 
 
 def _replaced(items: Iterable[Any], known: Mapping[Any, Object]) -> Iterator[Any]:

@@ -60,6 +60,8 @@ class Folded:
                 self._output(given, where)
             case "reasoning":
                 self._thought(given, where)
+            case "additional_tools":
+                pass  # see `tools.added_by`
             case _:
                 self.left_out.append(f"input.{kind}")
 

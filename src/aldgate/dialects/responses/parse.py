@@ -15,7 +15,7 @@ from aldgate.core.errors import InvalidRequest
 from aldgate.dialects.responses.items import Folded
 from aldgate.dialects.responses.requests import invalid_field
 from aldgate.dialects.responses.sealed import ORIGIN
-from aldgate.dialects.responses.tools import ToolTable
+from aldgate.dialects.responses.tools import ToolTable, added_by
 from aldgate.dialects.responses.types import ReasoningConfig, ResponseRequest, TextConfig, TextFormat
 
 Object = dict[str, Any]
@@ -55,13 +55,13 @@ def parse(body: bytes) -> Conversation:
         folded.add(item, index)
     if not folded.messages:
         raise InvalidRequest("There is nothing to answer: `input` is empty.", param="input")
-    table = ToolTable(asked.tools or [])
+    table = ToolTable(asked.tools or (), added_by(asked.input))
     text = asked.text or TextConfig()
     return Conversation(
         ORIGIN,
         folded.messages,
         tools=table.tools,
-        tool_choice=table.choice(asked.tool_choice) if asked.tools else None,
+        tool_choice=table.choice(asked.tool_choice) if asked.tools or table.tools else None,
         parallel_tool_calls=asked.parallel_tool_calls if table.tools else None,
         max_output_tokens=asked.max_output_tokens,
         temperature=asked.temperature,

@@ -7,7 +7,7 @@ such tools (https://platform.openai.com/docs/guides/tools).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import msgspec
@@ -31,16 +31,24 @@ class Declared(msgspec.Struct, frozen=True):
 class ToolTable:
     """The tools of one request.
 
+    Args:
+        given: Those in `tools`.
+        added: Those that stand among the input, as Codex sends them for models that it knows; a later one replaces its namesake.
+
     Attributes:
         tools: What the model is offered.
         left_out: What it is not, as `tools.TYPE`.
     """
 
-    def __init__(self, given: list[Object]) -> None:
+    def __init__(self, given: Iterable[Object], added: Iterable[Object] = ()) -> None:
         self.tools: list[Tool] = []
         self.left_out: list[str] = []
         self._declared: dict[str, Declared] = {}
+        self._may_replace = False
         for tool in given:
+            self._add(tool, None)
+        self._may_replace = True
+        for tool in added:
             self._add(tool, None)
 
     def _add(self, tool: Object, namespace: str | None) -> None:
@@ -64,7 +72,9 @@ class ToolTable:
     def _declare(self, declared: Declared, tool: Object) -> None:
         name = flat_name(declared.name, declared.namespace)
         if name in self._declared:
-            raise InvalidRequest(f"Two tools are called `{name}`.", param="tools")
+            if not self._may_replace:
+                raise InvalidRequest(f"Two tools are called `{name}`.", param="tools")
+            self.tools = [each for each in self.tools if each.name != name]
         self._declared[name] = declared
         description = tool.get("description")
         if declared.is_custom:
@@ -104,6 +114,22 @@ class ToolTable:
         if flat not in self._declared:
             raise InvalidRequest(f"`tool_choice` names `{name}`, which is not among `tools`.", param="tool_choice")
         return flat
+
+
+def added_by(items: object) -> Iterator[Object]:
+    """The tools that items of an input add (`ResponseInputItem.AdditionalTools` in OpenAI's API).
+
+    Raises:
+        InvalidRequest: An item's `tools` are none.
+    """
+    for index, item in enumerate(cast("list[object]", items) if isinstance(items, list) else ()):
+        match item:
+            case {"type": "additional_tools", "tools": list()}:
+                yield from cast("list[Object]", cast(Object, item)["tools"])
+            case {"type": "additional_tools"}:
+                raise InvalidRequest(f"`input[{index}]` needs a list `tools`.", param=f"input[{index}].tools")
+            case _:
+                pass
 
 
 def flat_name(name: str, namespace: str | None) -> str:

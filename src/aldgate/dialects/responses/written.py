@@ -15,7 +15,7 @@ from aldgate.core.conversation import Answer, Finish, Media, Opaque, Part, Reaso
 from aldgate.core.usage import Usage
 from aldgate.dialects.omitted import omitted
 from aldgate.dialects.responses.sealed import ORIGIN, seal_call, seal_thought
-from aldgate.dialects.responses.tools import ToolTable, unwrapped
+from aldgate.dialects.responses.tools import ToolTable, added_by, unwrapped
 from aldgate.dialects.responses.usage import usage_of
 
 Object = dict[str, Any]
@@ -71,7 +71,8 @@ class Frame:
         asked = _members.decode(peek.body)
         self.key = key_of(call_id)
         given = {name: value for name in _ECHOED if (value := asked.get(name)) is not None and bytes(value) != b"null"}
-        self.table = ToolTable(_tools.decode(given["tools"]) if "tools" in given else [])
+        added = added_by(msgspec.json.decode(asked["input"])) if b'"additional_tools"' in peek.body else ()
+        self.table = ToolTable(_tools.decode(given["tools"]) if "tools" in given else (), added)
         self._common: Object = {
             "id": response_id(call_id),
             "object": "response",
