@@ -270,6 +270,8 @@ async def test_a_revoked_key_is_explained_to_an_admin(gate: RunningGate) -> None
         (b'{"path": "/v1/messages"}', "body"),
         (b'{"path": "/v1/models", "body": {}}', "path"),
         (b'{"path": "/v1beta/models/x:countTokens", "body": {}}', "path"),
+        (b'{"path": "http://[/v1/messages", "body": {}}', "path"),
+        (b'{"operation": "chat", "\xff": 1}', None),
     ],
 )
 async def test_what_is_no_call_cannot_be_explained(gate: RunningGate, body: bytes, param: str | None) -> None:

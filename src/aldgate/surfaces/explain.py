@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -144,7 +143,10 @@ def _without(body: bytes, names: tuple[str, ...]) -> bytes:
     """The body without what is ours; to the byte as it came, if there is nothing of it."""
     if not any(name.encode() in body for name in names):
         return body
-    members = _members.decode(body)
+    try:
+        members = _members.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The body is not valid JSON: {error}.") from None
     return msgspec.json.encode({name: value for name, value in members.items() if name not in names})
 
 
@@ -160,7 +162,7 @@ def _place(target: str) -> _Place:
     Raises:
         InvalidRequest: Nothing is called there.
     """
-    path = urlsplit(target).path
+    path = target.partition("?")[0]
     fixed = _fixed().get(path)
     if fixed is not None:
         return _Place(path, DIALECTS.load(fixed[0]), fixed[1])
