@@ -66,12 +66,12 @@ def parsed(face: FaceDialect, admission: Admission) -> Request:
 def _blaming_the_caller() -> Generator[None]:
     """Parsing and building do nothing but read the request: what they trip over stands in it, in a place that has no type.
 
-    It is logged all the same, with where: a place that callers can trip us in should get a type.
+    It is logged with where, for whoever looks: a place that callers can trip us in should get a type.
     """
     try:
         yield
     except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
-        log.warning("a request could not be translated", exc_info=error)
+        log.debug("a request could not be translated", exc_info=error)
         raise InvalidRequest(f"Something in the request is not of the type that belongs there ({error!s:.100}).") from None
 
 
