@@ -16,7 +16,7 @@ from aldgate.dialects.anthropic import types
 from aldgate.dialects.anthropic.blocks import Object, cache_of, listed, parts, texts
 from aldgate.dialects.anthropic.carried import ORIGIN
 from aldgate.dialects.anthropic.requests import NEWEST_VERSION, betas_of
-from aldgate.dialects.openai.requests import invalid_field
+from aldgate.dialects.reading import invalid_field
 
 _READ = frozenset(types.MessagesRequest.__struct_fields__)
 _BESIDE_A_TOOL = ("input_examples", "defer_loading", "allowed_callers", "eager_input_streaming")

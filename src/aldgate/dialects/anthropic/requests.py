@@ -10,9 +10,9 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from aldgate.core.calls import Named, Peek
-from aldgate.core.errors import InvalidRequest, ThreadNotFound
-from aldgate.dialects.governed import MANY_BYTES, check_countable, is_plain, rewritten, with_members, with_model
-from aldgate.dialects.openai.requests import invalid_field
+from aldgate.core.errors import ThreadNotFound
+from aldgate.dialects.governed import with_members, with_model
+from aldgate.dialects.reading import read_body
 
 NEWEST_VERSION = b"2026-10-21"
 """Refuses sampling parameters and attachments of the assistant's (https://platform.claude.com/docs/en/api/migration-2026-10-21)."""
@@ -63,20 +63,7 @@ def peek_count(body: bytes, named: Named | None = None) -> Peek:
 
 
 def _decoded(body: bytes, decoder: msgspec.json.Decoder[Seen]) -> tuple[bytes, Seen]:
-    try:
-        if not body.isascii():
-            body.decode()
-        if len(body) > MANY_BYTES:
-            check_countable(body)
-        if not is_plain(body, _GOVERNED):
-            body = rewritten(body, _GOVERNED)
-        return body, _known_whole(decoder.decode(body))
-    except msgspec.ValidationError as error:
-        raise invalid_field(error) from None
-    except (msgspec.DecodeError, ValueError) as error:
-        raise InvalidRequest(f"The body is not valid JSON: {error}.") from None
-    except RecursionError:
-        raise InvalidRequest("The body is nested too deep.") from None
+    return read_body(body, _GOVERNED, lambda body: (body, _known_whole(decoder.decode(body))))
 
 
 def _known_whole(seen: Seen) -> Seen:

@@ -19,8 +19,7 @@ from aldgate.core.errors import InvalidRequest
 from aldgate.core.principals import Operation
 from aldgate.dialects.gemini.keys import camel
 from aldgate.dialects.gemini.signatures import without_foreign
-from aldgate.dialects.governed import MANY_BYTES, check_countable
-from aldgate.dialects.openai.requests import invalid_field
+from aldgate.dialects.reading import read_body
 
 Object = dict[str, Any]
 Number = int | float | str | None
@@ -76,22 +75,10 @@ def peek(operation: Operation, body: bytes, named: Named | None) -> Peek:
     if named is None or not named.model:
         raise InvalidRequest("The path names no model.", param="model")
     model = named.model.removeprefix("models/")
-    try:
-        if not body.isascii():
-            body.decode()
-        if len(body) > MANY_BYTES:
-            check_countable(body)
-        if operation == "embed":
-            return _peek_embedding(body, model)
-        if not _is_plain(body):
-            body = _rewritten(body)
-        return _peek_chat(body, model, stream=named.stream)
-    except msgspec.ValidationError as error:
-        raise invalid_field(error) from None
-    except (msgspec.DecodeError, ValueError) as error:
-        raise InvalidRequest(f"The body is not valid JSON: {_reason(error)}.") from None
-    except RecursionError:
-        raise InvalidRequest("The body is nested too deep.") from None
+    if operation == "embed":
+        return read_body(body, (), lambda body: _peek_embedding(body, model))
+    is_stream = named.stream
+    return read_body(body, (), lambda body: _peek_chat(body if _is_plain(body) else _rewritten(body), model, stream=is_stream))
 
 
 def _peek_chat(body: bytes, model: str, *, stream: bool) -> Peek:
@@ -124,12 +111,6 @@ def _whole(given: Number, name: str, most: int) -> int | None:
     if not 0 <= number <= most or (isinstance(given, float) and not given.is_integer()):
         raise InvalidRequest(f"`{name}` must be a whole number from 1 to {most}.", param=name)
     return number or None
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return f"byte {error.start} is not UTF-8"
-    return str(error).removeprefix("JSON is malformed: ")
 
 
 def _is_plain(body: bytes) -> bool:

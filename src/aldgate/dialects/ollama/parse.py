@@ -26,7 +26,7 @@ from aldgate.core.conversation import (
 )
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.operations import EmbedRequest
-from aldgate.dialects.openai.requests import invalid_field
+from aldgate.dialects.reading import invalid_field
 
 T = TypeVar("T")
 Object = dict[str, Any]

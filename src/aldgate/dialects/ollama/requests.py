@@ -10,9 +10,8 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from aldgate.core.calls import Peek
-from aldgate.core.errors import InvalidRequest
-from aldgate.dialects.governed import MANY_BYTES, check_countable, is_plain, rewritten, with_members, with_model
-from aldgate.dialects.openai.requests import invalid_field
+from aldgate.dialects.governed import rewritten, with_members, with_model
+from aldgate.dialects.reading import read_body
 
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 Seen = TypeVar("Seen", bound=msgspec.Struct)
@@ -80,24 +79,12 @@ def bare(model: str) -> str:
 
 
 def _decoded(body: bytes, decoder: msgspec.json.Decoder[Seen]) -> tuple[bytes, Seen]:
-    try:
-        if not body.isascii():
-            body.decode()
-        if len(body) > MANY_BYTES:
-            check_countable(body)
-        if not is_plain(body, _GOVERNED):
-            body = _settled(rewritten(body, _GOVERNED))
-        return body, decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise invalid_field(error) from None
-    except (msgspec.DecodeError, ValueError) as error:
-        raise InvalidRequest(f"The body is not valid JSON: {error}.") from None
-    except RecursionError:
-        raise InvalidRequest("The body is nested too deep.") from None
+    return read_body(body, _GOVERNED, lambda body: (body, decoder.decode(body)), _rewritten)
 
 
-def _settled(body: bytes) -> bytes:
+def _rewritten(body: bytes, governed: tuple[bytes, ...]) -> bytes:
     """Write `options` anew too: a bound that stands there twice must not be read twice."""
+    body = rewritten(body, governed)
     options = _whole.decode(body).options
     return body if options is None else with_members(body, {"options": options})
 

@@ -30,7 +30,7 @@ from aldgate.core.errors import InvalidRequest
 from aldgate.core.operations import EmbedRequest, RerankRequest
 from aldgate.dialects.openai import types
 from aldgate.dialects.openai.pieces import Image
-from aldgate.dialects.openai.requests import invalid_field
+from aldgate.dialects.reading import invalid_field
 
 Object = dict[str, Any]
 T = TypeVar("T")

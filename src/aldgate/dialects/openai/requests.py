@@ -8,17 +8,13 @@ from typing import Annotated, Any
 import msgspec
 
 from aldgate.core.calls import Peek
-from aldgate.core.errors import InvalidRequest
 from aldgate.core.principals import Operation
 from aldgate.dialects.governed import (
-    MANY_BYTES,
-    check_countable,
-    is_plain,
-    rewritten,
     with_member_first,
     with_members,
     with_model,
 )
+from aldgate.dialects.reading import read_body
 
 Choices = Annotated[int, msgspec.Meta(ge=1, le=128)]
 Cap = Annotated[int, msgspec.Meta(ge=1)]
@@ -84,20 +80,7 @@ def peek(operation: Operation, body: bytes) -> Peek:
     Raises:
         InvalidRequest: Not JSON, not UTF-8, nested too deep, a field of a wrong type or value, an ambiguous key.
     """
-    try:
-        if not body.isascii():
-            body.decode()
-        if len(body) > MANY_BYTES:
-            check_countable(body)
-        if not is_plain(body, _GOVERNED[operation]):
-            body = rewritten(body, _GOVERNED[operation])
-        return _READERS[operation](body)
-    except msgspec.ValidationError as error:
-        raise invalid_field(error) from None
-    except (msgspec.DecodeError, ValueError) as error:
-        raise InvalidRequest(f"The body is not valid JSON: {_reason(error)}.") from None
-    except RecursionError:
-        raise InvalidRequest("The body is nested too deep.") from None
+    return read_body(body, _GOVERNED[operation], _READERS[operation])
 
 
 def _peek_chat(body: bytes) -> Peek:
@@ -146,23 +129,6 @@ def _peek_moderation(body: bytes) -> Peek:
 
 
 _READERS = {"chat": _peek_chat, "complete": _peek_completion, "embed": _peek_embedding, "moderate": _peek_moderation}
-
-
-def invalid_field(error: msgspec.ValidationError) -> InvalidRequest:
-    """A field that is missing or wrong, as the caller knows it."""
-    # msgspec says "Expected `int`, got `str` - at `$.n`" and "Object missing required field `model`".
-    message = str(error)
-    text, _, path = message.partition(" - at `$")
-    param = path.rstrip("`").lstrip(".") or None
-    if param is None and "missing required field `" in text:
-        param = text.rsplit("`", 2)[1]
-    return InvalidRequest(f"{text}{f' (`{param}`)' if path and param else ''}.", param=param)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return f"byte {error.start} is not UTF-8"
-    return str(error).removeprefix("JSON is malformed: ")
 
 
 def outgoing(seen: Peek, *, model: str, cap_field: str | None, cap: int | None, ask_usage: bool) -> bytes:

@@ -12,10 +12,8 @@ from typing import Annotated, Any
 import msgspec
 
 from aldgate.core.calls import Peek
-from aldgate.core.errors import InvalidRequest
 from aldgate.core.operations import RerankRequest
-from aldgate.dialects.governed import MANY_BYTES, check_countable, is_plain, rewritten
-from aldgate.dialects.openai.requests import invalid_field
+from aldgate.dialects.reading import read_body
 
 ORIGIN = "rerank"
 DOCUMENTS_PER_UNIT = 100
@@ -54,20 +52,7 @@ def peek(body: bytes) -> Peek:
     Raises:
         InvalidRequest: Not JSON, not UTF-8, nested too deep, a field of a wrong type or value, an ambiguous key.
     """
-    try:
-        if not body.isascii():
-            body.decode()
-        if len(body) > MANY_BYTES:
-            check_countable(body)
-        if not is_plain(body, _GOVERNED):
-            body = rewritten(body, _GOVERNED)
-        asked = _asked.decode(body)
-    except msgspec.ValidationError as error:
-        raise invalid_field(error) from None
-    except (msgspec.DecodeError, ValueError) as error:
-        raise InvalidRequest(f"The body is not valid JSON: {error}.") from None
-    except RecursionError:
-        raise InvalidRequest("The body is nested too deep.") from None
+    body, asked = read_body(body, _GOVERNED, lambda body: (body, _asked.decode(body)))
     return Peek(body=body, model=asked.model or "", requests=_search_units(asked.query, _texts(asked.documents)))
 
 

@@ -12,8 +12,8 @@ import msgspec
 
 from aldgate.core.conversation import Conversation, Message, OutputFormat, Text, Thinking
 from aldgate.core.errors import InvalidRequest
+from aldgate.dialects.reading import invalid_field
 from aldgate.dialects.responses.items import Folded
-from aldgate.dialects.responses.requests import invalid_field
 from aldgate.dialects.responses.sealed import ORIGIN
 from aldgate.dialects.responses.tools import ToolTable, added_by
 from aldgate.dialects.responses.types import ReasoningConfig, ResponseRequest, TextConfig, TextFormat

@@ -10,16 +10,12 @@ from typing import Annotated, Any, cast
 import msgspec
 
 from aldgate.core.calls import Peek
-from aldgate.core.errors import InvalidRequest
 from aldgate.dialects.governed import (
-    MANY_BYTES,
-    check_countable,
-    is_plain,
-    rewritten,
     with_member_first,
     with_members,
     with_model,
 )
+from aldgate.dialects.reading import read_body
 from aldgate.dialects.responses.sealed import PREFIX
 
 Cap = Annotated[int, msgspec.Meta(ge=1)]
@@ -58,20 +54,7 @@ def peek(body: bytes) -> Peek:
     Raises:
         InvalidRequest: Not JSON, not UTF-8, nested too deep, a field of a wrong type or value, an ambiguous key.
     """
-    try:
-        if not body.isascii():
-            body.decode()
-        if len(body) > MANY_BYTES:
-            check_countable(body)
-        if not is_plain(body, _GOVERNED):
-            body = rewritten(body, _GOVERNED)
-        seen = _governed.decode(body)
-    except msgspec.ValidationError as error:
-        raise invalid_field(error) from None
-    except (msgspec.DecodeError, ValueError) as error:
-        raise InvalidRequest(f"The body is not valid JSON: {_reason(error)}.") from None
-    except RecursionError:
-        raise InvalidRequest("The body is nested too deep.") from None
+    body, seen = read_body(body, _GOVERNED, lambda body: (body, _governed.decode(body)))
     if seen.input is None and seen.messages is not None:  # an older gateway's callers say it in chat's word
         body = _renamed(body)
     return Peek(body=body, model=seen.model, stream=seen.stream is True, cap=seen.max_output_tokens)
@@ -86,21 +69,6 @@ def _renamed(body: bytes) -> bytes:
     members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     members["input"] = members.pop("messages")
     return msgspec.json.encode(members)
-
-
-def invalid_field(error: msgspec.ValidationError) -> InvalidRequest:
-    """What msgspec says ("Expected `int`, got `str` - at `$.n`") in our words."""
-    text, _, path = str(error).partition(" - at `$")
-    param = path.rstrip("`").lstrip(".") or None
-    if param is None and "missing required field `" in text:
-        param = text.rsplit("`", 2)[1]
-    return InvalidRequest(f"{text}{f' (`{param}`)' if path and param else ''}.", param=param)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return f"byte {error.start} is not UTF-8"
-    return str(error).removeprefix("JSON is malformed: ")
 
 
 def outgoing(seen: Peek, *, model: str, cap: int | None) -> bytes:
