@@ -113,7 +113,7 @@ context_fallbacks = ["twin/gpt-4.1"]
 async def test_calls_leave_nothing(
     tmp_path: Path, upstream: FakeUpstream, caplog: pytest.LogCaptureFixture, kind: str, is_anew: bool
 ) -> None:
-    caplog.set_level(logging.CRITICAL)  # else the log's records are kept for the test's report
+    caplog.set_level(logging.CRITICAL, logger="aldgate")  # else the log's records are kept for the test's report
     model, more, status, fault = KINDS[kind]
     if fault is not None:
         upstream.default = FAULTS[fault]()
