@@ -113,5 +113,18 @@ async def test_upstreams_tell_how_each_provider_answered_last(tmp_path: Path) ->
 
 
 @pytest.mark.anyio
+async def test_upstreams_tell_of_a_provider_that_another_one_answered_for(tmp_path: Path) -> None:
+    route = '[routes.team]\ndeployments = ["bad/gpt-4.1", "good/gpt-4.1"]\n'
+    async with FakeUpstream() as good, FakeUpstream() as bad:
+        async with running_gate(tmp_path, providers={"good": lab(good.url), "bad": lab(bad.url)}, config=route) as gate:
+            bad.script(faults.status(503))
+            call = {"model": "team", "messages": [{"role": "user", "content": "hello"}]}
+            assert (await gate.http.post("/v1/chat/completions", json=call)).headers["x-aldgate-model"] == "good/gpt-4.1"
+            answer = (await gate.http.get("/health/upstreams")).json()
+            assert answer["ok"] is False and answer["upstreams"]["good"]["ok"]
+            assert answer["upstreams"]["bad"] == {"ok": False, "status": 503, "error": "upstream_overloaded"}
+
+
+@pytest.mark.anyio
 async def test_the_version_is_told(gate: RunningGate) -> None:
     assert (await gate.http.get("/version")).json() == {"name": "aldgate", "version": __version__}

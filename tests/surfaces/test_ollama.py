@@ -255,3 +255,12 @@ async def test_what_is_not_there_is_not_shown(gate: RunningGate) -> None:
 async def test_a_model_that_only_embeds_is_not_asked_to_chat(gate: RunningGate, server: FakeUpstream) -> None:
     assert "cannot chat" in (await asked(gate, "/api/chat", 400, model="nomic-embed-text", **CHAT))["error"]
     assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/api/pull"), ("POST", "/api/push"), ("POST", "/api/create"), ("POST", "/api/copy"), ("DELETE", "/api/delete")],
+)
+async def test_what_manages_models_is_refused_in_words_that_clients_read(gate: RunningGate, method: str, path: str) -> None:
+    reply = await gate.http.request(method, path, json={"model": "qwen3:8b"})
+    assert (reply.status_code, reply.json()) == (404, {"error": f"There is nothing at `{path}`."})

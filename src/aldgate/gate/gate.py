@@ -302,9 +302,10 @@ class Gate:
             self.slices.settle(principal.account, admission.budget_period, admission.microusd, spent)
         total_s = time.perf_counter() - call.started_at
         error = outcome.error
-        if isinstance(error, UpstreamError) or (error is None and outcome.usage_source != "cache"):  # else it says nothing
-            is_fault = error is not None and not isinstance(error, UpstreamRejected)
-            self.heard[deployment.backend] = (error.status, error.code) if error is not None and is_fault else None
+        if error is None and outcome.usage_source != "cache":
+            self.heard[deployment.backend] = None
+        elif error is not None:
+            self._hear(deployment, error)
         self._append(ledger_row(call, deployment, outcome, cost, version, total_s, admission.attempt))
         shown = deployment.id if deployment.id in call.catalogue.routes else "other"
         self.metrics.settled((call.operation, shown, outcome.status), usage, spent, outcome.first_byte_s, total_s)
@@ -328,7 +329,14 @@ class Gate:
         return cost
 
     def _count(self, deployment: Deployment, error: GatewayError) -> None:
+        self._hear(deployment, error)
         self.metrics.attempt_failed(deployment.backend, error.code)
+
+    def _hear(self, deployment: Deployment, error: GatewayError) -> None:
+        """Note how its provider answered last. An error of anybody else says nothing of it; a request refused is an answer."""
+        if isinstance(error, UpstreamError):
+            is_fault = not isinstance(error, UpstreamRejected)
+            self.heard[deployment.backend] = (error.status, error.code) if is_fault else None
 
     def headers(self, principal: Principal) -> Headers:
         """The rate-limit headers of an answer to this principal."""

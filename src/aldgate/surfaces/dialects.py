@@ -31,6 +31,12 @@ _PREFIXES: tuple[tuple[str, str], ...] = (
     ("/api/show", "ollama"),
     ("/api/ps", "ollama"),
     ("/api/version", "ollama"),
+    ("/api/pull", "ollama"),  # this and what follows is refused, in words that Ollama's clients read
+    ("/api/push", "ollama"),
+    ("/api/create", "ollama"),
+    ("/api/copy", "ollama"),
+    ("/api/delete", "ollama"),
+    ("/api/blobs", "ollama"),
     ("/v1/rerank", "rerank"),
     ("/v2/rerank", "rerank"),
     ("/rerank", "rerank"),
