@@ -48,7 +48,7 @@ from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
 from aldgate.surfaces.listener import Bounds
 from aldgate.surfaces.paths import SURFACES, batch_endpoint, every_path, health_paths
-from aldgate.surfaces.server import Address, CannotListen, Server
+from aldgate.surfaces.server import Address, CannotListen, Server, tls_context
 
 log = logging.getLogger("aldgate")
 
@@ -304,7 +304,7 @@ def _on_hangup(ask: Callable[[], None]) -> None:
 
 
 def check(settings: Settings) -> None:
-    """See that the parts that read their own tables can: providers, engines, the database's URL. Connects to nothing.
+    """See that the parts that read their own settings can: providers, engines, TLS, the database's URL. Connects to nothing.
 
     Raises:
         ConfigError: One cannot.
@@ -312,6 +312,11 @@ def check(settings: Settings) -> None:
     Roster(settings)
     if settings.store:
         _store(settings, "check")
+    for listener in settings.server.listeners:
+        try:
+            tls_context(listener.tls_cert, listener.tls_key)
+        except CannotListen as error:
+            raise ConfigError(str(error), hint=error.hint) from error
 
 
 def _spare_the_collector() -> None:

@@ -3,6 +3,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat, load_pem_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -100,6 +102,38 @@ def test_check_refuses_what_the_start_would(aldgate: Aldgate, home: Path, table:
     result = aldgate("config", "check")
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith(said) and CANARY not in result.err
+
+
+CERTIFICATE_HINT = "hint: look at `tls_cert` and `tls_key`: a PEM chain, and the key that belongs to it"
+
+
+def test_check_refuses_certificates_that_the_start_would(aldgate: Aldgate, home: Path) -> None:
+    authority = trustme.CA()
+    ours, other = authority.issue_cert("127.0.0.1"), authority.issue_cert("127.0.0.1")
+    key = load_pem_private_key(ours.private_key_pem.bytes(), None)
+    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x" * 8))
+    (home / "cert.pem").write_bytes(ours.cert_chain_pems[0].bytes())
+    (home / "aldgate.toml").write_text("[server]\ntls_cert = 'cert.pem'\ntls_key = 'key.pem'")
+
+    (home / "key.pem").write_bytes(ours.private_key_pem.bytes())
+    assert aldgate("config", "check").code == 0
+    for held, said in ((other.private_key_pem.bytes(), "key values mismatch"), (locked, "under a pass phrase"), (b"junk", "")):
+        (home / "key.pem").write_bytes(held)
+        result = aldgate("config", "check")
+        assert (result.code, result.out) == (1, "")
+        assert (
+            result.err.startswith("error: cannot use the certificate `") and said in result.err and CERTIFICATE_HINT in result.err
+        )
+
+
+def test_no_pass_phrase_is_asked_for_a_client_certificate(aldgate: Aldgate, home: Path) -> None:
+    ours = trustme.CA().issue_cert("127.0.0.1")
+    key = load_pem_private_key(ours.private_key_pem.bytes(), None)
+    (home / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x" * 8)))
+    (home / "cert.pem").write_bytes(ours.cert_chain_pems[0].bytes())
+    (home / "aldgate.toml").write_text("[providers.x]\nbase_url = 'https://127.0.0.1:1/v1'\nclient_cert = 'cert.pem,key.pem'")
+    result = aldgate("config", "check")
+    assert result.code == 1 and "error: [providers.x]: its key is under a pass phrase" in result.err
 
 
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=8)

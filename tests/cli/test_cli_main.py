@@ -60,6 +60,20 @@ def test_the_command_runs_as_a_process(home: Path, gate: LoopbackGate) -> None:
     assert finished.stdout == "ald-1\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [["keys", "create", "app"], ["keys", "create", "app", "--json"], ["keys", "list"]])
+def test_a_full_disk_is_an_error_with_a_hint(home: Path, gate: LoopbackGate, arguments: list[str]) -> None:
+    gate.reply("POST", "/admin/keys", {"id": "1", "name": "app", "key": "ald-1"}, status=201)
+    gate.reply("GET", "/admin/keys", {"keys": []})
+    environment = {**os.environ, **SOURCE, "ALDGATE_URL": gate.url, "ALDGATE_ADMIN_KEY": KEY}
+    command = [sys.executable, "-m", "aldgate.cli.main", *arguments]
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        finished = subprocess.run(command, cwd=home, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert finished.returncode != 0
+    assert finished.stderr.startswith("error: standard output cannot be written: No space left on device\nhint: ")
+    assert "Traceback" not in finished.stderr
+
+
 def test_without_a_command_there_is_help(aldgate: Aldgate) -> None:
     bare, asked = aldgate(), aldgate("--help")
     assert bare.code == asked.code == 0

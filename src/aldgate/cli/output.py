@@ -1,10 +1,13 @@
 """What commands print: data to stdout, remarks to stderr, and nothing that could drive a terminal."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import typer
+
+from aldgate.cli.errors import CliError
 
 # C0 and C1 controls but for line break and tab: a model's or a server's text must not move the cursor or rename the window.
 _CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
@@ -17,7 +20,8 @@ def plain(text: str) -> str:
 
 def say(text: str) -> None:
     """Print data."""
-    typer.echo(plain(text))
+    with _writing():
+        typer.echo(plain(text))
 
 
 def note(text: str) -> None:
@@ -27,7 +31,8 @@ def note(text: str) -> None:
 
 def say_json(value: Any) -> None:
     """Print data for programs."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    with _writing():
+        typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -46,4 +51,16 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         table.add_column(column)
     for row in rows:
         table.add_row(*(Text("-" if cell is None else plain(str(cell)).replace("\n", " ")) for cell in row))
-    console.print(table)
+    with _writing():
+        console.print(table)
+
+
+@contextmanager
+def _writing() -> Generator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # whoever reads has seen enough; the command ends without a word
+    except OSError as error:
+        message = f"standard output cannot be written: {error.strerror or error}"
+        raise CliError(message, hint="what was asked for has been done; make room, and look before asking again") from error

@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.listener import Bounds, Connection, bounded, sweep
+from aldgate.upstream.tls import refuse_pass_phrase
 
 log = logging.getLogger("aldgate.server")
 
@@ -79,7 +80,7 @@ class Server:
             with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in its loop
                 loop.add_signal_handler(number, self._stop.set)
         for address in self._addresses:
-            context = _tls(address)
+            context = tls_context(address.tls_cert, address.tls_key)
             config = Config(
                 cast(Any, address.app),
                 http=self._protocol,
@@ -158,15 +159,20 @@ def _bind(address: Address) -> socket.socket:
     return listening
 
 
-def _tls(address: Address) -> ssl.SSLContext | None:
-    if not address.tls_cert:
+def tls_context(cert: str, key: str) -> ssl.SSLContext | None:
+    """What an address with this certificate and key speaks TLS with; None without a certificate.
+
+    Raises:
+        CannotListen: The two cannot be used.
+    """
+    if not cert:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.set_alpn_protocols(["http/1.1"])
     try:
-        context.load_cert_chain(address.tls_cert, address.tls_key or None)
+        context.load_cert_chain(cert, key or None, password=refuse_pass_phrase)
     except OSError as error:
-        reason = f"cannot use the certificate `{address.tls_cert}`: {error.strerror or error}"
+        reason = f"cannot use the certificate `{cert}`: {error.strerror or error}"
         raise CannotListen(
             reason, hint="look at `tls_cert` and `tls_key`: a PEM chain, and the key that belongs to it"
         ) from error

@@ -22,9 +22,18 @@ def client_context(*, verify: bool, ca_bundle: str, client_cert: str) -> ssl.SSL
         context.verify_mode = ssl.CERT_NONE
     if client_cert:
         certificate, _, key = client_cert.partition(",")
-        context.load_cert_chain(_existing(certificate), _existing(key) if key else None)
+        context.load_cert_chain(_existing(certificate), _existing(key) if key else None, password=refuse_pass_phrase)
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def refuse_pass_phrase() -> str:
+    """Stand where OpenSSL would ask at the terminal for a key's pass phrase, and wait for somebody to type it.
+
+    Raises:
+        OSError: Always.
+    """
+    raise OSError("its key is under a pass phrase")
 
 
 def _existing(file: str) -> str:
