@@ -46,8 +46,9 @@ _MEDIA = re.compile(
 )
 """Such a key, or one spelled with escapes, which may be any of them; a tool that runs at the provider, by its type."""
 _FLAT = {"image": 40_000, "picture": 40_000, "base64": 40_000, "source": 200_000, "tool": _TOOL, "prompt": _TOOL}
-_TYPED = (b'"type"', b"\\u00", b'"tools"', b'"conversation"', b'"prompt"', b'"web_search_options"') + tuple(
-    b'"%b"' % key for key, most in _OTHER_MEDIA.items() if most == _ALL
+_TYPED = re.compile(
+    rb'"(?:type|tools|conversation|prompt|web_search_options|%b)"'
+    % b"|".join(key for key, most in _OTHER_MEDIA.items() if most == _ALL)
 )
 """Every part that is not plain text says its type, or is one of Gemini's."""
 GENERATES = frozenset({"chat", "complete"})
@@ -104,7 +105,7 @@ def most_input(peek: Peek) -> int:
     """The most tokens a request can be: text has no more of them than bytes; media counts by `MEDIA`."""
     body = peek.body
     known = len(body) + peek.images * MEDIA[b"image_url"]
-    if not any(mark in body for mark in _TYPED):
+    if b"\\u00" not in body and _TYPED.search(body) is None:
         return known
     return known + sum(map(_most_of, _MEDIA.finditer(body)))
 
