@@ -64,7 +64,8 @@ directory. In the file a setting stands under its section (`[server]`, then `por
 environment name.
 
 - `aldgate config check` says whether the gate would start; `aldgate config show` prints what it would use, with secrets hidden.
-- A name that does not exist is refused, with the nearest one that does. An empty value in the environment counts as unset.
+- A name that does not exist is refused, with the nearest one that does; in the environment, only under a section that exists
+  (`ALDGATE_SERVER_PROT`), since other names may be somebody's secrets. An empty value there counts as unset.
 - A running gate takes over what has changed of providers, prices and much more ([reload](reload.md)); the rest needs a restart.
 - `.env.example` has all of this as one file to copy.
 """
