@@ -10,9 +10,7 @@ local function give_back(b, place_w, place_f, held, used, period)
   local from_w, from_f, to_w, to_f = 0, 0, 0, 0
   if w + used >= 0 then from_w, from_f = w + used, f end
   if w + held >= 0 then to_w, to_f = w + held, f end
-  local units, rest = to_w - from_w, to_f - from_f
-  if rest < 0 then units, rest = units - 1, rest + period end
-  drain(b, units, rest, period)
+  drain(b, to_w - from_w, to_f - from_f, period)
 end
 
 for i = 2, #KEYS do
