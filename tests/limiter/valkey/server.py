@@ -36,7 +36,11 @@ class Server:
         words = [binary() or "", "--port", "0", "--unixsocket", self.path, "--dir", str(self._home), "--save", "", *self._options]
         self._popen = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         assert self._popen.stdout is not None
-        assert any("eady to accept connections" in line for line in self._popen.stdout), "it did not start"
+        for line in self._popen.stdout:
+            if "eady to accept connections" in line:
+                return
+        self.stop()
+        raise RuntimeError("it did not start")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it."""

@@ -155,9 +155,9 @@ class Link:
         # No turn between the two: calls that begin from here on are counted there, all others are in the introduction.
         self._connection = connection
         self._lost.clear()
-        await self._expect(connection, self._presence.join())
         while self._owed:
             self.post(self._owed.popleft())
+        await self._expect(connection, self._presence.join())
         if self._is_away:
             self._is_away = False
             log.warning("Valkey at %s is back", self._address)
