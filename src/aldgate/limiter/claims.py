@@ -21,6 +21,8 @@ class Claim(NamedTuple):
     """Seconds, at most a day; 0 for concurrency."""
     units: int
     """What the call is expected to use; 1 for concurrency."""
+    whose: str = ""
+    """Whose limit it is, for a caller whom it refuses; empty: the caller's own."""
 
 
 class Standing(NamedTuple):
@@ -46,17 +48,18 @@ class Taken(Protocol):
 def rate_limited(claim: Claim, wait_ns: int) -> RateLimited:
     """The refusal of a claim that would fit after `wait_ns`."""
     retry_after_s = whole_seconds(wait_ns)
-    limit = f"{claim.limit} {_units(claim.unit)} per {_period(claim.period_s)}"
+    of = f" of {claim.whose}" if claim.whose else ""
+    limit = f"{claim.limit} {_UNITS.get(claim.unit, claim.unit)} per {_period(claim.period_s)}{of}"
     return RateLimited(f"The limit of {limit} is reached; try again in {retry_after_s} s.", retry_after_s=retry_after_s)
 
 
 def concurrency_limited(claim: Claim, in_flight: int) -> ConcurrencyLimited:
     """The refusal of a claim on one more call at once, with so many under way."""
-    return ConcurrencyLimited(f"{in_flight} calls are under way with this key, and its limit is {claim.limit}.", retry_after_s=1)
+    where = f"in {claim.whose}" if claim.whose else "with this key"
+    return ConcurrencyLimited(f"{in_flight} calls are under way {where}, and the limit is {claim.limit}.", retry_after_s=1)
 
 
-def _units(unit: Unit) -> str:
-    return {"audio_seconds": "seconds of audio", "gpu_seconds": "GPU seconds"}.get(unit, unit)
+_UNITS = {"audio_seconds": "seconds of audio", "gpu_seconds": "GPU-seconds"}
 
 
 def _period(period_s: int) -> str:

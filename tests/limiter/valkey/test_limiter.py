@@ -58,7 +58,7 @@ async def test_calls_at_once_are_looked_at_first_and_come_back(limiter: ValkeyLi
     first, _ = [await limiter.take([AT_ONCE, TOKENS]) for _ in range(2)]
     with pytest.raises(ConcurrencyLimited) as raised:
         await limiter.take([TOKENS._replace(units=100), AT_ONCE])
-    assert raised.value.message == "2 calls are under way with this key, and its limit is 2."
+    assert raised.value.message == "2 calls are under way with this key, and the limit is 2."
     assert raised.value.retry_after_s == 1
     limiter.settle(first, {})
     assert lefts((await limiter.take([AT_ONCE])).standings()) == [0]

@@ -60,11 +60,13 @@ class Model:
         if not claim.period_s:
             return Standing(claim.limit, max(0, claim.limit - self.under_way[claim.account]), 0)
         bucket = copy(self._bucket(claim))
-        return Standing(claim.limit, *bucket.standing(claim.limit, claim.period_s * SECOND, self.now_ms * MILLISECOND))
+        return Standing(claim.limit, *bucket.standing(self.now_ms * MILLISECOND))
 
     def _bucket(self, claim: Claim) -> Bucket:
         key = claim.account, claim.unit, claim.period_s
-        return self.buckets.get(key) or Bucket(at_ns=self.now_ms * MILLISECOND)
+        bucket = self.buckets.get(key) or Bucket(claim.limit, claim.period_s * SECOND, at_ns=self.now_ms * MILLISECOND)
+        bucket.limit = claim.limit
+        return bucket
 
     def take(self, claims: list[Claim]) -> list[int]:
         for claim in claims:
@@ -72,7 +74,7 @@ class Model:
                 raise concurrency_limited(claim, self.under_way[claim.account])
         trial = [copy(self._bucket(claim)) if claim.period_s else None for claim in claims]
         waits = [
-            (bucket.wait_ns(claim.units, claim.limit, claim.period_s * SECOND, self.now_ms * MILLISECOND), claim)
+            (bucket.wait_ns(claim.units, self.now_ms * MILLISECOND), claim)
             for bucket, claim in zip(trial, claims, strict=True)
             if bucket
         ]
@@ -86,7 +88,7 @@ class Model:
             self.under_way[claim.account] += 1
             return 0
         self.buckets[claim.account, claim.unit, claim.period_s] = bucket
-        return bucket.spend(claim.units, claim.period_s * SECOND)
+        return bucket.spend(claim.units)
 
     def settle(self, claims: list[Claim], spent: list[int], used: dict[Unit, int]) -> None:
         for claim, place in zip(claims, spent, strict=True):
@@ -94,7 +96,7 @@ class Model:
                 self.under_way[claim.account] -= 1
             else:
                 amount = used.get(claim.unit, claim.units)
-                self._bucket(claim).settle(place, claim.units, amount, claim.period_s * SECOND)
+                self._bucket(claim).settle(place, claim.units, amount)
 
 
 class Held:

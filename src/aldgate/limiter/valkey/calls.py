@@ -46,7 +46,7 @@ class Plan:
     def packed(self, claims: Sequence[Claim]) -> bytes:
         """The claims as the scripts read them."""
         values: list[int] = []
-        for _, _, limit, period_s, units in claims:
+        for _, _, limit, period_s, units, _ in claims:
             values += (period_s * 1000, limit if limit < MOST else MOST, units if units < MOST else MOST)
         return bulk(self.pack(*values))
 
@@ -79,7 +79,7 @@ class ValkeyTaken:
         """
         uses: list[int] = []
         is_right = True
-        for _, unit, _, period_s, units in self.claims:
+        for _, unit, _, period_s, units, _ in self.claims:
             amount = used.get(unit, units) if period_s and self.state is not None else units
             if amount != units:
                 is_right = False
@@ -96,16 +96,14 @@ def standings_of(claims: Sequence[Claim], levels: Iterator[tuple[float, float]])
     standings: list[Standing] = []
     for claim, (level, rest) in zip(claims, levels, strict=True):
         if claim.period_s:
-            standings.append(
-                Standing(claim.limit, *_bucket(claim, level, rest).standing(claim.limit, claim.period_s * SECOND, 0))
-            )
+            standings.append(Standing(claim.limit, *_bucket(claim, level, rest).standing(0)))
         else:
             standings.append(Standing(claim.limit, max(0, claim.limit - int(level)), 0))
     return standings
 
 
 def _bucket(claim: Claim, level: float, rest: float) -> Bucket:
-    return Bucket((int(level) * claim.period_s * 1000 + int(rest)) * MILLISECOND)
+    return Bucket(claim.limit, claim.period_s * SECOND, (int(level) * claim.period_s * 1000 + int(rest)) * MILLISECOND)
 
 
 def refusal(claims: Sequence[Claim], state: bytes) -> GatewayError:
@@ -116,7 +114,7 @@ def refusal(claims: Sequence[Claim], state: bytes) -> GatewayError:
             if level + claim.units > claim.limit:
                 return concurrency_limited(claim, int(level))
         else:
-            waits.append((_bucket(claim, level, rest).wait_ns(claim.units, claim.limit, claim.period_s * SECOND, 0), claim))
+            waits.append((_bucket(claim, level, rest).wait_ns(claim.units, 0), claim))
     wait_ns, longest = max(waits, key=lambda wait: wait[0])
     return rate_limited(longest, wait_ns)
 

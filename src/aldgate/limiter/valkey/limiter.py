@@ -79,7 +79,7 @@ class ValkeyLimiter:
         await self._link.aclose()
 
     def _plan(self, claims: Sequence[Claim]) -> Plan:
-        counters = tuple([(account, unit, period_s) for account, unit, _, period_s, _ in claims])
+        counters = tuple([(account, unit, period_s) for account, unit, _, period_s, _, _ in claims])
         plan = self._plans.get(counters)
         if plan is None:
             if len(self._plans) >= MOST_PLANS:
