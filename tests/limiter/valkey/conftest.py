@@ -34,7 +34,7 @@ def server(shared_server: Server) -> Iterator[Server]:
 
 @asynccontextmanager
 async def opened(url: str, **options: Any) -> AsyncIterator[ValkeyLimiter]:
-    limiter = ValkeyLimiter(url, **{"process": "one", "is_open": lambda _: False, **options})
+    limiter = ValkeyLimiter(url, **{"process": "one", "is_open": lambda _: False, "timeout_s": 5, **options})
     await limiter.open()
     try:
         yield limiter

@@ -42,7 +42,11 @@ async def until(limiter: ValkeyLimiter, *, is_up: bool) -> None:
 
 
 async def left(limiter: ValkeyLimiter, claim: Claim) -> int:
-    return (await limiter.standings([claim]))[0].left
+    while True:
+        try:
+            return (await limiter.standings([claim]))[0].left
+        except StoreUnavailable:  # a busy machine; it comes back
+            await asyncio.sleep(0)
 
 
 async def test_stopped_and_started(server: Server, new_limiter: NewLimiter, caplog: pytest.LogCaptureFixture) -> None:
@@ -81,7 +85,7 @@ async def test_what_is_settled_while_it_is_away_arrives_later(server: Server, ne
 
 
 async def test_silent_for_too_long(server: Server, new_limiter: NewLimiter) -> None:
-    async with kept(await new_limiter(server.url, is_open=is_open, timeout_s=0.1)) as limiter:
+    async with kept(await new_limiter(server.url, is_open=is_open, timeout_s=0.2)) as limiter:
         held = await limiter.take([CLOSED_AT_ONCE])
         server.signal(signal.SIGSTOP)
         closed, opened = await asyncio.gather(limiter.take([CLOSED]), limiter.take([OPEN, OPEN_AT_ONCE]), return_exceptions=True)
@@ -97,8 +101,8 @@ async def test_silent_for_too_long(server: Server, new_limiter: NewLimiter) -> N
 
 async def test_emptied_it_forgets_rates_and_no_call_under_way(server: Server, new_limiter: NewLimiter) -> None:
     limits = [CLOSED._replace(limit=1), CLOSED_AT_ONCE]
-    one = await new_limiter(server.url, process="one", beat_s=0.2)
-    two = await new_limiter(server.url, process="two", beat_s=0.2)
+    one = await new_limiter(server.url, process="one", beat_s=0.5)
+    two = await new_limiter(server.url, process="two", beat_s=0.5)
     held = [await one.take(limits), await two.take([CLOSED_AT_ONCE])]
     with pytest.raises(ConcurrencyLimited):
         await one.take(limits)

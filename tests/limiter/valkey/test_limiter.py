@@ -163,10 +163,17 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def documented_rights() -> list[str]:
+    """What docs/valkey.md says that the user needs."""
+    page = (Path(__file__).parents[3] / "docs" / "valkey.md").read_text(encoding="utf-8")
+    return page.partition("ACL SETUSER gate on ")[2].partition("\n\n")[0].split()
+
+
 async def test_passwords_users_and_databases(shared_server: Server) -> None:
     with TemporaryDirectory(prefix="aldgate-valkey-") as home:
         port = free_port()
-        options = ("--requirepass", "p/w", "--user", *"gate on >s3cret ~* &* +@all".split(), "--port", str(port))
+        users = (*"--user gate on >s3cret ~* &* +@all --user documented on".split(), *documented_rights())
+        options = ("--requirepass", "p/w", "--port", str(port), *users)
         with running(Path(home), *options):
             async with opened(f"redis://:p%2Fw@127.0.0.1:{port}") as limiter:
                 await limiter.take([REQUESTS])
@@ -174,6 +181,9 @@ async def test_passwords_users_and_databases(shared_server: Server) -> None:
                 assert lefts(await limiter.standings([REQUESTS])) == [2]
             async with opened(f"valkey://gate:s3cret@127.0.0.1:{port}/3") as limiter:
                 assert lefts(await limiter.standings([REQUESTS])) == [3]
+            async with opened(f"redis://documented:PASSWORD@127.0.0.1:{port}") as limiter:
+                limiter.settle(await limiter.take(ALL), {"tokens": 0})
+                assert lefts(await limiter.standings(ALL)) == [1, 100, 10_000, 2]
             for url in (f"redis://127.0.0.1:{port}", f"redis://:wrong@127.0.0.1:{port}", f"redis://:p%2Fw@127.0.0.1:{port}/99"):
                 with pytest.raises(StoreUnavailable) as raised:
                     await ValkeyLimiter(url, process="one", is_open=lambda _: True).open()
@@ -212,3 +222,8 @@ async def test_standings_of_a_refusal_are_there_to_be_asked(limiter: ValkeyLimit
         error = found
     assert isinstance(error, ConcurrencyLimited)
     assert await limiter.standings([TOKENS]) == [Standing(100, 100, 0)]
+
+
+async def test_periods_beyond_what_is_exact_are_refused(limiter: ValkeyLimiter) -> None:
+    with pytest.raises(ValueError, match="86400 seconds at the most"):
+        await limiter.take([TOKENS._replace(period_s=86_401)])

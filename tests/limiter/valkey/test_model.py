@@ -244,3 +244,17 @@ def test_a_unit_passes_at_the_millisecond_at_which_it_fits(comparison: type[Comp
         machine.pass_time(pause)
         assert isinstance(machine.take([0]), Held) is passes
         machine.stands_alike()
+
+
+def test_when_a_counter_of_all_that_drained_begins_anew_nothing_is_given_back_wrongly(comparison: type[Comparison]) -> None:
+    machine, limiter, run = comparison(), comparison.limiter, comparison.runner.run
+    claim = Claim(f"wrap{machine.number}", "tokens", 10**15, 86_400, 10**15)
+    first = run(limiter.take([claim]))
+    machine.pass_time(86_400_000)
+    run(limiter.take([claim]))
+    machine.pass_time(86_400_000)
+    third = run(limiter.take([claim]))
+    limiter.settle(first, {"tokens": 0})
+    assert run(limiter.standings([claim])) == [Standing(10**15, 0, 86_400 * SECOND)]
+    limiter.settle(third, {"tokens": 1})
+    assert run(limiter.standings([claim]))[0].left == 10**15 - 1

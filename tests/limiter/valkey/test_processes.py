@@ -21,7 +21,7 @@ from aldgate.limiter.claims import Claim
 from aldgate.limiter.valkey.limiter import ValkeyLimiter
 
 async def main():
-    limiter = ValkeyLimiter(sys.argv[1], process="crashing", is_open=lambda _: False, prefix="crash", beat_s=0.1, lapse_s=0.5)
+    limiter = ValkeyLimiter(sys.argv[1], process="crashing", is_open=lambda _: False, prefix="crash", beat_s=0.1, lapse_s=1.5)
     await limiter.open()
     for _ in range(3):
         await limiter.take([Claim("key", "concurrency", 3, 0, 1)])
@@ -40,7 +40,7 @@ async def test_a_killed_process_gives_its_places_back_when_its_heartbeat_lapses(
         sys.executable, "-c", HOLDER, shared_server.url, stdout=asyncio.subprocess.PIPE, env=environment
     )
     assert holder.stdout is not None
-    limiter = await new_limiter(shared_server.url, prefix="crash", beat_s=0.1, lapse_s=0.5)
+    limiter = await new_limiter(shared_server.url, prefix="crash", beat_s=0.1, lapse_s=1.5)
     async with kept(limiter):
         assert await holder.stdout.readline() == b"holds\n"
         with pytest.raises(ConcurrencyLimited):
@@ -59,8 +59,8 @@ async def test_a_killed_process_gives_its_places_back_when_its_heartbeat_lapses(
 
 
 async def test_one_that_stood_still_comes_back_with_what_it_has_under_way(shared_server: Server, new_limiter: NewLimiter) -> None:
-    still = await new_limiter(shared_server.url, process="still", beat_s=0.05, lapse_s=0.2)
-    other = await new_limiter(shared_server.url, process="other", beat_s=0.05, lapse_s=0.2)
+    still = await new_limiter(shared_server.url, process="still", beat_s=0.1, lapse_s=1)
+    other = await new_limiter(shared_server.url, process="other", beat_s=0.1, lapse_s=1)
     held = [await still.take([CLAIM]) for _ in range(2)]
     async with kept(other):
         while await left(other, CLAIM) < 3:  # no heartbeat: it is taken for lost

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from aldgate.core.errors import GatewayError, StoreUnavailable
 from aldgate.core.limits import SECOND, Bucket
-from aldgate.limiter.claims import Claim, Standing, Unit, concurrency_limited, rate_limited
+from aldgate.limiter.claims import LONGEST_PERIOD_S, Claim, Standing, Unit, concurrency_limited, rate_limited
 from aldgate.limiter.valkey.connection import is_error
 from aldgate.limiter.valkey.link import Link
 from aldgate.limiter.valkey.presence import Presence
@@ -30,9 +30,14 @@ class Plan:
         prefix: What all keys begin with: a hash tag, so that one node of a cluster holds them all.
         counters: Account, unit and period of each claim.
         scripts: What is run.
+
+    Raises:
+        ValueError: A period is longer than the scripts add up exactly.
     """
 
     def __init__(self, prefix: str, counters: Sequence[tuple[str, str, int]], scripts: Scripts) -> None:
+        if any(period_s > LONGEST_PERIOD_S for _, _, period_s in counters):
+            raise ValueError(f"a limit is for {LONGEST_PERIOD_S} seconds at the most")
         keys = [f"{prefix}:{account}:{unit}:{period_s}".encode() for account, unit, period_s in counters]
         all_keys = (f"{prefix}:processes".encode(), *keys)
         self.places = tuple(key for key, (_, _, period_s) in zip(keys, counters, strict=True) if not period_s)

@@ -146,7 +146,7 @@ class Link:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 connection = await self._open(loop)
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, UnicodeError) as error:
             why = f"no connection to Valkey at {self._address}: {error or 'it took too long'}"
             raise StoreUnavailable(why, retry_after_s=1) from error
         self._loads = 0
@@ -194,21 +194,24 @@ class Link:
         """Beat every `beat_s` seconds and reconnect after a loss, until cancelled."""
         pause_s = FIRST_PAUSE_S
         while True:
-            if self._connection is None:
+            if await self._is_connected():
+                self.send(self._presence.beat(), partial(self._beaten, self._presence.name))
                 try:
-                    await self.connect()
-                except StoreUnavailable as error:
-                    self._tell_away(error.message)
-                    await asyncio.sleep(pause_s * random.uniform(0.5, 1))
-                    pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+                    async with asyncio.timeout(beat_s):
+                        await self._lost.wait()
+                except TimeoutError:
+                    pause_s = FIRST_PAUSE_S
                     continue
-            pause_s = FIRST_PAUSE_S
-            self.send(self._presence.beat(), partial(self._beaten, self._presence.name))
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1))
+            pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+
+    async def _is_connected(self) -> bool:
+        if self._connection is None:
             try:
-                async with asyncio.timeout(beat_s):
-                    await self._lost.wait()
-            except TimeoutError:
-                continue
+                await self.connect()
+            except StoreUnavailable as error:
+                self._tell_away(error.message)
+        return self._connection is not None
 
     async def aclose(self) -> None:
         """Wait for what was sent, take this process off the registry, and close."""

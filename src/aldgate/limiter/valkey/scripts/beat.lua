@@ -3,7 +3,7 @@
 local me, lapse = ARGV[1], tonumber(ARGV[2])
 local processes = registered()
 if not processes[me] then return 0 end
-redis.call('HSET', REGISTRY, me, string.format('%.0f', NOW))
+redis.call('HSET', REGISTRY, me, NOW)
 processes[me] = NOW
 reap(processes, lapse)
 return 1

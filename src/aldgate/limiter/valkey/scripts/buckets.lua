@@ -9,8 +9,7 @@ local TIME = redis.call('TIME')
 local NOW = TIME[1] * 1000 + math.floor(TIME[2] / 1000)
 local BORN = TIME[1] * 1000000 + TIME[2]
 
-local function load(key)
-  local raw = redis.call('GET', key)
+local function unpacked(raw)
   if not raw then return {w = 0, f = 0, d = 0, e = 0, at = NOW, g = BORN} end
   local w, f, d, e, at, g = struct.unpack('<dddddd', raw)
   return {w = w, f = f, d = d, e = e, at = at, g = g}
@@ -19,7 +18,7 @@ end
 local function save(key, b, limit, period)
   -- One period longer than it takes to drain; an absent bucket is an empty one.
   local life = math.min(LONGEST_MS, math.ceil((b.w + 1) * period / limit) + period)
-  redis.call('SET', key, struct.pack('<dddddd', b.w, b.f, b.d, b.e, b.at, b.g), 'PX', string.format('%.0f', life))
+  redis.call('SET', key, struct.pack('<dddddd', b.w, b.f, b.d, b.e, b.at, b.g), 'PX', life)
 end
 
 local function drain(b, w, f, period)

@@ -9,9 +9,9 @@ redis.call('HDEL', REGISTRY, before)
 processes[before] = nil
 reap(processes, lapse)
 if had_lapsed and not next(processes) and until_ms <= NOW then
-  redis.call('HSET', REGISTRY, 'grace', string.format('%.0f', NOW + grace))
+  redis.call('HSET', REGISTRY, 'grace', NOW + grace)
 end
-redis.call('HSET', REGISTRY, me, string.format('%.0f', NOW))
+redis.call('HSET', REGISTRY, me, NOW)
 for i = 2, #KEYS do
   redis.call('HSET', KEYS[i], me, ARGV[i + 3])
   redis.call('PEXPIRE', KEYS[i], 604800000)

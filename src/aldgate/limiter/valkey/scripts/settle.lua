@@ -26,7 +26,7 @@ for i = 2, #KEYS do
       redis.call('HDEL', key, me)
     end
   elseif used ~= held then
-    local b = load(key)
+    local b = unpacked(redis.call('GET', key))
     if used > held then
       spend(b, used - held)
       save(key, b, limit, period)

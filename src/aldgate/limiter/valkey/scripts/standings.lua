@@ -9,7 +9,7 @@ for i = 2, #KEYS do
     out[#out + 1] = in_flight(KEYS[i], processes)
     out[#out + 1] = 0
   else
-    local b = load(KEYS[i])
+    local b = unpacked(redis.call('GET', KEYS[i]))
     leak(b, limit, period)
     out[#out + 1] = b.w
     out[#out + 1] = b.f

@@ -17,7 +17,7 @@ for i = 2, #KEYS do
     claim.count = in_flight(claim.key, processes)
     if claim.count + claim.units > claim.limit and not is_lenient then verdict = 0 end
   else
-    local b = load(claim.key)
+    local b = unpacked(redis.call('GET', claim.key))
     leak(b, claim.limit, claim.period)
     local over = b.w + math.min(claim.units, claim.limit) - claim.limit
     if over > 0 or (over == 0 and b.f > 0) then verdict = 0 end
