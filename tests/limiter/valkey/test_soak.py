@@ -21,7 +21,7 @@ class Load:
     """Callers who hold places for a moment, and the most that were ever held at once."""
 
     def __init__(self) -> None:
-        self.calls = self.held = self.most = self.refused = 0
+        self.calls = self.held = self.most = self.refused = self.patient = self.faults = 0
         self.is_over = False
 
     async def caller(self, limiter: ValkeyLimiter, dice: random.Random) -> None:
@@ -38,10 +38,23 @@ class Load:
             self.calls += 1
             self.held += 1
             self.most = max(self.most, self.held)
-            for _ in range(dice.randrange(6)):
-                await asyncio.sleep(0)
+            await self.hold(dice)
             self.held -= 1
             limiter.settle(taken, {"tokens": dice.randrange(20)})
+
+    async def hold(self, dice: random.Random) -> None:
+        """For a few turns, or, up to four callers, through the next fault and until others have called after it."""
+        if self.patient < 4:
+            self.patient += 1
+            before = self.faults
+            while self.faults == before and not self.is_over:
+                await asyncio.sleep(0)
+            enough = self.calls + CALLS_BETWEEN // 2
+            while self.calls < enough and not self.is_over:
+                await asyncio.sleep(0)
+            self.patient -= 1
+        for _ in range(dice.randrange(6)):
+            await asyncio.sleep(0)
 
     async def until(self, calls: int) -> None:
         while self.calls < calls:
@@ -72,6 +85,7 @@ async def test_never_more_than_the_limit_and_every_place_comes_back(server: Serv
             for fault in [*FAULTS, *FAULTS[1:3] * 4]:
                 await load.until(load.calls + CALLS_BETWEEN + dice.randrange(CALLS_BETWEEN))
                 fault(server)
+                load.faults += 1
             await load.until(load.calls + CALLS_BETWEEN)
             load.is_over = True
         assert load.most == LIMIT and load.refused > 0
