@@ -11,6 +11,7 @@ from aldgate.core.errors import ConcurrencyLimited, RateLimited, StoreUnavailabl
 from aldgate.limiter.claims import Claim
 from aldgate.limiter.valkey.calls import ValkeyTaken
 from aldgate.limiter.valkey.limiter import ValkeyLimiter
+from aldgate.limiter.valkey.scripts import Scripts
 from tests.limiter.valkey.conftest import NewLimiter
 from tests.limiter.valkey.server import Server
 
@@ -180,3 +181,21 @@ async def test_something_else_answers() -> None:
             await ValkeyLimiter(f"redis://127.0.0.1:{port}", process="one", is_open=is_open).open()
     with pytest.raises(StoreUnavailable, match="no connection"):
         await ValkeyLimiter(f"redis://127.0.0.1:{port}", process="one", is_open=is_open).open()
+
+
+@pytest.mark.parametrize("answers", range(len(Scripts().all()) + 1))
+async def test_it_hangs_up_in_the_middle_of_the_introduction(answers: int) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(answers):
+            await reader.readuntil(b"SCRIPT")
+            writer.write(b"+OK\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as other:
+        port = other.sockets[0].getsockname()[1]
+        limiter = ValkeyLimiter(f"redis://127.0.0.1:{port}", process="one", is_open=is_open)
+        with pytest.raises(StoreUnavailable):
+            await limiter.open()
+        assert not limiter.is_up
+        with pytest.raises(StoreUnavailable):
+            await limiter.take([CLOSED])

@@ -152,6 +152,8 @@ class Link:
         self._loads = 0
         for each in self._overture():
             await self._expect(connection, each)
+        if connection.is_lost:
+            raise StoreUnavailable(f"Valkey at {self._address} closed the connection.", retry_after_s=1)
         # No turn between the two: calls that begin from here on are counted there, all others are in the introduction.
         self._connection = connection
         self._lost.clear()
