@@ -10,15 +10,18 @@ import pytest
 from aldgate.core.errors import ConcurrencyLimited
 from aldgate.limiter.claims import Claim
 from aldgate.limiter.valkey.limiter import ValkeyLimiter
+from aldgate.limiter.valkey.scripts import Scripts
 from tests.limiter.valkey.conftest import NewLimiter, opened
 from tests.limiter.valkey.server import Server
 from tests.limiter.valkey.test_away import kept, left
+from tests.limiter.valkey.test_model import CLOCK
 
 CLAIM = Claim("key", "concurrency", 3, 0, 1)
 HOLDER = """
 import asyncio, sys
 from aldgate.limiter.claims import Claim
 from aldgate.limiter.valkey.limiter import ValkeyLimiter
+from aldgate.limiter.valkey.scripts import Scripts
 
 async def main():
     limiter = ValkeyLimiter(sys.argv[1], process="crashing", is_open=lambda _: False, prefix="crash", beat_s=0.1, lapse_s=1.5)
@@ -86,3 +89,25 @@ async def test_places_are_freed_once_however_often_it_is_said(shared_server: Ser
     for _ in range(3):
         one.settle(held[0], {})
     assert await left(one, CLAIM) == 2
+
+
+async def test_clocks_that_step_lose_nobody(shared_server: Server, new_limiter: NewLimiter) -> None:
+    shared_server.ask("SET", "clock", "5000000")
+    options = {"prefix": "steps", "scripts": Scripts(CLOCK), "beat_s": 0.02}
+    one = await new_limiter(shared_server.url, process="one", **options)
+    two = await new_limiter(shared_server.url, process="two", **options)
+    await one.take([CLAIM])
+    async with kept(one), kept(two):
+        for now in (5_000_000, 9_000_000, 1_000_000, 1_004_000, 1_008_000):
+            shared_server.ask("SET", "clock", str(now))
+            while set(beats(shared_server).values()) != {now}:
+                assert await left(two, CLAIM) == 2
+            assert await left(two, CLAIM) == 2
+
+
+def beats(server: Server) -> dict[bytes, int]:
+    """The last heartbeats of all who are registered."""
+    found = server.ask("HGETALL", "{steps}:processes")
+    assert isinstance(found, list)
+    fields = dict(zip(found[::2], found[1::2], strict=True))
+    return {name: int(value) for name, value in fields.items() if name != b"grace" and not name.startswith(b"?")}

@@ -27,7 +27,7 @@ class ValkeyLimiter:
         prefix: Keys begin with it in braces, a hash tag.
         timeout_s: Seconds within which Valkey must answer; later it counts as away.
         beat_s: Seconds between two heartbeats.
-        lapse_s: Seconds without one after which a process's calls are taken to have ended; several times `beat_s`.
+        lapse_s: Seconds without one after which a process is missed; two beats later its calls are taken to have ended.
         tls: For `valkeys://`; None trusts the system's authorities.
         scripts: For tests with a clock of their own.
 
@@ -44,7 +44,7 @@ class ValkeyLimiter:
         prefix: str = "aldgate",
         timeout_s: float = 0.25,
         beat_s: float = 1.0,
-        lapse_s: float = 5.0,
+        lapse_s: float = 3.0,
         tls: ssl.SSLContext | None = None,
         scripts: Scripts | None = None,
     ) -> None:

@@ -16,12 +16,12 @@ class Presence:
         process: What the names begin with, for people who look.
         registry: The key of the registry.
         scripts: What is run.
-        lapse_s: Seconds without a heartbeat after which a process counts as lost.
-        grace_s: Seconds that other processes may take to come back.
+        lapse_s: Seconds without a heartbeat after which a process is missed.
+        grace_s: Seconds for which one is missed before it counts as lost, and that others may take to come back.
     """
 
     def __init__(self, process: str, registry: bytes, scripts: Scripts, *, lapse_s: float, grace_s: float) -> None:
-        self._process = process
+        self._process = process.lstrip("?")  # which would say that it is missed
         self._registry = registry
         self._scripts = scripts
         self._lapse_ms = b"%d" % round(lapse_s * 1000)
@@ -51,11 +51,11 @@ class Presence:
         self.bulk = bulk(self.name)
         counts = [b"%d" % count for count in self._under_way.values()]
         keys = (self._registry, *self._under_way)
-        return self._scripts.join.call(keys, self.name, before, self._lapse_ms, self._grace_ms, *counts)
+        return self._scripts.join.call(keys, self.name, before, self._grace_ms, *counts)
 
     def beat(self) -> bytes:
         """The command that says this process lives."""
-        return self._scripts.beat.call((self._registry,), self.name, self._lapse_ms)
+        return self._scripts.beat.call((self._registry,), self.name, self._lapse_ms, self._grace_ms)
 
     def leave(self) -> bytes:
         """The command that takes it off the registry."""
