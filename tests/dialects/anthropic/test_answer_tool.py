@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from aldgate.core.events import fold
 from aldgate.dialects.anthropic.answer_tool import NAME
 from aldgate.dialects.anthropic.answers import read
 from aldgate.dialects.anthropic.decoder import MessagesDecoder
+from aldgate.testing.upstream import FakeUpstream
 from tests.dialects.anthropic.test_build import built, refused
 from tests.dialects.anthropic.test_streams import START, STOP, block, ended, wire
+from tests.support import running_gate
 
 OLD = "claude-3-7-sonnet-20250219"
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}, "required": ["n"]}
@@ -74,3 +77,23 @@ def test_who_calls_another_tool_as_well_waits_for_that(reason: str, finish: str)
     calls = [{"type": "tool_use", "id": name, "name": name, "input": {"n": 1}} for name in ("look", NAME)]
     answer = read(json.dumps({"content": calls, "stop_reason": reason}).encode())
     assert [type(part) for part in answer.parts] == [ToolCall, Text] and answer.finish == finish
+
+
+@pytest.mark.anyio
+async def test_callers_of_openais_api_get_it_as_text_and_pay_what_it_cost(tmp_path: Path) -> None:
+    async with FakeUpstream() as upstream:
+        table = {"kind": "anthropic", "base_url": upstream.url, "api_key": "env:LAB_KEY", "models": [OLD]}
+        prices = f'[prices."lab/{OLD}"]\ninput = 2\noutput = 8\n'
+        async with running_gate(tmp_path, providers={"lab": table}, config=prices) as gate:
+            schema = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}
+            asked = {"model": OLD, "messages": [{"role": "user", "content": "Hi"}], "response_format": schema}
+            whole = (await gate.http.post("/v1/chat/completions", json=asked)).json()
+            (choice,) = whole["choices"]
+            assert json.loads(choice["message"]["content"]) == {"at": "sea"} and "tool_calls" not in choice["message"]
+            assert choice["finish_reason"] == "stop"
+            lines = (await gate.http.post("/v1/chat/completions", json={**asked, "stream": True})).text.split("\n\n")
+            events = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")]
+            deltas = [event["choices"][0]["delta"].get("content") or "" for event in events if event["choices"]]
+            assert json.loads("".join(deltas)) == {"at": "sea"}
+            (row,) = await gate.usage()
+            assert (row["calls"], row["cost_microusd"]) == (2, 2 * (10 * 2 + 5 * 8))

@@ -134,11 +134,7 @@ class MessagesDecoder:
         elif kind == "content_block_start":
             self._begin(seen, events)
         elif kind == "content_block_stop":
-            if self._answers.get(seen.index) is False:
-                events.append(TextDelta("{}"))
-            if (opaque := self._opaque.pop(seen.index, None)) is not None:
-                events.append(PartGiven(_completed(*opaque)))
-            events.append(PartEnded())
+            self._stop(seen.index, events)
         elif kind == "message_start":
             start = seen.message or _Start()
             self._usage = start.usage or WireUsage()
@@ -190,6 +186,13 @@ class MessagesDecoder:
             events.append(ReasoningDelta(redacted=block.data, origin=ORIGIN))
         else:
             self._opaque[seen.index] = _raw.decode(seen.content_block), []
+
+    def _stop(self, index: int, events: list[Event]) -> None:
+        if self._answers.get(index) is False:
+            events.append(TextDelta("{}"))
+        if (opaque := self._opaque.pop(index, None)) is not None:
+            events.append(PartGiven(_completed(*opaque)))
+        events.append(PartEnded())
 
     def _delta(self, seen: _Event, events: list[Event]) -> None:
         delta = seen.delta
