@@ -13,7 +13,7 @@ from aldgate.core.errors import GatewayError, UpstreamAuth, UpstreamBroken, Upst
 from aldgate.core.prices import FREE
 from aldgate.core.principals import Operation
 from aldgate.providers.bedrock.backend import Bedrock
-from aldgate.providers.bedrock.held import HeldReply
+from aldgate.providers.held import HeldReply
 from aldgate.providers.section import Surroundings, build_provider
 from aldgate.testing.upstream import FakeUpstream, Step, converse, wire
 
