@@ -18,11 +18,11 @@ from pathlib import Path
 
 from aldgate import __version__
 from aldgate.artifacts.local import Artifacts
+from aldgate.config.caching import kept_s
 from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
 from aldgate.core.errors import GatewayError
-from aldgate.core.terms import parse_duration
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
@@ -164,8 +164,8 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         yield app
 
 
-def _cache_terms(settings: Settings) -> tuple[dict[str, int], int]:
-    return {model: parse_duration(length) for model, length in settings.cache.models.items()}, settings.cache.max_bytes
+def _cache_terms(settings: Settings) -> tuple[dict[str, int], int, bool]:
+    return kept_s(settings), settings.cache.max_bytes, settings.cache.unset_temperature
 
 
 async def _finish(tasks: list[asyncio.Task[None]], writer: LedgerWriter, slices: Slices, store: Store) -> None:
