@@ -91,23 +91,42 @@ async def test_places_are_freed_once_however_often_it_is_said(shared_server: Ser
     assert await left(one, CLAIM) == 2
 
 
-async def test_clocks_that_step_lose_nobody(shared_server: Server, new_limiter: NewLimiter) -> None:
+async def test_a_clock_that_steps_loses_nobody_who_lives(shared_server: Server, new_limiter: NewLimiter) -> None:
+    """`still` is between two heartbeats all the while."""
+    options = {"prefix": "steps", "scripts": Scripts(CLOCK), "beat_s": 0.02, "lapse_s": 1}
     shared_server.ask("SET", "clock", "5000000")
-    options = {"prefix": "steps", "scripts": Scripts(CLOCK), "beat_s": 0.02}
-    one = await new_limiter(shared_server.url, process="one", **options)
-    two = await new_limiter(shared_server.url, process="two", **options)
-    await one.take([CLAIM])
-    async with kept(one), kept(two):
-        for now in (5_000_000, 9_000_000, 1_000_000, 1_004_000, 1_008_000):
-            shared_server.ask("SET", "clock", str(now))
-            while set(beats(shared_server).values()) != {now}:
-                assert await left(two, CLAIM) == 2
-            assert await left(two, CLAIM) == 2
+    still = await new_limiter(shared_server.url, process="still", **options)
+    other = await new_limiter(shared_server.url, process="other", **options)
+    await still.take([CLAIM])
+
+    async def left_at(now: int) -> int:
+        shared_server.ask("SET", "clock", str(now))
+        for _ in range(2):
+            while beat(shared_server, "other") != now:
+                await asyncio.sleep(0)
+            shared_server.ask("HINCRBY", "{steps}:processes", name_of(shared_server, "other"), "-1")  # until it beats again
+        while beat(shared_server, "other") != now:
+            await asyncio.sleep(0)
+        return await left(other, CLAIM)
+
+    async with kept(other):
+        assert await left_at(4_000_000) == 2
+        assert await left_at(9_000_000) == 2
+        assert await left_at(9_000_040) == 2
+        assert await left_at(9_000_041) == 3  # missed for longer than two beats
 
 
-def beats(server: Server) -> dict[bytes, int]:
+def name_of(server: Server, process: str) -> str:
+    return next(name for name in beats(server) if name.startswith(f"{process}:"))
+
+
+def beat(server: Server, process: str) -> int:
+    return beats(server)[name_of(server, process)]
+
+
+def beats(server: Server) -> dict[str, int]:
     """The last heartbeats of all who are registered."""
     found = server.ask("HGETALL", "{steps}:processes")
     assert isinstance(found, list)
-    fields = dict(zip(found[::2], found[1::2], strict=True))
-    return {name: int(value) for name, value in fields.items() if name != b"grace" and not name.startswith(b"?")}
+    texts = [str(each, "utf-8") for each in found if isinstance(each, bytes)]
+    return {name: int(value) for name, value in zip(texts[::2], texts[1::2], strict=True)}
