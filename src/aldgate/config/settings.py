@@ -116,6 +116,15 @@ class Files(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """All files of one key together; beyond it an upload is 403."""
 
 
+class Responses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Responses that are kept for whoever comes back for them."""
+
+    quota_bytes: Bytes = 4_294_967_296
+    """All kept responses of one key together; beyond it the oldest go, but none that a younger one continues."""
+    max_background: Count = 100
+    """Responses of one key that run in the background at once; beyond it a new one is 429."""
+
+
 class Batches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Calls that the gate makes by itself, from files."""
 
@@ -225,6 +234,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ledger: Ledger = Ledger()
     limits: Limits = Limits()
     files: Files = Files()
+    responses: Responses = Responses()
     batches: Batches = Batches()
     log: Log = Log()
     discovery: Discovery = Discovery()

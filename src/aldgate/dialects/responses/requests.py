@@ -75,9 +75,10 @@ def outgoing(seen: Peek, *, model: str, cap: int | None) -> bytes:
     """The caller's bytes with the provider's name of the model, and a cap on the output where a budget needs one.
 
     What the gate itself keeps does not go on: the response that was continued, and thoughts that only another provider can read.
+    Nor does `background`: it is the gate that waits.
     """
     body = seen.body if model == seen.model else with_model(seen.body, model)
-    if b'"previous_response_id"' in body or SEALED in body:
+    if b'"previous_response_id"' in body or b'"background"' in body or SEALED in body:
         body = _ours_removed(body)
     if cap is None:
         return body
@@ -89,6 +90,7 @@ def outgoing(seen: Peek, *, model: str, cap: int | None) -> bytes:
 def _ours_removed(body: bytes) -> bytes:
     members: dict[str, Any] = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     members.pop("previous_response_id", None)
+    members.pop("background", None)
     if SEALED in body and isinstance(given := msgspec.json.decode(members["input"]), list):
         members["input"] = [item for item in cast("list[Any]", given) if not _is_sealed(item)]
     return msgspec.json.encode(members)
