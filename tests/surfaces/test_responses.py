@@ -199,8 +199,6 @@ async def test_tokens_are_counted_with_all_that_is_continued(here: ResponsesLab)
 
 
 async def test_what_is_not_there_is_said_so(here: ResponsesLab):
-    compacted = await here.gate.http.post("/v1/responses/compact", json={"model": "lab/gpt-4.1", "input": "Hi"})
-    assert (compacted.status_code, compacted.json()["error"]["code"]) == (501, "not_supported")
     made = await here.make("lab/gpt-4.1", "Hi")
     assert (await here.gate.http.post(f"/v1/responses/{made['id']}/cancel")).status_code == 400
     assert (await here.gate.http.get(f"/v1/responses/{made['id']}/nothing")).status_code == 404

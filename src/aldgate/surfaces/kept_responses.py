@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from aldgate.core.calls import Peek
-from aldgate.core.errors import GatewayError, InvalidRequest, NotFound, NotSupported, ScopeDenied
+from aldgate.core.errors import GatewayError, InvalidRequest, NotFound, ScopeDenied
 from aldgate.core.principals import Principal
 from aldgate.dialects.governed import MANY_BYTES, check_countable, with_members
 from aldgate.dialects.responses.history import listed, output_of
@@ -109,14 +109,6 @@ class KeptResponses:
             if ended is None:
                 raise _not_found(name)
             return _JSON, ended.body
-
-        await self._serve(scope, send, act)
-
-    async def compact(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """POST /v1/responses/compact: what OpenAI writes there only OpenAI can read again."""
-
-        async def act(principal: Principal) -> Answer:
-            raise NotSupported("Conversations are not compacted here; summarise one with a call of its own.")
 
         await self._serve(scope, send, act)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aldgate.surfaces.asgi import Handler
+from aldgate.surfaces.compaction import CompactionFace
 from aldgate.surfaces.face import Doors
 from aldgate.surfaces.kept_responses import KeptResponses
 from aldgate.surfaces.response_socket import ResponseSocket
@@ -22,6 +23,6 @@ class ResponsesApi:
             "get": kept.get,
             "delete": kept.delete,
             "cancel": kept.cancel,
-            "compact": kept.compact,
+            "compact": CompactionFace(doors, face.history).serving("chat"),
             "input_tokens": kept.input_tokens,
         }
