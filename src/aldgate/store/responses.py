@@ -123,6 +123,7 @@ class Responses(QueryGroup):
                 .where(responses.c.account == account, responses.c.id != newest, ~_IS_UNDER_WAY, ~_IS_CONTINUED)
                 .order_by(responses.c.created_at)
                 .limit(PRUNED_AT_ONCE)
+                .with_for_update(skip_locked=True)
             )
             names = list(_enough((await connection.execute(ends)).all(), over))
             if not names:

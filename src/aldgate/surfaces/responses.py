@@ -92,7 +92,7 @@ class ResponsesFace(Face):
             withheld.release()
 
     async def _filled(self, account: str, peek: Peek, recall: Recall | None) -> bytes:
-        if governed(peek).background:
+        if b'"background"' in peek.body and governed(peek).background:
             raise InvalidRequest("This way responses do not run in the background; leave `background` out.", param="background")
         return await self.history.filled(account, peek, recall)
 
