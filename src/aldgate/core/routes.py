@@ -7,9 +7,9 @@ from typing import Literal
 import msgspec
 
 from aldgate.core.errors import ModelNotFound
+from aldgate.core.levels import Operation
 from aldgate.core.limits import Limits
 from aldgate.core.prices import Price
-from aldgate.core.principals import Operation
 
 Origin = Literal["file", "environment", "discovered", "builtin"]
 Strategy = Literal["priority", "weighted", "lowest-latency", "lowest-cost", "least-busy"]
@@ -30,6 +30,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         ends_on: ISO date on which the provider stops serving it.
         is_deprecated: It should no longer be begun with.
         responses: `only`: it chats in OpenAI's Responses API alone; `no`: it does not, though its provider speaks that.
+        residency: Regions that its data may come to, such as `eu`.
     """
 
     context_window: int | None = None
@@ -39,6 +40,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     ends_on: str | None = None
     is_deprecated: bool = False
     responses: Literal["only", "no"] | None = None
+    residency: frozenset[str] = frozenset()
 
     def over(self, others: "Facts") -> "Facts":
         """These facts, and where they say nothing, the others."""
@@ -50,6 +52,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             ends_on=self.ends_on or others.ends_on,
             is_deprecated=self.is_deprecated or others.is_deprecated,
             responses=self.responses or others.responses,
+            residency=self.residency or others.residency,
         )
 
 

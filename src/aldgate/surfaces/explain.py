@@ -106,14 +106,14 @@ class ExplainFace:
             if refused is not None:
                 raise refused
             if place.path == RESPONSES:
-                request = await self._responses.filled(who.account, request)
+                request = await self._responses.history.filled(who.account, place.dialect.peek("chat", request))
             asked = place.dialect.peek(place.operation, request, place.named)
         except GatewayError as error:
             asked = error
         return await explain(self._doors.gate, who, place.operation, place.dialect, asked)
 
     async def _other(self, asker: Principal, key_id: str) -> tuple[Principal, GatewayError | None]:
-        if "admin" not in asker.policy.scopes:
+        if "admin" not in asker.rights.scopes:
             raise ScopeDenied("This API key may explain its own calls only; leave `key_id` out.")
         try:
             return await self._doors.identity.look_at(key_id)
