@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from aldgate.core.errors import StoreUnavailable
 from aldgate.testing.upstream import Reply, Valve, faults
 from tests.surfaces.responses_lab import MODELS, SAID, ResponsesLab, events, responses_lab, texts
 
@@ -232,6 +233,31 @@ async def test_the_database_of_another_process_tells_what_was_cancelled(here: Re
         await run.over.wait()
     assert (await owner.ask("GET", made)).json()["status"] == "cancelled"
     assert here.gate.app.gate.under_way == 0
+
+
+async def test_a_database_that_is_away_at_the_end_is_waited_for(here: ResponsesLab, owner: Owner, monkeypatch: Any):
+    background, valve = here.gate.app.background, Valve()
+    here.upstream.script(faults.hang_before_head(valve))
+    made = await owner.begin("lab/gpt-4.1")
+    ((_, run),) = background._runs.items()
+    store, waited = background._store, list[float]()
+
+    class Away:
+        async def end_response(self, *args: Any) -> bool:
+            background._store = store
+            raise StoreUnavailable("The database did not answer.")
+
+    async def wait(event: asyncio.Event, seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(background, "_store", Away())
+    monkeypatch.setattr(background, "_wait", wait)
+    valve.open()
+    async with asyncio.timeout(5):
+        await run.over.wait()
+    monkeypatch.undo()
+    assert waited == [1.0]
+    assert (await owner.ask("GET", made)).json()["status"] == "completed"
 
 
 async def test_what_was_not_heard_of_for_long_is_lost(here: ResponsesLab, owner: Owner):
