@@ -198,10 +198,11 @@ def _files(settings: Settings, store: Store) -> Files:
 
 def _shelf(settings: Settings, store: Store, in_flight: BytesInFlight, incarnation: str) -> Shelf:
     bounds = settings.responses
+    memory = BytesInFlight(settings.server.max_inflight_bytes // 4)
     background = Background(
-        store, in_flight, most=bounds.max_background, quota_bytes=bounds.quota_bytes, now=time.time, wait=wait_for_event
+        store, in_flight, memory, most=bounds.max_background, quota_bytes=bounds.quota_bytes, now=time.time, wait=wait_for_event
     )
-    return Shelf(store, incarnation, bounds.quota_bytes, background)
+    return Shelf(store, incarnation, bounds.quota_bytes, memory, background)
 
 
 def _batches(settings: Settings, app: App, store: Store, doors: Doors, shelf: Shelf) -> BatchWorker:

@@ -73,16 +73,26 @@ class Background:
     Args:
         store: Keeps what becomes of it.
         bound: The bound on bytes held for calls under way.
+        memory: The bound on events that are remembered.
         most: Responses of an account at once.
         quota_bytes: The most that the responses of an account may come to.
         now: Unix seconds.
     """
 
     def __init__(
-        self, store: Store, bound: ByteBound, *, most: int, quota_bytes: int, now: Callable[[], float], wait: Wait
+        self,
+        store: Store,
+        bound: ByteBound,
+        memory: ByteBound,
+        *,
+        most: int,
+        quota_bytes: int,
+        now: Callable[[], float],
+        wait: Wait,
     ) -> None:
         self._store = store
         self._bound = bound
+        self._memory = memory
         self._most = most
         self._quota_bytes = quota_bytes
         self._now = now
@@ -122,7 +132,7 @@ class Background:
 
     def start(self, account: str, kept: KeptResponse, work: Work, *, is_streamed: bool, held: int) -> BackgroundRun:
         """Begin with a response that is kept as queued and has its place."""
-        run = BackgroundRun(account, kept, EventLog(self._bound), is_streamed=is_streamed)
+        run = BackgroundRun(account, kept, EventLog(self._memory), is_streamed=is_streamed)
         self._runs[account, kept.id] = run
         self._quiet.clear()
         run.task = asyncio.create_task(self._carry(run, work, held))

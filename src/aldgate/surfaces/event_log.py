@@ -14,7 +14,7 @@ from aldgate.surfaces.asgi import Headers, Outlet
 
 MOST_BYTES = 16_777_216
 """Of a longer stream the rest is not remembered, but for its end."""
-STEP_BYTES = 65_536
+STEP_BYTES = 8_192
 """What is taken of the bound at once, so that an event costs no more than an addition."""
 QUICK_BYTES = 16_384
 """So much is packed at once; more in a thread, so that other calls go on."""
@@ -24,7 +24,7 @@ class EventLog:
     """Remembers events, each piece a number of whole ones, and tells them to any number of followers. An `Outlet`, too.
 
     Args:
-        bound: The bound on bytes held for calls under way.
+        bound: The bound on all events that are remembered; where there is no room in it, nothing but memory is lost.
 
     Attributes:
         headers: Of the answer, once it has begun.

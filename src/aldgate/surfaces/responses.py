@@ -72,7 +72,7 @@ class ResponsesFace(Face):
         """
         full = await self._filled(principal.account, peek, recall)
         is_kept = governed(peek).store is not False
-        events = EventLog(self._in_flight) if is_kept and peek.stream else None
+        events = EventLog(self._shelf.memory) if is_kept and peek.stream else None
         withheld = Withheld(outlet, events)
         more = max(0, len(full) - len(peek.body))
         self._in_flight.take(more)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from aldgate.dialects.responses.states import LOST, in_state
-from aldgate.ports import KeptResponse, Store
+from aldgate.ports import ByteBound, KeptResponse, Store
 from aldgate.surfaces.background import Background
 
 LIFETIME_S = 30 * 86_400
@@ -21,12 +21,14 @@ class Shelf(msgspec.Struct, frozen=True):
     Attributes:
         incarnation: This process's random id.
         quota_bytes: The most that the responses of an account may come to.
+        memory: The bound on events of streams that are remembered until they are kept.
         background: Those that are being made without anybody waiting.
     """
 
     store: Store
     incarnation: str
     quota_bytes: int
+    memory: ByteBound
     background: Background
 
     def labelled(
