@@ -34,7 +34,14 @@ class Neighbours:
         alive: The processes that were seen lately, this one among them.
     """
 
-    def __init__(self, store: Store, incarnation: str, give_back: GiveBack, changed: dict[str, Callable[[], None]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        incarnation: str,
+        give_back: GiveBack,
+        changed: dict[str, Callable[[], None]],
+        recall_s: float = 0.05,
+    ) -> None:
         self._store = store
         self._incarnation = incarnation
         self._give_back = give_back
