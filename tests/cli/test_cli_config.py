@@ -136,6 +136,18 @@ def test_no_pass_phrase_is_asked_for_a_client_certificate(aldgate: Aldgate, home
     assert result.code == 1 and "error: [providers.x]: its key is under a pass phrase" in result.err
 
 
+@pytest.mark.parametrize("name", ["ca_bundle", "client_cert"])
+def test_check_reads_the_tls_files_though_no_provider_does_yet(aldgate: Aldgate, home: Path, name: str) -> None:
+    ours = trustme.CA().issue_cert("127.0.0.1")
+    (home / "aldgate.toml").write_text(f"[upstream]\n{name} = 'pair.pem'")
+    (home / "pair.pem").write_bytes(ours.private_key_and_cert_chain_pem.bytes())
+    assert aldgate("config", "check").code == 0
+    (home / "pair.pem").write_text("not PEM")
+    result = aldgate("config", "check")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(f"error: `upstream.{name}`: cannot use ") and "hint: it is a PEM file" in result.err
+
+
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=8)
 values = st.recursive(
     st.booleans() | st.integers(-(2**63), 2**63 - 1) | texts,
