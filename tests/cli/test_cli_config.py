@@ -70,6 +70,13 @@ def test_check_says_what_would_be_used(aldgate: Aldgate, home: Path) -> None:
     assert aldgate("config", "check").out == f"ok: {home / 'aldgate.toml'}; 1 providers; listens on 127.0.0.1:8801\n"
 
 
+def test_check_warns_of_names_that_set_nothing(aldgate: Aldgate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALDGATE_PORT", "1")
+    result = aldgate("config", "check")
+    assert result.code == 0 and result.out.startswith("ok: ")
+    assert result.err == "warning: `ALDGATE_PORT` in the environment sets nothing; did you mean `ALDGATE_SERVER_PORT`?\n"
+
+
 def test_check_refuses_with_a_hint(aldgate: Aldgate, home: Path) -> None:
     (home / "bad.toml").write_text("[server]\nprot = 1")
     result = aldgate("config", "check", "--config", "bad.toml")

@@ -12,7 +12,9 @@ VERSION = b"13"
 _ONCE = (b"sec-websocket-key", b"sec-websocket-version")
 
 
-def check_handshake(method: bytes, http_version: str, headers: Sequence[tuple[bytes, bytes]], index: Mapping[bytes, bytes]) -> None:
+def check_handshake(
+    method: bytes, http_version: str, headers: Sequence[tuple[bytes, bytes]], index: Mapping[bytes, bytes]
+) -> None:
     """Refuse an upgrade that can become no WebSocket.
 
     Raises:
