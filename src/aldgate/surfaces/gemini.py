@@ -14,6 +14,7 @@ import msgspec
 
 from aldgate.core.calls import Named
 from aldgate.core.errors import GatewayError, InvalidRequest, MethodNotAllowed, ModelNotFound, NotFound, ScopeDenied
+from aldgate.core.kinds import told_operations
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment
 from aldgate.dialects.gemini.dialect import GEMINI, GEMINI_ARRAY
@@ -117,7 +118,7 @@ class GeminiFace:
             return self._item(name, route.deployments[0])
         size, start = _page(query)
         models = listed(catalogue)
-        shown = [self._item(*each) for each in models[start : start + size]]
+        shown = [self._item(name, deployments[0]) for name, deployments in models[start : start + size]]
         rest = {"nextPageToken": str(start + size)} if start + size < len(models) else {}
         return {"models": shown, **rest}
 
@@ -125,7 +126,7 @@ class GeminiFace:
         """A model as Google describes it (https://ai.google.dev/api/models#Model)."""
         facts = deployment.facts
         backend: Backend | None = self._gate.backends.get(deployment.backend)
-        can = deployment.operations or (backend.operations if backend is not None else frozenset[Operation]())
+        can = told_operations(deployment) or (backend.operations if backend is not None else frozenset[Operation]())
         methods = [method for operation, named in _METHODS.items() if operation in can for method in named]
         limits = {"inputTokenLimit": facts.context_window, "outputTokenLimit": facts.max_output}
         return {
