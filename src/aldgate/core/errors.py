@@ -3,7 +3,7 @@
 GatewayError
 CallerError     InvalidRequest InvalidConfiguration MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound
 MethodNotAllowed HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
-VersionNotSupported SocketVersionNotSupported PreviousResponseNotFound ThreadNotFound
+VersionNotSupported SocketVersionNotSupported NothingKept PreviousResponseNotFound ThreadNotFound
 PolicyError     ScopeDenied PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
@@ -172,6 +172,12 @@ class SocketVersionNotSupported(CallerError):
     """The WebSocket is not of version 13."""
 
     code, status = "websocket_version_not_supported", 426
+
+
+class NothingKept(CallerError):
+    """A kept answer was asked for or none (`only-if-cached`, RFC 9111, 5.2.1.7), and none is kept."""
+
+    code, status = "nothing_kept", 504
 
 
 class PolicyError(GatewayError):

@@ -64,21 +64,26 @@ class GeminiFace:
         await self._handler(scope, query)(scope, receive, send)
 
     def _handler(self, scope: Scope, query: dict[str, list[str]]) -> Handler:
-        if scope["method"] == "GET":
-            return partial(self._answer, "models", partial(self._models, query))
-        verb = scope["path"].rpartition(":")[2]
+        method, verb = scope["method"], scope["path"].rpartition(":")[2]
         if verb == "streamGenerateContent" and query.get("alt", [""])[-1] == "sse":
             verb += "?alt=sse"
-        return self._verbs.get(verb) or self._misplaced
+        if method == "POST" and verb in self._verbs:
+            return self._verbs[verb]
+        if method == "GET" and verb not in self._verbs and _is_of_models(scope["path"]):
+            return partial(self._answer, "models", partial(self._models, query))
+        return self._misplaced
 
     async def _misplaced(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A path with a verb that does not exist, or under `/v1/models` with none, where OpenAI's clients ask for models."""
-        path, call_id = scope["path"], self._gate.new_id()
-        if path.startswith("/v1/") and ":" not in path:
-            status, headers, body = OPENAI.error(MethodNotAllowed(f"`{path[:200]}` does not answer to POST."), call_id)
-            return await send_whole(send, status, [*headers, (b"allow", b"GET")], body)
-        status, headers, body = GEMINI.error(NotFound(f"There is nothing at `{path[:200]}`."), call_id)
-        await send_whole(send, status, headers, body)
+        """What is not there, or not for this method. Under `/v1/models` it is OpenAI's clients who ask for models by a path."""
+        method, path, call_id = scope["method"], scope["path"], self._gate.new_id()
+        has_verb = path.rpartition(":")[2] in self._verbs
+        is_verb = has_verb or method == "POST" and ":" in path
+        face = OPENAI if path.startswith("/v1/") and not is_verb else GEMINI
+        allowed = b"POST" if has_verb else b"GET" if _is_of_models(path) and not is_verb else None
+        if allowed is None:
+            return await send_whole(send, *face.error(NotFound(f"There is nothing at `{path[:200]}`."), call_id))
+        status, headers, body = face.error(MethodNotAllowed(f"`{path[:200]}` does not answer to {method}."), call_id)
+        await send_whole(send, status, [*headers, (b"allow", allowed)], body)
 
     async def _answer(self, needed: str, find: Find, scope: Scope, receive: Receive, send: Send) -> None:
         """An answer that is no call of a model."""
@@ -146,6 +151,12 @@ def _resource(path: str) -> str:
     """
     named = path.split("/", 2)[2]
     return "" if named == "models" else named.removeprefix("models/")
+
+
+def _is_of_models(path: str) -> bool:
+    """Whether it names all models or one; a colon may be part of a name."""
+    below = path.split("/", 2)[2]
+    return below == "models" or below.startswith("models/")
 
 
 def _named(scope: Scope, *, stream: bool) -> Named:

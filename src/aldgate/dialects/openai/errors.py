@@ -101,7 +101,7 @@ def should_retry(error: GatewayError) -> bool:
 
     https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py
     """
-    if isinstance(error, UpstreamAuth):  # waiting gives the gate no other credential
+    if isinstance(error, CallerError | UpstreamAuth):  # waiting gives the gate no other request, and no other credential
         return False
     if error.retry_after_s is not None:
         return error.retry_after_s <= _LONGEST_WAIT_S
