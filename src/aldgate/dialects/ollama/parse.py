@@ -138,7 +138,7 @@ def parse_chat(body: bytes) -> Conversation:
     """
     asked = decode(body, ChatBody)
     if not asked.messages:
-        raise InvalidRequest("There are no messages. Models here need not be loaded first.", param="messages")
+        raise InvalidRequest("There are no messages.", param="messages")
     tools = [Tool(each.function.name, each.function.description, each.function.parameters) for each in asked.tools or ()]
     return _conversation(asked, _History().messages(asked.messages), tools, body, _READ)
 
@@ -154,7 +154,7 @@ def parse_generate(body: bytes) -> Conversation:
         if getattr(asked, name):
             raise InvalidRequest(f"`{name}` cannot be kept for this model; use /api/chat with whole messages.", param=name)
     if not asked.prompt and not asked.images:
-        raise InvalidRequest("There is no prompt. Models here need not be loaded first.", param="prompt")
+        raise InvalidRequest("There is no prompt.", param="prompt")
     messages = [Message("system", [Text(asked.system)])] if asked.system else []
     messages.append(Message("user", [*_text(asked.prompt), *_images(asked.images)]))
     return _conversation(asked, messages, [], body, frozenset(GenerateBody.__struct_fields__))
