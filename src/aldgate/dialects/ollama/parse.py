@@ -6,6 +6,7 @@ Shapes: https://docs.ollama.com/api/chat, /generate and /embed.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -26,7 +27,7 @@ from aldgate.core.conversation import (
 )
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.operations import EmbedRequest
-from aldgate.dialects.reading import invalid_field
+from aldgate.dialects.reading import read_body
 
 T = TypeVar("T")
 Object = dict[str, Any]
@@ -177,10 +178,7 @@ def decode(body: bytes, kind: type[T]) -> T:
     Raises:
         InvalidRequest: Names the field that is wrong.
     """
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        raise invalid_field(error) from None
+    return read_body(body, (), partial(msgspec.json.decode, type=kind))
 
 
 def _conversation(asked: _Common, messages: list[Message], tools: list[Tool], body: bytes, read: frozenset[str]) -> Conversation:
