@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any
 
@@ -14,16 +15,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aldgate.core.calls import Named
-from aldgate.core.conversation import Conversation
+from aldgate.core.calls import Named, Peek
+from aldgate.core.conversation import Answer, Conversation, Text, ToolCall
 from aldgate.core.errors import InvalidRequest
+from aldgate.core.events import Started, TextDelta
 from aldgate.core.lossy import refuse_losses
 from aldgate.core.operations import EmbedRequest
 from aldgate.core.routes import Deployment
+from aldgate.core.usage import Usage
+from aldgate.dialects.anthropic.carried import carried
 from aldgate.dialects.anthropic.dialect import ANTHROPIC
 from aldgate.dialects.cohere.dialect import Cohere
 from aldgate.dialects.converse.dialect import Converse
 from aldgate.dialects.gemini.dialect import GEMINI
+from aldgate.dialects.gemini.signatures import written
 from aldgate.dialects.ollama.dialect import EMBEDDINGS, GENERATE, OLLAMA
 from aldgate.dialects.openai.dialect import OPENAI
 from aldgate.dialects.rerank.dialect import RERANK, RERANK_V2
@@ -133,7 +138,7 @@ REQUESTS: dict[str, tuple[Any, str, dict[str, Any]]] = {
                 {
                     "role": "assistant",
                     "content": [
-                        {"type": "thinking", "thinking": "hm", "signature": "s"},
+                        {"type": "thinking", "thinking": "hm", "signature": carried("gemini", "s")},
                         {"type": "redacted_thinking", "data": "d"},
                         {"type": "text", "text": "x"},
                         {"type": "tool_use", "id": "c1", "name": "f", "input": {"city": "Rome"}},
@@ -188,7 +193,7 @@ REQUESTS: dict[str, tuple[Any, str, dict[str, Any]]] = {
                     "parts": [
                         {"text": "hm", "thought": True, "thoughtSignature": "c2ln"},
                         {"functionCall": {"id": "c1", "name": "f", "args": {"city": "Rome"}}, "thoughtSignature": "c2ln"},
-                        {"thoughtSignature": "c2ln"},
+                        {"thoughtSignature": written("s", None, "anthropic")},
                     ],
                 },
                 {
@@ -378,20 +383,34 @@ def carried_through(name: str, body: dict[str, Any], stream: bool) -> None:
     named = Named("m", stream) if name.startswith("gemini") else None
     try:
         peek = face.peek(operation, json.dumps(body).encode(), named)
+        for upstream, model in PROVIDERS.values():
+            if upstream.name == face.name:
+                passed_on(upstream, operation, peek, model)
         asked = face.parse(operation, peek)
         if isinstance(asked, Conversation):
             refuse_losses(asked, peek.model)
     except InvalidRequest:
         return
+    if isinstance(asked, Conversation):
+        assert face.write("id", peek, asked, Answer([Text("x"), ToolCall("c", "f", "{}")], usage=Usage()))
+        face.encoder("id", peek, asked).feed([Started(), TextDelta("x")])
     for upstream, model in PROVIDERS.values():
         if operation not in upstream.operations or (operation == "embed") != isinstance(asked, EmbedRequest):
             continue
         deployment = Deployment(f"x/{model}", "x", model, None, "file")
         try:
-            written = upstream.build(deepcopy(asked), deployment, stream=stream, warnings=[])
+            built = upstream.build(deepcopy(asked), deployment, stream=stream, warnings=[])
         except InvalidRequest:
             continue
-        assert isinstance(json.loads(written), dict)
+        assert isinstance(json.loads(built), dict)
+
+
+def passed_on(upstream: Any, operation: str, peek: Peek, model: str) -> None:
+    """The same for a provider of the caller's own dialect."""
+    for cap in (None, 5):
+        with suppress(InvalidRequest):
+            deployment = Deployment(f"x/{model}", "x", model, None, "file")
+            assert json.loads(upstream.outgoing(operation, peek, deployment, cap=cap, warnings=[]))
 
 
 @pytest.mark.parametrize("name", REQUESTS)
