@@ -106,7 +106,7 @@ async def test_anthropics_callers_find_the_id_in_the_body(gate: RunningGate, met
         ("POST", "/v1beta/nope", 404, None),
         ("DELETE", "/v1alpha/nope", 404, None),
         ("GET", "/v1beta/models/m:generateContent", 405, "POST"),
-        ("POST", "/v1beta/models/m", 405, "GET"),
+        ("POST", "/v1beta/models/m", 404, None),
         ("DELETE", "/v1beta/models/m", 405, "GET"),
         ("POST", "/v1beta/models/m:paint", 404, None),
     ],

@@ -79,7 +79,8 @@ class GeminiFace:
         has_verb = path.rpartition(":")[2] in self._verbs
         is_verb = has_verb or method == "POST" and ":" in path
         face = OPENAI if path.startswith("/v1/") and not is_verb else GEMINI
-        allowed = b"POST" if has_verb else b"GET" if _is_of_models(path) and not is_verb else None
+        is_listed = _is_of_models(path) and not is_verb and (method != "POST" or face is OPENAI)
+        allowed = b"POST" if has_verb else b"GET" if is_listed else None
         if allowed is None:
             return await send_whole(send, *face.error(NotFound(f"There is nothing at `{path[:200]}`."), call_id))
         status, headers, body = face.error(MethodNotAllowed(f"`{path[:200]}` does not answer to {method}."), call_id)
@@ -90,7 +91,7 @@ class GeminiFace:
         call_id = self._gate.new_id()
         try:
             principal = await principal_of(scope, self._doors.identity)
-            if needed not in principal.policy.scopes:
+            if needed not in principal.rights.scopes:
                 raise ScopeDenied(f"This API key has not the scope `{needed}`.")
             body = msgspec.json.encode(await find(scope, receive))
         except GatewayError as error:

@@ -7,20 +7,22 @@ from typing import Any, Literal
 import msgspec
 
 from aldgate.dialects.ollama.answers import instant
+from aldgate.dialects.ollama.parse import ChatBody, GenerateBody
 
 MOST_BYTES = 4_096
 """Such requests are short; of others nothing more is read."""
 _NOW = frozenset({0, "0", "0s", "0m", "0h", "0ms"})
 
 
-class _Bare(msgspec.Struct):
-    messages: list[msgspec.Raw] | None = None
-    prompt: str | None = None
-    images: list[msgspec.Raw] | None = None
+class _Chat(ChatBody, kw_only=True):
     keep_alive: int | float | str | None = None
 
 
-_bare = msgspec.json.Decoder(_Bare)
+class _Generate(GenerateBody, kw_only=True):
+    keep_alive: int | float | str | None = None
+
+
+_chat, _generate = msgspec.json.Decoder(_Chat), msgspec.json.Decoder(_Generate)
 
 
 def loading(body: bytes, *, is_chat: bool) -> Literal["load", "unload"] | None:
@@ -28,12 +30,11 @@ def loading(body: bytes, *, is_chat: bool) -> Literal["load", "unload"] | None:
     if len(body) > MOST_BYTES:
         return None
     try:
-        asked = _bare.decode(body)
+        asked = _chat.decode(body) if is_chat else _generate.decode(body)
     except msgspec.ValidationError:
-        return None
-    if asked.messages if is_chat else asked.prompt or asked.images:
-        return None
-    return "unload" if asked.keep_alive in _NOW else "load"
+        return None  # whoever parses it says what is wrong
+    asks = asked.messages if isinstance(asked, _Chat) else asked.prompt or asked.images
+    return None if asks else "unload" if asked.keep_alive in _NOW else "load"
 
 
 def write_loaded(model: str, why: str, now_ns: int, *, is_chat: bool) -> dict[str, Any]:
