@@ -1,7 +1,5 @@
 """RESP2, the wire format of Valkey and Redis: https://valkey.io/topics/protocol/."""
 
-from aldgate.core.errors import InternalError
-
 _INCOMPLETE = object()
 
 
@@ -9,7 +7,7 @@ class ReplyError(Exception):
     """The server answered with an error; its text begins with a code such as `NOSCRIPT`."""
 
 
-class NotResp(InternalError):
+class NotResp(Exception):
     """What came is no reply of this protocol."""
 
 
