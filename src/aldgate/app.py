@@ -11,7 +11,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -21,23 +21,26 @@ from aldgate.artifacts.local import Artifacts
 from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
-from aldgate.core.errors import GatewayError
+from aldgate.core.errors import GatewayError, InvalidConfiguration
 from aldgate.core.terms import parse_duration
+from aldgate.gate.clients import Clients
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.reload import Reloader
 from aldgate.gate.roster import Roster
+from aldgate.gate.secret_checks import SecretChecks
 from aldgate.gate.slices import Slices
 from aldgate.jobs.batch_run import Shop
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.limiter.memory import MemoryLimiter
 from aldgate.logs import configure_logging
-from aldgate.ports import Store
+from aldgate.ports import Resolver, Store
 from aldgate.registry import UnknownName
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter, wait_for_event
+from aldgate.surfaces.acts import Unrecorded
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
@@ -75,6 +78,7 @@ class App:
         self.cache: Cache
         self.files: Files
         self.batches: BatchWorker
+        self.clients: Clients
 
 
 @asynccontextmanager
@@ -93,7 +97,8 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         store = _store(settings, incarnation)
         stack.push_async_callback(store.aclose)
         await store.open()
-        identity = await _identity(store, settings.auth.admin_key)
+        app.clients = clients = await _clients(store, _directory(settings.auth.client_config_dir))
+        identity = await _identity(store, settings.auth.admin_key, (clients,))
         app.make_admin_key = partial(_make_admin_key, store, identity, settings.auth.admin_key)
         slices = Slices(store, incarnation, time.time)
         app.writer = writer = LedgerWriter(
@@ -224,9 +229,22 @@ def _store(settings: Settings, incarnation: str) -> Store:
         raise ConfigError(f"`store`: {error}", hint=hint) from None
 
 
-async def _identity(store: Store, preset: Secret | None) -> Identity:
+async def _clients(store: Store, directory: Path | None) -> Clients:
+    clients = Clients(store, SecretChecks(), directory)
+    try:
+        await clients.reload()
+    except InvalidConfiguration as error:
+        raise ConfigError(error.message, hint="name a directory that can be read, or none") from None
+    return clients
+
+
+def _directory(name: str) -> Path | None:
+    return Path(name).expanduser().absolute() if name else None
+
+
+async def _identity(store: Store, preset: Secret | None, resolvers: Sequence[Resolver]) -> Identity:
     pepper, _ = await store.secret("pepper", secrets.token_bytes(32))
-    identity = Identity(store, pepper, b"")
+    identity = Identity(store, pepper, b"", resolvers=resolvers)
     if preset is not None:
         identity.appoint(identity.digest(preset.reveal().encode()))
     return identity
@@ -267,10 +285,12 @@ def _handlers(settings: Settings, app: App, store: Store, doors: Doors, incarnat
             reloader=app.reloader,
             in_flight=doors.in_flight,
             most_unfinished=settings.batches.max_unfinished,
+            clients=app.clients,
+            acts=Unrecorded(),
         ).app
 
     return {
-        "all": every_path(doors, store, incarnation, health, administration),
+        "all": every_path(doors, store, incarnation, health, app.clients, administration),
         "ops": Front(health_paths(health), new_id=gate.new_id),
     }
 

@@ -1,7 +1,7 @@
 """Every protocol that something plugs into. Implementations live to the right; nothing here imports them."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -354,6 +354,23 @@ class StoredAccount(msgspec.Struct, frozen=True, kw_only=True):
         return Level(self.kind, self.id, self.name, self.policy)
 
 
+class ClientSecret(msgspec.Struct, frozen=True):
+    """The hash of one secret of a client (see `core.hashes`), and when it stops working. Times in Unix seconds."""
+
+    hash: str
+    created_at: float
+    expires_at: float | None = None
+
+
+class StoredClient(msgspec.Struct, frozen=True):
+    """What a client has beyond its account: where prompts go that name no model, and its secrets, the newest first."""
+
+    account: str
+    default_provider: str = ""
+    default_model: str = ""
+    secrets: tuple[ClientSecret, ...] = ()
+
+
 class Credential(msgspec.Struct, frozen=True):
     """One secret of a key: its digest, and when it stops working (a rotation's overlap). None: with the key."""
 
@@ -633,7 +650,42 @@ class AccountStore(Protocol):
         ...
 
 
-class Store(FileStore, BatchStore, AccountStore, Protocol):
+class ClientStore(Protocol):
+    """Clients that authenticate with an id and a secret. `delete_account` forgets them, too."""
+
+    async def add_client(self, account: StoredAccount, client: StoredClient) -> None:
+        """Keep a new one, its account with it. Raises `Conflict` as `add_account` does."""
+        ...
+
+    async def find_client(self, account_id: str) -> StoredClient | None:
+        """The client with this account."""
+        ...
+
+    async def save_client(self, account: StoredAccount, client: StoredClient) -> bool:
+        """Put both in place of what is kept, but for secrets; False if nothing is. Raises `Conflict` as `save_account` does."""
+        ...
+
+    async def rotate_client_secret(self, account_id: str, secret: ClientSecret, old_expire_at: float) -> bool:
+        """Add a secret and let the older ones end at `old_expire_at`; False if there is no such client."""
+        ...
+
+
+class Acts(Protocol):
+    """Is told of every administrative act, once it is done."""
+
+    async def did(self, who: Principal, act: str, target: str, details: Mapping[str, Any]) -> None:
+        """Take note of an act.
+
+        Args:
+            who: Did it.
+            act: What, as in `key.create`, `team.edit`, `client.rotate`.
+            target: Id of what it was done to.
+            details: What was asked for, without secrets; made of what JSON has.
+        """
+        ...
+
+
+class Store(FileStore, BatchStore, AccountStore, ClientStore, Protocol):
     """Everything that outlives the process. Every method may raise `StoreUnavailable`."""
 
     async def open(self) -> None:
@@ -670,6 +722,10 @@ class Store(FileStore, BatchStore, AccountStore, Protocol):
 
     async def key_uses(self) -> Mapping[str, KeyUse]:
         """Uses by key id, for keys that were used."""
+        ...
+
+    async def change_key(self, key: StoredKey) -> bool:
+        """Put its name, policy and end in place of what is kept under its id; False if nothing is."""
         ...
 
     async def revoke_key(self, key_id: str, at: float) -> bool:

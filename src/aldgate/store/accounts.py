@@ -24,12 +24,12 @@ class Accounts(QueryGroup):
     async def add_account(self, account: StoredAccount) -> None:
         """See `Store`."""
         async with self._database.write() as connection:
-            await connection.execute(insert(accounts).values(_columns(account)))
+            await connection.execute(insert(accounts).values(columns_of(account)))
 
     @unbroken
     async def save_account(self, account: StoredAccount) -> bool:
         """See `Store`."""
-        statement = update(accounts).where(accounts.c.id == account.id).values(_columns(account))
+        statement = update(accounts).where(accounts.c.id == account.id).values(columns_of(account))
         async with self._database.write() as connection:
             return (await connection.execute(statement)).rowcount == 1
 
@@ -74,7 +74,8 @@ def written(policy: Policy) -> str:
     return msgspec.json.encode(policy, order="deterministic").decode()
 
 
-def _columns(account: StoredAccount) -> dict[str, Any]:
+def columns_of(account: StoredAccount) -> dict[str, Any]:
+    """An account as its table has it."""
     return msgspec.structs.asdict(account) | {"policy": written(account.policy)}
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aldgate.core.errors import UnknownKey
+from aldgate.core.errors import PolicyDenied, UnknownKey
+from aldgate.core.policies import matches
 from aldgate.core.principals import Principal
 from aldgate.gate.identity import Identity
 from aldgate.surfaces.asgi import Scope, headers_of
@@ -51,7 +52,25 @@ async def principal_of(scope: Scope, identity: Identity) -> Principal:
 
     Raises:
         GatewayError: As `Identity.identify`.
+        PolicyDenied: As `check_place`.
     """
     secret = secret_of(headers_of(scope))
-    principal = identity.known(secret) if secret else None
-    return principal if principal is not None else await identity.identify(secret)
+    principal = (identity.known(secret) if secret else None) or await identity.identify(secret)
+    if principal.rights.tells_places:
+        check_place(principal, scope)
+    return principal
+
+
+def check_place(principal: Principal, scope: Scope) -> None:
+    """See that every level of the principal takes requests at this path and from this address.
+
+    Raises:
+        PolicyDenied: One does not.
+    """
+    peer = scope.get("client")
+    level = principal.rights.against_place(scope["path"], peer[0] if peer else "")
+    if level is not None:
+        endpoints = level.policy.endpoints
+        is_path = endpoints is not None and not matches(scope["path"], endpoints)
+        where = f"at `{scope['path'][:200]}`" if is_path else f"from `{peer[0] if peer else 'nowhere'}`"
+        raise PolicyDenied(f"The policy of {level} takes no requests {where}.")

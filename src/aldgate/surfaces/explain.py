@@ -20,7 +20,7 @@ from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.dialects import DIALECTS
 from aldgate.surfaces.explained import encoded
 from aldgate.surfaces.face import Doors
-from aldgate.surfaces.paths import CALLS, MESSAGES, RESPONSES
+from aldgate.surfaces.paths import CALLS, GENERATE, MESSAGES, RESPONSES
 from aldgate.surfaces.responses import ResponsesFace
 
 _OPENAI: dict[Operation, str] = {operation: path for path, _, operation in reversed(CALLS) if path.startswith("/v1/")}
@@ -153,7 +153,7 @@ def _without(body: bytes, names: tuple[str, ...]) -> bytes:
 @cache
 def _fixed() -> dict[str, tuple[str, Operation]]:
     fixed: dict[str, tuple[str, Operation]] = {path: (dialect, operation) for path, dialect, operation in CALLS}
-    return {**fixed, MESSAGES: ("anthropic", "chat"), RESPONSES: ("responses", "chat")}
+    return {**fixed, GENERATE: ("prompt", "chat"), MESSAGES: ("anthropic", "chat"), RESPONSES: ("responses", "chat")}
 
 
 def _place(target: str) -> _Place:
