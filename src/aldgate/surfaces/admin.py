@@ -34,6 +34,8 @@ from aldgate.surfaces.policies import (
 
 KEY_PREFIX = "agk-"
 SHOWN_CHARACTERS = 12
+ALWAYS_SHOWN = ("rpm", "tpm", "tpd", "concurrency")
+"""Limits that a key is shown with even if it has none."""
 
 Limit = Annotated[int, Meta(ge=1, le=10**12)]
 Name = Annotated[str, Meta(min_length=1, max_length=200, extra_json_schema={"pattern": r"^[^\x00-\x1f\x7f]*$"})]
@@ -200,7 +202,7 @@ def describe(key: StoredKey, use: KeyUse | None) -> dict[str, Any]:
         "revoked_at": iso(key.revoked_at),
         "last_used_at": iso(use.last_used_at) if use else None,
         "scopes": sorted(key.policy.scopes if key.policy.scopes is not None else CALLER_SCOPES),
-        "limits": {name: getattr(key.policy.limits, name) for name in Limits.__struct_fields__},
+        "limits": {name: getattr(key.policy.limits, name) for name in ALWAYS_SHOWN} | dict(key.policy.limits.rates),
         "budget": _describe_budget(next(iter(key.policy.budgets), None)),
         "budgets": [write_budget(budget) for budget in key.policy.budgets],
         "owner": key.owner,
