@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from hashlib import sha256
@@ -11,8 +12,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from aldgate.core.hashes import hash_secret
 from aldgate.testing.upstream import FakeUpstream
-from tests.support import RunningGate, lab, running_gate
+from tests.support import RunningGate, anonymous, lab, running_gate
 
 FILE: dict[str, Any] = {
     "client_id": "test_client",
@@ -57,12 +59,12 @@ async def fresh(gate: RunningGate, files: Path) -> None:
 
 
 async def ask(gate: RunningGate, headers: dict[str, str] = MINE, **body: Any) -> httpx2.Response:
-    async with httpx2.AsyncClient(base_url=gate.url, trust_env=False, headers=headers) as http:
+    async with anonymous(gate, headers) as http:
         return await http.post("/api/v1/generate", json={"prompt": "Hello, world!", **body})
 
 
 async def reload(gate: RunningGate, headers: dict[str, str] = MINE, method: str = "GET") -> httpx2.Response:
-    async with httpx2.AsyncClient(base_url=gate.url, trust_env=False, headers=headers) as http:
+    async with anonymous(gate, headers) as http:
         return await http.request(method, "/api/v1/clients/reload")
 
 
@@ -81,3 +83,157 @@ async def test_a_prompt_is_answered_as_documented(gate: RunningGate) -> None:
 async def test_headers_are_read_with_hyphens_too(gate: RunningGate) -> None:
     reply = await ask(gate, {"client-id": "test_client", "client-secret": "password"})
     assert reply.status_code == 200
+
+
+@pytest.mark.anyio
+async def test_what_a_prompt_leaves_out_are_its_clients_defaults(gate: RunningGate, upstream: FakeUpstream, files: Path) -> None:
+    assert (await ask(gate)).json()["model"] == "echo"
+    assert (await ask(gate, model="echo")).json()["model"] == "echo"
+    assert (await ask(gate, provider="lab")).json()["model"] == "gpt-4.1"
+    assert (await ask(gate, provider="builtin")).json()["model"] == "echo"
+    await ask(gate, provider="lab")
+    sent = json.loads(upstream.requests[-1].body)
+    assert (sent["temperature"], sent["model"]) == (0.7, "gpt-4.1")
+    assert sent.get("max_tokens", sent.get("max_completion_tokens")) == 150
+    write(files, "test_client.json", default_model="nothing-like-it")
+    await reload(gate)
+    assert (await ask(gate)).status_code == 404
+
+
+@pytest.mark.anyio
+async def test_a_provider_outside_the_list_is_403_whether_or_not_it_exists(gate: RunningGate) -> None:
+    for provider in ("other", "never-heard-of"):
+        for model in ({}, {"model": "gpt-4.1"}):
+            reply = await ask(gate, provider=provider, **model)
+            assert reply.status_code == 403
+            assert reply.json()["detail"] == f"Client does not have permission to use provider: {provider}"
+    assert (await ask(gate, provider="nowhere", model="gpt-4.1")).status_code == 404
+    assert (await ask(gate, provider="nowhere")).status_code == 400
+    assert (await ask(gate, model="other/gpt-4.1", provider="")).status_code != 200
+
+
+@pytest.mark.anyio
+async def test_more_tokens_than_allowed_are_400_and_fewer_pass(gate: RunningGate, files: Path) -> None:
+    reply = await ask(gate, max_tokens=2001)
+    assert (reply.status_code, reply.json()["detail"]) == (400, "Max tokens limit exceeded. Maximum allowed: 2000")
+    assert (await ask(gate, max_tokens=2000)).status_code == 200
+    write(files, "test_client.json", max_tokens_limit=3)
+    await reload(gate)
+    assert (await ask(gate)).json()["usage"]["completion_tokens"] <= 3
+    assert (await ask(gate, max_tokens=4)).status_code == 400
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({"prompt": 5}, "prompt"), ({"temperature": 1.5}, "temperature"), ({"max_tokens": 0}, "max_tokens")],
+)
+async def test_a_field_that_is_wrong_is_named(gate: RunningGate, body: dict[str, Any], field: str) -> None:
+    reply = await ask(gate, **body)
+    assert reply.status_code == 400 and f"`{field}`" in reply.json()["detail"]
+
+
+@pytest.mark.anyio
+async def test_the_files_limits_are_kept(gate: RunningGate, files: Path) -> None:
+    write(files, "limited.json", client_id="limited", rate_limit={"requests_per_minute": 2, "tokens_per_day": 100000})
+    write(files, "small.json", client_id="small", rate_limit={"tokens_per_day": 60})
+    await reload(gate)
+    limited = MINE | {"client_id": "limited"}
+    assert [(await ask(gate, limited)).status_code for _ in range(3)] == [200, 200, 429]
+    refused = await ask(gate, limited)
+    assert int(refused.headers["retry-after"]) > 0 and "requests per minute" in refused.json()["detail"]
+    assert (await reload(gate, limited)).status_code == 200  # it is no call
+    small = MINE | {"client_id": "small"}
+    replies = [(await ask(gate, small, prompt="one two three " * 5)).status_code for _ in range(4)]
+    assert replies[0] == 200 and replies[-1] == 429
+
+
+@pytest.mark.anyio
+async def test_only_the_files_endpoints_may_be_used(gate: RunningGate, files: Path) -> None:
+    chat = {"model": "builtin/echo", "messages": [{"role": "user", "content": "hi"}]}
+    async with anonymous(gate, MINE) as http:
+        for method, path, body in (
+            ("POST", "/v1/chat/completions", chat),
+            ("GET", "/v1/models", None),
+            ("GET", "/v1/usage", None),
+            ("POST", "/v1/responses", {"model": "builtin/echo", "input": "hi"}),
+            ("GET", "/admin/keys", None),
+        ):
+            reply = await http.request(method, path, json=body)
+            assert reply.status_code == 403, path
+        write(files, "test_client.json", allowed_endpoints=["/v1/chat/*"])
+        assert (await reload(gate)).status_code == 200
+        assert (await http.post("/v1/chat/completions", json=chat)).status_code == 200
+    assert (await ask(gate)).status_code == 403
+    refused = await reload(gate)
+    assert refused.status_code == 403 and "/api/v1/clients/reload" in refused.json()["detail"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"client_id": "test_client", "client_secret": "Password"},
+        {"client_id": "test_client"},
+        {"client_id": "nobody", "client_secret": "password"},
+        {"client_id": "test_client' OR 1=1 --", "client_secret": "password"},
+        {"client_id": "%", "client_secret": "password"},
+        {"client_id": "", "client_secret": ""},
+        {"client_secret": "password"},
+        {},
+        {"client_id": "test_client", "client_secret": FILE["client_secret_hash"]},
+    ],
+)
+async def test_who_does_not_prove_to_be_a_client_is_401(gate: RunningGate, headers: dict[str, str]) -> None:
+    for reply in (await ask(gate, headers), await reload(gate, headers)):
+        assert reply.status_code == 401 and isinstance(reply.json()["detail"], str)
+
+
+@pytest.mark.anyio
+async def test_reload_takes_over_what_is_good_and_names_what_is_not(gate: RunningGate, files: Path) -> None:
+    write(files, "second.json", client_id="second", client_secret_hash=hash_secret(b"pass"))
+    write(files, "typo.json", client_id="typo", allowed_provider=["builtin"])
+    (files / "broken.json").write_text('{"client_id": ', encoding="utf-8")
+    for method in ("GET", "POST"):
+        reply = (await reload(gate, method=method)).json()
+        assert (reply["message"], reply["count"]) == ("Successfully reloaded 2 client configurations", 2)
+        assert sorted(each["file"] for each in reply["failed"]) == ["broken.json", "typo.json"]
+        assert "allowed_provider" in next(each["error"] for each in reply["failed"] if each["file"] == "typo.json")
+    assert (await ask(gate, {"client_id": "second", "client_secret": "pass"})).status_code == 200
+    (files / "second.json").write_text("now it is bad", encoding="utf-8")
+    assert (await reload(gate)).json()["count"] == 2
+    assert (await ask(gate, {"client_id": "second", "client_secret": "pass"})).status_code == 200
+    (files / "second.json").unlink()
+    assert (await reload(gate)).json()["count"] == 1
+    assert (await ask(gate, {"client_id": "second", "client_secret": "pass"})).status_code == 401
+
+
+@pytest.mark.anyio
+async def test_no_request_sees_an_empty_table_while_files_are_read(gate: RunningGate) -> None:
+    async def reloads() -> None:
+        for _ in range(20):
+            assert (await reload(gate, {"authorization": gate.http.headers["authorization"]})).status_code == 200
+
+    reading = asyncio.ensure_future(reloads())
+    seen: set[int] = set()
+    while not reading.done():
+        seen.add((await ask(gate)).status_code)
+    await reading
+    assert seen <= {200, 429} and 200 in seen
+
+
+@pytest.mark.anyio
+async def test_keys_may_reload_only_with_admin(gate: RunningGate) -> None:
+    key = {"authorization": f"Bearer {await gate.key('plain')}"}
+    assert (await reload(gate, key)).status_code == 403
+    assert (await reload(gate, {"authorization": gate.http.headers["authorization"]})).status_code == 200
+    assert (await ask(gate, key, provider="builtin", model="echo")).status_code == 200
+    assert (await ask(gate, key)).status_code == 200
+
+
+@pytest.mark.anyio
+async def test_a_clients_calls_are_in_the_ledger_under_it(gate: RunningGate) -> None:
+    await ask(gate)
+    await gate.app.writer.committed()
+    rows = await gate.usage(group_by="key")
+    assert any(row["key_id"] == "client-file:test_client" for row in rows), rows

@@ -106,4 +106,5 @@ def taken(kind: str, name: str) -> Conflict:
 
 def plain(wanted: msgspec.Struct) -> dict[str, Any]:
     """What was asked for, as JSON has it and without what was left out: the details of an act."""
-    return {name: value for name, value in msgspec.to_builtins(wanted).items() if value is not None}
+    said: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(wanted, order="deterministic"))
+    return {name: value for name, value in said.items() if value is not None}
