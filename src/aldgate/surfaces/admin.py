@@ -1,4 +1,4 @@
-"""`/admin/keys`: make, list, revoke and rotate keys. Every path needs a principal with the `admin` scope."""
+"""`/admin/keys`: make, list, change, revoke and rotate keys. Every path needs a principal with the `admin` scope."""
 
 from __future__ import annotations
 
