@@ -1,15 +1,17 @@
 """Every protocol that something plugs into. Implementations live to the right; nothing here imports them."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
 from aldgate.core.batches import BatchLine, LineError, LineResult, Status, StoredBatch
 from aldgate.core.calls import Attempt, LedgerRow, Named, Peek
+from aldgate.core.clients import ClientSecret, StoredClient
 from aldgate.core.errors import GatewayError, UpstreamError
 from aldgate.core.events import Event
 from aldgate.core.files import StoredFile
+from aldgate.core.kept import IdempotencyRecord, KeptResponse, SavedReply
 from aldgate.core.levels import AccountKind, Level, Operation
 from aldgate.core.operations import Request, Result
 from aldgate.core.policies import ANYTHING, Policy
@@ -354,23 +356,6 @@ class StoredAccount(msgspec.Struct, frozen=True, kw_only=True):
         return Level(self.kind, self.id, self.name, self.policy)
 
 
-class ClientSecret(msgspec.Struct, frozen=True):
-    """The hash of one secret of a client (see `core.hashes`), and when it stops working. Times in Unix seconds."""
-
-    hash: str
-    created_at: float
-    expires_at: float | None = None
-
-
-class StoredClient(msgspec.Struct, frozen=True):
-    """What a client has beyond its account: where prompts go that name no model, and its secrets, the newest first."""
-
-    account: str
-    default_provider: str = ""
-    default_model: str = ""
-    secrets: tuple[ClientSecret, ...] = ()
-
-
 class Credential(msgspec.Struct, frozen=True):
     """One secret of a key: its digest, and when it stops working (a rotation's overlap). None: with the key."""
 
@@ -472,45 +457,6 @@ class SliceGrant(msgspec.Struct, frozen=True):
 
     granted: int
     free: int
-
-
-class SavedReply(msgspec.Struct, frozen=True):
-    """A finished reply kept for an idempotency key. `headers` are as they were sent."""
-
-    status: int
-    headers: tuple[tuple[bytes, bytes], ...]
-    body: bytes
-
-
-class IdempotencyRecord(msgspec.Struct, frozen=True):
-    """What is known of an idempotency key: whose body it came with, and the reply once there is one."""
-
-    fingerprint: bytes
-    reply: SavedReply | None
-    incarnation: str
-    """The process that began it; a record without a reply from a process that is gone is a call of unknown fate."""
-
-
-class KeptResponse(msgspec.Struct, frozen=True):
-    """A response that is kept for its caller. Times in Unix seconds.
-
-    Attributes:
-        previous_id: The response that it continued.
-        expires_at: It cannot be fetched from then on, though what continues it still can be.
-        status: As in its body.
-        incarnation: The process that makes or made it.
-        input: What was asked, beyond what it continued: JSON, a string or a list of items.
-        body: JSON, as the caller got it.
-    """
-
-    id: str
-    previous_id: str | None
-    created_at: float
-    expires_at: float
-    status: str
-    incarnation: str
-    input: bytes
-    body: bytes
 
 
 class FileStore(Protocol):
@@ -622,6 +568,41 @@ class BatchStore(Protocol):
         ...
 
 
+class Pulse(msgspec.Struct, frozen=True):
+    """The processes that share the database now, this one among them, and how often what they cache was changed, by name."""
+
+    alive: frozenset[str]
+    revisions: Mapping[str, int]
+
+
+class ProcessStore(Protocol):
+    """Processes that share the database."""
+
+    async def beat(self) -> Pulse:
+        """Say that this process is alive. Returns who else is."""
+        ...
+
+    async def leave(self) -> None:
+        """This process ends."""
+        ...
+
+    async def forget_dead(self) -> None:
+        """Remove what is known of processes that ended long ago without a word; not what they may have spent."""
+        ...
+
+    async def tell(self, message: str) -> None:
+        """Send a message to all processes, this one included."""
+        ...
+
+    async def listen(self, heard: Callable[[str], None]) -> None:
+        """Hand messages to `heard` until cancelled.
+
+        Raises:
+            StoreUnavailable: The connection was lost, and with it perhaps messages.
+        """
+        ...
+
+
 class AccountStore(Protocol):
     """Organisations, teams, clients and users."""
 
@@ -685,7 +666,7 @@ class Acts(Protocol):
         ...
 
 
-class Store(FileStore, BatchStore, AccountStore, ClientStore, Protocol):
+class Store(FileStore, BatchStore, AccountStore, ClientStore, ProcessStore, Protocol):
     """Everything that outlives the process. Every method may raise `StoreUnavailable`."""
 
     async def open(self) -> None:
@@ -778,8 +759,23 @@ class Store(FileStore, BatchStore, AccountStore, ClientStore, Protocol):
         """Keep the reply of a claimed key, or with None let the key go, so that it may be tried anew."""
         ...
 
-    async def keep_response(self, account: str, kept: KeptResponse) -> None:
-        """Keep a response, in place of an earlier state of the same."""
+    async def keep_response(self, account: str, kept: KeptResponse, events: bytes | None, quota_bytes: int) -> None:
+        """Keep a response, in place of an earlier state of the same, with its events if it was streamed.
+
+        `quota_bytes`: What the account's responses may come to; beyond it the oldest that nothing continues are removed.
+        """
+        ...
+
+    async def end_response(self, account: str, kept: KeptResponse, events: bytes | None, quota_bytes: int) -> bool:
+        """Keep what became of a response that was under way; as `keep_response`. False: it has ended otherwise or was deleted."""
+        ...
+
+    async def hold_responses(self, names: Collection[tuple[str, str]], until: float) -> set[tuple[str, str]]:
+        """Hold responses that are under way, by account and id, for so long; returns those that still are."""
+        ...
+
+    async def response_events(self, account: str, response_id: str) -> bytes | None:
+        """The events that were kept with a response, if any."""
         ...
 
     async def find_response(self, account: str, response_id: str, now: float) -> KeptResponse | None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from aldgate.core.clients import ClientSecret, StoredClient
 from aldgate.core.errors import ExpiredKey, InvalidConfiguration, RevokedKey, UnknownKey
 from aldgate.core.hashes import hash_secret
 from aldgate.core.limits import Limits
@@ -15,7 +16,7 @@ from aldgate.gate.client_files import Loaded, load
 from aldgate.gate.clients import Clients
 from aldgate.gate.identity import Identity
 from aldgate.gate.secret_checks import SecretChecks
-from aldgate.ports import ClientSecret, StoredAccount, StoredClient
+from aldgate.ports import StoredAccount
 from aldgate.store.stores import open_url
 
 pytestmark = pytest.mark.anyio

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
+from aldgate.core.clients import ClientSecret, StoredClient
 from aldgate.core.errors import Conflict
 from aldgate.core.policies import Policy
-from aldgate.ports import ClientSecret, Store, StoredAccount, StoredClient
+from aldgate.ports import Store, StoredAccount
 
 from .rows import KEY, NOON
 

@@ -13,10 +13,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from aldgate.core.clients import ClientSecret, StoredClient
 from aldgate.core.hashes import check_hash
 from aldgate.core.limits import Limits
 from aldgate.core.policies import Policy, matches
-from aldgate.ports import ClientSecret, StoredAccount, StoredClient
+from aldgate.ports import StoredAccount
 
 ID_PREFIX = "client-file:"
 """Ids of accounts that are kept in files begin so."""

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from aldgate.core.clients import ClientSecret, StoredClient
 from aldgate.core.errors import ExpiredKey, GatewayError, InvalidConfiguration, RevokedKey, UnknownKey
 from aldgate.core.principals import Principal
 from aldgate.gate.client_files import ID_PREFIX, Loaded, load
 from aldgate.gate.secret_checks import SecretChecks
-from aldgate.ports import ClientSecret, Standing, Store, StoredAccount, StoredClient
+from aldgate.ports import Standing, Store, StoredAccount
 
 log = logging.getLogger("aldgate")
 

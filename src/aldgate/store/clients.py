@@ -2,9 +2,10 @@
 
 from sqlalchemy import delete, insert, or_, select, update
 
-from aldgate.ports import ClientSecret, StoredAccount, StoredClient
+from aldgate.core.clients import ClientSecret, StoredClient
+from aldgate.ports import StoredAccount
 from aldgate.store.accounts import columns_of
-from aldgate.store.database import QueryGroup
+from aldgate.store.database import PRINCIPALS, QueryGroup
 from aldgate.store.tables import accounts, client_secrets, clients
 from aldgate.store.unbroken import unbroken
 
@@ -16,6 +17,7 @@ class Clients(QueryGroup):
     async def add_client(self, account: StoredAccount, client: StoredClient) -> None:
         """See `ClientStore`."""
         async with self._database.write() as connection:
+            await self._announce(connection, PRINCIPALS)
             await connection.execute(insert(accounts).values(columns_of(account)))
             defaults = {"default_provider": client.default_provider, "default_model": client.default_model}
             await connection.execute(insert(clients).values(account=account.id, **defaults))
@@ -39,6 +41,7 @@ class Clients(QueryGroup):
         defaults = {"default_provider": client.default_provider, "default_model": client.default_model}
         keep = self._database.insert(clients).values(account=account.id, **defaults)
         async with self._database.write() as connection:
+            await self._announce(connection, PRINCIPALS)
             saved = await connection.execute(update(accounts).where(accounts.c.id == account.id).values(columns_of(account)))
             if saved.rowcount:
                 await connection.execute(keep.on_conflict_do_update(index_elements=["account"], set_=defaults))
@@ -51,6 +54,7 @@ class Clients(QueryGroup):
         outlives = or_(client_secrets.c.expires_at.is_(None), client_secrets.c.expires_at > old_expire_at)
         keep = self._database.insert(clients).values(account=account_id, default_provider="", default_model="")
         async with self._database.write() as connection:
+            await self._announce(connection, PRINCIPALS)
             is_there = select(accounts.c.id).where(accounts.c.id == account_id).with_for_update()
             if (await connection.execute(is_there)).first() is None:
                 return False

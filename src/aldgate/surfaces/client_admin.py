@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from aldgate.core.clients import ClientSecret, StoredClient
 from aldgate.core.errors import Conflict, NotFound
 from aldgate.core.hashes import hash_secret
 from aldgate.core.principals import Principal
 from aldgate.gate.client_files import ID_PREFIX, FileClient
 from aldgate.gate.clients import Clients
-from aldgate.ports import ClientSecret, StoredAccount, StoredClient
+from aldgate.ports import StoredAccount
 from aldgate.surfaces.accounts import AccountAdmin, AccountPatch, AccountRequest, describe
 from aldgate.surfaces.acts import Administration, plain
 from aldgate.surfaces.admin import RotateRequest
