@@ -137,7 +137,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         roster.serve(gate)
         app.cache = cache = Cache(*_cache_terms(settings))
         app.reloader = reloader = Reloader(settings, roster, gate, identity, lambda new: cache.change(*_cache_terms(new)))
-        changed = {"principals": identity.forget, "configuration": reloader.ask}
+        changed = {"principals": identity.forget, "configuration": reloader.ask, "clients": clients.ask}
         app.neighbours = slices.neighbours = Neighbours(
             store, incarnation, slices.give_back, changed, settings.limits.recall_ms / 1000
         )
@@ -169,6 +169,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             writer.run(),
             roster.sweeper.run(),
             reloader.run(),
+            clients.run(identity.forget),
             _looking(app),
             _tidying(app.files),
             app.batches.run(),
@@ -323,6 +324,7 @@ def _handlers(settings: Settings, app: App, store: Store, doors: Doors, shelf: S
             most_unfinished=settings.batches.max_unfinished,
             clients=app.clients,
             acts=Unrecorded(),
+            tell=app.neighbours.change,
         ).app
 
     return {

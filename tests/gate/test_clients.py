@@ -1,3 +1,4 @@
+import asyncio
 import json
 from collections.abc import Callable
 from hashlib import sha256
@@ -203,3 +204,22 @@ async def test_a_directory_that_is_gone_changes_nothing(store: Any, write: Write
     with pytest.raises(InvalidConfiguration, match="client_config_dir"):
         await clients.reload()
     assert set(clients.files.clients) == {"shop"}
+
+
+async def test_who_is_asked_to_reads_again_and_goes_on_after_a_failure(store: Any, write: Write, tmp_path: Path) -> None:
+    directory = tmp_path / "clients"
+    clients = Clients(store, SecretChecks(1), directory)
+    told = asyncio.Event()
+    running = asyncio.ensure_future(clients.run(told.set))
+    clients.ask()
+    await told.wait()
+    assert not clients.files.clients
+    directory.mkdir()
+    (directory / "shop.json").write_bytes((write("shop.json") / "shop.json").read_bytes())
+    told.clear()
+    clients.ask()
+    await told.wait()
+    assert set(clients.files.clients) == {"shop"}
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running

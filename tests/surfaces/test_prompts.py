@@ -237,3 +237,30 @@ async def test_a_clients_calls_are_in_the_ledger_under_it(gate: RunningGate) -> 
     await gate.app.writer.committed()
     rows = await gate.usage(group_by="key")
     assert any(row["key_id"] == "client-file:test_client" for row in rows), rows
+
+
+@pytest.mark.anyio
+async def test_neither_a_batch_nor_an_explanation_leads_around_the_endpoints(gate: RunningGate) -> None:
+    policy = {"endpoints": ["/v1/files*", "/v1/batches*", "/v1/explain", "/v1/embeddings"]}
+    secret = (await gate.http.post("/admin/keys", json={"name": "k", "policy": policy})).json()["key"]
+    line = {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "builtin/echo", "messages": []}}
+    async with anonymous(gate, {"authorization": f"Bearer {secret}"}) as http:
+        file = {"file": ("lines.jsonl", json.dumps(line).encode())}
+        kept = (await http.post("/v1/files", data={"purpose": "batch"}, files=file)).json()["id"]
+        wanted = {"input_file_id": kept, "completion_window": "24h", "endpoint": "/v1/chat/completions"}
+        reply = await http.post("/v1/batches", json=wanted)
+        assert reply.status_code == 403 and "/v1/chat/completions" in reply.text
+        asked = {"model": "builtin/echo", "messages": [{"role": "user", "content": "hi"}]}
+        told = (await http.post("/v1/explain", json=asked)).json()
+        assert told["denial"]["code"] == "policy_denied" and "/v1/chat/completions" in told["denial"]["message"]
+        told = (await http.post("/v1/explain", json={"operation": "embed", "model": "builtin/embed", "input": "hi"})).json()
+        assert told["verdict"] == "allowed"
+
+
+@pytest.mark.anyio
+async def test_a_network_that_is_not_the_callers_is_refused(gate: RunningGate) -> None:
+    for networks, status in ((["10.0.0.0/8"], 403), (["127.0.0.0/8"], 200)):
+        policy = {"networks": networks}
+        secret = (await gate.http.post("/admin/keys", json={"name": "k", "policy": policy})).json()["key"]
+        reply = await ask(gate, {"authorization": f"Bearer {secret}"}, provider="builtin", model="echo")
+        assert reply.status_code == status and (status == 200 or "127.0.0.1" in reply.json()["detail"])

@@ -43,6 +43,22 @@ class Clients:
         self._directory = directory
         self._now = now
         self._one_at_a_time = asyncio.Lock()
+        self._asked = asyncio.Event()
+
+    def ask(self) -> None:
+        """Have `run` reload soon: another process was told to."""
+        self._asked.set()
+
+    async def run(self, forget: Callable[[], None]) -> None:
+        """Reload when asked to, and then `forget` who was known, until cancelled."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            try:
+                await self.reload()
+            except InvalidConfiguration as error:
+                log.error("clients stay as they were: %s", error.message)
+            forget()
 
     async def reload(self) -> Loaded:
         """Read the files again. Until all are read, everybody sees what there was before.

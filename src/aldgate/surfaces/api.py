@@ -31,7 +31,7 @@ from aldgate.surfaces.acts import Administration
 from aldgate.surfaces.admin_paths import Act, admin_paths, body_of, only_admin
 from aldgate.surfaces.asgi import headers_of
 from aldgate.surfaces.batches import BatchesFace
-from aldgate.surfaces.client_reload import RELOAD_PATH, ClientReload
+from aldgate.surfaces.client_reload import RELOAD_PATH, ClientReload, Tell
 from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.faults import render_for_path
 from aldgate.surfaces.files import FilesFace
@@ -51,6 +51,7 @@ class Api:
         in_flight: The bound on bytes held.
         clients: Reads the clients in files.
         acts: Is told of every administrative act.
+        tell: Tells other processes what has changed.
         most_unfinished: Batches of one account that may wait or run.
     """
 
@@ -68,6 +69,7 @@ class Api:
         most_unfinished: int,
         clients: Clients,
         acts: Acts,
+        tell: Tell,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -90,7 +92,7 @@ class Api:
         for method, path, act, status in admin_paths(administration, clients):
             route(path, self._serving(act, status), methods=[method])
         route("/admin/reload", self._serving(only_admin(self._reload)), methods=["POST"])
-        reload = ClientReload(clients, administration)
+        reload = ClientReload(clients, administration, tell)
         for method in ("GET", "POST"):
             route(RELOAD_PATH, self._serving(reload.serve), methods=[method])
         route("/v1/usage", self._usage, methods=["GET"])

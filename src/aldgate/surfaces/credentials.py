@@ -67,10 +67,21 @@ def check_place(principal: Principal, scope: Scope) -> None:
     Raises:
         PolicyDenied: One does not.
     """
+    check_path(principal, scope["path"])
     peer = scope.get("client")
-    level = principal.rights.against_place(scope["path"], peer[0] if peer else "")
+    address = peer[0] if peer else ""
+    level = principal.rights.against_place(scope["path"], address)
     if level is not None:
+        raise PolicyDenied(f"The policy of {level} takes no requests from `{address}`.")
+
+
+def check_path(principal: Principal, path: str) -> None:
+    """See that every level of the principal takes requests at this path, wherever from.
+
+    Raises:
+        PolicyDenied: One does not.
+    """
+    for level in principal.rights.levels:
         endpoints = level.policy.endpoints
-        is_path = endpoints is not None and not matches(scope["path"], endpoints)
-        where = f"at `{scope['path'][:200]}`" if is_path else f"from `{peer[0] if peer else 'nowhere'}`"
-        raise PolicyDenied(f"The policy of {level} takes no requests {where}.")
+        if endpoints is not None and not matches(path, endpoints):
+            raise PolicyDenied(f"The policy of {level} takes no requests at `{path[:200]}`.")

@@ -16,7 +16,7 @@ from aldgate.gate.explanation import Explanation
 from aldgate.ports import FaceDialect
 from aldgate.surfaces.asgi import Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.bodies import check_json, read_body
-from aldgate.surfaces.credentials import principal_of
+from aldgate.surfaces.credentials import check_path, principal_of
 from aldgate.surfaces.dialects import DIALECTS
 from aldgate.surfaces.explained import encoded
 from aldgate.surfaces.face import Doors
@@ -105,6 +105,8 @@ class ExplainFace:
         try:
             if refused is not None:
                 raise refused
+            if who.rights.tells_places:
+                check_path(who, place.path)
             if place.path == RESPONSES:
                 request = await self._responses.history.filled(who.account, place.dialect.peek("chat", request))
             asked = place.dialect.peek(place.operation, request, place.named)
