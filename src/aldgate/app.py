@@ -23,18 +23,24 @@ from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
 from aldgate.core.errors import GatewayError
 from aldgate.core.terms import parse_duration
+from aldgate.gate.acts import LoggedActs
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
+from aldgate.gate.own_credentials import OwnCredentials
+from aldgate.gate.people import People
 from aldgate.gate.reload import Reloader
 from aldgate.gate.roster import Roster
+from aldgate.gate.sessions import SessionResolver, Sessions
 from aldgate.gate.slices import Slices
+from aldgate.gate.users import Users
+from aldgate.gate.vault import Vault
 from aldgate.jobs.batch_run import Shop
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.limiter.memory import MemoryLimiter
 from aldgate.logs import configure_logging
-from aldgate.ports import Store
+from aldgate.ports import Resolver, Store
 from aldgate.registry import UnknownName
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter, wait_for_event
@@ -47,6 +53,7 @@ from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
 from aldgate.surfaces.listener import Bounds
+from aldgate.surfaces.origins import Origins
 from aldgate.surfaces.paths import SURFACES, batch_endpoint, every_path, health_paths
 from aldgate.surfaces.server import Address, CannotListen, Server, tls_context
 
@@ -93,7 +100,11 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         store = _store(settings, incarnation)
         stack.push_async_callback(store.aclose)
         await store.open()
-        identity = await _identity(store, settings.auth.admin_key)
+        own = OwnCredentials(store, await _vault(store, settings.auth.encryption_key))
+        resolvers: list[Resolver] = []
+        identity = await _identity(store, settings.auth.admin_key, resolvers, own)
+        users = _users(settings, store, identity, own)
+        resolvers += [SessionResolver(users.sessions, carrier) for carrier in (b"session", b"")]
         app.make_admin_key = partial(_make_admin_key, store, identity, settings.auth.admin_key)
         slices = Slices(store, incarnation, time.time)
         app.writer = writer = LedgerWriter(
@@ -144,7 +155,8 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             max_body_bytes=settings.server.max_body_bytes,
         )
         app.batches = _batches(settings, app, store, doors, incarnation)
-        app.handlers = _handlers(settings, app, store, doors, incarnation)
+        people = People(store, gate, identity, users, own, LoggedActs())
+        app.handlers = _handlers(settings, app, store, doors, incarnation, people)
         jobs = (writer.run(), roster.sweeper.run(), reloader.run(), _looking(app), app.batches.run(), _tidying(app.files))
         tasks = [asyncio.create_task(job) for job in jobs]
         stack.push_async_callback(_finish, tasks, writer, slices)
@@ -224,12 +236,25 @@ def _store(settings: Settings, incarnation: str) -> Store:
         raise ConfigError(f"`store`: {error}", hint=hint) from None
 
 
-async def _identity(store: Store, preset: Secret | None) -> Identity:
+async def _identity(store: Store, preset: Secret | None, resolvers: list[Resolver], own: OwnCredentials) -> Identity:
     pepper, _ = await store.secret("pepper", secrets.token_bytes(32))
-    identity = Identity(store, pepper, b"")
+    identity = Identity(store, pepper, b"", resolvers=resolvers, dress=own.bring)
     if preset is not None:
         identity.appoint(identity.digest(preset.reveal().encode()))
     return identity
+
+
+async def _vault(store: Store, preset: Secret | None) -> Vault:
+    """The keys that are configured come first; what the store's own sealed before opens all the same."""
+    kept, _ = await store.secret("vault", secrets.token_bytes(32))
+    configured = [] if preset is None else [part.encode() for part in preset.reveal().split()]
+    return Vault([*configured, kept])
+
+
+def _users(settings: Settings, store: Store, identity: Identity, own: OwnCredentials) -> Users:
+    auth = settings.auth
+    idle_s, lifetime_s = auth.session_idle_s, auth.session_lifetime_s
+    return Users(store, identity, Sessions(store, identity, own.bring, idle_s=idle_s, lifetime_s=lifetime_s, now=time.time))
 
 
 async def _make_admin_key(store: Store, identity: Identity, preset: Secret | None) -> str | None:
@@ -241,7 +266,7 @@ async def _make_admin_key(store: Store, identity: Identity, preset: Secret | Non
     return fresh if is_new else None
 
 
-def _handlers(settings: Settings, app: App, store: Store, doors: Doors, incarnation: str) -> dict[str, Handler]:
+def _handlers(settings: Settings, app: App, store: Store, doors: Doors, incarnation: str, people: People) -> dict[str, Handler]:
     gate, writer, identity = app.gate, app.writer, doors.identity
 
     async def reasons() -> list[str]:
@@ -267,10 +292,11 @@ def _handlers(settings: Settings, app: App, store: Store, doors: Doors, incarnat
             reloader=app.reloader,
             in_flight=doors.in_flight,
             most_unfinished=settings.batches.max_unfinished,
+            people=people,
         ).app
 
     return {
-        "all": every_path(doors, store, incarnation, health, administration),
+        "all": every_path(doors, store, incarnation, health, administration, Origins(settings.server.cors_origins)),
         "ops": Front(health_paths(health), new_id=gate.new_id),
     }
 

@@ -26,6 +26,7 @@ from aldgate.core.usage import Usage
 from aldgate.gate.attempts import Attempts
 from aldgate.gate.bills import bill
 from aldgate.gate.bounds import cap_of, cost_of, expected_tokens, most_input, priced
+from aldgate.gate.brought import unpaid
 from aldgate.gate.ids import CallIds
 from aldgate.gate.live import Live
 from aldgate.gate.metrics import Metrics
@@ -203,7 +204,8 @@ class Gate:
             first = route.deployments[0]
             can = ", ".join(sorted(operations_of(call, first)))
             raise InvalidRequest(f"`{first.id}` cannot {call.operation}; it can {can}.", param="model")
-        return (permitted(call, route, able) if rights.tells_names else able), plan
+        able = permitted(call, route, able) if rights.tells_names else able
+        return (able if call.principal.own is None else unpaid(call, able)), plan
 
     def _bound(self, admission: Admission, against: list[GatewayError] | None) -> bool:
         """Work out the most that the call can cost, whoever of its candidates comes to answer. False: nobody knows."""
@@ -331,9 +333,8 @@ class Gate:
 
     def _settle_failure(self, call: Call, failure: Failure) -> int:
         """Record an attempt that did not come to answer. Returns its cost in micro-dollars."""
-        price = failure.deployment.price
-        cost = price.cost(failure.usage) if price is not None else 0
-        self._append(failure_row(call, failure, cost, price.version if price is not None else "unknown"))
+        _, cost, version = bill(call, failure.deployment, failure.usage)
+        self._append(failure_row(call, failure, cost, version))
         return cost
 
     def _count(self, deployment: Deployment, error: GatewayError) -> None:
@@ -342,7 +343,7 @@ class Gate:
 
     def _hear(self, deployment: Deployment, error: GatewayError) -> None:
         """Note how its provider answered last. An error of anybody else says nothing of it; a request refused is an answer."""
-        if isinstance(error, UpstreamError):
+        if isinstance(error, UpstreamError) and not error.is_callers:
             is_fault = not isinstance(error, UpstreamRejected)
             self.heard[deployment.backend] = (error.status, error.code) if is_fault else None
 

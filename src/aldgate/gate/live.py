@@ -158,7 +158,7 @@ class Live:
 
     def failed(self, deployment: Deployment, error: GatewayError) -> None:
         """An attempt failed. What the caller asked is no fault of the deployment's; nor is anything of a builtin engine's."""
-        if deployment.backend == BUILTIN or not isinstance(error, UpstreamError):
+        if deployment.backend == BUILTIN or not isinstance(error, UpstreamError) or error.is_callers:
             return
         now = self.clock()
         if isinstance(error, UpstreamAuth) and error.upstream_status != 403 or _is_broke(error):

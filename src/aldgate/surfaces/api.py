@@ -13,7 +13,6 @@ from starlette.routing import Match
 from aldgate import __version__
 from aldgate.config.errors import ConfigError
 from aldgate.core.errors import (
-    BodyTooLarge,
     GatewayError,
     InternalError,
     InvalidConfiguration,
@@ -23,6 +22,7 @@ from aldgate.core.errors import (
 )
 from aldgate.core.principals import Principal
 from aldgate.gate.identity import Identity
+from aldgate.gate.people import People
 from aldgate.gate.reload import Reloader
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
@@ -30,19 +30,15 @@ from aldgate.ports import ByteBound, Store
 from aldgate.surfaces.admin import KeyAdmin, require_admin
 from aldgate.surfaces.asgi import headers_of
 from aldgate.surfaces.batches import BatchesFace
-from aldgate.surfaces.bodies import check_json
 from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.faults import render_for_path
 from aldgate.surfaces.files import FilesFace
 from aldgate.surfaces.idempotency import idempotency_key
 from aldgate.surfaces.openapi import document
+from aldgate.surfaces.people import paths_of
 from aldgate.surfaces.reference_page import CONTENT_SECURITY_POLICY, reference_page
+from aldgate.surfaces.requests import Act, OpenAct, body_of
 from aldgate.surfaces.usage import usage
-
-MAX_ADMIN_BODY_BYTES = 1_048_576
-
-Act = Callable[[Principal, Request], Awaitable[dict[str, Any] | Response]]
-"""What a path does for who asks."""
 
 
 class Api:
@@ -54,6 +50,7 @@ class Api:
         reloader: Reads the configuration again.
         in_flight: The bound on bytes held.
         most_unfinished: Batches of one account that may wait or run.
+        people: What is done with users.
     """
 
     def __init__(
@@ -68,6 +65,7 @@ class Api:
         batches: BatchWorker,
         in_flight: ByteBound,
         most_unfinished: int,
+        people: People,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -95,6 +93,7 @@ class Api:
         route("/v1/usage", self._usage, methods=["GET"])
         self._add_files(route)
         self._add_batches(route)
+        self._add_people(route, people)
         for path in ("/docs", "/redoc"):
             route(path, _reference, methods=["GET"])
 
@@ -114,7 +113,7 @@ class Api:
         batches = self._batches
 
         async def create(who: Principal, request: Request) -> dict[str, Any]:
-            body = await _body(request)
+            body = await body_of(request)
             return await batches.create(who, body, idempotency_key(headers_of(request.scope)))
 
         route("/v1/batches", self._serving(create), methods=["POST"])
@@ -122,12 +121,20 @@ class Api:
         route("/v1/batches/{id}", self._serving(_of_one(batches.get)), methods=["GET"])
         route("/v1/batches/{id}/cancel", self._serving(_of_one(batches.cancel)), methods=["POST"])
 
-    def _serving(self, act: Act) -> Callable[[Request], Awaitable[Response]]:
-        async def serve(request: Request) -> Response:
-            async def acted() -> dict[str, Any] | Response:
-                return await act(await principal_of(request.scope, self._identity), request)
+    def _add_people(self, route: Callable[..., None], people: People) -> None:
+        for path in paths_of(people):
+            serve = self._serving(path.act, path.status) if path.act is not None else self._open(path.open_act, path.status)
+            route(path.path, serve, methods=[path.method])
 
-            return await self._answer(request, acted)
+    def _serving(self, act: Act, status: int = 200) -> Callable[[Request], Awaitable[Response]]:
+        async def known(request: Request) -> Any:
+            return await act(await principal_of(request.scope, self._identity), request)
+
+        return self._open(known, status)
+
+    def _open(self, act: OpenAct, status: int) -> Callable[[Request], Awaitable[Response]]:
+        async def serve(request: Request) -> Response:
+            return await self._answer(request, lambda: act(request), status)
 
         return serve
 
@@ -139,7 +146,7 @@ class Api:
     async def _create_key(self, request: Request) -> Response:
         async def act() -> dict[str, Any]:
             await self._admin(request)
-            return await self._keys.create(await _body(request))
+            return await self._keys.create(await body_of(request))
 
         return await self._answer(request, act, status=201)
 
@@ -160,7 +167,7 @@ class Api:
     async def _rotate_key(self, request: Request, key_id: str) -> Response:
         async def act() -> dict[str, Any]:
             await self._admin(request)
-            return await self._keys.rotate(key_id, await _body(request))
+            return await self._keys.rotate(key_id, await body_of(request))
 
         return await self._answer(request, act)
 
@@ -182,9 +189,7 @@ class Api:
 
         return await self._answer(request, act)
 
-    async def _answer(
-        self, request: Request, act: Callable[[], Awaitable[dict[str, Any] | Response]], status: int = 200
-    ) -> Response:
+    async def _answer(self, request: Request, act: Callable[[], Awaitable[Any]], status: int = 200) -> Response:
         request_id = self._new_id()
         try:
             answer = await act()
@@ -204,16 +209,6 @@ def _of_one(act: Callable[[Principal, str], Awaitable[dict[str, Any] | Response]
 async def _reference(request: Request) -> Response:
     headers = {"content-security-policy": CONTENT_SECURITY_POLICY, "x-content-type-options": "nosniff"}
     return Response(reference_page(document()), 200, headers, "text/html")
-
-
-async def _body(request: Request) -> bytes:
-    check_json(headers_of(request.scope))
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_ADMIN_BODY_BYTES:
-            raise BodyTooLarge(f"The body has more than {MAX_ADMIN_BODY_BYTES} bytes.")
-    return bytes(body)
 
 
 def _rendered(request: Request, error: GatewayError, request_id: str | None = None) -> Response:

@@ -22,6 +22,7 @@ from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.later import Later
 from aldgate.surfaces.models import PREFIX as MODELS
 from aldgate.surfaces.models import ModelsFace, by_client
+from aldgate.surfaces.origins import Origins
 
 CALLS: tuple[tuple[str, str, Operation], ...] = (
     ("/v1/chat/completions", "openai", "chat"),
@@ -88,7 +89,9 @@ def health_paths(health: HealthFace) -> dict[tuple[str, str], Handler]:
     }
 
 
-def every_path(doors: Doors, store: Store, incarnation: str, health: HealthFace, rest: Callable[[], Handler]) -> Front:
+def every_path(
+    doors: Doors, store: Store, incarnation: str, health: HealthFace, rest: Callable[[], Handler], origins: Origins = Origins()
+) -> Front:
     """The entry of a listener that serves everything. `rest` makes FastAPI's application when somebody needs it."""
     faces = Faces(doors)
     models = ModelsFace(doors.gate, doors.identity, int(time.time()))
@@ -124,7 +127,7 @@ def every_path(doors: Doors, store: Store, incarnation: str, health: HealthFace,
         ("DELETE", f"{RESPONSES}/", responses["delete"]),
         ("POST", f"{RESPONSES}/", responses["cancel"]),
     ]
-    return Front(exact, prefixes, Later(rest), doors.gate.new_id, {RESPONSES: responses["connect"]})
+    return Front(exact, prefixes, Later(rest), doors.gate.new_id, {RESPONSES: responses["connect"]}, origins)
 
 
 class _Group:
