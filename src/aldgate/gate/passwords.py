@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
@@ -46,7 +47,7 @@ class Passwords:
             Shedding: Too many wait already.
         """
         is_it = await self._work(lambda: _is_it(password, hashed, _nobodys()))
-        return is_it and hashed is not None
+        return is_it and bool(hashed)
 
     async def _work(self, work: Callable[[], T]) -> T:
         if self._here >= self._most:
@@ -77,4 +78,4 @@ def _hasher() -> PasswordHasher:
 
 @cache
 def _nobodys() -> str:
-    return _hasher().hash("nobody has this password")
+    return _hasher().hash(secrets.token_urlsafe())

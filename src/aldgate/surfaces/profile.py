@@ -109,6 +109,7 @@ class Profile:
 
     async def create_token(self, who: Principal, request: Request) -> dict[str, Any]:
         """POST /v1/users/tokens; the token is in this answer and nowhere else."""
+        user_of(who)
         wanted = decoded(await body_of(request) or b"{}", TokenRequest)
         if any(ord(letter) < 32 or ord(letter) == 127 for letter in wanted.name):
             raise InvalidRequest("A name has no control characters (`name`).", param="name")
