@@ -42,6 +42,7 @@ from aldgate.limiter.memory import MemoryLimiter
 from aldgate.logs import configure_logging
 from aldgate.ports import Resolver, Store
 from aldgate.registry import UnknownName
+from aldgate.store.store import SqlStore
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter, wait_for_event
 from aldgate.surfaces.asgi import Handler
@@ -219,7 +220,7 @@ def _batches(settings: Settings, app: App, store: Store, doors: Doors, incarnati
     )
 
 
-def _store(settings: Settings, incarnation: str) -> Store:
+def _store(settings: Settings, incarnation: str) -> SqlStore:
     data = Path(settings.data).absolute()
     url = settings.store or f"sqlite:///{data / 'aldgate.db'}"
     try:
@@ -244,14 +245,14 @@ async def _identity(store: Store, preset: Secret | None, resolvers: list[Resolve
     return identity
 
 
-async def _vault(store: Store, preset: Secret | None) -> Vault:
+async def _vault(store: SqlStore, preset: Secret | None) -> Vault:
     """The keys that are configured come first; what the store's own sealed before opens all the same."""
     kept, _ = await store.secret("vault", secrets.token_bytes(32))
     configured = [] if preset is None else [part.encode() for part in preset.reveal().split()]
     return Vault([*configured, kept])
 
 
-def _users(settings: Settings, store: Store, identity: Identity, own: OwnCredentials) -> Users:
+def _users(settings: Settings, store: SqlStore, identity: Identity, own: OwnCredentials) -> Users:
     auth = settings.auth
     idle_s, lifetime_s = auth.session_idle_s, auth.session_lifetime_s
     return Users(store, identity, Sessions(store, identity, own.bring, idle_s=idle_s, lifetime_s=lifetime_s, now=time.time))

@@ -24,9 +24,7 @@ class Lab:
         resolvers: list[Resolver] = []
         self.own = OwnCredentials(store, Vault([b"key"]))
         self.identity = Identity(store, b"pepper", b"", clock, resolvers, self.own.bring)
-        self.sessions = Sessions(
-            store, self.identity, self.own.bring, idle_s=IDLE_S, lifetime_s=LIFETIME_S, now=clock
-        )
+        self.sessions = Sessions(store, self.identity, self.own.bring, idle_s=IDLE_S, lifetime_s=LIFETIME_S, now=clock)
         self.users = Users(store, self.identity, self.sessions)
         resolvers += [SessionResolver(self.sessions, carrier) for carrier in (b"session", b"")]
 
@@ -116,7 +114,7 @@ async def test_a_session_that_begins_while_the_password_changes_does_not_begin(l
 
 
 async def test_an_address_that_guesses_many_names_has_to_wait(lab: Lab) -> None:
-    lab.users._passwords.verify = _never  # pyright: ignore
+    lab.users._passwords.verify = _never  # pyright: ignore[reportPrivateUsage]
     errors: list[type[Exception]] = []
     for number in range(51):
         with pytest.raises(GatewayError) as raised:

@@ -11,8 +11,8 @@ import msgspec
 from aldgate.core.errors import InvalidRequest, NotFound
 from aldgate.core.principals import OwnCredential, Principal
 from aldgate.core.users import StoredOwnCredential
+from aldgate.gate.user_store import UserStore
 from aldgate.gate.vault import CannotOpen, Vault
-from aldgate.ports import Store
 
 SHOWN_CHARACTERS = 4
 LONGEST = 4_096
@@ -27,7 +27,7 @@ class OwnCredentials:
         vault: Seals them, each for its user and provider.
     """
 
-    def __init__(self, store: Store, vault: Vault) -> None:
+    def __init__(self, store: UserStore, vault: Vault) -> None:
         self._store = store
         self._vault = vault
 

@@ -12,7 +12,8 @@ from aldgate.core.levels import SCOPES_OF_ROLES
 from aldgate.core.principals import Principal
 from aldgate.core.users import StoredSession, StoredUser
 from aldgate.gate.identity import Identity, closed
-from aldgate.ports import Standing, Store, StoredAccount
+from aldgate.gate.user_store import UserStore
+from aldgate.ports import Standing, StoredAccount
 
 TOKEN_PREFIX = "ags-"
 CHECK_S = 60.0
@@ -40,7 +41,7 @@ class Sessions:
     """
 
     def __init__(
-        self, store: Store, identity: Identity, bring: Bring, *, idle_s: float, lifetime_s: float, now: Callable[[], float]
+        self, store: UserStore, identity: Identity, bring: Bring, *, idle_s: float, lifetime_s: float, now: Callable[[], float]
     ) -> None:
         self._store = store
         self._identity = identity

@@ -16,7 +16,8 @@ from aldgate.core.users import StoredInvite, StoredUser, check_password, email_a
 from aldgate.gate.identity import Identity
 from aldgate.gate.passwords import Passwords
 from aldgate.gate.sessions import NewSession, Sessions
-from aldgate.ports import Store, StoredAccount
+from aldgate.gate.user_store import UserStore
+from aldgate.ports import StoredAccount
 
 INVITE_PREFIX = "agi-"
 INVITE_LIFETIME_S = 7 * 86_400
@@ -47,7 +48,7 @@ class Users:
         sessions: Those of all users.
     """
 
-    def __init__(self, store: Store, identity: Identity, sessions: Sessions) -> None:
+    def __init__(self, store: UserStore, identity: Identity, sessions: Sessions) -> None:
         self._store = store
         self._identity = identity
         self.sessions = sessions

@@ -10,8 +10,9 @@ from aldgate.core.levels import Role
 from aldgate.core.users import StoredUser
 from aldgate.gate.identity import closed
 from aldgate.gate.sessions import Bring, NewSession, principal_of_user
+from aldgate.gate.user_store import UserStore
 from aldgate.gate.users import Person, Users
-from aldgate.ports import Standing, Store
+from aldgate.ports import Standing
 
 _RANK: tuple[Role, ...] = ("admin", "member", "viewer")
 
@@ -44,7 +45,7 @@ class VouchedUsers:
         bring: Puts what users bring with them to a principal.
     """
 
-    def __init__(self, store: Store, users: Users, bring: Bring) -> None:
+    def __init__(self, store: UserStore, users: Users, bring: Bring) -> None:
         self._store = store
         self._users = users
         self._bring = bring

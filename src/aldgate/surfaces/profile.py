@@ -14,8 +14,9 @@ from aldgate.core.principals import Principal
 from aldgate.core.users import StoredUser
 from aldgate.gate.identity import Identity
 from aldgate.gate.tokens import own_token
+from aldgate.gate.user_store import UserStore
 from aldgate.gate.users import Users
-from aldgate.ports import Acts, KeyUse, Store, StoredAccount, StoredKey
+from aldgate.ports import Acts, KeyUse, StoredAccount, StoredKey
 from aldgate.surfaces.admin import iso
 from aldgate.surfaces.bodies import decoded
 from aldgate.surfaces.requests import address_of, body_of
@@ -58,7 +59,7 @@ class TokenRequest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tru
 class Profile:
     """What those paths do. A key of a user may do it, too, except where a password is asked for."""
 
-    def __init__(self, store: Store, identity: Identity, users: Users, acts: Acts) -> None:
+    def __init__(self, store: UserStore, identity: Identity, users: Users, acts: Acts) -> None:
         self._store = store
         self._identity = identity
         self._users = users

@@ -13,8 +13,9 @@ from aldgate.core.levels import Role
 from aldgate.core.principals import Principal
 from aldgate.core.users import StoredUser
 from aldgate.gate.own_credentials import OwnCredentials
+from aldgate.gate.user_store import UserStore
 from aldgate.gate.users import NewUser, Users
-from aldgate.ports import Acts, Store, StoredAccount
+from aldgate.ports import Acts, StoredAccount
 from aldgate.surfaces.admin import iso, require_admin
 from aldgate.surfaces.bodies import decoded
 from aldgate.surfaces.requests import body_of
@@ -59,7 +60,7 @@ class InviteRequest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tr
 class UserAdmin:
     """What those paths do."""
 
-    def __init__(self, store: Store, users: Users, own: OwnCredentials, acts: Acts) -> None:
+    def __init__(self, store: UserStore, users: Users, own: OwnCredentials, acts: Acts) -> None:
         self._store = store
         self._users = users
         self._own = own
