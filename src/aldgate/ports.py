@@ -1,7 +1,7 @@
 """Every protocol that something plugs into. Implementations live to the right; nothing here imports them."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -13,7 +13,7 @@ from aldgate.core.files import StoredFile
 from aldgate.core.levels import AccountKind, Level, Operation
 from aldgate.core.operations import Request, Result
 from aldgate.core.policies import ANYTHING, Policy
-from aldgate.core.principals import OwnCredential, Principal
+from aldgate.core.principals import Principal
 from aldgate.core.routes import Deployment, Source
 from aldgate.core.usage import Usage
 
@@ -315,33 +315,6 @@ class CountsTokens(Protocol):
         ...
 
 
-@runtime_checkable
-class TakesCredentials(Protocol):
-    """A backend whose calls can be made with a caller's credential: see `Attempt.own`.
-
-    Attributes:
-        has_credential: It has one itself, or needs none.
-    """
-
-    has_credential: bool
-
-    async def check(self, own: OwnCredential) -> None:
-        """See whether the provider takes the credential, with a request that costs nothing.
-
-        Raises:
-            UpstreamError: It does not, or did not answer.
-        """
-        ...
-
-
-class Acts(Protocol):
-    """Is told of every administrative act, once it is done."""
-
-    async def did(self, who: Principal, act: str, target: str, details: Mapping[str, Any]) -> None:
-        """`who` did `act`, as in `user.disable`, to what has the id `target`. No secret is in `details`."""
-        ...
-
-
 class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key as it is kept. Times in Unix seconds; the secret itself is nowhere."""
 
@@ -513,6 +486,8 @@ class KeptResponse(msgspec.Struct, frozen=True):
         incarnation: The process that makes or made it.
         input: What was asked, beyond what it continued: JSON, a string or a list of items.
         body: JSON, as the caller got it.
+        warnings: What was left out of the request, as the header `x-aldgate-warnings` says it.
+        lease_until: While it is being made in the background: when it is given up unless its process holds it longer.
     """
 
     id: str
@@ -523,6 +498,8 @@ class KeptResponse(msgspec.Struct, frozen=True):
     incarnation: str
     input: bytes
     body: bytes
+    warnings: str = ""
+    lease_until: float | None = None
 
 
 class FileStore(Protocol):
@@ -634,6 +611,41 @@ class BatchStore(Protocol):
         ...
 
 
+class Pulse(msgspec.Struct, frozen=True):
+    """The processes that share the database now, this one among them, and how often what they cache was changed, by name."""
+
+    alive: frozenset[str]
+    revisions: Mapping[str, int]
+
+
+class ProcessStore(Protocol):
+    """Processes that share the database."""
+
+    async def beat(self) -> Pulse:
+        """Say that this process is alive. Returns who else is."""
+        ...
+
+    async def leave(self) -> None:
+        """This process ends."""
+        ...
+
+    async def forget_dead(self) -> None:
+        """Remove what is known of processes that ended long ago without a word; not what they may have spent."""
+        ...
+
+    async def tell(self, message: str) -> None:
+        """Send a message to all processes, this one included."""
+        ...
+
+    async def listen(self, heard: Callable[[str], None]) -> None:
+        """Hand messages to `heard` until cancelled.
+
+        Raises:
+            StoreUnavailable: The connection was lost, and with it perhaps messages.
+        """
+        ...
+
+
 class AccountStore(Protocol):
     """Organisations, teams, clients and users."""
 
@@ -662,7 +674,7 @@ class AccountStore(Protocol):
         ...
 
 
-class Store(FileStore, BatchStore, AccountStore, Protocol):
+class Store(FileStore, BatchStore, AccountStore, ProcessStore, Protocol):
     """Everything that outlives the process. Every method may raise `StoreUnavailable`."""
 
     async def open(self) -> None:
@@ -751,8 +763,23 @@ class Store(FileStore, BatchStore, AccountStore, Protocol):
         """Keep the reply of a claimed key, or with None let the key go, so that it may be tried anew."""
         ...
 
-    async def keep_response(self, account: str, kept: KeptResponse) -> None:
-        """Keep a response, in place of an earlier state of the same."""
+    async def keep_response(self, account: str, kept: KeptResponse, events: bytes | None, quota_bytes: int) -> None:
+        """Keep a response, in place of an earlier state of the same, with its events if it was streamed.
+
+        `quota_bytes`: What the account's responses may come to; beyond it the oldest that nothing continues are removed.
+        """
+        ...
+
+    async def end_response(self, account: str, kept: KeptResponse, events: bytes | None, quota_bytes: int) -> bool:
+        """Keep what became of a response that was under way; as `keep_response`. False: it has ended otherwise or was deleted."""
+        ...
+
+    async def hold_responses(self, names: Collection[tuple[str, str]], until: float) -> set[tuple[str, str]]:
+        """Hold responses that are under way, by account and id, for so long; returns those that still are."""
+        ...
+
+    async def response_events(self, account: str, response_id: str) -> bytes | None:
+        """The events that were kept with a response, if any."""
         ...
 
     async def find_response(self, account: str, response_id: str, now: float) -> KeptResponse | None:

@@ -223,5 +223,5 @@ async def test_calls_of_a_user_and_their_keys_are_in_the_ledger_as_theirs(gate: 
     await call(gate, key)
     await gate.app.writer.committed()
     with closing(sqlite3.connect(data / "aldgate.db")) as database:
-        rows = database.execute("SELECT account FROM ledger WHERE user = ?", (made["id"],)).fetchall()
+        rows = database.execute("SELECT account FROM ledger WHERE user_id = ?", (made["id"],)).fetchall()
     assert len(rows) == 2 and made["id"] in {row[0] for row in rows}

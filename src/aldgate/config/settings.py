@@ -113,6 +113,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     default_max_tokens: Tokens = 4096
     """Output tokens asked for when a budget needs a bound and the caller gave none."""
+    recall_ms: Annotated[int, Meta(ge=1, le=60_000)] = 50
+    """Milliseconds that other processes have to return what they do not hold of a budget before a call is refused."""
 
 
 class Files(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,6 +124,15 @@ class Files(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Largest file; a larger one is 413."""
     quota_bytes: Bytes = 10_737_418_240
     """All files of one key together; beyond it an upload is 403."""
+
+
+class Responses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Responses that are kept for whoever comes back for them."""
+
+    quota_bytes: Bytes = 4_294_967_296
+    """All kept responses of one key together; beyond it the oldest go, but none that a younger one continues."""
+    max_background: Count = 100
+    """Responses of one key that run in the background at once; beyond it a new one is 429."""
 
 
 class Batches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -195,7 +206,22 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     max_bytes: Bytes = 67_108_864
     """Memory for kept answers, over all keys."""
     models: dict[str, str] = {}
-    """How long answers are kept, by the name of the model that callers use."""
+    """How long answers are kept, by the name of the model that callers use. Routes say it in their own table."""
+    unset_temperature: bool = False
+    """Keep, for these and for routes, also answers to requests that name no temperature, which most models answer by chance."""
+
+
+class Valkey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where several processes share rates and concurrency."""
+
+    url: str = ""
+    """`valkey://`, `redis://`, `valkeys://` or `unix://` URL; empty counts in this process alone."""
+    timeout_ms: Annotated[int, Meta(ge=1, le=60_000)] = 250
+    """Milliseconds within which it must answer; later it counts as away."""
+    on_failure: Literal["closed", "open"] = "closed"
+    """While it is away: refuse calls that have limits (503), or let them through uncounted; a limit may choose for itself."""
+    ca_bundle: str = ""
+    """PEM file of certificate authorities to trust instead of the system's, for `valkeys://`."""
 
 
 class Reload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -233,6 +259,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ledger: Ledger = Ledger()
     limits: Limits = Limits()
     files: Files = Files()
+    responses: Responses = Responses()
     batches: Batches = Batches()
     log: Log = Log()
     discovery: Discovery = Discovery()
@@ -240,6 +267,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reload: Reload = Reload()
     cache: Cache = Cache()
     routing: Routing = Routing()
+    valkey: Valkey = Valkey()
     engines: dict[str, dict[str, Any]] = {}
     """Engines by name; each engine's own type reads its table."""
     providers: dict[str, dict[str, Any]] = {}

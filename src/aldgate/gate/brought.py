@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import msgspec
 
 from aldgate.core.calls import Call
@@ -9,11 +11,29 @@ from aldgate.core.errors import GatewayError, UpstreamAuth, UpstreamLimited
 from aldgate.core.prices import Price
 from aldgate.core.principals import OwnCredential
 from aldgate.core.routes import Deployment
-from aldgate.ports import TakesCredentials
 
 VERSION = "own"
 """The price list, in a ledger row, of a call that its user's credential paid for."""
 FREE = Price(version=VERSION)
+
+
+@runtime_checkable
+class TakesCredentials(Protocol):
+    """A backend whose calls can be made with a caller's credential: see `Attempt.own`.
+
+    Attributes:
+        has_credential: It has one itself, or needs none.
+    """
+
+    has_credential: bool
+
+    async def check(self, own: OwnCredential) -> None:
+        """See whether the provider takes the credential, with a request that costs nothing.
+
+        Raises:
+            UpstreamError: It does not, or did not answer.
+        """
+        ...
 
 
 def own_credential(call: Call, deployment: Deployment) -> OwnCredential | None:

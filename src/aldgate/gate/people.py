@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from aldgate.gate.acts import Acts
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.own_credentials import OwnCredentials
 from aldgate.gate.user_store import UserStore
 from aldgate.gate.users import Users
-from aldgate.ports import Acts
 
 
 class People(msgspec.Struct, frozen=True):

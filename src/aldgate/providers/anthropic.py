@@ -162,7 +162,7 @@ class Anthropic:
         return self._source({name: Facts() for name in self._models or ()}, accepts_any=self._models is None)
 
     async def check(self, own: OwnCredential) -> None:
-        """See `ports.TakesCredentials`."""
+        """See `gate.brought.TakesCredentials`."""
         await self._page("", own)
 
     async def list_models(self) -> list[_Model]:

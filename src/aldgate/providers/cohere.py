@@ -76,7 +76,7 @@ class CohereProvider:
         return self._wire.send(self._heads[attempt.operation], attempt.body)
 
     async def check(self, own: OwnCredential) -> None:
-        """See `ports.TakesCredentials`."""
+        """See `gate.brought.TakesCredentials`."""
         await self._wire.get(_MODELS, own)
 
     async def discover(self) -> Source:

@@ -134,7 +134,7 @@ class Gemini:
         return found
 
     async def check(self, own: OwnCredential) -> None:
-        """See `ports.TakesCredentials`."""
+        """See `gate.brought.TakesCredentials`."""
         await self._list_page("", own)
 
     async def _list_page(self, token: str, own: OwnCredential | None = None) -> _Models:

@@ -23,6 +23,7 @@ from aldgate.upstream.reply import Reply
 _PATHS: dict[str, dict[Operation, str]] = {
     "openai": {"chat": "/chat/completions", "complete": "/completions", "embed": "/embeddings", "moderate": "/moderations"},
     "responses": {"chat": "/responses"},
+    "responses-compact": {"chat": "/responses/compact"},
     "jina": {"rerank": "/rerank"},
 }
 _MAX_LISTED = 20_000
@@ -104,7 +105,7 @@ class OpenAICompatible:
         return self._source(map(Listed, self._models or ()), accepts_any=self._models is None)
 
     async def check(self, own: OwnCredential) -> None:
-        """See `ports.TakesCredentials`."""
+        """See `gate.brought.TakesCredentials`."""
         await self.list_models(own)
 
     async def list_models(self, own: OwnCredential | None = None) -> list[Listed]:

@@ -4,7 +4,7 @@ import msgspec
 from sqlalchemy import delete, select, update
 
 from aldgate.core.users import StoredOwnCredential
-from aldgate.store.database import QueryGroup
+from aldgate.store.database import PRINCIPALS, QueryGroup
 from aldgate.store.tables import own_credentials
 from aldgate.store.unbroken import unbroken
 
@@ -24,6 +24,7 @@ class OwnCredentials(QueryGroup):
         statement = self._database.insert(own_credentials).values(values)
         new = {name: value for name, value in values.items() if name not in ("user", "provider")}
         async with self._database.write() as connection:
+            await self._announce(connection, PRINCIPALS)
             await connection.execute(statement.on_conflict_do_update(index_elements=["user", "provider"], set_=new))
 
     async def own_credentials(self, user: str | None = None) -> list[StoredOwnCredential]:
@@ -39,4 +40,5 @@ class OwnCredentials(QueryGroup):
         own = own_credentials.c
         statement = delete(own_credentials).where(own.user == user, own.provider == provider)
         async with self._database.write() as connection:
+            await self._announce(connection, PRINCIPALS)
             return (await connection.execute(statement)).rowcount == 1

@@ -12,6 +12,7 @@ from aldgate.store.idempotency import Idempotency
 from aldgate.store.keys import Keys
 from aldgate.store.ledger import Ledger
 from aldgate.store.own_credentials import OwnCredentials
+from aldgate.store.processes import Processes
 from aldgate.store.responses import Responses
 from aldgate.store.schema import bring_up_to_date, stored_revision
 from aldgate.store.tables import secrets
@@ -19,7 +20,7 @@ from aldgate.store.unbroken import unbroken
 from aldgate.store.users import Users
 
 
-class SqlStore(Accounts, Users, OwnCredentials, Keys, Ledger, Budgets, Idempotency, Responses, Files, Batches):
+class SqlStore(Accounts, Users, OwnCredentials, Keys, Ledger, Budgets, Idempotency, Responses, Files, Batches, Processes):
     """A `ports.Store` in an SQL database."""
 
     async def open(self) -> None:
@@ -33,6 +34,7 @@ class SqlStore(Accounts, Users, OwnCredentials, Keys, Ledger, Budgets, Idempoten
         if self._database.is_embedded:
             await self._presume_spent()
             await self._end_leases()
+            await self._give_up_responses()
 
     async def aclose(self) -> None:
         """See `Store`. Writes under way end first."""

@@ -136,10 +136,10 @@ ledger = Table(
     Column("total_s", Double, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("is_final", Boolean, nullable=False),
-    Column("organisation", Text),
-    Column("team", Text),
-    Column("client", Text),
-    Column("user", Text),
+    Column("organisation_id", Text),
+    Column("team_id", Text),
+    Column("client_id", Text),
+    Column("user_id", Text),
     PrimaryKeyConstraint("call_id", "attempt"),
     Index("ix_ledger_account_received_at", "account", "received_at"),
     sqlite_with_rowid=False,
@@ -165,6 +165,22 @@ slices = Table(
     Column("granted", BigInteger, nullable=False),
     Column("reported", BigInteger, nullable=False),
     PrimaryKeyConstraint("account", "period", "process"),
+)
+
+# Processes that share the database. `seen_at` by the database's clock.
+processes = Table(
+    "processes",
+    METADATA,
+    Column("process", Text, primary_key=True),
+    Column("seen_at", Double, nullable=False),
+)
+
+# How often something that processes cache was changed.
+revisions = Table(
+    "revisions",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
 )
 
 refills = Table(
@@ -202,8 +218,20 @@ responses = Table(
     Column("incarnation", Text, nullable=False),
     Column("input", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("warnings", Text, nullable=False, server_default=""),
+    Column("lease_until", Double, index=True),
+    Column("events", LargeBinary),
     PrimaryKeyConstraint("account", "id"),
     Index("ix_responses_account_previous_id", "account", "previous_id"),
+    Index("ix_responses_account_created_at", "account", "created_at"),
+)
+
+# What the responses of an account come to: to add them up for each new one would take longer the more there are.
+response_sizes = Table(
+    "response_sizes",
+    METADATA,
+    Column("account", Text, primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
 )
 
 files = Table(

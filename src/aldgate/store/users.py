@@ -11,7 +11,7 @@ from aldgate.core.errors import Conflict
 from aldgate.core.users import StoredInvite, StoredSession, StoredUser
 from aldgate.ports import StoredAccount
 from aldgate.store.accounts import account_of, columns, written
-from aldgate.store.database import QueryGroup
+from aldgate.store.database import PRINCIPALS, QueryGroup
 from aldgate.store.tables import accounts, invites, sessions, users
 from aldgate.store.unbroken import unbroken
 
@@ -42,6 +42,7 @@ class Users(QueryGroup):
         if "policy" in of_account:
             of_account["policy"] = written(of_account["policy"])
         async with self._database.write() as connection:
+            await self._announce(connection, PRINCIPALS)
             await _check_names(connection, user_id, changes.get("name"), changes.get("email"))
             if of_account:
                 await connection.execute(update(accounts).where(accounts.c.id == user_id).values(of_account))
@@ -90,6 +91,7 @@ class Users(QueryGroup):
         """See `Store`."""
         statement = delete(sessions).where(sessions.c.user == user)
         async with self._database.write() as connection:
+            await self._announce(connection, PRINCIPALS)
             await connection.execute(statement if digest is None else statement.where(sessions.c.digest == digest))
 
     @unbroken

@@ -168,7 +168,20 @@ PATHS = (
         query=("limit", "order", "after"),
     ),
     Path(
-        "post", "/v1/responses/{response_id}/cancel", "Refused: nothing runs in the background", None, None, errors=_KEPT_ERRORS
+        "post",
+        "/v1/responses/{response_id}/cancel",
+        "Cancel a response that runs in the background",
+        None,
+        response_types.ResponseObject,
+        errors=_KEPT_ERRORS,
+    ),
+    Path(
+        "post",
+        "/v1/responses/compact",
+        "Compact a conversation",
+        response_types.CompactionRequest,
+        response_types.CompactionObject,
+        errors=_CALL_ERRORS,
     ),
     Path(
         "post",
@@ -296,7 +309,7 @@ def document() -> dict[str, Any]:
         "info": {"title": "Aldgate", "version": __version__, "description": "One gate in front of every model."},
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": msgspec.json.decode(msgspec.json.encode(components)),  # defaults are in it as Python has them
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},

@@ -12,11 +12,12 @@ from aldgate.core.levels import OPERATIONS, Operation
 from aldgate.core.policies import matches
 from aldgate.core.principals import OwnCredential, Principal
 from aldgate.core.users import StoredOwnCredential
-from aldgate.gate.brought import of_own
+from aldgate.gate.acts import Acts
+from aldgate.gate.brought import TakesCredentials, of_own
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.own_credentials import OwnCredentials
-from aldgate.ports import Acts, Backend, TakesCredentials
+from aldgate.ports import Backend
 from aldgate.surfaces.admin import iso
 from aldgate.surfaces.bodies import decoded
 from aldgate.surfaces.profile import user_of

@@ -12,11 +12,12 @@ from aldgate.core.errors import BadLogin, InvalidRequest, NotFound, PolicyDenied
 from aldgate.core.levels import CALLER_SCOPES
 from aldgate.core.principals import Principal
 from aldgate.core.users import StoredUser
+from aldgate.gate.acts import Acts
 from aldgate.gate.identity import Identity
 from aldgate.gate.tokens import own_token
 from aldgate.gate.user_store import UserStore
 from aldgate.gate.users import Users
-from aldgate.ports import Acts, KeyUse, StoredAccount, StoredKey
+from aldgate.ports import KeyUse, StoredAccount, StoredKey
 from aldgate.surfaces.admin import iso
 from aldgate.surfaces.bodies import decoded
 from aldgate.surfaces.requests import address_of, body_of

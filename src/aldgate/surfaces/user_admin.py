@@ -12,10 +12,11 @@ from aldgate.core.errors import InvalidRequest
 from aldgate.core.levels import Role
 from aldgate.core.principals import Principal
 from aldgate.core.users import StoredUser
+from aldgate.gate.acts import Acts
 from aldgate.gate.own_credentials import OwnCredentials
 from aldgate.gate.user_store import UserStore
 from aldgate.gate.users import NewUser, Users
-from aldgate.ports import Acts, StoredAccount
+from aldgate.ports import StoredAccount
 from aldgate.surfaces.admin import iso, require_admin
 from aldgate.surfaces.bodies import decoded
 from aldgate.surfaces.requests import body_of
