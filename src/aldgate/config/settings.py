@@ -91,7 +91,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Admin key, 32 characters or more, as it is or as `env:NAME` or `file:/path`; unset, one is made at the first start."""
     session_idle_s: Seconds = 43_200.0
     """Seconds without a request after which a login is over."""
-    session_lifetime_s: Seconds = 604_800.0
+    session_lifetime_s: Annotated[float, Meta(gt=0, le=31_536_000)] = 604_800.0
     """Seconds after which any login is over."""
     encryption_key: Secret | None = None
     """What seals users' provider credentials, likewise; old ones may follow, each behind a space. Unset, one is made and kept."""
