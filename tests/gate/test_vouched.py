@@ -47,6 +47,13 @@ async def test_subjects_that_differ_in_case_or_issuer_are_different_people(vouch
     assert len({principal.id for principal in principals if principal is not None}) == 3
 
 
+async def test_who_is_named_to_the_letter_is_meant(vouched: VouchedUsers, lab: Lab) -> None:
+    for subject in ("sub-1", "Sub-1"):
+        await vouched.user_of(Claims(subject=subject))
+    name = "https://issuer.example.com|Sub-1"
+    assert (await lab.users.disable(name))[0].name == name
+
+
 async def test_the_highest_role_holds_and_none_is_no_leave(vouched: VouchedUsers) -> None:
     assert (await vouched.user_of(Claims(roles=frozenset()))).error is not None
     for roles, role in (({"viewer", "admin"}, "admin"), ({"viewer"}, "viewer"), ({"member", "viewer"}, "member")):

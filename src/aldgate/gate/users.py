@@ -161,7 +161,7 @@ class Users:
         Raises:
             NotFound: There is none.
         """
-        found = await self._store.find_user(name.strip().lower()) or await self._store.find_user(name)
+        found = await self._store.find_user(name) or await self._store.find_user(name.strip().lower())
         if found is None:
             raise NotFound(f"There is no user `{name[:100]}`.")
         return found
