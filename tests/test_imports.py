@@ -17,6 +17,7 @@ LATER = {
     "python_multipart",
     "starlette",
     "alembic",
+    "argon2",
     "genai_prices",
     "prometheus_client",
     "asyncpg",

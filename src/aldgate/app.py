@@ -11,7 +11,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -24,25 +24,31 @@ from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
 from aldgate.config.stray import warnings
 from aldgate.core.errors import GatewayError, InvalidConfiguration
+from aldgate.gate.acts import LoggedActs
 from aldgate.gate.clients import Clients
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.neighbours import Neighbours
+from aldgate.gate.own_credentials import OwnCredentials
+from aldgate.gate.people import People
 from aldgate.gate.reload import Reloader
 from aldgate.gate.roster import Roster
 from aldgate.gate.secret_checks import SecretChecks
+from aldgate.gate.sessions import SessionResolver, Sessions
 from aldgate.gate.slices import Slices
+from aldgate.gate.users import Users
+from aldgate.gate.vault import Vault
 from aldgate.jobs.batch_run import Shop
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.limiter.memory import MemoryLimiter
 from aldgate.logs import configure_logging
-from aldgate.ports import Resolver, Store
+from aldgate.ports import Acts, Resolver, Store
 from aldgate.registry import UnknownName
+from aldgate.store.store import SqlStore
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter, wait_for_event
-from aldgate.surfaces.acts import Unrecorded
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.background import Background
 from aldgate.surfaces.banner import banner
@@ -53,6 +59,7 @@ from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
 from aldgate.surfaces.listener import Bounds
+from aldgate.surfaces.origins import Origins
 from aldgate.surfaces.paths import SURFACES, batch_endpoint, every_path, health_paths
 from aldgate.surfaces.server import Address, CannotListen, Server, tls_context
 from aldgate.surfaces.shelf import Shelf
@@ -104,8 +111,12 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         store = _store(settings, incarnation)
         stack.push_async_callback(store.aclose)
         await store.open()
+        own = OwnCredentials(store, await _vault(store, settings.auth.encryption_key))
         app.clients = clients = await _clients(store, _directory(settings.auth.client_config_dir))
-        identity = await _identity(store, settings.auth.admin_key, (clients,))
+        resolvers: list[Resolver] = [clients]
+        identity = await _identity(store, settings.auth.admin_key, resolvers, own)
+        users = _users(settings, store, identity, own)
+        resolvers += [SessionResolver(users.sessions, carrier) for carrier in (b"session", b"")]
         app.make_admin_key = partial(_make_admin_key, store, identity, settings.auth.admin_key)
         slices = Slices(store, incarnation, time.time)
         app.writer = writer = LedgerWriter(
@@ -164,7 +175,9 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         app.shelf = shelf
         app.background = shelf.background
         app.batches = _batches(settings, app, store, doors, shelf)
-        app.handlers = _handlers(settings, app, store, doors, shelf)
+        acts = LoggedActs()
+        people = People(store, gate, identity, users, own, acts)
+        app.handlers = _handlers(settings, app, store, doors, shelf, people, acts)
         jobs = (
             writer.run(),
             roster.sweeper.run(),
@@ -249,7 +262,7 @@ def _batches(settings: Settings, app: App, store: Store, doors: Doors, shelf: Sh
     )
 
 
-def _store(settings: Settings, incarnation: str) -> Store:
+def _store(settings: Settings, incarnation: str) -> SqlStore:
     data = Path(settings.data).absolute()
     url = settings.store or f"sqlite:///{data / 'aldgate.db'}"
     try:
@@ -279,12 +292,25 @@ def _directory(name: str) -> Path | None:
     return Path(name).expanduser().absolute() if name else None
 
 
-async def _identity(store: Store, preset: Secret | None, resolvers: Sequence[Resolver]) -> Identity:
+async def _identity(store: Store, preset: Secret | None, resolvers: list[Resolver], own: OwnCredentials) -> Identity:
     pepper, _ = await store.secret("pepper", secrets.token_bytes(32))
-    identity = Identity(store, pepper, b"", resolvers=resolvers)
+    identity = Identity(store, pepper, b"", resolvers=resolvers, dress=own.bring)
     if preset is not None:
         identity.appoint(identity.digest(preset.reveal().encode()))
     return identity
+
+
+async def _vault(store: SqlStore, preset: Secret | None) -> Vault:
+    """The keys that are configured come first; what the store's own sealed before opens all the same."""
+    kept, _ = await store.secret("vault", secrets.token_bytes(32))
+    configured = [] if preset is None else [part.encode() for part in preset.reveal().split()]
+    return Vault([*configured, kept])
+
+
+def _users(settings: Settings, store: SqlStore, identity: Identity, own: OwnCredentials) -> Users:
+    auth = settings.auth
+    idle_s, lifetime_s = auth.session_idle_s, auth.session_lifetime_s
+    return Users(store, identity, Sessions(store, identity, own.bring, idle_s=idle_s, lifetime_s=lifetime_s, now=time.time))
 
 
 async def _make_admin_key(store: Store, identity: Identity, preset: Secret | None) -> str | None:
@@ -296,7 +322,9 @@ async def _make_admin_key(store: Store, identity: Identity, preset: Secret | Non
     return fresh if is_new else None
 
 
-def _handlers(settings: Settings, app: App, store: Store, doors: Doors, shelf: Shelf) -> dict[str, Handler]:
+def _handlers(
+    settings: Settings, app: App, store: Store, doors: Doors, shelf: Shelf, people: People, acts: Acts
+) -> dict[str, Handler]:
     gate, writer, identity = app.gate, app.writer, doors.identity
 
     async def reasons() -> list[str]:
@@ -323,12 +351,13 @@ def _handlers(settings: Settings, app: App, store: Store, doors: Doors, shelf: S
             in_flight=doors.in_flight,
             most_unfinished=settings.batches.max_unfinished,
             clients=app.clients,
-            acts=Unrecorded(),
+            acts=acts,
             tell=app.neighbours.change,
+            people=people,
         ).app
 
     return {
-        "all": every_path(doors, shelf, health, app.clients, administration),
+        "all": every_path(doors, shelf, health, app.clients, administration, Origins(settings.server.cors_origins)),
         "ops": Front(health_paths(health), new_id=gate.new_id),
     }
 

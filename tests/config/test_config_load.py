@@ -104,6 +104,8 @@ def some_text(path: str, directory: Path) -> str:
         "log.level": "debug",
         "log.format": "text",
         "valkey.on_failure": "open",
+        "server.cors_origins": "https://a.example.com, http://b:3000",
+        "auth.encryption_key": "a key that is long 0123456789012345678901234567890".replace(" ", "-"),
     }.get(path, "/some/text")
 
 

@@ -13,6 +13,7 @@ MIN_ADMIN_KEY = 32
 _EXAMPLES = re.compile(
     r"change[-_ ]?me|replace[-_ ]?(me|this)|your[-_ ](key|secret|token|admin)|placeholder|insecure", re.IGNORECASE
 )
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]_-]+")
 _VISIBLE = re.compile(r"[!-~]+")
 
 
@@ -24,6 +25,10 @@ def check(settings: Settings) -> None:
     """
     if settings.auth.admin_key is not None:
         _check_admin_key(settings.auth.admin_key)
+    if settings.auth.encryption_key is not None:
+        _check_encryption_key(settings.auth.encryption_key)
+    for origin in settings.server.cors_origins:
+        _check_origin(origin)
     for listener in settings.server.listeners:
         _check_pair(listener.tls_cert, listener.tls_key)
     _check_addresses(settings)
@@ -61,6 +66,19 @@ def _check_admin_key(key: Secret) -> None:
         raise ConfigError("the admin key has a space or a character that no header can carry", hint=hint)
     if len(set(text)) < 8:
         raise ConfigError("the admin key repeats a few characters and is easily guessed", hint=hint)
+
+
+def _check_encryption_key(key: Secret) -> None:
+    parts = key.reveal().split()
+    if not parts or min(map(len, parts)) < MIN_ADMIN_KEY or any(_EXAMPLES.search(part) for part in parts):
+        message = f"`auth.encryption_key` needs {MIN_ADMIN_KEY} characters or more that nobody knows"
+        raise ConfigError(message, hint="make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'")
+
+
+def _check_origin(origin: str) -> None:
+    if _ORIGIN.fullmatch(origin) is None:
+        message = f"`server.cors_origins`: `{origin}` is no origin"
+        raise ConfigError(message, hint="write scheme, host and port alone, like `https://app.example.com`; `*` is not taken")
 
 
 def _check_pair(cert: str, key: str) -> None:

@@ -72,6 +72,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Seconds an idle connection is kept."""
     max_connections: Count = 10_000
     """Connections at once; further ones get 503."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may call the gate and use its cookie, separated by commas; empty is any port of this machine's."""
     drain_s: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
     """Seconds that calls under way may take to end when the gate stops."""
 
@@ -83,12 +85,18 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who may administer the gate."""
+    """Who may administer the gate, and how long a login lasts."""
 
     admin_key: Secret | None = None
     """Admin key, 32 characters or more, as it is or as `env:NAME` or `file:/path`; unset, one is made at the first start."""
     client_config_dir: str = ""
     """Directory of clients' JSON files; empty: clients are in the database alone."""
+    session_idle_s: Seconds = 43_200.0
+    """Seconds without a request after which a login is over."""
+    session_lifetime_s: Annotated[float, Meta(gt=0, le=31_536_000)] = 604_800.0
+    """Seconds after which any login is over."""
+    encryption_key: Secret | None = None
+    """What seals users' provider credentials, likewise; old ones may follow, each behind a space. Unset, one is made and kept."""
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ import msgspec
 
 from aldgate.core.errors import GatewayError
 from aldgate.core.limits import NO_UNITS, Units
-from aldgate.core.principals import Operation, Principal
+from aldgate.core.principals import Operation, OwnCredential, Principal
 from aldgate.core.routes import Catalogue, Deployment, Plan
 from aldgate.core.usage import NOTHING, Usage
 
@@ -136,6 +136,7 @@ class Attempt(msgspec.Struct):
     Attributes:
         dialect: Name of the dialect that `body` is in, one of the backend's.
         forward: Header lines of the caller's that go on with it, each with its line end.
+        own: The caller's credential, to be used instead of the backend's.
     """
 
     call_id: str
@@ -145,6 +146,7 @@ class Attempt(msgspec.Struct):
     stream: bool
     dialect: str = "openai"
     forward: bytes = b""
+    own: OwnCredential | None = None
 
 
 class Outcome(msgspec.Struct):

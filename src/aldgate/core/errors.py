@@ -1,10 +1,10 @@
 """Everything that can go wrong, in one tree. Status, code and retry advice are facts of the class; dialects only render them.
 
 GatewayError
-CallerError     InvalidRequest InvalidConfiguration MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound
+CallerError     InvalidRequest InvalidConfiguration BadLogin MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound
 MethodNotAllowed HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
 VersionNotSupported SocketVersionNotSupported NothingKept PreviousResponseNotFound ThreadNotFound
-PolicyError     ScopeDenied PolicyDenied PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited
+PolicyError     ScopeDenied PolicyDenied ForeignOrigin PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
 InternalError   NotSupported Shedding ShuttingDown StoreUnavailable
@@ -35,9 +35,11 @@ class GatewayError(Exception):
     Attributes:
         has_run: The provider did the work all the same: to call again is to pay again.
         attempts: How many deployments were asked, or how often one was, before this became the answer.
+        is_callers: A credential that the caller brought is to blame: it says nothing of the provider to anybody else.
     """
 
     has_run = False
+    is_callers = False
     attempts = 1
     code: ClassVar[str] = "internal_error"
     status: int = 500
@@ -64,6 +66,12 @@ class InvalidConfiguration(CallerError):
     """The configuration cannot be used; the gate goes on with the one it has."""
 
     code = "invalid_configuration"
+
+
+class BadLogin(CallerError):
+    """No enabled user has this name and this password; which of them is wrong nobody is told."""
+
+    code, status = "invalid_credentials", 401
 
 
 class MissingKey(CallerError):
@@ -196,6 +204,12 @@ class PolicyDenied(PolicyError):
     """A policy of the principal, or of a level above it, does not allow this; the message names which."""
 
     code, status = "policy_denied", 403
+
+
+class ForeignOrigin(PolicyError):
+    """A browser sent this from a page of somewhere else, with a cookie that only pages of the gate may use."""
+
+    code, status = "foreign_origin", 403
 
 
 class PriceUnknown(PolicyError):

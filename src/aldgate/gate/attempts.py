@@ -9,6 +9,7 @@ from aldgate.core.errors import GatewayError, UpstreamInvalid
 from aldgate.core.operations import Request
 from aldgate.core.routes import Deployment, Plan, Seat, Stage
 from aldgate.gate.affinity import Served
+from aldgate.gate.brought import of_own, own_credential
 from aldgate.gate.live import Live
 from aldgate.gate.outgoing import may_be_sealed, parsed, written
 from aldgate.gate.runs import Run
@@ -81,12 +82,14 @@ class Attempts:
         backend: Backend = call.backends[deployment.backend]
         warnings: list[str] = []
         upstream, body, relay = written(admission, deployment, backend, face, warnings, asked)
-        exchange = await backend.start(
-            Attempt(call.id, call.operation, deployment, body, call.peek.stream, upstream.name, call.peek.forward)
-        )
+        attempt = Attempt(call.id, call.operation, deployment, body, call.peek.stream, upstream.name, call.peek.forward)
+        if call.principal.own is not None:
+            attempt.own = own_credential(call, deployment)
+        exchange = await backend.start(attempt)
         try:
             if exchange.status != 200:
-                raise await _fault(exchange, upstream)
+                fault = await _fault(exchange, upstream)
+                raise fault if attempt.own is None else of_own(fault, deployment.backend)
             first_byte_s = time.perf_counter() - call.started_at
             if call.peek.stream:
                 first = await _first(exchange, relay, upstream, is_alone=len(admission.candidates) == 1)

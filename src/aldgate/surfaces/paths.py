@@ -23,6 +23,7 @@ from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.later import Later
 from aldgate.surfaces.models import PREFIX as MODELS
 from aldgate.surfaces.models import ModelsFace, by_client
+from aldgate.surfaces.origins import Origins
 from aldgate.surfaces.shelf import Shelf
 
 CALLS: tuple[tuple[str, str, Operation], ...] = (
@@ -92,7 +93,14 @@ def health_paths(health: HealthFace) -> dict[tuple[str, str], Handler]:
     }
 
 
-def every_path(doors: Doors, shelf: Shelf, health: HealthFace, clients: Clients, rest: Callable[[], Handler]) -> Front:
+def every_path(
+    doors: Doors,
+    shelf: Shelf,
+    health: HealthFace,
+    clients: Clients,
+    rest: Callable[[], Handler],
+    origins: Origins = Origins(),
+) -> Front:
     """The entry of a listener that serves everything. `rest` makes FastAPI's application when somebody needs it."""
     faces = Faces(doors)
     models = ModelsFace(doors.gate, doors.identity, int(time.time()))
@@ -129,7 +137,7 @@ def every_path(doors: Doors, shelf: Shelf, health: HealthFace, clients: Clients,
         ("DELETE", f"{RESPONSES}/", responses["delete"]),
         ("POST", f"{RESPONSES}/", responses["cancel"]),
     ]
-    return Front(exact, prefixes, Later(rest), doors.gate.new_id, {RESPONSES: responses["connect"]})
+    return Front(exact, prefixes, Later(rest), doors.gate.new_id, {RESPONSES: responses["connect"]}, origins)
 
 
 class _Group:
