@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,8 @@ from typing import Any
 from aldgate.config.issuers import IssuerEntry, check_issuers
 from aldgate.oidc.tokens import Tokens, build_tokens
 from aldgate.testing.issuer import FakeIssuer
+from aldgate.testing.upstream import Play, Step, Valve, wire
+from aldgate.testing.upstream.replies import Asked
 
 
 class Clock:
@@ -35,3 +38,19 @@ async def believing(issuer: FakeIssuer, clock: Clock | None = None, *, trust: st
         yield tokens
     finally:
         await tokens.aclose()
+
+
+def saying(document: Any) -> Step:
+    """This document (JSON, or the bytes themselves), whatever was asked."""
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return Step("saying", lambda _: iter([wire.whole(body)]))
+
+
+def held(valve: Valve) -> Step:
+    """Nothing until the valve is turned, then a failure."""
+
+    def play(_: Asked) -> Play:
+        yield valve
+        yield wire.whole(b"{}", status=500)
+
+    return Step("held", play)

@@ -19,10 +19,8 @@ from aldgate.core.errors import ExpiredKey, GatewayError, IssuerUnavailable, Unk
 from aldgate.oidc import keyset
 from aldgate.oidc.jwt import MAX_TOKEN_BYTES
 from aldgate.testing.issuer import FakeIssuer, signed
-from aldgate.testing.upstream import Valve, fault, faults, wire
-from aldgate.testing.upstream.plays import Play
-from aldgate.testing.upstream.replies import Asked
-from tests.oidc.asking import Clock, believing
+from aldgate.testing.upstream import Valve, faults
+from tests.oidc.asking import Clock, believing, held, saying
 
 pytestmark = pytest.mark.anyio
 
@@ -280,21 +278,6 @@ async def test_the_cache_has_a_bound(issuer: FakeIssuer, monkeypatch: pytest.Mon
 
 
 # --- keys: rotation, bounds, and an issuer that is unwell ---
-
-
-@fault()
-def saying(_: Asked, document: Any = None, cache: str = "") -> Play:
-    """This document, whatever it is."""
-    body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    yield wire.whole(body, headers=[wire.JSON, *([("Cache-Control", cache)] if cache else [])])
-
-
-@fault()
-def held(asked: Asked, valve: Valve | None = None) -> Play:
-    """Nothing until the valve is turned, then a failure."""
-    assert valve is not None
-    yield valve
-    yield wire.whole(b"{}", status=500)
 
 
 async def test_a_new_key_is_fetched_once_for_all_who_ask(issuer: FakeIssuer, clock: Clock) -> None:
