@@ -383,6 +383,8 @@ class Standing(msgspec.Struct):
     principal: Principal | None = None
     expires_at: float = float("inf")
     error: GatewayError | None = None
+    is_renewed: bool = False
+    """At its end it is looked up again instead of refused: it goes on as long as it is used."""
 
 
 class Resolver(Protocol):

@@ -10,7 +10,8 @@ import msgspec
 
 from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
-from aldgate.core.claims import ClaimMapping, ClaimNames, Role
+from aldgate.core.claims import ClaimMapping, ClaimNames
+from aldgate.core.levels import Role
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
 """Signatures by a key that only the issuer has. `none` and the HMACs are not among them, and cannot be configured."""

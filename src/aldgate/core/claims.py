@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import msgspec
 
-Role = Literal["admin", "member", "viewer"]
+from aldgate.core.levels import Role
+
 Payload = Mapping[str, Any]
 
 LONGEST_TEXT = 255
@@ -16,7 +17,7 @@ _SPACED = frozenset({"scope", "scp"})
 
 
 class ClaimNames(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Where an issuer's tokens say what. `a.b` is `b` within `a`, unless a claim has that very name."""
+    """Where an issuer's tokens say what. `a.b` is `b` within `a`, unless a claim has that very name; empty is nowhere."""
 
     subject: str = "sub"
     """Who: stable, and never given to another."""
@@ -78,7 +79,9 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def claim(payload: Payload, name: str) -> Any:
-    """The claim called `name`, else what its dots lead to; None if there is nothing."""
+    """The claim called `name`, else what its dots lead to; None if there is nothing, or no name."""
+    if not name:
+        return None
     if name in payload:
         return payload[name]
     found: Any = payload

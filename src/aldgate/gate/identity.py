@@ -63,6 +63,8 @@ class Identity:
         if known.error is not None:
             raise _again(known.error)
         if self._now() >= known.expires_at:
+            if known.is_renewed:
+                return None
             raise ExpiredKey("This API key has expired.")
         return known.principal
 

@@ -23,8 +23,8 @@ from aldgate.upstream.tls import client_context
 CACHE_SIZE = 50_000
 
 
-class _Verified(msgspec.Struct, frozen=True):
-    """What was found of a token.
+class Verified(msgspec.Struct, frozen=True):
+    """A token that was found genuine.
 
     Attributes:
         ends_at: When it is refused, its issuer's clock skew included.
@@ -49,53 +49,64 @@ class Tokens:
         self._bearers = {issuer.entry.issuer: issuer for issuer in issuers.values() if issuer.entry.audience}
         self._now = now
         self._key = secrets.token_bytes(32)
-        self._verified: dict[bytes, _Verified] = {}
+        self._verified: dict[bytes, Verified] = {}
 
     def known(self, secret: bytes) -> Claims | None:
-        """What a token that was verified lately says; None asks for `principal_claims`.
+        """What a token that was verified lately says; None: ask `principal_claims`.
 
         Raises:
             ExpiredKey: Its time is over.
         """
-        if not looks_like_token(secret):
-            return None
-        verified = self._verified.get(self._digest(secret))
-        if verified is None:
-            return None
-        now = self._now()
-        if now >= verified.ends_at:
-            raise ExpiredKey("This token has expired.")
-        return verified.claims if now < verified.good_until else None
+        verified = self._find(secret)
+        return verified and verified.claims
 
     async def principal_claims(self, secret: bytes) -> Claims | None:
         """What a token says, verified; None if it is no token of a configured issuer.
+
+        Raises:
+            GatewayError: As `verify`.
+        """
+        verified = await self.verify(secret)
+        return verified and verified.claims
+
+    async def verify(self, secret: bytes) -> Verified | None:
+        """What a token says, and for how long it is believed; None if it is no token of a configured issuer.
 
         Raises:
             UnknownKey: It is not genuine, not for this gate, or lacks what is required.
             ExpiredKey: Its time is over.
             IssuerUnavailable: Its issuer's keys cannot be fetched. This is never shown as a 401.
         """
-        known = self.known(secret)
-        if known is not None:
-            return known
+        verified = self._find(secret)
+        if verified is not None:
+            return verified
         token = read_token(secret)
         issuer = self._bearers.get(token.issuer) if token is not None else None
         if token is None or issuer is None:
             return None
         claims = await issuer.bearer(token)
-        ends_at = claims.expires_at + issuer.entry.clock_skew_s
-        self._remember(self._digest(secret), _Verified(claims, ends_at, issuer.keys.good_until))
-        return claims
+        verified = Verified(claims, claims.expires_at + issuer.entry.clock_skew_s, issuer.keys.good_until)
+        self._remember(self._digest(secret), verified)
+        return verified
 
     async def aclose(self) -> None:
         """Ask no issuer any more."""
         for issuer in self.issuers.values():
             await issuer.keys.aclose()
 
+    def _find(self, secret: bytes) -> Verified | None:
+        verified = self._verified.get(self._digest(secret)) if looks_like_token(secret) else None
+        if verified is None:
+            return None
+        now = self._now()
+        if now >= verified.ends_at:
+            raise ExpiredKey("This token has expired.")
+        return verified if now < verified.good_until else None
+
     def _digest(self, secret: bytes) -> bytes:
         return blake2b(secret, key=self._key, digest_size=32).digest()
 
-    def _remember(self, digest: bytes, verified: _Verified) -> None:
+    def _remember(self, digest: bytes, verified: Verified) -> None:
         self._verified.pop(digest, None)  # the newest go last
         while len(self._verified) >= CACHE_SIZE:
             del self._verified[next(iter(self._verified))]
