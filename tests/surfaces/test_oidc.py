@@ -229,6 +229,8 @@ async def test_a_parameter_that_is_there_twice(issuer: FakeIssuer) -> None:
     [
         {"sub": "ann", "nonce": "of another login"},
         {"sub": "ann", "nonce": None},
+        {"sub": "ann", "nonce": ["x"]},
+        {"sub": "ann", "nonce": "é"},
         {"sub": "ann", "aud": "another"},
         {"sub": "ann", "aud": ["console", "another"]},
         {"sub": "ann", "azp": "another"},
@@ -294,9 +296,10 @@ async def test_an_issuer_that_is_away_or_says_nothing_useful(issuer: FakeIssuer)
         issuer.discovery = lie
         async with console(issuer) as gate:
             assert (await gate.begin()).status_code == 503
-    issuer.discovery = {"token_endpoint": "http://192.0.2.1/"}
-    async with console(issuer) as gate:
-        await refused(gate, await gate.at_issuer(), 503)
+    for endpoint in ("http://192.0.2.1/", f"https://{'a' * 64}.example/", ""):
+        issuer.discovery = {"token_endpoint": endpoint}
+        async with console(issuer) as gate:
+            await refused(gate, await gate.at_issuer(), 503)
 
 
 async def test_logins_under_way_have_a_bound(issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch) -> None:

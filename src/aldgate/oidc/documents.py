@@ -65,7 +65,10 @@ class Documents:
         if not is_safe_url(url, may_have_query=True):
             raise UpstreamInvalid("It names a URL that is neither https nor on this machine.")
         parts = urlsplit(url)
-        origin = Origin.of(f"{parts.scheme}://{parts.netloc}")
+        try:
+            origin = Origin.of(f"{parts.scheme}://{parts.netloc}")
+        except ValueError as error:
+            raise UpstreamInvalid(f"It names no host: {error}") from None
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         lines = {"host": origin.host_header, **headers, "accept-encoding": "identity", "content-length": str(len(body))}
         head = f"{method} {target} HTTP/1.1\r\n" + "".join(f"{name}: {text}\r\n" for name, text in lines.items())
