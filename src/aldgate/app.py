@@ -18,14 +18,15 @@ from pathlib import Path
 
 from aldgate import __version__
 from aldgate.artifacts.local import Artifacts
+from aldgate.config.caching import kept_s
 from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
 from aldgate.core.errors import GatewayError
-from aldgate.core.terms import parse_duration
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
+from aldgate.gate.neighbours import Neighbours
 from aldgate.gate.reload import Reloader
 from aldgate.gate.roster import Roster
 from aldgate.gate.slices import Slices
@@ -71,6 +72,7 @@ class App:
         self.gate: Gate
         self.roster: Roster
         self.reloader: Reloader
+        self.neighbours: Neighbours
         self.writer: LedgerWriter
         self.cache: Cache
         self.files: Files
@@ -125,12 +127,15 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         roster.serve(gate)
         app.cache = cache = Cache(*_cache_terms(settings))
         app.reloader = reloader = Reloader(settings, roster, gate, identity, lambda new: cache.change(*_cache_terms(new)))
+        changed = {"principals": identity.forget, "configuration": reloader.ask}
+        app.neighbours = slices.neighbours = Neighbours(store, incarnation, slices.give_back, changed)
         metrics.gauges |= {
             "aldgate_calls_under_way": ("Calls admitted and not settled.", lambda: gate.under_way),
             "aldgate_request_bytes_held": ("Bytes of request bodies held.", lambda: in_flight.held),
             "aldgate_ledger_rows_lost": ("Ledger rows dropped because the database was away too long.", lambda: writer.lost_rows),
             "aldgate_ledger_failing": ("1 while the ledger cannot be written.", lambda: float(writer.is_failing)),
             "aldgate_cache_bytes": ("Bytes of answers kept to be given again.", lambda: cache.bytes),
+            "aldgate_processes": ("Processes that share the database and were seen lately.", lambda: len(app.neighbours.alive)),
             "aldgate_reload_failing": ("1 while the configuration cannot be used.", lambda: float(reloader.is_failing)),
         }
         app.files = _files(settings, store)
@@ -145,22 +150,32 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         )
         app.batches = _batches(settings, app, store, doors, incarnation)
         app.handlers = _handlers(settings, app, store, doors, incarnation)
-        jobs = (writer.run(), roster.sweeper.run(), reloader.run(), _looking(app), app.batches.run(), _tidying(app.files))
+        jobs = (
+            writer.run(),
+            roster.sweeper.run(),
+            reloader.run(),
+            _looking(app),
+            app.batches.run(),
+            _tidying(app.files),
+            app.neighbours.run(),
+        )
         tasks = [asyncio.create_task(job) for job in jobs]
-        stack.push_async_callback(_finish, tasks, writer, slices)
+        stack.push_async_callback(_finish, tasks, writer, slices, store)
         yield app
 
 
-def _cache_terms(settings: Settings) -> tuple[dict[str, int], int]:
-    return {model: parse_duration(length) for model, length in settings.cache.models.items()}, settings.cache.max_bytes
+def _cache_terms(settings: Settings) -> tuple[dict[str, int], int, bool]:
+    return kept_s(settings), settings.cache.max_bytes, settings.cache.unset_temperature
 
 
-async def _finish(tasks: list[asyncio.Task[None]], writer: LedgerWriter, slices: Slices) -> None:
+async def _finish(tasks: list[asyncio.Task[None]], writer: LedgerWriter, slices: Slices, store: Store) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await writer.aclose()
-    await slices.give_back()
+    await slices.give_all_back()
+    with contextlib.suppress(GatewayError):  # it is taken for dead soon in any case
+        await store.leave()
 
 
 async def _looking(app: App) -> None:

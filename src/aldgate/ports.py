@@ -620,6 +620,41 @@ class BatchStore(Protocol):
         ...
 
 
+class Pulse(msgspec.Struct, frozen=True):
+    """The processes that share the database now, this one among them, and how often what they cache was changed, by name."""
+
+    alive: frozenset[str]
+    revisions: Mapping[str, int]
+
+
+class ProcessStore(Protocol):
+    """Processes that share the database."""
+
+    async def beat(self) -> Pulse:
+        """Say that this process is alive. Returns who else is."""
+        ...
+
+    async def leave(self) -> None:
+        """This process ends."""
+        ...
+
+    async def forget_dead(self) -> None:
+        """Remove what is known of processes that ended long ago without a word; not what they may have spent."""
+        ...
+
+    async def tell(self, message: str) -> None:
+        """Send a message to all processes, this one included."""
+        ...
+
+    async def listen(self, heard: Callable[[str], None]) -> None:
+        """Hand messages to `heard` until cancelled.
+
+        Raises:
+            StoreUnavailable: The connection was lost, and with it perhaps messages.
+        """
+        ...
+
+
 class AccountStore(Protocol):
     """Organisations, teams, clients and users."""
 
@@ -648,7 +683,7 @@ class AccountStore(Protocol):
         ...
 
 
-class Store(FileStore, BatchStore, AccountStore, Protocol):
+class Store(FileStore, BatchStore, AccountStore, ProcessStore, Protocol):
     """Everything that outlives the process. Every method may raise `StoreUnavailable`."""
 
     async def open(self) -> None:

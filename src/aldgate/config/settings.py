@@ -192,7 +192,9 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     max_bytes: Bytes = 67_108_864
     """Memory for kept answers, over all keys."""
     models: dict[str, str] = {}
-    """How long answers are kept, by the name of the model that callers use."""
+    """How long answers are kept, by the name of the model that callers use. Routes say it in their own table."""
+    unset_temperature: bool = False
+    """Keep, for these and for routes, also answers to requests that name no temperature, which most models answer by chance."""
 
 
 class Reload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -102,6 +102,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     fallbacks: tuple[Stage, ...] = ()
     context_fallbacks: tuple[Stage, ...] = ()
     filter_fallbacks: tuple[Stage, ...] = ()
+    takes_larger: bool = False
+    """After a prompt that was too long, the stage goes on to its next deployment that is known to read more."""
     retries: int = 0
     hedge_after_s: float | None = None
     deadline_s: float | None = None

@@ -11,13 +11,14 @@ from aldgate.store.files import Files
 from aldgate.store.idempotency import Idempotency
 from aldgate.store.keys import Keys
 from aldgate.store.ledger import Ledger
+from aldgate.store.processes import Processes
 from aldgate.store.responses import Responses
 from aldgate.store.schema import bring_up_to_date, stored_revision
 from aldgate.store.tables import secrets
 from aldgate.store.unbroken import unbroken
 
 
-class SqlStore(Accounts, Keys, Ledger, Budgets, Idempotency, Responses, Files, Batches):
+class SqlStore(Accounts, Keys, Ledger, Budgets, Idempotency, Responses, Files, Batches, Processes):
     """A `ports.Store` in an SQL database."""
 
     async def open(self) -> None:

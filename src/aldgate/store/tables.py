@@ -119,6 +119,22 @@ slices = Table(
     PrimaryKeyConstraint("account", "period", "process"),
 )
 
+# Processes that share the database. `seen_at` by the database's clock.
+processes = Table(
+    "processes",
+    METADATA,
+    Column("process", Text, primary_key=True),
+    Column("seen_at", Double, nullable=False),
+)
+
+# How often something that processes cache was changed.
+revisions = Table(
+    "revisions",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
 refills = Table(
     "refills",
     METADATA,
