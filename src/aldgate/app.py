@@ -22,6 +22,7 @@ from aldgate.config.caching import kept_s
 from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
+from aldgate.config.stray import warnings
 from aldgate.core.errors import GatewayError
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
@@ -40,6 +41,7 @@ from aldgate.registry import UnknownName
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter, wait_for_event
 from aldgate.surfaces.asgi import Handler
+from aldgate.surfaces.background import Background
 from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
 from aldgate.surfaces.cache import Cache
@@ -50,6 +52,7 @@ from aldgate.surfaces.idempotency import Once
 from aldgate.surfaces.listener import Bounds
 from aldgate.surfaces.paths import SURFACES, batch_endpoint, every_path, health_paths
 from aldgate.surfaces.server import Address, CannotListen, Server, tls_context
+from aldgate.surfaces.shelf import Shelf
 
 log = logging.getLogger("aldgate")
 
@@ -77,6 +80,8 @@ class App:
         self.cache: Cache
         self.files: Files
         self.batches: BatchWorker
+        self.shelf: Shelf
+        self.background: Background
 
 
 @asynccontextmanager
@@ -128,7 +133,9 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         app.cache = cache = Cache(*_cache_terms(settings))
         app.reloader = reloader = Reloader(settings, roster, gate, identity, lambda new: cache.change(*_cache_terms(new)))
         changed = {"principals": identity.forget, "configuration": reloader.ask}
-        app.neighbours = slices.neighbours = Neighbours(store, incarnation, slices.give_back, changed)
+        app.neighbours = slices.neighbours = Neighbours(
+            store, incarnation, slices.give_back, changed, settings.limits.recall_ms / 1000
+        )
         metrics.gauges |= {
             "aldgate_calls_under_way": ("Calls admitted and not settled.", lambda: gate.under_way),
             "aldgate_request_bytes_held": ("Bytes of request bodies held.", lambda: in_flight.held),
@@ -148,19 +155,24 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             committed=writer.committed if settings.ledger.durability == "strict" else None,
             max_body_bytes=settings.server.max_body_bytes,
         )
-        app.batches = _batches(settings, app, store, doors, incarnation)
-        app.handlers = _handlers(settings, app, store, doors, incarnation)
+        shelf = _shelf(settings, store, in_flight, incarnation)
+        app.shelf = shelf
+        app.background = shelf.background
+        app.batches = _batches(settings, app, store, doors, shelf)
+        app.handlers = _handlers(settings, app, store, doors, shelf)
         jobs = (
             writer.run(),
             roster.sweeper.run(),
             reloader.run(),
             _looking(app),
-            app.batches.run(),
             _tidying(app.files),
+            app.batches.run(),
+            app.background.run(),
             app.neighbours.run(),
         )
         tasks = [asyncio.create_task(job) for job in jobs]
         stack.push_async_callback(_finish, tasks, writer, slices, store)
+        stack.push_async_callback(app.background.aclose)
         yield app
 
 
@@ -202,14 +214,23 @@ def _files(settings: Settings, store: Store) -> Files:
     return Files(store, artifacts, most_bytes=bounds.max_bytes, quota_bytes=bounds.quota_bytes, now=time.time)
 
 
-def _batches(settings: Settings, app: App, store: Store, doors: Doors, incarnation: str) -> BatchWorker:
+def _shelf(settings: Settings, store: Store, in_flight: BytesInFlight, incarnation: str) -> Shelf:
+    bounds = settings.responses
+    memory = BytesInFlight(settings.server.max_inflight_bytes // 4)
+    background = Background(
+        store, in_flight, memory, most=bounds.max_background, quota_bytes=bounds.quota_bytes, now=time.time, wait=wait_for_event
+    )
+    return Shelf(store, incarnation, bounds.quota_bytes, memory, background)
+
+
+def _batches(settings: Settings, app: App, store: Store, doors: Doors, shelf: Shelf) -> BatchWorker:
     return BatchWorker(
         Shop(
             gate=doors.gate,
             identity=doors.identity,
             store=store,
             files=app.files,
-            endpoints=partial(batch_endpoint, doors, store, incarnation),
+            endpoints=partial(batch_endpoint, doors, shelf),
             in_flight=doors.in_flight,
             committed=doors.committed,
             places=asyncio.Semaphore(settings.batches.concurrency),
@@ -256,7 +277,7 @@ async def _make_admin_key(store: Store, identity: Identity, preset: Secret | Non
     return fresh if is_new else None
 
 
-def _handlers(settings: Settings, app: App, store: Store, doors: Doors, incarnation: str) -> dict[str, Handler]:
+def _handlers(settings: Settings, app: App, store: Store, doors: Doors, shelf: Shelf) -> dict[str, Handler]:
     gate, writer, identity = app.gate, app.writer, doors.identity
 
     async def reasons() -> list[str]:
@@ -285,7 +306,7 @@ def _handlers(settings: Settings, app: App, store: Store, doors: Doors, incarnat
         ).app
 
     return {
-        "all": every_path(doors, store, incarnation, health, administration),
+        "all": every_path(doors, shelf, health, administration),
         "ops": Front(health_paths(health), new_id=gate.new_id),
     }
 
@@ -309,7 +330,7 @@ async def run(settings: Settings) -> None:
         sys.stdout.flush()
         await server.until_stopped()
         app.gate.is_draining = True
-        await asyncio.gather(server.drain(settings.server.drain_s), app.batches.drain(settings.server.drain_s))
+        await asyncio.gather(*(each.drain(settings.server.drain_s) for each in (server, app.batches, app.background)))
 
 
 def _on_hangup(ask: Callable[[], None]) -> None:
@@ -349,6 +370,8 @@ def serve(settings: Settings) -> None:
     """Run the gate in this process; returns when it has stopped. Prints what went wrong, with a hint, and exits with 1."""
     configure_logging(settings.log.level, settings.log.format)
     log.info("starting", extra={"version": __version__, "pid": os.getpid()})
+    for warning in warnings(settings):
+        log.warning(warning)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(run(settings))

@@ -1,6 +1,6 @@
 """Every protocol that something plugs into. Implementations live to the right; nothing here imports them."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -499,6 +499,8 @@ class KeptResponse(msgspec.Struct, frozen=True):
         incarnation: The process that makes or made it.
         input: What was asked, beyond what it continued: JSON, a string or a list of items.
         body: JSON, as the caller got it.
+        warnings: What was left out of the request, as the header `x-aldgate-warnings` says it.
+        lease_until: While it is being made in the background: when it is given up unless its process holds it longer.
     """
 
     id: str
@@ -509,6 +511,8 @@ class KeptResponse(msgspec.Struct, frozen=True):
     incarnation: str
     input: bytes
     body: bytes
+    warnings: str = ""
+    lease_until: float | None = None
 
 
 class FileStore(Protocol):
@@ -772,8 +776,23 @@ class Store(FileStore, BatchStore, AccountStore, ProcessStore, Protocol):
         """Keep the reply of a claimed key, or with None let the key go, so that it may be tried anew."""
         ...
 
-    async def keep_response(self, account: str, kept: KeptResponse) -> None:
-        """Keep a response, in place of an earlier state of the same."""
+    async def keep_response(self, account: str, kept: KeptResponse, events: bytes | None, quota_bytes: int) -> None:
+        """Keep a response, in place of an earlier state of the same, with its events if it was streamed.
+
+        `quota_bytes`: What the account's responses may come to; beyond it the oldest that nothing continues are removed.
+        """
+        ...
+
+    async def end_response(self, account: str, kept: KeptResponse, events: bytes | None, quota_bytes: int) -> bool:
+        """Keep what became of a response that was under way; as `keep_response`. False: it has ended otherwise or was deleted."""
+        ...
+
+    async def hold_responses(self, names: Collection[tuple[str, str]], until: float) -> set[tuple[str, str]]:
+        """Hold responses that are under way, by account and id, for so long; returns those that still are."""
+        ...
+
+    async def response_events(self, account: str, response_id: str) -> bytes | None:
+        """The events that were kept with a response, if any."""
         ...
 
     async def find_response(self, account: str, response_id: str, now: float) -> KeptResponse | None:

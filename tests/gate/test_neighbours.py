@@ -28,7 +28,7 @@ class Process:
         self.slices = Slices(store, name, time.time)
         self.changes: list[str] = []
         self.changed = asyncio.Event()
-        self.neighbours = Neighbours(store, name, self.slices.give_back, {"principals": self._note})
+        self.neighbours = Neighbours(store, name, self.slices.give_back, {"principals": self._note}, recall_s=10)
         self.slices.neighbours = self.neighbours
 
     def _note(self) -> None:

@@ -110,6 +110,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     default_max_tokens: Tokens = 4096
     """Output tokens asked for when a budget needs a bound and the caller gave none."""
+    recall_ms: Annotated[int, Meta(ge=1, le=60_000)] = 50
+    """Milliseconds that other processes have to return what they do not hold of a budget before a call is refused."""
 
 
 class Files(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,6 +121,15 @@ class Files(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Largest file; a larger one is 413."""
     quota_bytes: Bytes = 10_737_418_240
     """All files of one key together; beyond it an upload is 403."""
+
+
+class Responses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Responses that are kept for whoever comes back for them."""
+
+    quota_bytes: Bytes = 4_294_967_296
+    """All kept responses of one key together; beyond it the oldest go, but none that a younger one continues."""
+    max_background: Count = 100
+    """Responses of one key that run in the background at once; beyond it a new one is 429."""
 
 
 class Batches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -232,6 +243,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ledger: Ledger = Ledger()
     limits: Limits = Limits()
     files: Files = Files()
+    responses: Responses = Responses()
     batches: Batches = Batches()
     log: Log = Log()
     discovery: Discovery = Discovery()

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from aldgate.core.errors import GatewayError
-from aldgate.gate.slices import RECALL_S
 from aldgate.ports import Store
 
 log = logging.getLogger("aldgate.neighbours")
@@ -28,17 +27,26 @@ class Neighbours:
         store: What they share.
         incarnation: This process's id.
         give_back: Returns what this process does not hold of a budget: account and period.
+        recall_s: How long others have to give back what they do not hold before a call is refused.
         changed: By name, what is to be done when something that this process has cached was changed.
 
     Attributes:
         alive: The processes that were seen lately, this one among them.
     """
 
-    def __init__(self, store: Store, incarnation: str, give_back: GiveBack, changed: dict[str, Callable[[], None]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        incarnation: str,
+        give_back: GiveBack,
+        changed: dict[str, Callable[[], None]],
+        recall_s: float = 0.05,
+    ) -> None:
         self._store = store
         self._incarnation = incarnation
         self._give_back = give_back
         self._changed = changed
+        self._recall_s = recall_s
         self._revisions: dict[str, int] = {}
         self._awaited: dict[tuple[str, str], tuple[set[str], asyncio.Event]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -51,7 +59,11 @@ class Neighbours:
 
     async def run(self) -> None:
         """Be one of them, until cancelled."""
-        await asyncio.gather(self._beating(), self._listening())
+        try:
+            await asyncio.gather(self._beating(), self._listening())
+        finally:
+            for task in self._tasks:
+                task.cancel()
 
     async def _beating(self) -> None:
         while True:
@@ -118,7 +130,7 @@ class Neighbours:
         answered = asyncio.Event()
         self._awaited[account, period] = others, answered
         try:
-            async with asyncio.timeout(RECALL_S):
+            async with asyncio.timeout(self._recall_s):
                 await self._store.tell(_message("recall", self._incarnation, account, period))
                 await answered.wait()
         except TimeoutError:

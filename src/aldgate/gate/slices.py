@@ -24,8 +24,6 @@ MOST_PRINCIPALS = 50_000
 NEVER = float("-inf")
 WANTED_S = 1.0
 """How long a process asks for what single calls need, after another lacked what it had."""
-RECALL_S = 0.05
-"""How long others have to give back what they do not hold before a call is refused."""
 REFUSED_S = 1.0
 """How long the database's word that a budget is spent is good for; another process may give some back meanwhile."""
 
@@ -72,7 +70,7 @@ class Neighbours(Protocol):
         ...
 
     async def recall(self, account: str, period: str) -> None:
-        """Ask them to give back what they do not hold of a budget, and wait until they have, or for `RECALL_S`."""
+        """Ask them to give back what they do not hold of a budget, and wait until they have, though not for long."""
         ...
 
 

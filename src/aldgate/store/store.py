@@ -32,6 +32,7 @@ class SqlStore(Accounts, Keys, Ledger, Budgets, Idempotency, Responses, Files, B
         if self._database.is_embedded:
             await self._presume_spent()
             await self._end_leases()
+            await self._give_up_responses()
 
     async def aclose(self) -> None:
         """See `Store`. Writes under way end first."""
