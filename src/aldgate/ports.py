@@ -7,7 +7,6 @@ import msgspec
 
 from aldgate.core.batches import BatchLine, LineError, LineResult, Status, StoredBatch
 from aldgate.core.calls import Attempt, LedgerRow, Named, Peek
-from aldgate.core.claims import Claims
 from aldgate.core.errors import GatewayError, UpstreamError
 from aldgate.core.events import Event
 from aldgate.core.files import StoredFile
@@ -312,18 +311,6 @@ class CountsTokens(Protocol):
 
         Raises:
             UpstreamError: It did not count.
-        """
-        ...
-
-
-class SignIn(Protocol):
-    """Begins a session for somebody whom an issuer vouches for."""
-
-    async def __call__(self, claims: Claims) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        """Status, headers and body of the answer. After 2xx the browser goes on to where it wanted, with the answer's cookies.
-
-        Raises:
-            GatewayError: They may not come in.
         """
         ...
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
+from aldgate.core.claims import Claims
 from aldgate.core.errors import GatewayError, InvalidConfiguration, InvalidRequest, NotFound, Shedding
 from aldgate.oidc.login import LOGIN_S, Logins, is_local_path
-from aldgate.ports import SignIn
 from aldgate.surfaces.asgi import Headers, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.faults import Rendered, render_for_path
 
@@ -21,6 +22,18 @@ MAX_UNDER_WAY = 64
 _LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?")
 _QUIET: Headers = [(b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")]
 """The code in the URL is nobody else's business."""
+
+
+class SignIn(Protocol):
+    """Begins a session for somebody whom an issuer vouches for."""
+
+    async def __call__(self, claims: Claims) -> Rendered:
+        """Status, headers and body of the answer. After 2xx the browser goes on to where it wanted, with the answer's cookies.
+
+        Raises:
+            GatewayError: They may not come in.
+        """
+        ...
 
 
 class OidcFace:
