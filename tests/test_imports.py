@@ -55,6 +55,11 @@ def test_the_decisions_load_nothing_but_msgspec() -> None:
     assert not loaded & {"asyncio", "socket", "ssl", "sqlalchemy", "uvicorn", "fastapi"}
 
 
+def test_an_issuer_loads_nothing_before_its_first_token() -> None:
+    loaded = loaded_by("import aldgate.oidc.tokens, aldgate.oidc.login, aldgate.surfaces.oidc")
+    assert not loaded & (NEVER | LATER)
+
+
 def test_a_wheel_holds_the_package_and_no_start_up_hooks() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["tool"]["hatch"]["build"]["targets"]["wheel"] == {"packages": ["src/aldgate"]}

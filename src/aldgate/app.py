@@ -28,6 +28,7 @@ from aldgate.gate.acts import LoggedActs
 from aldgate.gate.clients import Clients
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
+from aldgate.gate.issued import TokenResolver
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.neighbours import Neighbours
 from aldgate.gate.own_credentials import OwnCredentials
@@ -39,11 +40,14 @@ from aldgate.gate.sessions import SessionResolver, Sessions
 from aldgate.gate.slices import Slices
 from aldgate.gate.users import Users
 from aldgate.gate.vault import Vault
+from aldgate.gate.vouched import VouchedUsers
 from aldgate.jobs.batch_run import Shop
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.limiter.memory import MemoryLimiter
 from aldgate.logs import configure_logging
+from aldgate.oidc.login import Logins
+from aldgate.oidc.tokens import Tokens, build_tokens
 from aldgate.ports import Acts, Resolver, Store
 from aldgate.registry import UnknownName
 from aldgate.store.store import SqlStore
@@ -59,10 +63,12 @@ from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
 from aldgate.surfaces.listener import Bounds
+from aldgate.surfaces.oidc import OidcFace
 from aldgate.surfaces.origins import Origins
 from aldgate.surfaces.paths import SURFACES, batch_endpoint, every_path, health_paths
 from aldgate.surfaces.server import Address, CannotListen, Server, tls_context
 from aldgate.surfaces.shelf import Shelf
+from aldgate.surfaces.sign_in import VouchedSignIn
 
 log = logging.getLogger("aldgate")
 
@@ -86,6 +92,7 @@ class App:
         self.roster: Roster
         self.reloader: Reloader
         self.neighbours: Neighbours
+        self.oidc: OidcFace
         self.writer: LedgerWriter
         self.cache: Cache
         self.files: Files
@@ -117,6 +124,10 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         identity = await _identity(store, settings.auth.admin_key, resolvers, own)
         users = _users(settings, store, identity, own)
         resolvers += [SessionResolver(users.sessions, carrier) for carrier in (b"session", b"")]
+        tokens = build_tokens(settings.auth.issuers, ca_bundle=settings.upstream.ca_bundle)
+        stack.push_async_callback(tokens.aclose)
+        vouched = VouchedUsers(store, users, own.bring)
+        resolvers.append(TokenResolver(tokens, store, vouched))
         app.make_admin_key = partial(_make_admin_key, store, identity, settings.auth.admin_key)
         slices = Slices(store, incarnation, time.time)
         app.writer = writer = LedgerWriter(
@@ -152,15 +163,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         app.neighbours = slices.neighbours = Neighbours(
             store, incarnation, slices.give_back, changed, settings.limits.recall_ms / 1000
         )
-        metrics.gauges |= {
-            "aldgate_calls_under_way": ("Calls admitted and not settled.", lambda: gate.under_way),
-            "aldgate_request_bytes_held": ("Bytes of request bodies held.", lambda: in_flight.held),
-            "aldgate_ledger_rows_lost": ("Ledger rows dropped because the database was away too long.", lambda: writer.lost_rows),
-            "aldgate_ledger_failing": ("1 while the ledger cannot be written.", lambda: float(writer.is_failing)),
-            "aldgate_cache_bytes": ("Bytes of answers kept to be given again.", lambda: cache.bytes),
-            "aldgate_processes": ("Processes that share the database and were seen lately.", lambda: len(app.neighbours.alive)),
-            "aldgate_reload_failing": ("1 while the configuration cannot be used.", lambda: float(reloader.is_failing)),
-        }
+        metrics.gauges |= _gauges(app, in_flight)
         app.files = _files(settings, store)
         doors = Doors(
             gate=gate,
@@ -177,6 +180,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         app.batches = _batches(settings, app, store, doors, shelf)
         acts = LoggedActs()
         people = People(store, gate, identity, users, own, acts)
+        app.oidc = await _oidc(settings, store, tokens, vouched, gate)
         app.handlers = _handlers(settings, app, store, doors, shelf, people, acts)
         jobs = (
             writer.run(),
@@ -193,6 +197,18 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         stack.push_async_callback(_finish, tasks, writer, slices, store)
         stack.push_async_callback(app.background.aclose)
         yield app
+
+
+def _gauges(app: App, in_flight: BytesInFlight) -> dict[str, tuple[str, Callable[[], float]]]:
+    return {
+        "aldgate_calls_under_way": ("Calls admitted and not settled.", lambda: app.gate.under_way),
+        "aldgate_request_bytes_held": ("Bytes of request bodies held.", lambda: in_flight.held),
+        "aldgate_ledger_rows_lost": ("Ledger rows dropped because the database was away too long.", lambda: app.writer.lost_rows),
+        "aldgate_ledger_failing": ("1 while the ledger cannot be written.", lambda: float(app.writer.is_failing)),
+        "aldgate_cache_bytes": ("Bytes of answers kept to be given again.", lambda: app.cache.bytes),
+        "aldgate_processes": ("Processes that share the database and were seen lately.", lambda: len(app.neighbours.alive)),
+        "aldgate_reload_failing": ("1 while the configuration cannot be used.", lambda: float(app.reloader.is_failing)),
+    }
 
 
 def _cache_terms(settings: Settings) -> tuple[dict[str, int], int, bool]:
@@ -307,6 +323,13 @@ async def _vault(store: SqlStore, preset: Secret | None) -> Vault:
     return Vault([*configured, kept])
 
 
+async def _oidc(settings: Settings, store: SqlStore, tokens: Tokens, vouched: VouchedUsers, gate: Gate) -> OidcFace:
+    secret, _ = await store.secret("oidc_login", secrets.token_bytes(32))
+    public_url = settings.auth.public_url
+    sign_in = VouchedSignIn(vouched, is_secure=public_url.startswith("https:"))
+    return OidcFace(Logins(tokens.issuers, secret, time.time), sign_in, public_url=public_url, new_id=gate.new_id)
+
+
 def _users(settings: Settings, store: SqlStore, identity: Identity, own: OwnCredentials) -> Users:
     auth = settings.auth
     idle_s, lifetime_s = auth.session_idle_s, auth.session_lifetime_s
@@ -357,7 +380,7 @@ def _handlers(
         ).app
 
     return {
-        "all": every_path(doors, shelf, health, app.clients, administration, Origins(settings.server.cors_origins)),
+        "all": every_path(doors, shelf, health, app.clients, app.oidc, administration, Origins(settings.server.cors_origins)),
         "ops": Front(health_paths(health), new_id=gate.new_id),
     }
 
@@ -397,6 +420,7 @@ def check(settings: Settings) -> None:
         ConfigError: One cannot.
     """
     Roster(settings)
+    build_tokens(settings.auth.issuers, ca_bundle=settings.upstream.ca_bundle)
     if settings.store:
         _store(settings, "check")
     for listener in settings.server.listeners:

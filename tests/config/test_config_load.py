@@ -91,6 +91,8 @@ def some_text(path: str, directory: Path) -> str:
         return str(directory / "some.pem")
     if path == "auth.admin_key":
         return ADMIN_KEY
+    if path == "auth.public_url":
+        return "https://gate.example.com"
     if path == "server.listen":
         return "0.0.0.0:9, :10/ops"
     value: Any = leaf.default

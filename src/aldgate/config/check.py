@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aldgate.config.caching import kept_s
 from aldgate.config.errors import ConfigError
+from aldgate.config.issuers import check_issuers, is_safe_url
 from aldgate.config.prices import to_price
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Settings
@@ -29,6 +30,10 @@ def check(settings: Settings) -> None:
         _check_encryption_key(settings.auth.encryption_key)
     for origin in settings.server.cors_origins:
         _check_origin(origin)
+    check_issuers(settings.auth.issuers)
+    if settings.auth.public_url and not is_safe_url(settings.auth.public_url):
+        hint = 'write it like "https://gate.example.com"; plain http is for loopback only'
+        raise ConfigError(f"`auth.public_url`: `{settings.auth.public_url}` is no such URL", hint=hint)
     for listener in settings.server.listeners:
         _check_pair(listener.tls_cert, listener.tls_key)
     _check_addresses(settings)
@@ -100,6 +105,7 @@ def _check_files(settings: Settings) -> None:
     named = [("server.tls_cert", listener.tls_cert) for listener in settings.server.listeners]
     named += [("server.tls_key", listener.tls_key) for listener in settings.server.listeners]
     named += [("upstream.ca_bundle", settings.upstream.ca_bundle)]
+    named += [(f"auth.issuers.{name}.ca_bundle", issuer.ca_bundle) for name, issuer in settings.auth.issuers.items()]
     named += [("upstream.client_cert", part) for part in settings.upstream.client_cert.split(",")]
     for path, file in named:
         if file and not Path(file).is_file():

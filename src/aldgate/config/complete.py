@@ -1,4 +1,4 @@
-"""What the joined settings still lack: inherited values, absolute paths, and the secret that a reference names."""
+"""What the joined settings still lack: inherited values, absolute paths, and the secrets that references name."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,7 +34,11 @@ def complete(tree: dict[str, Any], environment: Mapping[str, str], directory: Pa
         inherited = {name: server.get(name, getattr(Server(), name)) for name in _INHERITED if name not in listener}
         own = {name: _absolute(listener[name], home, directory) for name in _INHERITED[1:] if listener.get(name)}
         listener |= inherited | own
-    _resolve_secrets(tree.get("auth", {}), environment)
+    auth = tree.get("auth", {})
+    _resolve_secrets(auth, environment)
+    for name, issuer in auth.get("issuers", {}).items():
+        issuer["ca_bundle"] = _absolute(issuer["ca_bundle"], home, directory) if issuer.get("ca_bundle") else ""
+        _resolve_client_secret(name, issuer, environment)
 
 
 def _resolve_secrets(auth: dict[str, Any], environment: Mapping[str, str]) -> None:
@@ -42,6 +46,16 @@ def _resolve_secrets(auth: dict[str, Any], environment: Mapping[str, str]) -> No
         key = auth.get(name)
         if key is not None:
             auth[name] = Secret(resolve_reference(key, environment) if is_reference(key) else key)
+
+
+def _resolve_client_secret(name: str, issuer: dict[str, Any], environment: Mapping[str, str]) -> None:
+    reference = issuer.get("client_secret")
+    if reference is None:
+        return
+    try:
+        issuer["client_secret"] = Secret(resolve_reference(reference, environment))
+    except ConfigError as error:
+        raise ConfigError(f"`auth.issuers.{name}.client_secret`: {error.message}", hint=error.hint) from None
 
 
 def _default_data(environment: Mapping[str, str]) -> str:

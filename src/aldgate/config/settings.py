@@ -1,8 +1,8 @@
 """Every setting there is, its default and what it is for: one frozen tree, read once.
 
 The line beneath a field is its help; `.env.example` and the reference page are made of these lines. Tables (`providers`,
-`engines`, `aliases`, `routes`, `prices`, `models`, `server.listen`) live in the file; every other field also has an environment
-name.
+`engines`, `aliases`, `routes`, `prices`, `models`, `server.listen`, `auth.issuers`) live in the file; every other field also has
+an environment name.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from aldgate.config.issuers import IssuerEntry
 from aldgate.config.models import ModelEntry
 from aldgate.config.prices import PriceEntry
 from aldgate.config.redaction import redacted
@@ -85,7 +86,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who may administer the gate, and how long a login lasts."""
+    """Who may administer the gate, who vouches for others, and how long a login lasts."""
 
     admin_key: Secret | None = None
     """Admin key, 32 characters or more, as it is or as `env:NAME` or `file:/path`; unset, one is made at the first start."""
@@ -97,6 +98,10 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Seconds after which any login is over."""
     encryption_key: Secret | None = None
     """What seals users' provider credentials, likewise; old ones may follow, each behind a space. Unset, one is made and kept."""
+    public_url: str = ""
+    """Where browsers find the gate, for logins that come back to it; empty takes the address they used, on loopback only."""
+    issuers: dict[str, IssuerEntry] = {}
+    """Who else may say who somebody is: issuers of JSON Web Tokens."""
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

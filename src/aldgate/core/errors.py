@@ -7,7 +7,7 @@ VersionNotSupported SocketVersionNotSupported NothingKept PreviousResponseNotFou
 PolicyError     ScopeDenied PolicyDenied ForeignOrigin PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
-InternalError   NotSupported Shedding ShuttingDown StoreUnavailable
+InternalError   NotSupported Shedding ShuttingDown StoreUnavailable IssuerUnavailable
 ClientGone      nobody is left to answer; recorded, never rendered
 HedgeLost       another attempt began to answer sooner; recorded, never rendered
 """
@@ -358,6 +358,12 @@ class StoreUnavailable(InternalError):
     """The database did not answer, and this call cannot go on without it."""
 
     code, status, retry = "store_unavailable", 503, Retry.LATER
+
+
+class IssuerUnavailable(InternalError):
+    """The issuer of this token does not give its keys, and without them nobody can say whether the token is genuine."""
+
+    code, status, retry = "issuer_unavailable", 503, Retry.LATER
 
 
 class ClientGone(GatewayError):

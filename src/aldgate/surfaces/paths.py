@@ -23,6 +23,8 @@ from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.later import Later
 from aldgate.surfaces.models import PREFIX as MODELS
 from aldgate.surfaces.models import ModelsFace, by_client
+from aldgate.surfaces.oidc import PATH as OIDC
+from aldgate.surfaces.oidc import OidcFace
 from aldgate.surfaces.origins import Origins
 from aldgate.surfaces.shelf import Shelf
 
@@ -98,6 +100,7 @@ def every_path(
     shelf: Shelf,
     health: HealthFace,
     clients: Clients,
+    oidc: OidcFace,
     rest: Callable[[], Handler],
     origins: Origins = Origins(),
 ) -> Front:
@@ -123,6 +126,7 @@ def every_path(
         ("GET", "/api/version"): ollama["version"],
         ("HEAD", "/api/version"): ollama["version"],
         ("GET", "/v1/models"): by_client(models.list, gemini),
+        ("GET", OIDC): oidc.list,
         ("HEAD", "/"): health.here,
         ("GET", "/"): health.here,
         ("GET", "/v1beta/models"): gemini,
@@ -132,6 +136,7 @@ def every_path(
     prefixes: list[tuple[str, str, Handler]] = [
         ("GET", MODELS, by_client(models.get, gemini)),
         ("POST", MODELS, gemini),
+        ("GET", f"{OIDC}/", oidc.serve),
         *((method, f"/{version}/", gemini) for version in ("v1beta", "v1alpha") for method in _METHODS),
         ("GET", f"{RESPONSES}/", responses["get"]),
         ("DELETE", f"{RESPONSES}/", responses["delete"]),
