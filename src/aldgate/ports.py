@@ -6,14 +6,14 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from aldgate.core.batches import BatchLine, LineError, LineResult, Status, StoredBatch
-from aldgate.core.budgets import Budget
 from aldgate.core.calls import Attempt, LedgerRow, Named, Peek
 from aldgate.core.errors import GatewayError, UpstreamError
 from aldgate.core.events import Event
 from aldgate.core.files import StoredFile
-from aldgate.core.limits import Limits
+from aldgate.core.levels import AccountKind, Level, Operation
 from aldgate.core.operations import Request, Result
-from aldgate.core.principals import Operation
+from aldgate.core.policies import ANYTHING, Policy
+from aldgate.core.principals import Principal
 from aldgate.core.routes import Deployment, Source
 from aldgate.core.usage import Usage
 
@@ -322,12 +322,36 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     prefix: str
     """The first characters of the newest secret, for people to recognise it by."""
-    scopes: frozenset[str]
-    limits: Limits
-    budget: Budget | None
+    policy: Policy
     created_at: float
+    owner: str | None = None
+    """The account whose key it is; None: the gate's operator's."""
+    made_by: str | None = None
+    """Id of the principal that made it."""
     expires_at: float | None = None
     revoked_at: float | None = None
+
+
+class StoredAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """An organisation, team, client or user as it is kept. Times in Unix seconds.
+
+    Attributes:
+        name: Unique among its kind.
+        parent: The account above it: its policy holds here, too.
+    """
+
+    id: str
+    kind: AccountKind
+    name: str
+    policy: Policy = ANYTHING
+    parent: str | None = None
+    created_at: float
+    disabled_at: float | None = None
+
+    @property
+    def level(self) -> Level:
+        """What it is in the chain that leads to a principal."""
+        return Level(self.kind, self.id, self.name, self.policy)
 
 
 class Credential(msgspec.Struct, frozen=True):
@@ -336,6 +360,39 @@ class Credential(msgspec.Struct, frozen=True):
     digest: bytes
     key: StoredKey
     expires_at: float | None = None
+    above: tuple[StoredAccount, ...] = ()
+    """The accounts that the key is under, the outermost first."""
+
+
+class Standing(msgspec.Struct):
+    """What is known of a credential: whose it is, until when (Unix seconds), and why its calls are refused, if they are."""
+
+    principal: Principal | None = None
+    expires_at: float = float("inf")
+    error: GatewayError | None = None
+
+
+class Resolver(Protocol):
+    """Knows the principals of one kind of credential that is not a key.
+
+    Attributes:
+        carrier: How it is carried: `client` (id, NUL and secret, from headers of their own), `session` (a cookie), or empty: as a
+            key is. See `surfaces.credentials`.
+    """
+
+    carrier: bytes
+
+    async def look_up(self, secret: bytes) -> Standing | None:
+        """Whose it is; None: it is of another kind. The answer is cached until `Identity.forget`.
+
+        Raises:
+            StoreUnavailable: The database did not answer. This is never shown as a 401.
+        """
+        ...
+
+    async def look_at(self, principal_id: str) -> tuple[Principal, GatewayError | None] | None:
+        """The principal with this id, and why its calls are refused, if they are; None: it is of another kind."""
+        ...
 
 
 class KeyUse(msgspec.Struct, frozen=True):
@@ -548,7 +605,35 @@ class BatchStore(Protocol):
         ...
 
 
-class Store(FileStore, BatchStore, Protocol):
+class AccountStore(Protocol):
+    """Organisations, teams, clients and users."""
+
+    async def add_account(self, account: StoredAccount) -> None:
+        """Keep a new one. Raises `Conflict` if its id or name is taken, or there is no such parent."""
+        ...
+
+    async def save_account(self, account: StoredAccount) -> bool:
+        """Put it in place of what is kept under its id; False if nothing is. Raises `Conflict` if its name is taken."""
+        ...
+
+    async def delete_account(self, account_id: str) -> bool:
+        """Forget it; False if there is none. Raises `Conflict` while keys or accounts are under it."""
+        ...
+
+    async def find_account(self, kind: AccountKind, name: str) -> StoredAccount | None:
+        """The account of this kind with this name."""
+        ...
+
+    async def list_accounts(self, kind: AccountKind | None = None) -> list[StoredAccount]:
+        """All accounts, or all of one kind, by name."""
+        ...
+
+    async def lineage(self, account_id: str) -> tuple[StoredAccount, ...]:
+        """The account with this id behind all that are above it, the outermost first; empty if there is none."""
+        ...
+
+
+class Store(FileStore, BatchStore, AccountStore, Protocol):
     """Everything that outlives the process. Every method may raise `StoreUnavailable`."""
 
     async def open(self) -> None:
@@ -579,8 +664,8 @@ class Store(FileStore, BatchStore, Protocol):
         """The key with this id."""
         ...
 
-    async def list_keys(self) -> list[StoredKey]:
-        """All keys, newest first, revoked and expired ones included."""
+    async def list_keys(self, owner: str | None = None) -> list[StoredKey]:
+        """All keys, or all of an account, newest first, revoked and expired ones included."""
         ...
 
     async def key_uses(self) -> Mapping[str, KeyUse]:

@@ -225,7 +225,7 @@ async def test_what_a_model_is_known_to_lack_and_what_it_costs_decide_the_order(
 
 @pytest.mark.anyio
 async def test_calls_under_way_are_counted(house: House) -> None:
-    policy = Policy(limits=Limits(concurrency=1), budget=Budget(100_000, "day"))
+    policy = Policy(limits=Limits(concurrency=1), budgets=(Budget(100_000, "day"),))
     call = house.call(policy, "chat", asking("chat", {"max_tokens": 10}))
     admission = house.gate.admit(call) or await house.gate.admit_shared(call)
     explained = await house.explained(policy)
@@ -240,7 +240,7 @@ async def test_calls_under_way_are_counted(house: House) -> None:
 
 @pytest.mark.anyio
 async def test_a_budget_that_is_nearly_spent_cuts_the_output_unless_the_caller_bounded_it(house: House) -> None:
-    policy = Policy(budget=Budget(300, "day"))
+    policy = Policy(budgets=(Budget(300, "day"),))
     cut = await house.explained(policy, model="a/big")
     assert cut.verdict == "allowed" and cut.budget is not None and cut.budget.cuts_output
     assert cut.budget.needed is not None and cut.budget.needed.microusd > 300

@@ -118,7 +118,7 @@ def house(store: Store, clock: Clock) -> House:
 
 
 def budget(microusd: int) -> Policy:
-    return Policy(budget=Budget(microusd, "day"))
+    return Policy(budgets=(Budget(microusd, "day"),))
 
 
 @pytest.mark.anyio

@@ -50,7 +50,7 @@ def _request(operation: str, message: str) -> dict[str, Any]:
 
 
 def _summary(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    who, model, estimate, budget = told["who"], told["model"], told["estimate"], told["budget"]
+    who, model, estimate = told["who"], told["model"], told["estimate"]
     for reason in told["reasons"]:
         yield "because", f"{reason['status']} {reason['code']}: {reason['message']}"
     yield "key", f"{who['name']} ({who['id']})"
@@ -60,10 +60,11 @@ def _summary(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for limit in told["limits"]:
         reset = "" if limit["reset_s"] is None else f", all again in {limit['reset_s']:g} s"
         yield limit["what"], f"{limit['left']} of {limit['limit']} left{reset}"
-    if budget is not None:
+    for budget in told["budgets"]:
+        whose = f" of {budget['level']}" if budget["level"] else ""
         needed = f", this call needs up to ${budget['needed']['usd']}" if budget["needed"] else ""
         cut = "; its output would be cut" if budget["cuts_output"] else ""
-        yield "budget", f"${budget['free']['usd']} of ${budget['limit']['usd']} free in {budget['period']}{needed}{cut}"
+        yield f"budget{whose}", f"${budget['free']['usd']} of ${budget['limit']['usd']} free in {budget['period']}{needed}{cut}"
     if estimate is not None:
         yield "tokens", f"about {estimate['input_tokens']} in, {estimate['output_tokens']} out"
         yield (

@@ -24,6 +24,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What it cannot, of the same words."""
     ends_on: date | None = None
     """Day on which it is no longer served, as in `2027-01-31`."""
+    residency: list[str] = []
+    """Regions that its data may come to, as in `["eu"]`; policies can ask for some."""
 
     def facts(self) -> Facts:
         """The same for the catalogue."""
@@ -33,4 +35,5 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             can=frozenset(self.can),
             cannot=frozenset(self.cannot),
             ends_on=self.ends_on.isoformat() if self.ends_on is not None else None,
+            residency=frozenset(self.residency),
         )

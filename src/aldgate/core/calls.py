@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from aldgate.core.errors import GatewayError
+from aldgate.core.limits import NO_UNITS, Units
 from aldgate.core.principals import Operation, Principal
 from aldgate.core.routes import Catalogue, Deployment, Plan
 from aldgate.core.usage import NOTHING, Usage
@@ -47,6 +48,8 @@ class Peek(msgspec.Struct):
     """Pictures in the body that no key of their own names each."""
     requests: int = 1
     """What is charged per piece: the call, or the search units of a rerank."""
+    most_input: int = -1
+    """The most tokens that it can be, once that was worked out of its body: see `gate.bounds.most_input`."""
     forward: bytes = b""
     """Header lines (`name: value\\r\\n`) that go on to a provider of the same dialect, such as `anthropic-beta`."""
 
@@ -94,11 +97,13 @@ class Admission(msgspec.Struct):
     Attributes:
         deployment: The one that answers, or is tried now.
         candidates: All that may be tried, best first; what is held suffices for any of them.
-        tokens: Held of the account's token limits.
-        places: Where they stand in the limits per minute and per day.
-        microusd: Held of the account's budget.
-        budget_period: The period the money is held in; None holds none.
-        cap: Output tokens per choice that the provider must be held to, where a budget needs a bound.
+        units: What it is expected to count in limits.
+        gauge: Those limits, a `limiter.memory.Gauge`, which is to the right of here; None: there are none.
+        places: Where the units stand in them.
+        most_microusd: What it can cost at the most, where there is a budget.
+        likely_microusd: What it likely costs.
+        held: What is held of budgets: of each a `gate.slices.Slice`, and how much.
+        cap: Output tokens per choice that the provider must be held to, where a budget or a policy needs a bound.
         is_open: False once settled; settling twice does nothing.
         plan: How candidates are tried; None where there is one, and nothing was said of it.
         attempt: Number of the attempt that answers, or is made now.
@@ -110,10 +115,12 @@ class Admission(msgspec.Struct):
     call: Call
     deployment: Deployment
     candidates: tuple[Deployment, ...]
-    tokens: int = 0
-    places: tuple[int, int] = (0, 0)
-    microusd: int = 0
-    budget_period: str | None = None
+    units: Units = NO_UNITS
+    gauge: Any = None
+    places: list[int] | None = None
+    most_microusd: int = 0
+    likely_microusd: int = 0
+    held: list[tuple[Any, int]] | None = None
     cap: int | None = None
     is_open: bool = True
     plan: Plan | None = None
@@ -186,3 +193,7 @@ class LedgerRow(msgspec.Struct, frozen=True, gc=False):
     total_s: float
     attempt: int = 1
     is_final: bool = True
+    organisation: str | None = None
+    team: str | None = None
+    client: str | None = None
+    user: str | None = None

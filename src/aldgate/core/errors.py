@@ -4,7 +4,7 @@ GatewayError
 CallerError     InvalidRequest InvalidConfiguration MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound
 MethodNotAllowed HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
 VersionNotSupported PreviousResponseNotFound ThreadNotFound
-PolicyError     ScopeDenied PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited ContentBlocked
+PolicyError     ScopeDenied PolicyDenied PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited ContentBlocked
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
 InternalError   NotSupported Shedding ShuttingDown StoreUnavailable
@@ -178,6 +178,12 @@ class ScopeDenied(PolicyError):
     """The key has not the scope that the operation needs."""
 
     code, status = "scope_denied", 403
+
+
+class PolicyDenied(PolicyError):
+    """A policy of the principal, or of a level above it, does not allow this; the message names which."""
+
+    code, status = "policy_denied", 403
 
 
 class PriceUnknown(PolicyError):

@@ -4,14 +4,44 @@ A bucket's level is counted in units x period: one unit adds `period`, and each 
 period therefore lets N through at once, then one each period / N.
 """
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import msgspec
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 DAY = 86_400 * SECOND
 
+REQUESTS, TOKENS, IMAGES, AUDIO_S, GPU_S = range(5)
+Units = tuple[int, int, int, int, int]
+"""What a call counts: requests, tokens, images, seconds of audio, seconds of a GPU; the constants are its indexes."""
+NO_UNITS: Units = (0, 0, 0, 0, 0)
 
-class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
+
+class Rate(NamedTuple):
+    """What one kind of limit counts, over how long, and what it is called."""
+
+    unit: int
+    period_ns: int
+    words: str
+
+
+RATES = {
+    "rpm": Rate(REQUESTS, MINUTE, "requests per minute"),
+    "tpm": Rate(TOKENS, MINUTE, "tokens per minute"),
+    "tpd": Rate(TOKENS, DAY, "tokens per day"),
+    "images_per_minute": Rate(IMAGES, MINUTE, "images per minute"),
+    "images_per_day": Rate(IMAGES, DAY, "images per day"),
+    "audio_seconds_per_minute": Rate(AUDIO_S, MINUTE, "seconds of audio per minute"),
+    "audio_seconds_per_day": Rate(AUDIO_S, DAY, "seconds of audio per day"),
+    "gpu_seconds_per_minute": Rate(GPU_S, MINUTE, "GPU-seconds per minute"),
+    "gpu_seconds_per_day": Rate(GPU_S, DAY, "GPU-seconds per day"),
+}
+"""Every kind of limit but `concurrency`, by its name in `Limits`."""
+
+
+class Limits(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What one account may do over time. None: no such limit."""
 
     rpm: int | None = None
@@ -22,28 +52,54 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
     """Tokens per day."""
     concurrency: int | None = None
     """Calls under way at once."""
+    images_per_minute: int | None = None
+    images_per_day: int | None = None
+    audio_seconds_per_minute: int | None = None
+    audio_seconds_per_day: int | None = None
+    gpu_seconds_per_minute: int | None = None
+    gpu_seconds_per_day: int | None = None
 
     @property
     def is_empty(self) -> bool:
         """True when nothing is limited."""
-        return self.rpm is None and self.tpm is None and self.tpd is None and self.concurrency is None
+        return self == UNLIMITED
+
+    @property
+    def rates(self) -> Iterator[tuple[str, int]]:
+        """Its limits over time, by name."""
+        for name in RATES:
+            limit = getattr(self, name)
+            if limit is not None:
+                yield name, limit
+
+    def meet(self, other: "Limits") -> "Limits":
+        """What both allow."""
+        if other is UNLIMITED:
+            return self
+        both = ((getattr(self, name), getattr(other, name)) for name in self.__struct_fields__)
+        return Limits(*(one if other is None else other if one is None else min(one, other) for one, other in both))
 
 
 UNLIMITED = Limits()
 
 
 class Bucket(msgspec.Struct):
-    """How full one limit is: `level` in units x period as it stood at `at_ns`; `drained` is all that ever left it."""
+    """How full one limit is: `level` in units x period as it stood at `at_ns`; `drained` is all that ever left it.
 
+    `limit` units fit, and as many leak in `period_ns` nanoseconds. The limit may be changed at any time.
+    """
+
+    limit: int
+    period_ns: int
     level: int = 0
     at_ns: int = 0
     drained: int = 0
 
-    def leak(self, limit: int, now_ns: int) -> int:
+    def leak(self, now_ns: int) -> int:
         """Bring the level forward to `now_ns` and return it. A clock that steps back leaks nothing."""
         elapsed = now_ns - self.at_ns
         if elapsed > 0:
-            self._drain(elapsed * limit)
+            self._drain(elapsed * self.limit)
             self.at_ns = now_ns
         return self.level
 
@@ -52,38 +108,47 @@ class Bucket(msgspec.Struct):
         self.level -= gone
         self.drained += gone
 
-    def wait_ns(self, units: int, limit: int, period_ns: int, now_ns: int) -> int:
+    def wait_ns(self, units: int, now_ns: int) -> int:
         """Nanoseconds until `units` fit, 0 if they fit now. Spends nothing.
 
         More units than the limit holds wait for an empty bucket: such a call runs alone and its excess is paid off afterwards.
         """
+        limit, level = self.limit, self.level
+        elapsed = now_ns - self.at_ns
+        if elapsed > 0:  # as `leak` does, without the two calls: every call comes through here once for each of its limits
+            self.at_ns = now_ns
+            gone = elapsed * limit
+            gone = gone if gone < level else level
+            self.level = level = level - gone
+            self.drained += gone
         fitting = units if units < limit else limit
-        excess = self.leak(limit, now_ns) + (fitting - limit) * period_ns
+        excess = level + (fitting - limit) * self.period_ns
         return 0 if excess <= 0 else -(-excess // limit)
 
-    def spend(self, units: int, period_ns: int) -> int:
+    def spend(self, units: int) -> int:
         """Add `units`. Returns their place in the order in which all that is ever added drains."""
         place = self.drained + self.level
-        self.level += units * period_ns
+        self.level += units * self.period_ns
         return place
 
-    def settle(self, place: int, held: int, used: int, period_ns: int) -> None:
+    def settle(self, place: int, held: int, used: int) -> None:
         """Of `held` units spent at `place` only `used` were used: take out the others, as far as they have not drained yet.
 
         Where they have, others were let through in their stead; given back as well, they would count for nobody.
         More may be used than was held: that is added.
         """
         if used > held:
-            self.spend(used - held, period_ns)
+            self.spend(used - held)
         else:
             begin = place if place > self.drained else self.drained
+            period_ns = self.period_ns
             self._drain(max(0, place + held * period_ns - begin) - max(0, place + used * period_ns - begin))
 
-    def standing(self, limit: int, period_ns: int, now_ns: int) -> tuple[int, int]:
+    def standing(self, now_ns: int) -> tuple[int, int]:
         """Whole units that would fit now, and nanoseconds until the bucket is empty again."""
-        level = self.leak(limit, now_ns)
-        left = limit - -(-level // period_ns)
-        return (left if left > 0 else 0), -(-level // limit)
+        level = self.leak(now_ns)
+        left = self.limit - -(-level // self.period_ns)
+        return (left if left > 0 else 0), -(-level // self.limit)
 
 
 def whole_seconds(wait_ns: int) -> int:

@@ -1,41 +1,47 @@
 """Who calls, and what that principal may do."""
 
-from typing import Literal
-
 import msgspec
 
-from aldgate.core.budgets import Budget
-from aldgate.core.limits import UNLIMITED, Limits
+from aldgate.core.levels import ALL_SCOPES, CALLER_SCOPES, Kind, Level, Operation
+from aldgate.core.policies import Policy
+from aldgate.core.rights import Rights
 
-Operation = Literal["chat", "complete", "embed", "rerank", "moderate"]
-
-ALL_SCOPES = frozenset({"chat", "complete", "embed", "rerank", "moderate", "models", "usage", "files", "batches", "admin"})
-"""Every scope there is: one per operation, and one each for listing models, reading usage, files, batches and administering."""
-CALLER_SCOPES = ALL_SCOPES - {"admin"}
-"""What a key may do when nothing was said."""
-
-
-class Policy(msgspec.Struct, frozen=True):
-    """What a principal may do. One level today; the intersection of several is taken when a principal is built, not per call."""
-
-    scopes: frozenset[str] = CALLER_SCOPES
-    limits: Limits = UNLIMITED
-    budget: Budget | None = None
+__all__ = ["ADMIN", "ALL_SCOPES", "CALLER_SCOPES", "Kind", "Level", "Operation", "Policy", "Principal"]
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who calls: an application's key, or an admin.
+    """Who calls: an application's key, a client, a person, or the admin.
 
     Attributes:
         id: Stable across rotations of the secret.
         name: What people call it; shown in lists, never used in a decision.
-        account: The id its limits, budget and ledger rows are counted under.
+        account: The id that files, answers and ledger rows are kept under.
+        levels: Whose policies hold for it, the outermost first; the last one is its own.
+        rights: What all of them allow.
         expires_at: Unix seconds; None lives for ever.
+        organisation: Account id of that level, for the ledger; so are the next three.
     """
 
     id: str
-    kind: Literal["key", "admin"]
+    kind: Kind
     name: str
-    policy: Policy
     account: str
+    levels: tuple[Level, ...]
+    rights: Rights
     expires_at: float | None = None
+    organisation: str | None = None
+    team: str | None = None
+    client: str | None = None
+    user: str | None = None
+
+    @classmethod
+    def of(cls, kind: Kind, own: Level, above: tuple[Level, ...] = (), expires_at: float | None = None) -> "Principal":
+        """The principal that `own` is the last level of, `above` being the others, the outermost first."""
+        levels = (*above, own)
+        rights = Rights(levels)
+        ends = [at for at in (expires_at, rights.expires_at) if at is not None]
+        accounts = {level.kind: level.account for level in levels if level.kind in ("organisation", "team", "client", "user")}
+        return cls(own.account, kind, own.name, own.account, levels, rights, min(ends, default=None), **accounts)
+
+
+ADMIN = Principal.of("admin", Level("admin", "admin", "admin", Policy(scopes=ALL_SCOPES)))

@@ -7,9 +7,9 @@ from typing import Literal
 import msgspec
 
 from aldgate.core.errors import ModelNotFound
+from aldgate.core.levels import Operation
 from aldgate.core.limits import Limits
 from aldgate.core.prices import Price
-from aldgate.core.principals import Operation
 
 Origin = Literal["file", "environment", "discovered", "builtin"]
 Strategy = Literal["priority", "weighted", "lowest-latency", "lowest-cost", "least-busy"]
@@ -29,6 +29,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         cannot: Those it is known not to have.
         ends_on: ISO date on which the provider stops serving it.
         is_deprecated: It should no longer be begun with.
+        residency: Regions that its data may come to, such as `eu`.
     """
 
     context_window: int | None = None
@@ -37,6 +38,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     cannot: frozenset[str] = frozenset()
     ends_on: str | None = None
     is_deprecated: bool = False
+    residency: frozenset[str] = frozenset()
 
     def over(self, others: "Facts") -> "Facts":
         """These facts, and where they say nothing, the others."""
@@ -47,6 +49,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             cannot=self.cannot | (others.cannot - self.can),
             ends_on=self.ends_on or others.ends_on,
             is_deprecated=self.is_deprecated or others.is_deprecated,
+            residency=self.residency or others.residency,
         )
 
 

@@ -10,7 +10,7 @@ MICRO = 1_000_000
 MAX_BUDGET_USD = 1_000_000_000
 MAX_DURATION_S = 100 * 365 * 86_400
 
-_BUDGET = re.compile(r"([0-9]{1,10}(?:\.[0-9]{1,6})?)/(day|month|total)")
+_BUDGET = re.compile(r"([0-9]{1,10}(?:\.[0-9]{1,6})?)/(hour|day|week|month|total)( soft)?")
 _DURATION = re.compile(r"([0-9]{1,10})([smhd])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -19,7 +19,8 @@ def parse_budget(text: str) -> Budget:
     """Read a budget: dollars, a slash and a calendar period.
 
     Args:
-        text: `AMOUNT/day`, `/month` or `/total`; more than 0 and at most 10^9 dollars, with at most 6 decimals.
+        text: `AMOUNT/hour`, `/day`, `/week`, `/month` or `/total`, and ` soft` behind it if it holds estimates; more than 0 and
+            at most 10^9 dollars, with at most 6 decimals.
 
     Raises:
         ValueError: Says how to write it.
@@ -30,7 +31,7 @@ def parse_budget(text: str) -> Budget:
     microusd = int(Decimal(found[1]) * MICRO)
     if not 0 < microusd <= MAX_BUDGET_USD * MICRO:
         raise ValueError(f"a budget is more than 0 and at most {MAX_BUDGET_USD} dollars, like `10.00/month`")
-    return Budget(microusd, cast(Period, found[2]))
+    return Budget(microusd, cast(Period, found[2]), is_soft=found[3] is not None)
 
 
 def parse_duration(text: str) -> int:

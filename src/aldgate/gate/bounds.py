@@ -8,6 +8,7 @@ from aldgate.core.calls import Call, Peek
 from aldgate.core.errors import PriceUnknown
 from aldgate.core.routes import Deployment
 from aldgate.core.usage import Usage
+from aldgate.gate.slices import Cost
 
 EXPECTED_OUTPUT = 512
 """Output tokens a token limit expects of a call that names no bound itself. Money is never guessed: see `dearest`."""
@@ -61,28 +62,52 @@ def expected_tokens(call: Call) -> int:
     expected = -(-len(peek.body) // 4)
     if call.operation not in GENERATES:
         return expected
-    if peek.cap is not None:
-        return expected + peek.cap * peek.choices
-    limits = call.principal.policy.limits
+    cap = lesser(peek.cap, call.principal.rights.max_output_tokens)
+    if cap is not None:
+        return expected + cap * peek.choices
+    limits = call.principal.levels[-1].policy.limits
     tightest = min(limits.tpm or 1 << 62, limits.tpd or 1 << 62)
     return expected + max(1, min(EXPECTED_OUTPUT, tightest // 4)) * peek.choices
 
 
+def lesser(one: int | None, other: int | None) -> int | None:
+    """The smaller of two bounds, of which each may not be there."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one if one < other else other
+
+
 def cap_of(call: Call, candidates: tuple[Deployment, ...], default: int) -> int | None:
-    """Output tokens per choice that the call must be held to: the caller's word, or ours where output costs anything."""
+    """Output tokens per choice that the call must be held to: the caller's word, its policy's, or ours where output costs."""
     if call.operation not in GENERATES:
         return None
+    said = lesser(call.peek.cap, call.principal.rights.max_output_tokens)
     if call.peek.cap is not None:
-        return call.peek.cap
+        return said
     most = most_input(call.peek)
     if not any(candidate.price is not None and candidate.price.at(most).output for candidate in candidates):
-        return None
-    return LEGACY_MAX_TOKENS if call.operation == "complete" else default
+        return said
+    return lesser(LEGACY_MAX_TOKENS if call.operation == "complete" else default, said)
+
+
+def cost_of(call: Call, candidates: tuple[Deployment, ...], cap: int | None) -> Cost:
+    """What it can cost and what it likely costs, whichever of `candidates` comes to answer. All their prices are known."""
+    most = dearest(call, candidates, cap)
+    if not call.principal.rights.has_soft_budget:
+        return Cost(most, most)
+    choices = call.peek.choices
+    output = EXPECTED_OUTPUT * choices if cap is None else min(cap, EXPECTED_OUTPUT) * choices
+    likely = counted(call, output)
+    usage = Usage(likely.input_tokens, likely.output_tokens, requests=call.peek.requests)
+    return Cost(most, min(most, max(each.price.cost(usage) for each in candidates if each.price is not None)))
 
 
 def dearest(call: Call, candidates: tuple[Deployment, ...], cap: int | None) -> int:
     """An upper bound of the cost in micro-dollars, whichever of `candidates` comes to answer. All their prices are known."""
-    usage = Usage(input_tokens=most_input(call.peek), output_tokens=(cap or 0) * call.peek.choices, requests=call.peek.requests)
+    peek = call.peek
+    usage = Usage(input_tokens=most_input(peek), output_tokens=(cap or 0) * peek.choices, requests=peek.requests)
+    if len(candidates) == 1 and candidates[0].price is not None:
+        return candidates[0].price.bound(usage)
     return max(candidate.price.bound(usage) for candidate in candidates if candidate.price is not None)
 
 
@@ -103,11 +128,13 @@ def priced(candidates: tuple[Deployment, ...]) -> tuple[Deployment, ...]:
 
 def most_input(peek: Peek) -> int:
     """The most tokens a request can be: text has no more of them than bytes; media counts by `MEDIA`."""
-    body = peek.body
-    known = len(body) + peek.images * MEDIA[b"image_url"]
-    if b"\\u00" not in body and _TYPED.search(body) is None:
-        return known
-    return known + sum(map(_most_of, _MEDIA.finditer(body)))
+    if peek.most_input < 0:
+        body = peek.body
+        most = len(body) + peek.images * MEDIA[b"image_url"]
+        if b"\\u00" in body or _TYPED.search(body) is not None:
+            most += sum(map(_most_of, _MEDIA.finditer(body)))
+        peek.most_input = most
+    return peek.most_input
 
 
 def _most_of(found: re.Match[bytes]) -> int:

@@ -11,13 +11,12 @@ from aldgate.core.calls import Admission, Call, Peek
 from aldgate.core.errors import GatewayError
 from aldgate.core.principals import Operation, Principal
 from aldgate.core.routes import Deployment, Route
-from aldgate.core.terms import format_usd
 from aldgate.core.usage import Usage
-from aldgate.gate.bounds import EXPECTED_OUTPUT, GENERATES, counted, dearest, expected_tokens, most_input
-from aldgate.gate.explanation import BudgetShown, Estimate, Explanation, ModelShown, PolicyShown, RouteShown, denial, money, who
+from aldgate.gate.bounds import EXPECTED_OUTPUT, GENERATES, cost_of, counted, dearest, expected_tokens, most_input
+from aldgate.gate.explanation import BudgetShown, Estimate, Explanation, ModelShown, RouteShown, denial, money, policy_of, who
 from aldgate.gate.gate import Gate
 from aldgate.gate.prospect import Prospect
-from aldgate.gate.slices import Purse
+from aldgate.gate.slices import Cost, Purse
 from aldgate.limiter.memory import MemoryLimiter
 from aldgate.ports import FaceDialect
 
@@ -35,14 +34,14 @@ async def explain(
     Raises:
         StoreUnavailable: The database did not answer.
     """
-    limiter, purse = await gate.accounts(principal)
+    limiter, purses = await gate.accounts(principal)
     against = [met] if met is not None else []
     if isinstance(asked, GatewayError):
-        return _Case(principal, operation, face, limiter, purse).told(against or [asked])
+        return _Case(principal, operation, face, limiter, purses).told(against or [asked])
     call = gate.call("explained", operation, principal, asked)
     found: list[GatewayError] = []
     admission = gate.weigh(call, limiter, None, found)
-    case = _Case(principal, operation, face, limiter, purse, call, admission)
+    case = _Case(principal, operation, face, limiter, purses, call, admission)
     found += case.shortfall()
     case.route = _route(call)
     if case.route is not None:
@@ -80,7 +79,7 @@ class _Case:
         operation: Operation,
         face: FaceDialect,
         limiter: MemoryLimiter,
-        purse: Purse | None,
+        purses: list[Purse],
         call: Call | None = None,
         admission: Admission | None = None,
     ) -> None:
@@ -88,43 +87,38 @@ class _Case:
         self._operation: Operation = operation
         self._face = face
         self._limiter = limiter
-        self._purse = purse
+        self._purses = purses
         self._call = call
         self._admission = admission
 
     def shortfall(self) -> list[GatewayError]:
-        """The refusal that the budget is cause for, if it is. Where the bound on output is ours, a smaller one may do."""
-        purse, admission = self._purse, self._admission
-        if purse is None or admission is None or purse.fits(admission.microusd):
+        """The refusals that budgets are cause for. Where the bound on output is ours, a smaller one may do."""
+        if self._admission is None:
             return []
-        least = self._least(admission)
-        return [] if purse.fits(least) else [purse.exceeded(least)]
+        least = self._least(self._admission)
+        return [purse.exceeded(least) for purse in self._purses if not purse.fits(least)]
 
-    def _least(self, admission: Admission) -> int:
-        """What the budget must have for the call at the least."""
+    def _least(self, admission: Admission) -> Cost:
+        """What budgets must have for the call at the least."""
         if admission.call.peek.cap is not None or admission.cap is None:
-            return admission.microusd
-        return dearest(admission.call, admission.candidates, 1)
+            return Cost(admission.most_microusd, admission.likely_microusd)
+        return cost_of(admission.call, admission.candidates, 1)
 
     def told(self, against: list[GatewayError]) -> Explanation:
         """The explanation, of a call that all these speak against."""
-        policy = self._principal.policy
-        budget, limits = policy.budget, policy.limits
         reasons = [denial(error, self._face.error(error, "")[0]) for error in against]
-        now_ns = time.monotonic_ns()
+        gauge = self._limiter.of(self._principal)
         return Explanation(
             verdict="denied" if reasons else "allowed",
             denial=reasons[0] if reasons else None,
             reasons=reasons,
             operation=self._operation,
             who=who(self._principal),
-            policy=PolicyShown(
-                sorted(policy.scopes), limits, f"{format_usd(budget.microusd)}/{budget.period}" if budget is not None else None
-            ),
+            policy=policy_of(self._principal),
             model=self._model(),
             route=self.shown,
-            limits=[] if limits.is_empty else self._limiter.remaining(self._principal.account, limits, now_ns),
-            budget=self._budget(),
+            limits=gauge.remaining(time.monotonic_ns()) if gauge is not None else [],
+            budgets=[self._budget(purse) for purse in self._purses],
             estimate=self._estimate(),
         )
 
@@ -134,20 +128,19 @@ class _Case:
         name, catalogue = self._call.peek.model, self._call.catalogue
         return ModelShown(name, None, catalogue.near(name)) if self.route is None else ModelShown(name, catalogue.rule(name))
 
-    def _budget(self) -> BudgetShown | None:
-        purse, admission = self._purse, self._admission
-        if purse is None:
-            return None
-        limit = purse.budget.microusd
+    def _budget(self, purse: Purse) -> BudgetShown:
+        admission, limit = self._admission, purse.budget.microusd
+        cost = admission and Cost(admission.most_microusd, admission.likely_microusd)
         return BudgetShown(
+            level=purse.claim.whose,
             limit=money(limit),
             period=purse.period,
             ends_at=purse.ends_at,
             spent=money(limit - purse.left - purse.held),
             held=money(purse.held),
             free=money(max(0, purse.left)),
-            needed=None if admission is None else money(admission.microusd),
-            cuts_output=admission is not None and not purse.fits(admission.microusd) and purse.fits(self._least(admission)),
+            needed=cost and money(cost.of(purse.budget)),
+            cuts_output=bool(admission and cost and not purse.fits(cost) and purse.fits(self._least(admission))),
         )
 
     def _estimate(self) -> Estimate | None:

@@ -8,7 +8,7 @@ import msgspec
 
 from aldgate.core.choice import Verdict as Readiness
 from aldgate.core.errors import GatewayError
-from aldgate.core.limits import Limits
+from aldgate.core.policies import Policy
 from aldgate.core.principals import Operation, Principal
 from aldgate.core.retry import Reason
 from aldgate.core.routes import Facts, Rule, Strategy
@@ -58,16 +58,33 @@ class Who(msgspec.Struct, frozen=True):
 
 def who(principal: Principal) -> Who:
     """A principal as it is shown."""
-    scopes = sorted(principal.policy.scopes)
+    scopes = sorted(principal.rights.scopes)
     return Who(principal.id, principal.name, principal.kind, principal.account, scopes, principal.expires_at)
 
 
-class PolicyShown(msgspec.Struct, frozen=True):
-    """What the principal may do."""
+class LevelShown(msgspec.Struct, frozen=True):
+    """A level that has a say in what the principal may do, and its policy."""
+
+    kind: str
+    id: str
+    name: str
+    policy: Policy
+
+
+class PolicyShown(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the principal may do, which is what all its levels allow. `levels`: the outermost first."""
 
     scopes: list[str]
-    limits: Limits
-    budget: str | None
+    levels: list[LevelShown]
+    max_input_tokens: int | None = None
+    max_output_tokens: int | None = None
+
+
+def policy_of(principal: Principal) -> PolicyShown:
+    """A principal's policy as it is shown."""
+    rights = principal.rights
+    levels = [LevelShown(level.kind, level.account, level.name, level.policy) for level in principal.levels]
+    return PolicyShown(sorted(rights.scopes), levels, rights.max_input_tokens, rights.max_output_tokens)
 
 
 class ModelShown(msgspec.Struct, frozen=True):
@@ -145,6 +162,7 @@ class BudgetShown(msgspec.Struct, frozen=True):
     """A budget now.
 
     Attributes:
+        level: Whose it is; empty: the principal's own.
         ends_at: Unix seconds at which the period is over.
         spent: With what other processes hold.
         held: By calls under way in this process.
@@ -152,6 +170,7 @@ class BudgetShown(msgspec.Struct, frozen=True):
         cuts_output: It does not fit whole, and the call's output would be cut to what does.
     """
 
+    level: str
     limit: Money
     period: str
     ends_at: float | None
@@ -197,6 +216,6 @@ class Explanation(msgspec.Struct, frozen=True):
     model: ModelShown | None
     route: RouteShown | None
     limits: list[Remaining]
-    budget: BudgetShown | None
+    budgets: list[BudgetShown]
     estimate: Estimate | None
     object: Literal["aldgate.explanation"] = "aldgate.explanation"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from aldgate.core.budgets import Budget
 from aldgate.core.calls import Admission, Call, Failure, LedgerRow, Outcome, Peek
 from aldgate.core.errors import (
     BudgetExceeded,
@@ -20,19 +19,21 @@ from aldgate.core.errors import (
     UpstreamError,
     UpstreamRejected,
 )
+from aldgate.core.limits import NO_UNITS
 from aldgate.core.principals import Operation, Principal
 from aldgate.core.routes import Catalogue, Deployment, Plan
 from aldgate.core.usage import Usage
 from aldgate.gate.attempts import Attempts
 from aldgate.gate.bills import bill
-from aldgate.gate.bounds import cap_of, dearest, expected_tokens, most_input, priced
+from aldgate.gate.bounds import cap_of, cost_of, expected_tokens, most_input, priced
 from aldgate.gate.ids import CallIds
 from aldgate.gate.live import Live
 from aldgate.gate.metrics import Metrics
+from aldgate.gate.permission import check_name, permitted, too_long
 from aldgate.gate.records import failure_row, ledger_row, log_call
 from aldgate.gate.runs import Run
-from aldgate.gate.slices import Purse, Slices
-from aldgate.limiter.memory import Headers, MemoryLimiter, Standing
+from aldgate.gate.slices import Cost, Purse, Slices
+from aldgate.limiter.memory import MemoryLimiter, Standing, limited_levels
 from aldgate.ports import Backend, FaceDialect, Store
 
 MAX_REFILLS = 4
@@ -119,14 +120,13 @@ class Gate:
         admission = self.weigh(call, self.limiter, cap)
         if admission is None:
             return None
-        principal = call.principal
-        policy = principal.policy
-        if policy.budget is not None:
-            admission.budget_period = self.slices.hold(principal.account, policy.budget, admission.microusd)
-            if admission.budget_period is None:
+        if call.principal.rights.has_budget:
+            parts = self.slices.parts(call.principal)
+            admission.held = self.slices.hold(parts, Cost(admission.most_microusd, admission.likely_microusd))
+            if admission.held is None:
                 return None
-        if admission.tokens:
-            admission.places = self.limiter.spend(principal.account, policy.limits, admission.tokens)
+        if admission.gauge is not None:
+            admission.places = admission.gauge.spend(admission.units)
         self.under_way += 1
         return admission
 
@@ -137,7 +137,7 @@ class Gate:
 
         Args:
             call: What is asked.
-            limiter: Has the counters of the call's account: the gate's own, or a copy for who only wants to know.
+            limiter: Has the counters of the call's accounts: the gate's own, or a copy for who only wants to know.
             cap: Output tokens per choice that it is to be held to, where its budget needs fewer than usual.
             against: Takes everything that speaks against the call, in the order in which a caller would be told. Without it, the
                 first such thing is raised.
@@ -147,40 +147,54 @@ class Gate:
         Raises:
             GatewayError: The first reason to refuse.
         """
-        policy = call.principal.policy
-        if self.is_draining:
-            _refuse(ShuttingDown("The gate is stopping.", retry_after_s=5), against)
-        if not self._may_record():
-            lost = "The ledger cannot be written, and calls without it are not allowed."
-            _refuse(StoreUnavailable(lost, retry_after_s=5), against)
-        if call.operation not in policy.scopes:
-            _refuse(_no_scope(call), against)
+        rights = call.principal.rights
+        self._check_opening(call, against)
         try:
             candidates, plan = self._candidates(call)
         except GatewayError as error:
             _refuse(error, against)
             candidates, plan = (), None
-        tokens = 0
-        limits = policy.limits
-        if not limits.is_empty:
-            account = call.principal.account
-            if call.principal.kind == "key" and not limiter.knows(account):
-                return None
-            tokens = expected_tokens(call)
+        gauge = limiter.of(call.principal)
+        if gauge is None:
+            return None
+        units = NO_UNITS
+        if gauge.is_empty:
+            gauge = None
+        else:
+            units = (1, expected_tokens(call), 0, 0, 0)
             try:
-                limiter.check(account, limits, tokens, time.monotonic_ns())
+                gauge.check(units, time.monotonic_ns())
             except GatewayError as error:
                 _refuse(error, against)
         if not candidates:
             return None
-        admission = Admission(call, candidates[0], candidates, tokens, cap=cap, plan=plan)
-        if policy.budget is not None and not self._bound(admission, against):
-            return None
+        admission = Admission(call, candidates[0], candidates, units, gauge, cap=cap, plan=plan)
+        if rights.has_budget:
+            if not self._bound(admission, against):
+                return None
+        elif rights.max_output_tokens is not None:
+            admission.cap = cap_of(call, candidates, self.default_max_tokens)
         return admission
+
+    def _check_opening(self, call: Call, against: list[GatewayError] | None) -> None:
+        """What speaks against any call now, and against one of this kind by its principal."""
+        if self.is_draining:
+            _refuse(ShuttingDown("The gate is stopping.", retry_after_s=5), against)
+        if not self._may_record():
+            lost = "The ledger cannot be written, and calls without it are not allowed."
+            _refuse(StoreUnavailable(lost, retry_after_s=5), against)
+        rights = call.principal.rights
+        if call.operation not in rights.scopes:
+            _refuse(_no_scope(call), against)
+        if rights.max_input_tokens is not None and (refusal := too_long(call)) is not None:
+            _refuse(refusal, against)
 
     def _candidates(self, call: Call) -> tuple[tuple[Deployment, ...], Plan | None]:
         """The deployments of the model's route that can do the operation, those of its fallbacks included."""
         name = call.peek.model
+        rights = call.principal.rights
+        if rights.tells_names:
+            check_name(call)
         route = call.catalogue.resolve(name) if name else call.catalogue.default(call.operation)
         plan = route.plan
         each_once = route.deployments if plan is None else dict.fromkeys(plan.deployments)
@@ -189,7 +203,7 @@ class Gate:
             first = route.deployments[0]
             can = ", ".join(sorted(operations_of(call, first)))
             raise InvalidRequest(f"`{first.id}` cannot {call.operation}; it can {can}.", param="model")
-        return able, plan
+        return (permitted(call, route, able) if rights.tells_names else able), plan
 
     def _bound(self, admission: Admission, against: list[GatewayError] | None) -> bool:
         """Work out the most that the call can cost, whoever of its candidates comes to answer. False: nobody knows."""
@@ -202,25 +216,23 @@ class Gate:
         call = admission.call
         if admission.cap is None:
             admission.cap = cap_of(call, admission.candidates, self.default_max_tokens)
-        admission.microusd = dearest(call, admission.candidates, admission.cap)
+        admission.most_microusd, admission.likely_microusd = cost_of(call, admission.candidates, admission.cap)
         return True
 
     async def admit_shared(self, call: Call) -> Admission:
-        """`admit`, after asking the database for what this process lacks: a slice of a budget, the past use of a key.
+        """`admit`, after asking the database for what this process lacks: a slice of a budget, the past use of an account.
 
         Raises:
             GatewayError: As `admit`; `BudgetExceeded` if the database has no more to grant.
         """
         try:
             await self._restore(call.principal, self.limiter)
-            budget = call.principal.policy.budget
             cap: int | None = None
             for _ in range(MAX_REFILLS):
                 admission = self._admit(call, cap)
                 if admission is not None:
                     return admission
-                assert budget is not None
-                cap = await self._refill(call, budget)
+                cap = await self._refill(call)
         except GatewayError as error:
             self.metrics.refused(call.operation, error.code)
             raise
@@ -228,39 +240,37 @@ class Gate:
 
     async def _restore(self, principal: Principal, limiter: MemoryLimiter) -> None:
         """See that `limiter` has the principal's counters: what they were before the gate was started, the ledger knows."""
-        limits = principal.policy.limits
-        if not limits.is_empty and not limiter.knows(principal.account):
-            uses = await self._store.recent_use(principal.account, time.time() - DAY_S)
-            limiter.restore(principal.account, limits, uses, now_s=time.time(), now_ns=time.monotonic_ns())
+        for account, limits, _ in limited_levels(principal):
+            if not limiter.knows(account):
+                uses = await self._store.recent_use(account, time.time() - DAY_S)
+                limiter.restore(account, limits, uses, now_s=time.time(), now_ns=time.monotonic_ns())
 
-    async def accounts(self, principal: Principal) -> tuple[MemoryLimiter, Purse | None]:
-        """How a principal's counters and budget stand: a copy of them, to be asked without a trace.
+    async def accounts(self, principal: Principal) -> tuple[MemoryLimiter, list[Purse]]:
+        """How a principal's counters and budgets stand: copies of them, to be asked without a trace.
 
         Raises:
             StoreUnavailable: The database did not answer.
         """
-        budget = principal.policy.budget
-        purse = None if budget is None else await self.slices.purse(principal.account, budget)
-        past = MemoryLimiter()
-        if not self.limiter.knows(principal.account):
-            await self._restore(principal, past)
-        return (self.limiter.copy_of(principal.account) if self.limiter.knows(principal.account) else past), purse
+        purses = await self.slices.purses(principal)
+        copies = self.limiter.copy_of(*(each.account for each in limited_levels(principal)))
+        await self._restore(principal, copies)
+        return copies, purses
 
-    async def _refill(self, call: Call, budget: Budget) -> int | None:
-        """Get a slice that the call fits in. Returns the output cap to inject where only a smaller one than usual fits."""
-        account = call.principal.account
+    async def _refill(self, call: Call) -> int | None:
+        """Get slices that the call fits in. Returns the output cap to inject where only a smaller one than usual fits."""
+        parts = self.slices.parts(call.principal)
         candidates = priced(self._candidates(call)[0])
         cap = cap_of(call, candidates, self.default_max_tokens)
-        usual = dearest(call, candidates, cap)
+        usual = cost_of(call, candidates, cap)
         try:
-            await self.slices.refill(account, budget, usual)
+            await self.slices.refill(parts, usual)
             return None
         except BudgetExceeded:
             if call.peek.cap is not None or cap is None:
                 raise
-            await self.slices.refill(account, budget, dearest(call, candidates, 1), most=usual)
+            await self.slices.refill(parts, cost_of(call, candidates, 1), most=usual)
         usage = Usage(input_tokens=most_input(call.peek))
-        held = self.slices.affordable(account, budget)
+        held = self.slices.affordable(parts)
         outputs = [price.affordable_output(held, usage) for each in candidates if (price := each.price) is not None]
         least = min((output for output in outputs if output is not None), default=None)
         return None if least is None else max(1, least // call.peek.choices)
@@ -285,7 +295,6 @@ class Gate:
         admission.is_open = False
         self.under_way -= 1
         call, usage = admission.call, outcome.usage
-        principal = call.principal
         deployment, cost, version = bill(call, admission.deployment, usage)
         spent, tokens = cost, usage.total_tokens
         if admission.leave is not None:
@@ -295,11 +304,10 @@ class Gate:
                 spent += self._settle_failure(call, failure)
                 tokens += failure.usage.total_tokens
         self._judge(admission, outcome)
-        limits = principal.policy.limits
-        if not limits.is_empty:
-            self.limiter.settle(principal.account, limits, admission.places, admission.tokens, tokens)
-        if admission.budget_period is not None:
-            self.slices.settle(principal.account, admission.budget_period, admission.microusd, spent)
+        if admission.places is not None:
+            admission.gauge.settle(admission.places, admission.units, (1, tokens, 0, 0, 0))
+        if admission.held is not None:
+            self.slices.settle(admission.held, spent)
         total_s = time.perf_counter() - call.started_at
         error = outcome.error
         if error is None and outcome.usage_source != "cache":
@@ -338,15 +346,10 @@ class Gate:
             is_fault = not isinstance(error, UpstreamRejected)
             self.heard[deployment.backend] = (error.status, error.code) if is_fault else None
 
-    def headers(self, principal: Principal) -> Headers:
-        """The rate-limit headers of an answer to this principal."""
-        limits = principal.policy.limits
-        return [] if limits.is_empty else self.limiter.headers(principal.account, limits, time.monotonic_ns())
-
     def standings(self, principal: Principal) -> list[Standing]:
-        """How this principal stands with its limits, for dialects that tell it in headers of their own."""
-        limits = principal.policy.limits
-        return [] if limits.is_empty else self.limiter.standings(principal.account, limits, time.monotonic_ns())
+        """How this principal stands with its limits, for the headers of an answer."""
+        gauge = self.limiter.of(principal)
+        return [] if gauge is None or gauge.is_empty else gauge.standings(time.monotonic_ns())
 
 
 def operations_of(call: Call, deployment: Deployment) -> frozenset[Operation]:
@@ -356,7 +359,7 @@ def operations_of(call: Call, deployment: Deployment) -> frozenset[Operation]:
 
 
 def _no_scope(call: Call) -> ScopeDenied:
-    scopes = ", ".join(sorted(call.principal.policy.scopes))
+    scopes = ", ".join(sorted(call.principal.rights.scopes))
     return ScopeDenied(f"This API key may not {call.operation}; its scopes are {scopes}.")
 
 

@@ -2,25 +2,16 @@
 
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
-import msgspec
-
 from aldgate.core.errors import ExpiredKey, GatewayError, MissingKey, RevokedKey, UnknownKey
-from aldgate.core.principals import ALL_SCOPES, Policy, Principal
-from aldgate.ports import Credential, Store, StoredKey
+from aldgate.core.levels import Level
+from aldgate.core.principals import ADMIN, Principal
+from aldgate.ports import Credential, Resolver, Standing, Store, StoredAccount, StoredKey
 
 CACHE_SIZE = 100_000
-LONGEST_SECRET = 512
-
-ADMIN = Principal(id="admin", kind="admin", name="admin", policy=Policy(scopes=ALL_SCOPES), account="admin")
-
-
-class _Known(msgspec.Struct):
-    principal: Principal | None
-    expires_at: float
-    error: GatewayError | None = None
+LONGEST_SECRET = 16_384
 
 
 class Identity:
@@ -31,14 +22,23 @@ class Identity:
         pepper: Keys the digests, so that a stolen database verifies no guess.
         admin_digest: Digest of the admin key; empty while nobody has it.
         now: Unix seconds.
+        resolvers: Know credentials other than keys.
     """
 
-    def __init__(self, store: Store, pepper: bytes, admin_digest: bytes, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store,
+        pepper: bytes,
+        admin_digest: bytes,
+        now: Callable[[], float] = time.time,
+        resolvers: Sequence[Resolver] = (),
+    ) -> None:
         self._store = store
         self._pepper = pepper
         self._admin_digest = admin_digest
         self._now = now
-        self._known: dict[bytes, _Known] = {}
+        self._known: dict[bytes, Standing] = {}
+        self._resolvers = resolvers
 
     def digest(self, secret: bytes) -> bytes:
         """The keyed digest under which a secret is kept: BLAKE2b, whose keyed mode is a MAC (RFC 7693)."""
@@ -80,7 +80,7 @@ class Identity:
             raise UnknownKey("This API key is not known here.")
         while (principal := self.known(secret)) is None:
             digest, known_then = self.digest(secret), self._known
-            known = await self._look_up(digest)
+            known = await self._look_up(secret, digest)
             if known_then is self._known:  # else a key was changed meanwhile, and this may be what it was before
                 self._remember(digest, known)
         return principal
@@ -106,26 +106,41 @@ class Identity:
         """
         if principal_id == ADMIN.id:
             return ADMIN, None
+        for resolver in self._resolvers:
+            if (found := await resolver.look_at(principal_id)) is not None:
+                return found
         key = await self._store.get_key(principal_id)
         if key is None:
             raise UnknownKey("This API key is not known here.")
+        above = () if key.owner is None else await self._store.lineage(key.owner)
+        principal = principal_of(key, above)
         if key.revoked_at is not None:
-            return principal_of(key), RevokedKey("This API key was revoked.")
-        if key.expires_at is not None and self._now() >= key.expires_at:
-            return principal_of(key), ExpiredKey("This API key has expired.")
-        return principal_of(key), None
+            return principal, RevokedKey("This API key was revoked.")
+        if principal.expires_at is not None and self._now() >= principal.expires_at:
+            return principal, ExpiredKey("This API key has expired.")
+        return principal, closed(above)
 
-    async def _look_up(self, digest: bytes) -> _Known:
+    async def _look_up(self, secret: bytes, digest: bytes) -> Standing:
+        carrier, is_carried, carried = secret.partition(b"\0")
+        if is_carried:
+            return await self._resolve(carrier, carried)
         if hmac.compare_digest(digest, self._admin_digest):
-            return _Known(ADMIN, float("inf"))
+            return Standing(ADMIN)
         credential = await self._store.find_credential(digest)
         if credential is None:
-            return _Known(None, float("inf"), UnknownKey("This API key is not known here."))
+            return await self._resolve(b"", secret)
         if credential.key.revoked_at is not None:
-            return _Known(None, float("inf"), RevokedKey("This API key was revoked."))
-        return _Known(principal_of(credential.key), _end(credential))
+            return Standing(error=RevokedKey("This API key was revoked."))
+        principal = principal_of(credential.key, credential.above)
+        return Standing(principal, _end(credential, principal), closed(credential.above))
 
-    def _remember(self, digest: bytes, known: _Known) -> None:
+    async def _resolve(self, carrier: bytes, secret: bytes) -> Standing:
+        for resolver in self._resolvers:
+            if resolver.carrier == carrier and (found := await resolver.look_up(secret)) is not None:
+                return found
+        return Standing(error=UnknownKey("This API key is not known here."))
+
+    def _remember(self, digest: bytes, known: Standing) -> None:
         while len(self._known) >= CACHE_SIZE:
             del self._known[next(iter(self._known))]
         self._known[digest] = known
@@ -135,14 +150,20 @@ class Identity:
         self._known = {}
 
 
-def principal_of(key: StoredKey) -> Principal:
+def principal_of(key: StoredKey, above: tuple[StoredAccount, ...] = ()) -> Principal:
     """The principal a key stands for."""
-    policy = Policy(scopes=key.scopes, limits=key.limits, budget=key.budget)
-    return Principal(id=key.id, kind="key", name=key.name, policy=policy, account=key.id, expires_at=key.expires_at)
+    own = Level("key", key.id, key.name, key.policy)
+    return Principal.of("key", own, tuple(account.level for account in above), key.expires_at)
 
 
-def _end(credential: Credential) -> float:
-    ends = [at for at in (credential.expires_at, credential.key.expires_at) if at is not None]
+def closed(above: tuple[StoredAccount, ...]) -> GatewayError | None:
+    """Why nothing is let through under these accounts, if it is not: one of them is disabled."""
+    disabled = next((account for account in above if account.disabled_at is not None), None)
+    return disabled and RevokedKey(f"The {disabled.kind} `{disabled.name}` of this API key is disabled.")
+
+
+def _end(credential: Credential, principal: Principal) -> float:
+    ends = [at for at in (credential.expires_at, principal.expires_at) if at is not None]
     return min(ends) if ends else float("inf")
 
 

@@ -23,7 +23,7 @@ from aldgate.core.errors import (
 from aldgate.core.limits import SECOND, UNLIMITED, Limits
 from aldgate.core.routes import Deployment
 from aldgate.gate.affinity import Affinity
-from aldgate.limiter.memory import MemoryLimiter, Places
+from aldgate.limiter.memory import Gauge, Limited, MemoryLimiter, Places
 
 SMOOTHING = 0.2
 """Weight of the newest observation in the time a deployment takes to begin."""
@@ -45,9 +45,9 @@ class Stay(msgspec.Struct):
     deployment: Deployment
     state: State
     probes: tuple[Breaker, ...]
-    limits: Limits
+    gauge: Gauge | None
     tokens: int
-    places: Places = (0, 0)
+    places: Places = []
     is_open: bool = True
 
     def leave(self, used_tokens: int) -> None:
@@ -58,8 +58,8 @@ class Stay(msgspec.Struct):
         self.state.busy -= 1
         for breaker in self.probes:
             breaker.gave_up()
-        if not self.limits.is_empty:
-            self.live.limiter.settle(self.deployment.id, self.limits, self.places, self.tokens, used_tokens)
+        if self.gauge is not None:
+            self.gauge.settle(self.places, (1, self.tokens, 0, 0, 0), (1, used_tokens, 0, 0, 0))
 
 
 class Live:
@@ -128,7 +128,7 @@ class Live:
         if limits.is_empty:
             return 0.0
         try:
-            limiter.check(deployment.id, limits, tokens, int(self.clock() * SECOND))
+            limiter.gauge([Limited(deployment.id, limits)]).check((1, tokens, 0, 0, 0), int(self.clock() * SECOND))
         except PolicyError as error:
             return float(error.retry_after_s or 1)
         return 0.0
@@ -139,10 +139,9 @@ class Live:
         state.busy += 1
         credential = self._credentials.get(deployment.backend)
         probes = tuple(each for each in (state.breaker, credential) if each is not None and each.begin())
-        stay = Stay(self, deployment, state, probes, limits, tokens)
-        if not limits.is_empty:
-            stay.places = self.limiter.spend(deployment.id, limits, tokens)
-        return stay
+        gauge = None if limits.is_empty else self.limiter.gauge([Limited(deployment.id, limits)])
+        places = gauge.spend((1, tokens, 0, 0, 0)) if gauge is not None else []
+        return Stay(self, deployment, state, probes, gauge, tokens, places)
 
     def began(self, deployment: Deployment, seconds: float) -> None:
         """It began to answer after so many seconds."""

@@ -22,12 +22,12 @@ def ledger_row(
     is_final: bool = True,
 ) -> LedgerRow:
     """The ledger's line for a call, or with `is_final` False for an attempt of it that did not come to answer."""
-    usage = outcome.usage
+    usage, principal = outcome.usage, call.principal
     return LedgerRow(
         call.id,
         call.received_at,
-        call.principal.id,
-        call.principal.account,
+        principal.id,
+        principal.account,
         call.operation,
         deployment.id,
         deployment.backend,
@@ -47,6 +47,10 @@ def ledger_row(
         total_s,
         attempt,
         is_final,
+        principal.organisation,
+        principal.team,
+        principal.client,
+        principal.user,
     )
 
 

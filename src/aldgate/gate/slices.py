@@ -5,25 +5,30 @@ is asked when a slice runs out; nothing waits for it before.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import msgspec
 
-from aldgate.core.budgets import Budget, period_end, period_name
+from aldgate.core.budgets import PERIODS, Budget, Period, period_end, period_name
 from aldgate.core.errors import BudgetExceeded
 from aldgate.core.prices import MILLION
+from aldgate.core.principals import Principal
 from aldgate.ports import SliceGrant, SliceRequest, Store
 
 CALLS_PER_SLICE = 8
 SECONDS_PER_SLICE = 5
 REPEATS = 50
+MOST_PRINCIPALS = 50_000
 NEVER = float("-inf")
 REFUSED_S = 1.0
 """How long the database's word that a budget is spent is good for; another process may give some back meanwhile."""
 
 
-class _Slice(msgspec.Struct):
+class Slice(msgspec.Struct):
+    """What this process was granted of one budget in one period, and what became of it. All amounts in micro-dollars."""
+
     account: str
     period: str
     limit: int
@@ -39,7 +44,32 @@ class _Slice(msgspec.Struct):
 
     @property
     def available(self) -> int:
+        """What is neither spent nor held."""
         return self.granted - self.spent - self.held
+
+
+class Claim(NamedTuple):
+    """A budget that a call is held against. `whose` names its account to callers, empty where it is the caller's own."""
+
+    account: str
+    budget: Budget
+    whose: str = ""
+
+
+class Cost(NamedTuple):
+    """What a call may cost: at the most, which hard budgets hold, and likely, which soft ones do. In micro-dollars."""
+
+    most: int
+    likely: int
+
+    def of(self, budget: Budget) -> int:
+        """What is held of this budget."""
+        return self.likely if budget.is_soft else self.most
+
+
+Held = list[tuple[Slice, int]]
+"""What a call holds, slice by slice."""
+_Parts = list[tuple[Slice, Claim]]
 
 
 class Purse(msgspec.Struct, frozen=True):
@@ -53,7 +83,7 @@ class Purse(msgspec.Struct, frozen=True):
         refused: What it said when it last granted nothing, if that was just now: until it is old, nobody asks again.
     """
 
-    budget: Budget
+    claim: Claim
     period: str
     ends_at: float | None
     held: int
@@ -66,14 +96,20 @@ class Purse(msgspec.Struct, frozen=True):
         """What calls may still be held for."""
         return self.at_hand + self.free
 
-    def fits(self, microusd: int) -> bool:
+    @property
+    def budget(self) -> Budget:
+        """What it is of."""
+        return self.claim.budget
+
+    def fits(self, cost: Cost) -> bool:
         """Whether a call of so much would be let through."""
+        microusd = cost.of(self.budget)
         is_refused = self.refused is not None and self.at_hand + self.refused < microusd
         return self.at_hand >= microusd or (not is_refused and self.left >= microusd)
 
-    def exceeded(self, microusd: int) -> BudgetExceeded:
+    def exceeded(self, cost: Cost) -> BudgetExceeded:
         """The refusal of a call of so much."""
-        return _exceeded(self.budget, microusd, self.left, self.held)
+        return _exceeded(self.claim, cost, self.left, self.held)
 
 
 class Slices:
@@ -91,84 +127,133 @@ class Slices:
         self._now = now
         self._seq = 0
         self._refilling = asyncio.Lock()
-        self._unanswered: tuple[int, _Slice, SliceRequest] | None = None
-        self._slices: dict[tuple[str, str], _Slice] = {}
-        self._periods: dict[str, tuple[str, float]] = {}
+        self._unanswered: tuple[int, list[tuple[Slice, SliceRequest]]] | None = None
+        self._slices: dict[tuple[str, str], Slice] = {}
+        self._periods: dict[Period, tuple[str, float]] = {}
+        self._parts_of: dict[str, tuple[object, float, _Parts]] = {}
 
     def period(self, budget: Budget) -> str:
         """The name of the budget's current period."""
-        cached = self._periods.get(budget.period)
+        return self._period(budget.period)[0]
+
+    def _period(self, period: Period) -> tuple[str, float]:
+        cached = self._periods.get(period)
         now = self._now()
         if cached is None or now >= cached[1]:
             at = datetime.fromtimestamp(now, UTC)
-            end = period_end(budget.period, at)
-            cached = period_name(budget.period, at), end.timestamp() if end else float("inf")
-            self._periods[budget.period] = cached
-        return cached[0]
+            end = period_end(period, at)
+            cached = period_name(period, at), end.timestamp() if end else float("inf")
+            self._periods[period] = cached
+        return cached
 
-    def _slice(self, account: str, budget: Budget) -> _Slice:
+    def _slice(self, account: str, budget: Budget) -> Slice:
         key = account, self.period(budget)
         part = self._slices.get(key)
         if part is None:
-            part = self._slices[key] = _Slice(account, key[1], budget.microusd, refilled_at=self._now())
+            part = self._slices[key] = Slice(account, key[1], budget.microusd, refilled_at=self._now())
         if part.limit != budget.microusd:
             part.limit, part.refused_at = budget.microusd, NEVER
         return part
 
-    def hold(self, account: str, budget: Budget, microusd: int) -> str | None:
-        """Hold so much of the slice. Returns the period it is held in, or None if the slice does not suffice."""
-        part = self._slice(account, budget)
-        if part.available < microusd:
-            return None
-        part.held += microusd
-        return part.period
+    def _parts(self, claims: Sequence[Claim]) -> _Parts:
+        return [(self._slice(claim.account, claim.budget), claim) for claim in claims]
 
-    def settle(self, account: str, period: str, held: int, spent: int) -> None:
+    def parts(self, principal: Principal) -> _Parts:
+        """The slices that a principal's calls are held against now."""
+        known = self._parts_of.get(principal.account)
+        if known is not None and known[0] is principal.levels and self._now() < known[1]:
+            return known[2]
+        if len(self._parts_of) >= MOST_PRINCIPALS:
+            self._parts_of.clear()
+        claims = claims_of(principal)
+        parts = self._parts(claims)
+        until = min((self._period(claim.budget.period)[1] for claim in claims), default=float("inf"))
+        self._parts_of[principal.account] = principal.levels, until, parts
+        return parts
+
+    def hold(self, parts: _Parts, cost: Cost) -> Held | None:
+        """Hold so much of every slice. Returns what is held, or None if one of them does not suffice: then nothing is."""
+        held: Held = []
+        for part, claim in parts:
+            need = cost.likely if claim.budget.is_soft else cost.most
+            if part.granted - part.spent - part.held < need:
+                return None
+            held.append((part, need))
+        for part, need in held:
+            part.held += need
+        return held
+
+    def settle(self, held: Held, spent: int) -> None:
         """Turn a hold into what was really spent; more than was held is a visible overdraft."""
-        part = self._slices[account, period]
-        part.held -= held
-        part.spent += spent
-        part.repeats = REPEATS
+        for part, need in held:
+            part.held -= need
+            part.spent += spent
+            part.repeats = REPEATS
 
-    async def refill(self, account: str, budget: Budget, need: int, most: int | None = None) -> None:
-        """See that at least `need` micro-dollars are available, asking the database if they are not.
+    async def refill(self, parts: _Parts, cost: Cost, most: Cost | None = None) -> None:
+        """See that at least `cost` is available in every slice, asking the database for those that lack it: for all or none.
+
+        Args:
+            parts: The slices.
+            cost: What has to be there.
+            most: How much to ask for at the most; None: for what is spent in `SECONDS_PER_SLICE`.
 
         Raises:
-            BudgetExceeded: They do not fit what is left of the budget.
+            BudgetExceeded: It does not fit what is left of a budget. The first such is named.
             StoreUnavailable: The database did not answer; nothing was granted.
         """
-        part = self._slice(account, budget)
         async with self._refilling:
             if self._unanswered is not None:
                 await self._answer(self._unanswered)
-            if part.available >= need:
+            asked: list[tuple[Slice, SliceRequest]] = []
+            for part, claim in parts:
+                need = cost.of(claim.budget)
+                if part.available >= need:
+                    continue
+                if 0 <= self._now() - part.refused_at < REFUSED_S and part.available + part.free < need:
+                    raise _exceeded(claim, cost, part.available + part.free, part.held)
+                asked.append((part, self._asking(part, need, most and most.of(claim.budget))))
+            if not asked:
                 return
-            if 0 <= self._now() - part.refused_at < REFUSED_S and part.available + part.free < need:
-                raise _exceeded(budget, need, part.available + part.free, part.held)
-            part.granted = max(part.granted, part.spent)  # an overdraft that was reported counts as granted there, too
-            lacking = need - part.available
-            wish = most or self._wish(part, need)
-            most = max(lacking, wish - max(0, part.available))
             self._seq += 1
-            self._unanswered = self._seq, part, SliceRequest(account, part.period, part.limit, part.spent, 0, lacking, most)
-            grant = await self._answer(self._unanswered)
-            part.free, part.refused_at = grant.free, NEVER if grant.granted else self._now()
-            if not grant.granted:
-                raise _exceeded(budget, need, grant.free + part.available, part.held)
-            part.refilled_at, part.spent_at_refill, part.wish = self._now(), part.spent, wish
+            self._unanswered = self._seq, asked
+            grants = await self._answer(self._unanswered)
+            self._note(parts, cost, asked, grants)
 
-    async def _answer(self, asked: tuple[int, _Slice, SliceRequest]) -> SliceGrant:
+    def _asking(self, part: Slice, need: int, most: int | None) -> SliceRequest:
+        part.granted = max(part.granted, part.spent)  # an overdraft that was reported counts as granted there, too
+        lacking = need - part.available
+        part.wish = most or self._wish(part, need)
+        most = max(lacking, part.wish - max(0, part.available))
+        return SliceRequest(part.account, part.period, part.limit, part.spent, 0, lacking, most)
+
+    def _note(self, parts: _Parts, cost: Cost, asked: list[tuple[Slice, SliceRequest]], grants: Sequence[SliceGrant]) -> None:
+        now = self._now()
+        refused: set[int] = set()
+        for (part, request), grant in zip(asked, grants, strict=True):
+            part.free = grant.free
+            if grant.granted:
+                part.refused_at, part.refilled_at, part.spent_at_refill = NEVER, now, part.spent
+            elif grant.free < request.minimum:
+                part.refused_at = now
+                refused.add(id(part))
+        for part, claim in parts:
+            if id(part) in refused:
+                raise _exceeded(claim, cost, part.free + part.available, part.held)
+
+    async def _answer(self, asked: tuple[int, list[tuple[Slice, SliceRequest]]]) -> list[SliceGrant]:
         """Ask, and note the answer. Until there is one it is not known what the database did, so the next to ask repeats this.
 
         The number is the same then, and so the database answers as before instead of granting twice.
         """
-        seq, part, request = asked
-        (grant,) = await self._store.refill(self._incarnation, seq, [request])
+        seq, requests = asked
+        grants = await self._store.refill(self._incarnation, seq, [request for _, request in requests])
         self._unanswered = None
-        part.granted += grant.granted
-        return grant
+        for (part, _), grant in zip(requests, grants, strict=True):
+            part.granted += grant.granted
+        return grants
 
-    def _wish(self, part: _Slice, need: int) -> int:
+    def _wish(self, part: Slice, need: int) -> int:
         """How much to ask for: about `SECONDS_PER_SLICE` of what is being spent; twice the last time, if that went faster."""
         elapsed = self._now() - part.refilled_at
         if elapsed < SECONDS_PER_SLICE:
@@ -180,25 +265,29 @@ class Slices:
         """Micro-dollars that calls under way hold, over all accounts."""
         return sum(part.held for part in self._slices.values())
 
-    def affordable(self, account: str, budget: Budget) -> int:
-        """Micro-dollars that could be held now without asking the database."""
-        return max(0, self._slice(account, budget).available)
+    def affordable(self, parts: _Parts) -> int:
+        """Micro-dollars that could be held of every hard budget now without asking the database."""
+        return max(0, min((part.available for part, claim in parts if not claim.budget.is_soft), default=0))
 
-    async def purse(self, account: str, budget: Budget) -> Purse:
-        """How a budget stands. Nothing changes, here or in the database.
+    async def purses(self, principal: Principal) -> list[Purse]:
+        """How a principal's budgets stand. Nothing changes, here or in the database.
 
         Raises:
             StoreUnavailable: The database did not answer.
         """
+        return [await self._purse(claim) for claim in claims_of(principal)]
+
+    async def _purse(self, claim: Claim) -> Purse:
+        account, budget = claim.account, claim.budget
         period = self.period(budget)
         kept = self._slices.get((account, period))
         free = await self._store.budget_free(self._incarnation, account, period, budget.microusd, kept.spent if kept else 0)
         now = self._now()
-        part = self._slices.get((account, period)) or _Slice(account, period, budget.microusd)
+        part = self._slices.get((account, period)) or Slice(account, period, budget.microusd)
         end = period_end(budget.period, datetime.fromtimestamp(now, UTC))
         is_refused = part.limit == budget.microusd and 0 <= now - part.refused_at < REFUSED_S
         return Purse(
-            budget,
+            claim,
             period,
             end.timestamp() if end else None,
             part.held,
@@ -221,7 +310,7 @@ class Slices:
 
     def forget_past(self) -> None:
         """Drop the slices of periods that are over and fully reported."""
-        current = {self.period(Budget(0, period)) for period in ("day", "month", "total")}
+        current = {self.period(Budget(0, period)) for period in PERIODS}
         for key, part in list(self._slices.items()):
             if part.period not in current and not part.held and not part.repeats:
                 del self._slices[key]
@@ -241,15 +330,25 @@ class Slices:
             part.granted -= max(0, part.available)
 
 
-def _exceeded(budget: Budget, need: int, free: int, held: int) -> BudgetExceeded:
+def claims_of(principal: Principal) -> list[Claim]:
+    """The budgets of all levels of a principal."""
+    own = principal.levels[-1]
+    return [
+        Claim(level.account, budget, "" if level is own else str(level))
+        for level in principal.levels
+        for budget in level.policy.budgets
+    ]
+
+
+def _exceeded(claim: Claim, cost: Cost, free: int, held: int) -> BudgetExceeded:
+    budget = claim.budget
     under_way = f", and {_usd(held)} is held by calls under way" if held else ""
-    return BudgetExceeded(
-        f"This call may cost up to {_usd(need)}, but only {_usd(max(0, free))} is left of the budget of"
-        f" {_usd(budget.microusd)} per {budget.period}{under_way}."
-        if budget.period != "total"
-        else f"This call may cost up to {_usd(need)}, but only {_usd(max(0, free))} is left of the total budget of"
-        f" {_usd(budget.microusd)}{under_way}."
-    )
+    which = f"total budget of {_usd(budget.microusd)}"
+    if budget.period != "total":
+        which = f"budget of {_usd(budget.microusd)} per {budget.period}"
+    whose = f" of {claim.whose}" if claim.whose else ""
+    need, left = _usd(cost.of(budget)), _usd(max(0, free))
+    return BudgetExceeded(f"This call may cost up to {need}, but only {left} is left of the {which}{whose}{under_way}.")
 
 
 def _usd(microusd: int) -> str:

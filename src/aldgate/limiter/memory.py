@@ -1,19 +1,38 @@
-"""Limits of one process, in memory: check every limit, then spend every limit, with nothing awaited in between."""
+"""Limits of one process, in memory: check every limit of every level, then spend every limit, with nothing awaited in between."""
 
-from collections.abc import Iterable
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from copy import copy
+from typing import NamedTuple
 
 import msgspec
 
 from aldgate.core.errors import ConcurrencyLimited, RateLimited
-from aldgate.core.limits import DAY, MINUTE, SECOND, Bucket, Limits, whole_seconds
+from aldgate.core.limits import DAY, RATES, REQUESTS, SECOND, TOKENS, Bucket, Limits, Units, whole_seconds
+from aldgate.core.principals import Principal
 from aldgate.ports import RecentUse
 
-Headers = list[tuple[bytes, bytes]]
-Standing = tuple[bytes, int, int, int]
-"""What is counted, how much is allowed, how much is left, and in how many nanoseconds all of it is there again."""
-Places = tuple[int, int]
-"""Where a call's tokens stand in the limits per minute and per day."""
+Places = list[int]
+"""Where a call's units stand in each bucket of its gauge."""
+MOST_GAUGES = 50_000
+
+
+class Limited(NamedTuple):
+    """An account with limits. `whose` names it to callers, empty where it is the caller's own."""
+
+    account: str
+    limits: Limits
+    whose: str = ""
+
+
+class Standing(NamedTuple):
+    """How much is left of what a limit counts (`requests`, `tokens`), and in how many nanoseconds all of it is there again."""
+
+    word: bytes
+    limit: int
+    left: int
+    reset_ns: int
 
 
 class Remaining(msgspec.Struct, frozen=True):
@@ -23,109 +42,160 @@ class Remaining(msgspec.Struct, frozen=True):
     limit: int
     left: int
     reset_s: float | None = None
+    level: str = ""
+    """Whose limit it is; empty: the caller's own."""
 
 
-class _Counters(msgspec.Struct):
-    requests: Bucket
-    minute_tokens: Bucket
-    day_tokens: Bucket
-    in_flight: int = 0
+class _Account:
+    """The counters of one account, by the names of its limits."""
 
-    def copy(self) -> "_Counters":
-        return _Counters(copy(self.requests), copy(self.minute_tokens), copy(self.day_tokens), self.in_flight)
-
-
-class MemoryLimiter:
-    """The counters of all accounts, by account id: editing a key or reloading the configuration resets none."""
+    __slots__ = ("buckets", "in_flight")
 
     def __init__(self) -> None:
-        self._accounts: dict[str, _Counters] = {}
+        self.buckets: dict[str, Bucket] = {}
+        self.in_flight = 0
 
-    def _counters(self, account: str) -> _Counters:
-        counters = self._accounts.get(account)
-        if counters is None:
-            counters = self._accounts[account] = _Counters(Bucket(), Bucket(), Bucket())
-        return counters
+    def bucket(self, name: str, limit: int) -> Bucket:
+        bucket = self.buckets.get(name)
+        if bucket is None:
+            bucket = self.buckets[name] = Bucket(limit, RATES[name].period_ns)
+        bucket.limit = limit
+        return bucket
 
-    def check(self, account: str, limits: Limits, tokens: int, now_ns: int) -> None:
-        """Refuse if any limit does not allow one more call of so many tokens; spend nothing.
+    def copy(self) -> _Account:
+        other = _Account()
+        other.buckets = {name: copy(bucket) for name, bucket in self.buckets.items()}
+        other.in_flight = self.in_flight
+        return other
+
+
+class Gauge:
+    """The counters of several accounts, which all have to let a call through. Made once for a principal, not per call."""
+
+    __slots__ = ("_accounts", "_buckets", "_names")
+
+    def __init__(self, limited: Sequence[tuple[_Account, Limited]]) -> None:
+        self._accounts = [(account, each.limits.concurrency, each.whose) for account, each in limited]
+        self._buckets = [
+            (account.bucket(name, limit), RATES[name].unit, each.whose)
+            for account, each in limited
+            for name, limit in each.limits.rates
+        ]
+        self._names = [name for _, each in limited for name, _ in each.limits.rates]
+
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing is limited."""
+        return not self._accounts
+
+    def check(self, units: Units, now_ns: int) -> None:
+        """Refuse if any limit does not allow one more call of so many units; spend nothing.
 
         Args:
-            account: Whose counters.
-            limits: What is allowed.
-            tokens: The call's expected tokens, input and output.
+            units: What the call is expected to count.
             now_ns: Monotonic nanoseconds.
 
         Raises:
             RateLimited: Names the limit; `retry_after_s` is when all that are spent now suffice again.
             ConcurrencyLimited: As many calls as allowed are under way.
         """
-        counters = self._counters(account)
-        if limits.concurrency is not None and counters.in_flight >= limits.concurrency:
-            raise ConcurrencyLimited(
-                f"{counters.in_flight} calls are under way with this key, and its limit is {limits.concurrency}.", retry_after_s=1
-            )
-        waits: list[tuple[int, str]] = []
-        if limits.rpm is not None and (wait_ns := counters.requests.wait_ns(1, limits.rpm, MINUTE, now_ns)):
-            waits.append((wait_ns, f"{limits.rpm} requests per minute"))
-        if limits.tpm is not None and (wait_ns := counters.minute_tokens.wait_ns(tokens, limits.tpm, MINUTE, now_ns)):
-            waits.append((wait_ns, f"{limits.tpm} tokens per minute"))
-        if limits.tpd is not None and (wait_ns := counters.day_tokens.wait_ns(tokens, limits.tpd, DAY, now_ns)):
-            waits.append((wait_ns, f"{limits.tpd} tokens per day"))
-        if waits:
-            raise _limited(*max(waits))
+        for account, most, whose in self._accounts:
+            if most is not None and account.in_flight >= most:
+                raise _crowded(account.in_flight, most, whose)
+        longest = 0
+        for bucket, unit, _ in self._buckets:
+            wait_ns = bucket.wait_ns(units[unit], now_ns)
+            if wait_ns > longest:
+                longest = wait_ns
+        if longest:
+            raise self._limited(units, now_ns, longest)
 
-    def spend(self, account: str, limits: Limits, tokens: int) -> Places:
+    def _limited(self, units: Units, now_ns: int, longest: int) -> RateLimited:
+        for name, (bucket, unit, whose) in zip(self._names, self._buckets, strict=True):
+            if bucket.wait_ns(units[unit], now_ns) == longest:
+                return limited(longest, bucket.limit, name, whose)
+        raise AssertionError("no limit is the longest")
+
+    def spend(self, units: Units) -> Places:
         """Take what `check` allowed. Returns what `settle` must know to give the right part of it back."""
-        counters = self._counters(account)
-        counters.in_flight += 1
-        minute = day = 0
-        if limits.rpm is not None:
-            counters.requests.spend(1, MINUTE)
-        if limits.tpm is not None:
-            minute = counters.minute_tokens.spend(tokens, MINUTE)
-        if limits.tpd is not None:
-            day = counters.day_tokens.spend(tokens, DAY)
-        return minute, day
+        for account, _, _ in self._accounts:
+            account.in_flight += 1
+        return [bucket.spend(units[unit]) for bucket, unit, _ in self._buckets]
 
-    def settle(self, account: str, limits: Limits, places: Places, held_tokens: int, used_tokens: int) -> None:
-        """End a call: give its place back, and those tokens that it held and did not use."""
-        counters = self._counters(account)
-        counters.in_flight -= 1
-        if limits.tpm is not None:
-            counters.minute_tokens.settle(places[0], held_tokens, used_tokens, MINUTE)
-        if limits.tpd is not None:
-            counters.day_tokens.settle(places[1], held_tokens, used_tokens, DAY)
+    def settle(self, places: Places, held: Units, used: Units) -> None:
+        """End a call: give its place back, and those units that it held and did not use."""
+        for account, _, _ in self._accounts:
+            account.in_flight -= 1
+        if held != used:
+            for place, (bucket, unit, _) in zip(places, self._buckets, strict=True):
+                if held[unit] != used[unit]:
+                    bucket.settle(place, held[unit], used[unit])
+
+    def standings(self, now_ns: int) -> list[Standing]:
+        """The tightest limit of requests and the tightest one of tokens: what headers tell of."""
+        requests: Standing | None = None
+        tokens: Standing | None = None
+        for bucket, unit, _ in self._buckets:
+            if unit == REQUESTS:
+                left, reset_ns = bucket.standing(now_ns)
+                if requests is None or left < requests.left:
+                    requests = Standing(b"requests", bucket.limit, left, reset_ns)
+            elif unit == TOKENS:
+                left, reset_ns = bucket.standing(now_ns)
+                if tokens is None or left < tokens.left:
+                    tokens = Standing(b"tokens", bucket.limit, left, reset_ns)
+        return [each for each in (requests, tokens) if each is not None]
+
+    def remaining(self, now_ns: int) -> list[Remaining]:
+        """How the accounts stand with each of their limits."""
+        found: list[Remaining] = []
+        for name, (bucket, _, whose) in zip(self._names, self._buckets, strict=True):
+            left, reset_ns = bucket.standing(now_ns)
+            found.append(Remaining(RATES[name].words, bucket.limit, left, round(reset_ns / SECOND, 3), whose))
+        for account, most, whose in self._accounts:
+            if most is not None:
+                found.append(Remaining("calls at once", most, max(0, most - account.in_flight), None, whose))
+        return found
+
+
+class MemoryLimiter:
+    """The counters of all accounts, by account id: editing a key or reloading the configuration resets none."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[str, _Account] = {}
+        self._gauges: dict[str, tuple[object, Gauge]] = {}
+
+    def of(self, principal: Principal) -> Gauge | None:
+        """The gauge of all levels of a principal; None while some of them have limits and no counters here: see `restore`."""
+        known = self._gauges.get(principal.account)
+        if known is not None and known[0] is principal.levels:
+            return known[1]
+        wanted = limited_levels(principal)
+        if any(each.account not in self._accounts for each in wanted):
+            return None
+        if len(self._gauges) >= MOST_GAUGES:
+            self._gauges.clear()
+        gauge = self.gauge(wanted)
+        self._gauges[principal.account] = principal.levels, gauge
+        return gauge
+
+    def gauge(self, limited: Sequence[Limited]) -> Gauge:
+        """The gauge of these accounts, with new counters for those that have none."""
+        return Gauge([(self._accounts.setdefault(each.account, _Account()), each) for each in limited])
 
     def in_flight(self) -> int:
         """Calls under way in all accounts that have limits."""
-        return sum(counters.in_flight for counters in self._accounts.values())
+        return sum(account.in_flight for account in self._accounts.values())
 
     def knows(self, account: str) -> bool:
         """True if the account has counters here."""
         return account in self._accounts
 
-    def copy_of(self, *accounts: str) -> "MemoryLimiter":
+    def copy_of(self, *accounts: str) -> MemoryLimiter:
         """A limiter with the counters of these accounts, to be asked without a trace here."""
         other = MemoryLimiter()
         other._accounts = {account: self._accounts[account].copy() for account in accounts if account in self._accounts}
         return other
-
-    def remaining(self, account: str, limits: Limits, now_ns: int) -> list[Remaining]:
-        """How an account stands with each of its limits."""
-        counters = self._counters(account)
-        found: list[Remaining] = []
-        for what, bucket, limit, period in (
-            ("requests per minute", counters.requests, limits.rpm, MINUTE),
-            ("tokens per minute", counters.minute_tokens, limits.tpm, MINUTE),
-            ("tokens per day", counters.day_tokens, limits.tpd, DAY),
-        ):
-            if limit is not None:
-                left, reset_ns = bucket.standing(limit, period, now_ns)
-                found.append(Remaining(what, limit, left, round(reset_ns / SECOND, 3)))
-        if limits.concurrency is not None:
-            found.append(Remaining("calls at once", limits.concurrency, max(0, limits.concurrency - counters.in_flight)))
-        return found
 
     def restore(self, account: str, limits: Limits, uses: Iterable[RecentUse], *, now_s: float, now_ns: int) -> None:
         """Rebuild an account's counters from what the ledger remembers, so that a restart resets no limit.
@@ -139,59 +209,37 @@ class MemoryLimiter:
         """
         if account in self._accounts:
             return
+        counters = self._accounts[account] = _Account()
         long_ago_ns = now_ns - 2 * DAY  # below 0 if the machine has just booted: monotonic time begins there
-        buckets = Bucket(0, long_ago_ns), Bucket(0, long_ago_ns), Bucket(0, long_ago_ns)
-        counters = self._accounts[account] = _Counters(*buckets)
+        buckets = [(counters.bucket(name, limit), RATES[name].unit) for name, limit in limits.rates]
+        for bucket, _ in buckets:
+            bucket.at_ns = long_ago_ns
         for use in uses:
             at_ns = now_ns - int((now_s - use.at) * SECOND)
-            for bucket, limit, period, units in (
-                (counters.requests, limits.rpm, MINUTE, use.calls),
-                (counters.minute_tokens, limits.tpm, MINUTE, use.tokens),
-                (counters.day_tokens, limits.tpd, DAY, use.tokens),
-            ):
-                if limit is not None:
-                    bucket.leak(limit, at_ns)
-                    bucket.spend(units, period)
-
-    def headers(self, account: str, limits: Limits, now_ns: int) -> Headers:
-        """OpenAI's rate-limit headers (https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers)."""
-        headers: Headers = []
-        for unit, limit, remaining, reset_ns in self.standings(account, limits, now_ns):
-            names = _NAMES[unit]
-            headers += [(names[0], b"%d" % limit), (names[1], b"%d" % remaining), (names[2], _duration(reset_ns))]
-        return headers
-
-    def standings(self, account: str, limits: Limits, now_ns: int) -> list[Standing]:
-        """How an account stands with each of its limits that headers tell of; tokens per day only where none are per minute."""
-        counters = self._counters(account)
-        standings: list[Standing] = []
-        if limits.rpm is not None:
-            standings.append((b"requests", limits.rpm, *counters.requests.standing(limits.rpm, MINUTE, now_ns)))
-        if limits.tpm is not None:
-            standings.append((b"tokens", limits.tpm, *counters.minute_tokens.standing(limits.tpm, MINUTE, now_ns)))
-        elif limits.tpd is not None:
-            standings.append((b"tokens", limits.tpd, *counters.day_tokens.standing(limits.tpd, DAY, now_ns)))
-        return standings
+            units = (use.calls, use.tokens, 0, 0, 0)
+            for bucket, unit in buckets:
+                bucket.leak(at_ns)
+                bucket.spend(units[unit])
 
 
-def _limited(wait_ns: int, limit: str) -> RateLimited:
+def limited_levels(principal: Principal) -> list[Limited]:
+    """Those levels of a principal that have limits."""
+    return [
+        Limited(level.account, level.policy.limits, "" if level is principal.levels[-1] else str(level))
+        for level in principal.levels
+        if not level.policy.limits.is_empty
+    ]
+
+
+def limited(wait_ns: int, limit: int, name: str, whose: str) -> RateLimited:
+    """The refusal of a call that has to wait for a limit."""
     retry_after_s = whole_seconds(wait_ns)
-    return RateLimited(f"The limit of {limit} is reached; try again in {retry_after_s} s.", retry_after_s=retry_after_s)
+    of = f" of {whose}" if whose else ""
+    return RateLimited(
+        f"The limit of {limit} {RATES[name].words}{of} is reached; try again in {retry_after_s} s.", retry_after_s=retry_after_s
+    )
 
 
-_NAMES = {
-    unit: (b"x-ratelimit-limit-" + unit, b"x-ratelimit-remaining-" + unit, b"x-ratelimit-reset-" + unit)
-    for unit in (b"requests", b"tokens")
-}
-
-
-def _duration(nanoseconds: int) -> bytes:
-    """A wait in OpenAI's spelling: `20ms`, `7.5s`, `6m0s`, `1h2m3s`."""
-    milliseconds = -(-nanoseconds // 1_000_000)
-    if milliseconds < 1000:
-        return b"%dms" % milliseconds
-    if milliseconds < 60_000:
-        return f"{milliseconds / 1000:g}s".encode()
-    minutes, seconds = divmod(-(-milliseconds // 1000), 60)
-    hours, minutes = divmod(minutes, 60)
-    return b"%dh%dm%ds" % (hours, minutes, seconds) if hours else b"%dm%ds" % (minutes, seconds)
+def _crowded(in_flight: int, most: int, whose: str) -> ConcurrencyLimited:
+    where = f"in {whose}" if whose else "with this key"
+    return ConcurrencyLimited(f"{in_flight} calls are under way {where}, and the limit is {most}.", retry_after_s=1)

@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row, Select, func, insert, or_, select, update
 
-from aldgate.core.budgets import Budget
-from aldgate.core.limits import Limits
+from aldgate.core.policies import Policy
 from aldgate.ports import Credential, StoredKey
+from aldgate.store.accounts import lineage, written
 from aldgate.store.database import QueryGroup
 from aldgate.store.tables import credentials, keys
 from aldgate.store.unbroken import unbroken
@@ -34,18 +34,23 @@ class Keys(QueryGroup):
             .join(credentials, credentials.c.key_id == keys.c.id)
             .where(credentials.c.digest == digest)
         )
-        row = await self._first(query)
-        return None if row is None else Credential(digest, _key(row), row.credential_expires_at)
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).first()
+            if row is None:
+                return None
+            above = () if row.owner is None else await lineage(connection, row.owner)
+        return Credential(digest, _key(row), row.credential_expires_at, above)
 
     async def get_key(self, key_id: str) -> StoredKey | None:
         """See `Store`."""
         row = await self._first(select(keys).where(keys.c.id == key_id))
         return None if row is None else _key(row)
 
-    async def list_keys(self) -> list[StoredKey]:
+    async def list_keys(self, owner: str | None = None) -> list[StoredKey]:
         """See `Store`."""
+        query = select(keys).order_by(keys.c.created_at.desc(), keys.c.id.desc())
         async with self._database.read() as connection:
-            rows = await connection.execute(select(keys).order_by(keys.c.created_at.desc(), keys.c.id.desc()))
+            rows = await connection.execute(query if owner is None else query.where(keys.c.owner == owner))
             return [_key(row) for row in rows]
 
     @unbroken
@@ -77,11 +82,7 @@ class Keys(QueryGroup):
 
 
 def _columns(key: StoredKey) -> dict[str, Any]:
-    return msgspec.structs.asdict(key) | {
-        "scopes": msgspec.json.encode(sorted(key.scopes)).decode(),
-        "limits": msgspec.json.encode(key.limits).decode(),
-        "budget": key.budget and msgspec.json.encode(key.budget).decode(),
-    }
+    return msgspec.structs.asdict(key) | {"policy": written(key.policy)}
 
 
 def _key(row: Row[*tuple[Any, ...]]) -> StoredKey:
@@ -89,10 +90,10 @@ def _key(row: Row[*tuple[Any, ...]]) -> StoredKey:
         id=row.id,
         name=row.name,
         prefix=row.prefix,
-        scopes=msgspec.json.decode(row.scopes, type=frozenset[str]),
-        limits=msgspec.json.decode(row.limits, type=Limits),
-        budget=row.budget and msgspec.json.decode(row.budget, type=Budget),
+        policy=msgspec.json.decode(row.policy, type=Policy),
         created_at=row.created_at,
+        owner=row.owner,
+        made_by=row.made_by,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
     )

@@ -4,6 +4,7 @@ import asyncio
 
 from sqlalchemy import select
 
+from aldgate.store.accounts import Accounts
 from aldgate.store.batches import Batches
 from aldgate.store.budgets import Budgets
 from aldgate.store.files import Files
@@ -16,7 +17,7 @@ from aldgate.store.tables import secrets
 from aldgate.store.unbroken import unbroken
 
 
-class SqlStore(Keys, Ledger, Budgets, Idempotency, Responses, Files, Batches):
+class SqlStore(Accounts, Keys, Ledger, Budgets, Idempotency, Responses, Files, Batches):
     """A `ports.Store` in an SQL database."""
 
     async def open(self) -> None:

@@ -24,16 +24,30 @@ secrets = Table(
     Column("value", LargeBinary, nullable=False),
 )
 
+# Organisations, teams, clients and users. A parent's policy holds for all that is under it.
+accounts = Table(
+    "accounts",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("parent", Text, ForeignKey("accounts.id"), index=True),
+    Column("created_at", Double, nullable=False),
+    Column("disabled_at", Double),
+    Index("ix_accounts_kind_name", "kind", "name", unique=True),
+)
+
 keys = Table(
     "keys",
     METADATA,
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("prefix", Text, nullable=False),
-    Column("scopes", Text, nullable=False),
-    Column("limits", Text, nullable=False),
-    Column("budget", Text),
+    Column("policy", Text, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("owner", Text, ForeignKey("accounts.id"), index=True),
+    Column("made_by", Text),
     Column("expires_at", Double),
     Column("revoked_at", Double),
 )
@@ -74,6 +88,10 @@ ledger = Table(
     Column("total_s", Double, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("is_final", Boolean, nullable=False),
+    Column("organisation", Text),
+    Column("team", Text),
+    Column("client", Text),
+    Column("user", Text),
     PrimaryKeyConstraint("call_id", "attempt"),
     Index("ix_ledger_account_received_at", "account", "received_at"),
     sqlite_with_rowid=False,

@@ -12,6 +12,7 @@ import msgspec
 from aldgate.core.budgets import Budget
 from aldgate.core.errors import Conflict, InvalidRequest, NotFound, ScopeDenied
 from aldgate.core.limits import Limits
+from aldgate.core.policies import Policy
 from aldgate.core.principals import ALL_SCOPES, CALLER_SCOPES, Principal
 from aldgate.core.terms import format_usd, parse_budget, parse_duration
 from aldgate.gate.identity import Identity
@@ -69,9 +70,11 @@ class KeyAdmin:
             id="key-" + secrets.token_hex(12),
             name=wanted.name,
             prefix=secret[:SHOWN_CHARACTERS],
-            scopes=_scopes(wanted.scopes),
-            limits=Limits(wanted.rpm, wanted.tpm, wanted.tpd, wanted.concurrency),
-            budget=_budget(wanted.budget),
+            policy=Policy(
+                scopes=_scopes(wanted.scopes),
+                limits=Limits(wanted.rpm, wanted.tpm, wanted.tpd, wanted.concurrency),
+                budgets=_budgets(wanted.budget),
+            ),
             created_at=now,
             expires_at=now + _duration(wanted.expires, "expires") if wanted.expires is not None else None,
         )
@@ -126,7 +129,7 @@ def require_admin(principal: Principal) -> None:
     Raises:
         ScopeDenied: The principal has no `admin` scope.
     """
-    if "admin" not in principal.policy.scopes:
+    if "admin" not in principal.rights.scopes:
         raise ScopeDenied("This needs an admin key.")
 
 
@@ -145,9 +148,9 @@ def describe(key: StoredKey, use: KeyUse | None) -> dict[str, Any]:
         "expires_at": iso(key.expires_at),
         "revoked_at": iso(key.revoked_at),
         "last_used_at": iso(use.last_used_at) if use else None,
-        "scopes": sorted(key.scopes),
-        "limits": {name: getattr(key.limits, name) for name in Limits.__struct_fields__},
-        "budget": _describe_budget(key.budget),
+        "scopes": sorted(key.policy.scopes if key.policy.scopes is not None else CALLER_SCOPES),
+        "limits": {name: getattr(key.policy.limits, name) for name in Limits.__struct_fields__},
+        "budget": _describe_budget(next(iter(key.policy.budgets), None)),
     }
 
 
@@ -171,9 +174,9 @@ def _scopes(wanted: list[str] | None) -> frozenset[str]:
     return frozenset(wanted)
 
 
-def _budget(text: str | None) -> Budget | None:
+def _budgets(text: str | None) -> tuple[Budget, ...]:
     try:
-        return None if text is None else parse_budget(text)
+        return () if text is None else (parse_budget(text),)
     except ValueError as error:
         raise InvalidRequest(f"`budget`: {error}.", param="budget") from None
 

@@ -47,7 +47,7 @@ class AnthropicFace(Face):
         request_id = (b"request-id", call_id.encode())
         try:
             principal = await principal_of(scope, self._identity)
-            if "chat" not in principal.policy.scopes:
+            if "chat" not in principal.rights.scopes:
                 raise ScopeDenied("This API key may not chat, and so not count what a chat would cost.")
             headers = headers_of(scope)
             check_json(headers)

@@ -91,7 +91,7 @@ class BatchesFace:
         if wanted.endpoint not in BATCHED:
             raise InvalidRequest(f"`endpoint` is one of {', '.join(sorted(BATCHED))}.", param="endpoint")
         operation = BATCHED[wanted.endpoint]
-        if operation not in principal.policy.scopes:
+        if operation not in principal.rights.scopes:
             raise ScopeDenied(f"This API key may not {operation}.")
         try:
             file = await self._files.find(principal.account, wanted.input_file_id)
@@ -169,7 +169,7 @@ def require_batches(principal: Principal) -> None:
     Raises:
         ScopeDenied: The principal has no `batches` scope.
     """
-    if "batches" not in principal.policy.scopes:
+    if "batches" not in principal.rights.scopes:
         raise ScopeDenied("This API key may not use batches.")
 
 

@@ -1,4 +1,7 @@
-"""Where callers put their secrets. The first carrier present decides; there is no falling through to the next."""
+"""Where callers put their secrets. The first carrier present decides; there is no falling through to the next.
+
+What comes from a carrier that keys do not come in is put behind that carrier's name and a NUL, which no header can hold.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,14 @@ from aldgate.core.principals import Principal
 from aldgate.gate.identity import Identity
 from aldgate.surfaces.asgi import Scope, headers_of
 
+SESSION_COOKIE = b"aldgate_session"
+
 
 def secret_of(headers: Mapping[bytes, bytes]) -> bytes:
-    """The caller's secret: `Authorization: Bearer`, else `X-API-Key`, else `X-Goog-Api-Key`; empty if there is none.
+    """The caller's secret; empty if there is none.
+
+    Looked for in this order: `Authorization: Bearer`, `X-API-Key`, `X-Goog-Api-Key`, `client_id` with `client_secret` (or with
+    hyphens), the session cookie.
 
     Raises:
         UnknownKey: There is an `Authorization` header, but not a Bearer one.
@@ -19,10 +27,23 @@ def secret_of(headers: Mapping[bytes, bytes]) -> bytes:
     authorization = headers.get(b"authorization")
     if authorization is None:
         secret = headers.get(b"x-api-key")
-        return (headers.get(b"x-goog-api-key", b"") if secret is None else secret).strip()
+        secret = headers.get(b"x-goog-api-key") if secret is None else secret
+        return _carried(headers) if secret is None else secret.strip()
     if authorization[:7].lower() != b"bearer ":
         raise UnknownKey("The `Authorization` header is not `Bearer KEY`.")
     return authorization[7:].strip()
+
+
+def _carried(headers: Mapping[bytes, bytes]) -> bytes:
+    client = headers.get(b"client_id") or headers.get(b"client-id")
+    if client is not None:
+        secret = headers.get(b"client_secret") or headers.get(b"client-secret") or b""
+        return b"client\0%b\0%b" % (client.strip(), secret.strip())
+    for part in headers.get(b"cookie", b"").split(b";"):
+        name, _, value = part.strip().partition(b"=")
+        if name == SESSION_COOKIE and value:
+            return b"session\0" + value
+    return b""
 
 
 async def principal_of(scope: Scope, identity: Identity) -> Principal:

@@ -113,7 +113,7 @@ class ExplainFace:
         return await explain(self._doors.gate, who, place.operation, place.dialect, asked)
 
     async def _other(self, asker: Principal, key_id: str) -> tuple[Principal, GatewayError | None]:
-        if "admin" not in asker.policy.scopes:
+        if "admin" not in asker.rights.scopes:
             raise ScopeDenied("This API key may explain its own calls only; leave `key_id` out.")
         try:
             return await self._doors.identity.look_at(key_id)

@@ -23,6 +23,7 @@ from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.runs import Run
 from aldgate.gate.whole import Committed, left, recorded, whole
+from aldgate.limiter.headers import rate_headers
 from aldgate.ports import FaceDialect, Relay
 from aldgate.surfaces.asgi import Handler, Headers, Outlet, Receive, Scope, Send, headers_of
 from aldgate.surfaces.bodies import BytesInFlight, check_json, read_body
@@ -217,7 +218,7 @@ class Face:
         return headers
 
     def _limits(self, principal: Principal) -> Headers:
-        return self._gate.headers(principal)
+        return rate_headers(self._gate.standings(principal))
 
     async def _whole(self, admission: Admission, outlet: Outlet) -> Outcome:
         outcome = Outcome()

@@ -129,7 +129,7 @@ def require_files(principal: Principal) -> None:
     Raises:
         ScopeDenied: The principal has no `files` scope.
     """
-    if "files" not in principal.policy.scopes:
+    if "files" not in principal.rights.scopes:
         raise ScopeDenied("This API key may not use files.")
 
 

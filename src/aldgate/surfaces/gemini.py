@@ -84,7 +84,7 @@ class GeminiFace:
         call_id = self._gate.new_id()
         try:
             principal = await principal_of(scope, self._doors.identity)
-            if needed not in principal.policy.scopes:
+            if needed not in principal.rights.scopes:
                 raise ScopeDenied(f"This API key has not the scope `{needed}`.")
             body = msgspec.json.encode(await find(scope, receive))
         except GatewayError as error:

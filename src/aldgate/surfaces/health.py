@@ -84,7 +84,7 @@ class HealthFace:
         """Open on loopback; elsewhere it needs an admin key."""
         if (scope.get("server") or ("",))[0] not in LOOPBACK:
             principal = await principal_of(scope, self._identity)
-            if "admin" not in principal.policy.scopes:
+            if "admin" not in principal.rights.scopes:
                 raise ScopeDenied(refusal)
 
     async def metrics(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -119,7 +119,7 @@ class KeptResponses:
         call_id = self._gate.new_id()
         try:
             principal = await principal_of(scope, self._identity)
-            if "chat" not in principal.policy.scopes:
+            if "chat" not in principal.rights.scopes:
                 raise ScopeDenied("This API key may not chat, so it has no responses.")
             kind, body = await act(principal)
         except GatewayError as error:

@@ -45,6 +45,11 @@ _SINGLE = frozenset(
         b"content-encoding",
         b"authorization",
         b"x-api-key",
+        b"client_id",
+        b"client-id",
+        b"client_secret",
+        b"client-secret",
+        b"cookie",
         b"idempotency-key",
     }
 )

@@ -62,7 +62,7 @@ class ModelsFace:
         shape = _shape_for(scope)
         try:
             principal = await principal_of(scope, self._identity)
-            if "models" not in principal.policy.scopes:
+            if "models" not in principal.rights.scopes:
                 raise ScopeDenied("This API key may not list models.")
             answer = shape.many(self._all(shape), scope["query_string"]) if name is None else self._one(name, shape)
         except GatewayError as error:

@@ -65,7 +65,7 @@ class OllamaFace:
         call_id = self._gate.new_id()
         try:
             principal = await principal_of(scope, self._identity)
-            if "models" not in principal.policy.scopes:
+            if "models" not in principal.rights.scopes:
                 raise ScopeDenied("This API key may not list models.")
             body = b""
             if scope["method"] == "POST":

@@ -143,7 +143,7 @@ class _Conversation:
         peek = RESPONSES.peek("chat", created.body)
         wanted = governed(peek)
         if not created.generates:
-            if "chat" not in principal.policy.scopes:
+            if "chat" not in principal.rights.scopes:
                 raise ScopeDenied("This API key may not chat.")
             doors.gate.catalogue.resolve(peek.model)
             response = _unanswered(call_id, created.body, outlet)

@@ -27,14 +27,14 @@ async def usage(store: Store, principal: Principal, query: Mapping[str, str]) ->
         ScopeDenied: The key may not read usage.
         InvalidRequest: A parameter is not readable.
     """
-    if "usage" not in principal.policy.scopes:
+    if "usage" not in principal.rights.scopes:
         raise ScopeDenied("This API key may not read usage.")
     groups = [name for name in query.get("group_by", ",".join(GROUPS)).split(",") if name]
     if not set(groups) <= set(GROUPS) or len(set(groups)) != len(groups):
         raise InvalidRequest(f"`group_by` takes any of {', '.join(GROUPS)}, each once.", param="group_by")
     rows = await store.usage(
         group_by=groups,
-        account=None if "admin" in principal.policy.scopes else principal.account,
+        account=None if "admin" in principal.rights.scopes else principal.account,
         since=_moment(query, "since"),
         until=_moment(query, "until"),
     )

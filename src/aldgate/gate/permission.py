@@ -1,0 +1,68 @@
+"""Whether a principal's policies let a call through, beyond its scopes: model, provider, length."""
+
+from __future__ import annotations
+
+from aldgate.core.calls import Call
+from aldgate.core.errors import PolicyDenied
+from aldgate.core.levels import Level
+from aldgate.core.routes import Deployment, Route
+
+_MOST_REMEMBERED = 1_000
+
+
+def check_name(call: Call) -> None:
+    """Refuse a provider that the caller may not use before anybody says whether there is such a one.
+
+    Raises:
+        PolicyDenied: A level does not let this provider answer.
+    """
+    name = call.peek.model
+    if name in call.catalogue.routes:
+        return
+    cut = min((at for at in (name.find(":"), name.find("/")) if at > 0), default=0)
+    level = call.principal.rights.against_name(name, name[:cut])
+    if level is not None:
+        raise _denied(name, level)
+
+
+def permitted(call: Call, route: Route, able: tuple[Deployment, ...]) -> tuple[Deployment, ...]:
+    """Those of `able` that every level lets answer.
+
+    Raises:
+        PolicyDenied: None of them.
+    """
+    rights = call.principal.rights
+    key = call.peek.model, call.operation
+    known = rights.memo.get(key)
+    if known is not None and known[0] is call.catalogue:
+        return known[1]
+    names = (call.peek.model, route.name)
+    level: Level | None = None
+    found: list[Deployment] = []
+    for deployment in able:
+        denying = rights.against_model(names, deployment)
+        if denying is None:
+            found.append(deployment)
+        level = level or denying
+    if not found:
+        assert level is not None
+        raise _denied(call.peek.model or route.name, level)
+    if len(rights.memo) >= _MOST_REMEMBERED:
+        rights.memo.clear()
+    rights.memo[key] = call.catalogue, tuple(found)
+    return tuple(found)
+
+
+def too_long(call: Call) -> PolicyDenied | None:
+    """The refusal of a request that is longer than a level allows; four bytes are taken for a token."""
+    rights = call.principal.rights
+    most = rights.max_input_tokens
+    found = -(-len(call.peek.body) // 4)
+    if most is None or found <= most:
+        return None
+    level = rights.says("max_input_tokens", most)
+    return PolicyDenied(f"The request has about {found} tokens, and the policy of {level} allows {most}.")
+
+
+def _denied(name: str, level: Level) -> PolicyDenied:
+    return PolicyDenied(f"The policy of {level} does not allow `{name[:100]}`.", param="model")
