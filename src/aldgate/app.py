@@ -22,10 +22,13 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
 from aldgate.core.errors import GatewayError
+from aldgate.core.guardrails.kinds import Moderation, Webhook
 from aldgate.core.terms import parse_duration
 from aldgate.gate.gate import Gate
+from aldgate.gate.guarding import Guarding
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
+from aldgate.gate.moderating import Moderator
 from aldgate.gate.reload import Reloader
 from aldgate.gate.roster import Roster
 from aldgate.gate.slices import Slices
@@ -49,6 +52,8 @@ from aldgate.surfaces.idempotency import Once
 from aldgate.surfaces.listener import Bounds
 from aldgate.surfaces.paths import SURFACES, batch_endpoint, every_path, health_paths
 from aldgate.surfaces.server import Address, CannotListen, Server, tls_context
+from aldgate.upstream.tls import client_context
+from aldgate.upstream.webhooks import Webhooks
 
 log = logging.getLogger("aldgate")
 
@@ -123,6 +128,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             retries=settings.routing.retries,
         )
         roster.serve(gate)
+        gate.attempts.guarding = Guarding({Moderation: Moderator(gate), Webhook: _webhooks(settings, roster)})
         app.cache = cache = Cache(*_cache_terms(settings))
         app.reloader = reloader = Reloader(settings, roster, gate, identity, lambda new: cache.change(*_cache_terms(new)))
         metrics.gauges |= {
@@ -149,6 +155,16 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         tasks = [asyncio.create_task(job) for job in jobs]
         stack.push_async_callback(_finish, tasks, writer, slices)
         yield app
+
+
+def _webhooks(settings: Settings, roster: Roster) -> Webhooks:
+    trust = settings.upstream
+    return Webhooks(
+        settings.guardrails.webhook_secret,
+        partial(client_context, verify=trust.verify_tls, ca_bundle=trust.ca_bundle, client_cert=trust.client_cert),
+        roster.sweeper,
+        max_body_bytes=settings.server.max_reply_bytes,
+    )
 
 
 def _cache_terms(settings: Settings) -> tuple[dict[str, int], int]:

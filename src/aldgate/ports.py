@@ -6,10 +6,11 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from aldgate.core.batches import BatchLine, LineError, LineResult, Status, StoredBatch
-from aldgate.core.calls import Attempt, LedgerRow, Named, Peek
+from aldgate.core.calls import Attempt, Call, LedgerRow, Named, Peek
 from aldgate.core.errors import GatewayError, UpstreamError
 from aldgate.core.events import Event
 from aldgate.core.files import StoredFile
+from aldgate.core.guardrails.verdicts import Question, Verdict
 from aldgate.core.levels import AccountKind, Level, Operation
 from aldgate.core.operations import Request, Result
 from aldgate.core.policies import ANYTHING, Policy
@@ -75,12 +76,20 @@ class Relay(Protocol):
         """What the provider reported so far."""
         ...
 
-    delivered: int
-    """Output tokens passed on by our own count, for providers that report nothing and streams that are cut."""
-    is_done: bool
-    """The answer is complete."""
-    failure: GatewayError | None
-    """The error that followed what `feed` returned last; to be raised once that is passed on."""
+    @property
+    def delivered(self) -> int:
+        """Output tokens passed on by our own count, for providers that report nothing and streams that are cut."""
+        ...
+
+    @property
+    def is_done(self) -> bool:
+        """The answer is complete."""
+        ...
+
+    @property
+    def failure(self) -> GatewayError | None:
+        """The error that followed what `feed` or `whole` returned last; to be raised once that is passed on."""
+        ...
 
     def whole(self, body: bytes) -> bytes:
         """A whole reply as the caller gets it. `usage` and `delivered` tell its cost afterwards.
@@ -287,6 +296,18 @@ class Backend(Protocol):
 
     async def aclose(self) -> None:
         """Close what is idle; replies under way end first."""
+        ...
+
+
+class Judge(Protocol):
+    """Somebody else who judges texts for a guardrail: another model, a service of the operator's."""
+
+    async def judge(self, call: Call, question: Question) -> Verdict:
+        """Ask.
+
+        Raises:
+            GatewayError: There was no verdict.
+        """
         ...
 
 

@@ -190,6 +190,13 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """How long answers are kept, by the name of the model that callers use."""
 
 
+class Guardrails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What policies' guardrails need beyond what policies say."""
+
+    webhook_secret: Secret | None = None
+    """Signs what guardrails ask webhooks; 24 characters or more, as it is or as `env:NAME` or `file:/path`. Unset asks none."""
+
+
 class Reload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a running gate learns that its configuration has changed. SIGHUP and `POST /admin/reload` always work."""
 
@@ -231,6 +238,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     upstream: Upstream = Upstream()
     reload: Reload = Reload()
     cache: Cache = Cache()
+    guardrails: Guardrails = Guardrails()
     routing: Routing = Routing()
     engines: dict[str, dict[str, Any]] = {}
     """Engines by name; each engine's own type reads its table."""

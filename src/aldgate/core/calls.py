@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from aldgate.core.errors import GatewayError
+from aldgate.core.guardrails.guard import Guarded
 from aldgate.core.limits import NO_UNITS, Units
 from aldgate.core.principals import Operation, Principal
 from aldgate.core.routes import Catalogue, Deployment, Plan
@@ -110,6 +111,7 @@ class Admission(msgspec.Struct):
         failures: The other attempts.
         is_waiting: All attempts so far have failed and the next has not begun: whoever leaves now owes nothing for it.
         leave: Gives up the call's place at the deployment, which is told how many tokens were used there.
+        guarded: What guardrails made of the request; None: there are none, or they have not acted yet.
     """
 
     call: Call
@@ -128,6 +130,7 @@ class Admission(msgspec.Struct):
     failures: tuple[Failure, ...] = ()
     is_waiting: bool = False
     leave: Callable[[int], None] | None = None
+    guarded: Guarded | None = None
 
 
 class Attempt(msgspec.Struct):

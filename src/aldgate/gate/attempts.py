@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from copy import deepcopy
 
 from aldgate.core.calls import Admission, Attempt
 from aldgate.core.errors import GatewayError, UpstreamInvalid
 from aldgate.core.operations import Request
 from aldgate.core.routes import Deployment, Plan, Seat, Stage
 from aldgate.gate.affinity import Served
+from aldgate.gate.guarded import GuardedTranslation, JudgedExchange
+from aldgate.gate.guarding import Guarding
 from aldgate.gate.live import Live
 from aldgate.gate.outgoing import may_be_sealed, parsed, written
 from aldgate.gate.runs import Run
@@ -26,15 +29,21 @@ class Attempts:
         live: How deployments are doing.
         count: Is told of each attempt that failed.
         retries: How often a deployment that is on no route is asked again.
+
+    Attributes:
+        guarding: What policies' guardrails do; one that can ask somebody else takes the place of this one.
     """
 
     def __init__(self, live: Live, count: Count, retries: int) -> None:
+        self.guarding = Guarding({})
         self._live = live
         self._count = count
         self.retries = retries
 
     async def run(self, admission: Admission, face: FaceDialect) -> Run:
         """See `Gate.run`."""
+        if admission.call.principal.rights.guardrails:
+            admission.guarded = await self.guarding.check(admission, face)
         plan = admission.plan
         if plan is not None:
             return await Trial(admission, plan, self._live, self._asking(admission, face), self._count).run()
@@ -64,7 +73,11 @@ class Attempts:
         async def ask(deployment: Deployment, served: Served | None) -> Run:
             nonlocal asked
             if sealed and (served is None or served.backend != deployment.backend):
-                return await self._try(admission, deployment, face, unsealed(parsed(face, admission)))
+                guarded = admission.guarded
+                whole = parsed(face, admission) if guarded is None else deepcopy(guarded.changed)
+                return await self._try(admission, deployment, face, unsealed(whole))
+            if admission.guarded is not None:
+                return await self._try(admission, deployment, face)
             backend: Backend = call.backends[deployment.backend]
             upstream = backend.dialects.get(face.name)
             if upstream is not None and call.operation in upstream.operations:
@@ -83,6 +96,9 @@ class Attempts:
         exchange = await backend.start(
             Attempt(call.id, call.operation, deployment, body, call.peek.stream, upstream.name, call.peek.forward)
         )
+        if isinstance(relay, GuardedTranslation) and relay.waits:
+            exchange = JudgedExchange(exchange, relay, self.guarding.judge(admission))
+            relay = exchange.told
         try:
             if exchange.status != 200:
                 raise await _fault(exchange, upstream)
@@ -116,7 +132,7 @@ async def _first(exchange: Exchange, relay: Relay, upstream: UpstreamDialect, *,
         if piece is None:
             return events + relay.end()
         events += relay.feed(piece)
-        if relay.is_done or (events and (is_alone or relay.delivered or not _is_overture(events))):
+        if relay.is_done or relay.failure is not None or (events and (is_alone or relay.delivered or not _is_overture(events))):
             return events
 
 

@@ -10,10 +10,11 @@ from aldgate.core.calls import Admission
 from aldgate.core.conversation import Conversation
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.lossy import refuse_losses
-from aldgate.core.operations import Request
+from aldgate.core.operations import CompletionRequest, Request
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment
 from aldgate.core.words import word, worded
+from aldgate.gate.guarded import GuardedTranslation
 from aldgate.gate.signatures import is_sealed
 from aldgate.gate.translation import Translation
 from aldgate.ports import Backend, FaceDialect, Relay, UpstreamDialect
@@ -34,6 +35,11 @@ def written(
     """
     call = admission.call
     upstream = backend.dialects.get(face.name)
+    if admission.guarded is not None:
+        if upstream is None or call.operation not in upstream.operations:
+            upstream = _speaking(backend, call.operation)
+        body = _built(upstream, asked or admission.guarded.changed, admission, deployment, warnings)
+        return upstream, body, GuardedTranslation(call, admission.guarded, face, upstream)
     if upstream is not None and call.operation in upstream.operations:
         if asked is None:
             body = upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
@@ -57,8 +63,8 @@ def parsed(face: FaceDialect, admission: Admission) -> Request:
         asked = face.parse(call.operation, call.peek)
     if isinstance(asked, Conversation):
         refuse_losses(asked, call.peek.model)
-        if admission.cap is not None:
-            asked.max_output_tokens = admission.cap
+    if isinstance(asked, Conversation | CompletionRequest) and admission.cap is not None:
+        asked.max_output_tokens = admission.cap
     return asked
 
 

@@ -161,7 +161,7 @@ class Automaton:
     def step(self, group: Group, code: str) -> Move:
         """What the next character leads to, worked out and kept."""
         is_end = code == _END
-        signature = () if is_end else self.codes.signatures[ord(code)]
+        signature = (False,) if is_end else self.codes.signatures[ord(code)]
         after = "$" if is_end else "w" if signature[0] else " "
         met: set[int] = set()
         landed: set[int] = set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -17,6 +17,7 @@ from aldgate.core.guardrails.placeholders import Names, Restoring, Vault
 from aldgate.core.guardrails.secrets import MOST_CHARACTERS as MOST_SECRET
 from aldgate.core.guardrails.secrets import SECRETS
 from aldgate.core.guardrails.stages import Hearing, Measure, Measuring, Replacing, Stage, Treat, blocked, masked
+from aldgate.core.operations import Request
 
 MOST_MATCH = 1_024
 """Characters of the longest match of an operator's pattern."""
@@ -86,22 +87,14 @@ class Passage:
         self.guard = guard
         self._names = Names(texts)
         self._vaults: list[Vault] = []
-        self._measures = {
-            id(each): Measure(each, "answer") for each in guard.output if isinstance(each, Size)
-        }
+        self._measures = {id(each): Measure(each, "answer") for each in guard.output if isinstance(each, Size)}
 
-    def change(self, guardrail: Local, texts: Sequence[str]) -> list[str]:
-        """What one guardrail leaves of the texts of the request.
-
-        Raises:
-            ContentBlocked: They may not pass.
-        """
+    def request(self, guardrail: Local) -> Callable[[], Stage]:
+        """Makes the stage of one guardrail for each text of the request in turn."""
         vault = Vault(self._names)
+        self._vaults.append(vault)
         measure = Measure(guardrail, "request") if isinstance(guardrail, Size) else None
-        changed = [_through(self._stage(guardrail, "request", vault, measure), text) for text in texts]
-        if vault.values:
-            self._vaults.append(vault)
-        return changed
+        return lambda: self._stage(guardrail, "request", vault, measure)
 
     def answer(self, *, restores: bool = True, is_json: bool = False, holds_json: bool = False) -> Stage:
         """For one text of the answer.
@@ -120,7 +113,7 @@ class Passage:
             if not isinstance(each, Judged)
         ]
         if restores:
-            stages += (Restoring(vault, escaped if holds_json else None) for vault in reversed(self._vaults))
+            stages += (Restoring(vault, escaped if holds_json else None) for vault in reversed(self._vaults) if vault.values)
         return Pipe(stages)
 
     def _stage(self, guardrail: Local, place: str, vault: Vault | None, measure: Measure | None) -> Stage:
@@ -134,8 +127,17 @@ class Passage:
                 return self.guard.replacing(guardrail, _treatment(guardrail, place, vault))
 
 
-def _through(stage: Stage, text: str) -> str:
-    return stage.feed(text) + stage.end()
+class Guarded(msgspec.Struct):
+    """A request that has passed.
+
+    Attributes:
+        asked: As it came.
+        changed: As it goes on.
+    """
+
+    asked: Request
+    changed: Request
+    passage: Passage
 
 
 def _treatment(guardrail: Pii | Secrets | Words, place: str, vault: Vault | None) -> Treat:

@@ -1,7 +1,7 @@
 """JSON text that comes in pieces, each of its strings a text of its own on the way through stages.
 
-Escapes are undone before a stage sees a string and put back behind it: `\\u0040` hides no `@`, and what is put into a string cannot
-end it. Text that is no JSON goes through word by word.
+Escapes are undone before a stage sees a string and put back behind it: no `@` hides in an escape, and what is put into a string
+cannot end it. Text that is no JSON goes through word by word.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class JsonText:
         return escape.end()
 
     def _unit(self, unit: str) -> str:
-        """One `\\u` escape: a character, or half of one."""
+        """What an escape by number stands for: a character, or half of one."""
         if self._high and "\udc00" <= unit <= "\udfff":
             pair, self._high = self._high + unit, ""
             return self._say(pair.encode("utf-16", "surrogatepass").decode("utf-16"))

@@ -19,7 +19,7 @@ PiiKind = Literal["email", "phone", "credit_card", "iban", "ip", "us_ssn"]
 SecretKind = Literal["api_key", "aws", "github", "private_key", "jwt", "password"]
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Seconds = Annotated[float, Meta(gt=0, le=60)]
-MOST_WORD_CHARACTERS = 100
+Word = Annotated[str, Meta(min_length=1, max_length=100)]
 
 
 class _Guardrail(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -66,7 +66,7 @@ class Words(_Guardrail, frozen=True, kw_only=True, tag="words"):
         ValueError: There is nothing to find, or a pattern is not one, or matches where there is nothing.
     """
 
-    words: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=MOST_WORD_CHARACTERS)], ...], Meta(max_length=10_000)] = ()
+    words: Annotated[tuple[Word, ...], Meta(max_length=10_000)] = ()
     patterns: Annotated[tuple[str, ...], Meta(max_length=100)] = ()
     is_whole: bool = True
     ignores_case: bool = True
@@ -132,7 +132,7 @@ class Webhook(_Guardrail, frozen=True, kw_only=True, tag="webhook"):
         timeout_s: For the whole question.
     """
 
-    url: Annotated[str, Meta(pattern="^https?://[^/?#@\\s]+(/[^?#\\s]*)?$", max_length=2_000)]
+    url: Annotated[str, Meta(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[!->@-~]*)?$", max_length=2_000)]
     timeout_s: Seconds = 5.0
     on_failure: OnFailure = "closed"
 

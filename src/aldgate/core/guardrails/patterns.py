@@ -6,6 +6,7 @@ What would need backtracking (references, look-around) or has no meaning where t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from os.path import commonprefix
 from typing import Literal
 
 import msgspec
@@ -24,7 +25,7 @@ class Characters(msgspec.Struct, frozen=True):
 
     Attributes:
         ranges: Code points, first and last of each range.
-        classes: Letters as in `\\w`.
+        classes: Letters of `wWdDsS`.
         folds: Case does not matter.
     """
 
@@ -43,9 +44,7 @@ class Characters(msgspec.Struct, frozen=True):
 
     def _has(self, character: str) -> bool:
         code = ord(character)
-        return any(first <= code <= last for first, last in self.ranges) or any(
-            _is(character, letter) for letter in self.classes
-        )
+        return any(first <= code <= last for first, last in self.ranges) or any(_is(character, letter) for letter in self.classes)
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -78,7 +77,7 @@ Node = Characters | Place | Row | Choice | Repeat
 
 
 def is_word(character: str) -> bool:
-    """Whether it is one of `\\w`: a letter or digit of any script, or the underscore."""
+    """Whether words are made of it: a letter or digit of any script, or the underscore."""
     return character.isalnum() or character == "_"
 
 
@@ -119,7 +118,7 @@ def _edged(edges: tuple[bool, bool], node: Node) -> Node:
 def _trie(given: list[str], folds: bool) -> Node:
     """The texts, which are sorted, as a tree that branches where they differ."""
     first, last = given[0], given[-1]
-    shared = next((at for at, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), min(len(first), len(last)))
+    shared = len(commonprefix((first, last)))
     rests: dict[str, list[str]] = {}
     for word in given:
         if len(word) > shared:
@@ -257,7 +256,7 @@ class _Parser:
         return Characters(tuple(ranges), classes, is_negated, self._folds)
 
     def _member(self) -> str:
-        """One character of a set, or a class as `\\w`."""
+        """One character of a set, or a class with its backslash."""
         character = self._take()
         if character != "\\":
             return character

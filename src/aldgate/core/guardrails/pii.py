@@ -10,14 +10,14 @@ from aldgate.core.guardrails.patterns import parse
 
 MOST_CHARACTERS = 320
 """The longest address: 64 characters, `@`, 255 (RFC 5321, 4.5.3.1)."""
-_IBAN_LENGTHS = dict(
-    (entry[:2], int(entry[2:]))
+_IBAN_LENGTHS: Mapping[str, int] = {
+    entry[:2]: int(entry[2:])
     for entry in """AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DK18 DO28 EE20 EG29 ES24 FI18
     FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25
     MC27 MD24 ME22 MK19 MR27 MT31 MU30 NL18 NO15 PK24 PL28 PS29 PT25 QA29 RO24 RS22 SA24 SC31 SD18 SE24 SI19 SK24 SM27 ST25 SV28
     TL23 TN24 TR26 UA29 VA22 VG24 XK20""".split()
-)
-"""Characters of an IBAN by country (ISO 13616, https://www.swift.com/standards/data-standards/iban-international-bank-account-number)."""
+}
+"""Characters of an IBAN by country (ISO 13616; its registry is at https://www.swift.com/resource/iban-registry-pdf)."""
 
 
 def is_card(text: str) -> bool:
@@ -81,9 +81,7 @@ PII: Mapping[str, tuple[Detector, ...]] = {
         ),
     ),
     "credit_card": (Detector("CARD", "a card number", parse(rf"\b{_D}(?:[ -]?{_D}){{12,18}}\b"), is_card),),
-    "iban": (
-        Detector("IBAN", "an IBAN", parse(rf"\b[A-Za-z]{{2}}{_D}{{2}}(?: ?[A-Za-z0-9]){{11,30}}\b"), is_iban),
-    ),
+    "iban": (Detector("IBAN", "an IBAN", parse(rf"\b[A-Za-z]{{2}}{_D}{{2}}(?: ?[A-Za-z0-9]){{11,30}}\b"), is_iban),),
     "ip": (
         Detector("IP", "an IP address", parse(rf"\b{_IPV4}"), is_ipv4),
         Detector(

@@ -21,7 +21,7 @@ from aldgate.core.conversation import (
 )
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.guardrails.jsontext import JsonText
-from aldgate.core.operations import EmbedRequest, Request
+from aldgate.core.operations import CompletionRequest, EmbedRequest, ModerationRequest, Request, RerankRequest
 
 Change = Callable[[str], str]
 
@@ -40,9 +40,15 @@ def rewrite(asked: Request, change: Change) -> None:
         case EmbedRequest():
             asked.inputs = [change(_text_of(each)) for each in asked.inputs]
             asked.user = asked.user and change(asked.user)
-        case _:
+        case RerankRequest():
             asked.query = change(asked.query)
             asked.documents = [change(document) for document in asked.documents]
+        case CompletionRequest():
+            asked.prompt = change(asked.prompt)
+            asked.suffix = asked.suffix and change(asked.suffix)
+            asked.others = {name: leaves(value, change) for name, value in asked.others.items()}
+        case ModerationRequest():
+            asked.inputs = [_judged(each, change) for each in asked.inputs]
 
 
 def texts_of(asked: Request) -> list[str]:
@@ -65,6 +71,12 @@ def _text_of(given: str | list[int]) -> str:
     if isinstance(given, str):
         return given
     raise InvalidRequest("The guardrails of this key cannot read token ids: send text.", param="input")
+
+
+def _judged(given: str | dict[str, Any], change: Change) -> str | dict[str, Any]:
+    if isinstance(given, str):
+        return change(given)
+    return {**given, "text": change(given["text"])} if isinstance(given.get("text"), str) else given
 
 
 def _conversation(asked: Conversation, change: Change) -> None:

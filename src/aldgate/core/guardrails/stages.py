@@ -18,18 +18,17 @@ OF_TOKEN_BYTES = 4
 
 
 class Stage(Protocol):
-    """Takes a text in pieces and gives it on. How it is cut decides nothing about the whole.
-
-    Attributes:
-        most: Characters that it may hold back.
-        held: Those that it holds back now.
-    """
+    """Takes a text in pieces and gives it on. How it is cut decides nothing about the whole."""
 
     @property
-    def most(self) -> int: ...
+    def most(self) -> int:
+        """Characters that it may hold back."""
+        ...
 
     @property
-    def held(self) -> int: ...
+    def held(self) -> int:
+        """Those that it holds back now."""
+        ...
 
     def feed(self, text: str) -> str:
         """Take more; return what does not depend on what follows.
