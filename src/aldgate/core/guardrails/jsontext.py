@@ -17,7 +17,7 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _PARTIAL = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
 _OUTSIDE = re.compile(r'([^\s,:\[\]{}"]+)|([\s,:\[\]{}]+)|(")')
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_SIMPLE = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
+_SIMPLE = {'"': '"', "\\": "\\", "/": "/", "n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _LONGEST_TOKEN = 400
 
 
@@ -81,7 +81,7 @@ class JsonText:
         if escape is None or escape[2] == "u":
             out.append(self._say(text[at : at + 2]))
             return at + 2
-        out.append(self._unit(chr(int(escape[1], 16))) if escape[1] else self._say(_SIMPLE.get(escape[2], escape[2])))
+        out.append(self._unit(chr(int(escape[1], 16))) if escape[1] else self._say(_SIMPLE.get(escape[2], escape[0])))
         return escape.end()
 
     def _unit(self, unit: str) -> str:

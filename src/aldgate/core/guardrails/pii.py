@@ -74,13 +74,13 @@ PII: Mapping[str, tuple[Detector, ...]] = {
             "PHONE",
             "a telephone number",
             parse(
-                rf"(?:\+|\b00){_D}{{1,3}}[ ./-]?(?:\({_D}{{1,4}}\)[ ./-]?)?{_D}(?:[ ./-]?{_D}){{5,12}}\b"
+                rf"(?:\+|\b00)[1-9]{_D}{{0,2}}[ ./-]?(?:\({_D}{{1,4}}\)[ ./-]?)?{_D}(?:[ ./-]?{_D}){{5,12}}\b"
                 rf"|(?:\B\({_D}{{3}}\) ?|\b{_D}{{3}}[ .-]){_D}{{3}}[ .-]{_D}{{4}}\b"
             ),
             is_phone,
         ),
     ),
-    "credit_card": (Detector("CARD", "a card number", parse(rf"\b{_D}(?:[ -]?{_D}){{12,18}}\b"), is_card),),
+    "credit_card": (Detector("CARD", "a card number", parse(rf"\b[2-6](?:[ -]?{_D}){{12,18}}\b"), is_card),),
     "iban": (Detector("IBAN", "an IBAN", parse(rf"\b[A-Za-z]{{2}}{_D}{{2}}(?: ?[A-Za-z0-9]){{11,30}}\b"), is_iban),),
     "ip": (
         Detector("IP", "an IP address", parse(rf"\b{_IPV4}"), is_ipv4),

@@ -20,7 +20,7 @@ _BLOCK = rf"-----BEGIN [A-Z0-9 ]{{0,20}}PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-[^-]
 
 
 def behind_name(text: str) -> int | None:
-    """Where the value begins in `password=value`; None where it is hardly made by chance: letters with digits, of high entropy."""
+    """Where the value begins in `password=value`; None where it is hardly random: letters with digits, of high entropy."""
     name = _NAMED.match(text)
     value = text[name.end() :] if name is not None else ""
     if name is None or len(value) < 10 or value.isalpha() or value.isdecimal():

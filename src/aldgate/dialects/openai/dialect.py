@@ -44,7 +44,6 @@ from aldgate.dialects.openai.prompts import (
 from aldgate.dialects.openai.quirks import Marked, Quirk, marked, mended
 from aldgate.dialects.openai.reworded import Reworded
 from aldgate.dialects.openai.usage import PassThrough
-from aldgate.ports import Encoder
 
 
 class OpenAI:
@@ -98,7 +97,7 @@ class OpenAI:
         speaker = upstream if isinstance(upstream, OpenAI) else self
         return speaker._relay(wants_usage=peek.wants_usage, tells_bill=speaker._tells_bill)
 
-    def encoder(self, call_id: str, peek: Peek, asked: Request) -> Encoder:
+    def encoder(self, call_id: str, peek: Peek, asked: Request) -> ChatEncoder | CompletionEncoder:
         """See `ports.FaceDialect`."""
         if isinstance(asked, CompletionRequest):
             return CompletionEncoder(call_id, peek.model, wants_usage=peek.wants_usage)
