@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from aldgate.core.calls import Call
 from aldgate.core.conversation import Answer, Conversation
@@ -166,18 +166,32 @@ class JudgedExchange:
         return is_over or sum(map(len, joined(relay.pending))) >= WINDOW
 
     async def _judged(self) -> None:
+        """Have what is pending judged, a window at a time; what may not pass and all behind it is taken away."""
         relay = self._relay
-        texts = joined(relay.pending)
-        if not texts:
-            return
-        try:
-            found = await self._judge(texts, self._before)
-        except ContentBlocked as error:
-            relay.pending, relay.failure = [], error
-            return
-        self._before = texts[-1][-BEFORE:]
-        if found != texts:
-            relay.pending = replaced(relay.pending, found)
+        passed: list[Event] = []
+        for events in _windows(relay.pending):
+            texts = joined(events)
+            try:
+                found = await self._judge(texts, self._before)
+            except ContentBlocked as error:
+                relay.failure = error
+                break
+            self._before = texts[-1][-BEFORE:] if texts else self._before
+            passed += events if found == texts else replaced(events, found)
+        relay.pending = passed
+
+
+def _windows(events: Sequence[Event]) -> Iterator[list[Event]]:
+    window: list[Event] = []
+    size = 0
+    for event in events:
+        window.append(event)
+        size += sum(map(len, joined([event])))
+        if size >= WINDOW:
+            yield window
+            window, size = [], 0
+    if window:
+        yield window
 
 
 class Told:
