@@ -15,13 +15,16 @@ TOLD: dict[str, Any] = {
         {"what": "requests per minute", "limit": 60, "left": 59, "reset_s": 1.0},
         {"what": "calls at once", "limit": 4, "left": 4, "reset_s": None},
     ],
-    "budget": {
-        "free": {"usd": "0.10"},
-        "limit": {"usd": "10.00"},
-        "period": "2026-11",
-        "needed": {"usd": "0.20"},
-        "cuts_output": False,
-    },
+    "budgets": [
+        {
+            "level": "",
+            "free": {"usd": "0.10"},
+            "limit": {"usd": "10.00"},
+            "period": "2026-11",
+            "needed": {"usd": "0.20"},
+            "cuts_output": False,
+        }
+    ],
     "estimate": {"input_tokens": 3, "output_tokens": 512, "expected": {"usd": "0.01"}, "most": None},
     "route": {
         "candidates": [
@@ -74,7 +77,7 @@ def test_a_decision_is_printed_with_its_reasons(aldgate: Aldgate, gate: Loopback
 
 
 def test_a_request_that_is_never_read_is_printed_too(aldgate: Aldgate, gate: LoopbackGate) -> None:
-    nothing = {"model": None, "limits": [], "budget": None, "estimate": None, "route": None}
+    nothing = {"model": None, "limits": [], "budgets": [], "estimate": None, "route": None}
     gate.reply("POST", "/v1/explain", TOLD | nothing)
     lines = [" ".join(line.split()) for line in aldgate("explain", "team").out.splitlines()]
     assert lines[-1] == "scopes chat embed"

@@ -29,48 +29,48 @@ class Model:
         return self.level + min(units, self.limit) <= self.limit
 
 
-def take(bucket: Bucket, units: int, limit: int, period_ns: int, now: int) -> bool:
-    if bucket.wait_ns(units, limit, period_ns, now):
+def take(bucket: Bucket, units: int, now: int) -> bool:
+    if bucket.wait_ns(units, now):
         return False
-    bucket.spend(units, period_ns)
+    bucket.spend(units)
     return True
 
 
 @given(limits, periods, steps)
 def test_it_decides_as_the_exact_model_does(limit: int, period_ns: int, steps: list[tuple[int, int]]) -> None:
-    bucket, model, now = Bucket(), Model(limit, period_ns), 0
+    bucket, model, now = Bucket(limit, period_ns), Model(limit, period_ns), 0
     for elapsed, units in steps:
         now += elapsed
         fits = model.fits(units, now)
-        assert take(bucket, units, limit, period_ns, now) is fits
+        assert take(bucket, units, now) is fits
         if fits:
             model.level += units
         assert Fraction(bucket.level, period_ns) == model.level
-        assert bucket.standing(limit, period_ns, now)[0] == max(0, (limit - model.level) // 1)
-        assert bucket.standing(limit, period_ns, now)[1] == -(-model.level // model.rate)
+        assert bucket.standing(now)[0] == max(0, (limit - model.level) // 1)
+        assert bucket.standing(now)[1] == -(-model.level // model.rate)
 
 
 @given(limits, periods, st.integers(0, 10**15))
 def test_n_at_once_then_one_each_nth_of_the_period(limit: int, period_ns: int, now: int) -> None:
-    bucket = Bucket()
+    bucket = Bucket(limit, period_ns)
     if limit <= 20:
-        assert all(take(bucket, 1, limit, period_ns, now) for _ in range(limit))
+        assert all(take(bucket, 1, now) for _ in range(limit))
     else:
-        assert take(bucket, limit, limit, period_ns, now)
+        assert take(bucket, limit, now)
     each_ns = -(-period_ns // limit)
-    assert bucket.wait_ns(1, limit, period_ns, now) == each_ns
-    assert not take(bucket, 1, limit, period_ns, now + each_ns - 1)
-    assert take(bucket, 1, limit, period_ns, now + each_ns)
+    assert bucket.wait_ns(1, now) == each_ns
+    assert not take(bucket, 1, now + each_ns - 1)
+    assert take(bucket, 1, now + each_ns)
 
 
 @given(st.integers(1, 10), st.lists(st.integers(0, 2 * MINUTE), max_size=40), st.integers(0, 40), st.integers(0, 3 * MINUTE))
 def test_no_window_passes_more_than_a_full_tank_and_what_drains_within_it(
     limit: int, pauses: list[int], first: int, length: int
 ) -> None:
-    bucket, now, passed = Bucket(), 0, list[int]()
+    bucket, now, passed = Bucket(limit, MINUTE), 0, list[int]()
     for pause in pauses:
         now += pause
-        if take(bucket, 1, limit, MINUTE, now):
+        if take(bucket, 1, now):
             passed.append(now)
     within = [at for at in passed[first:] if at <= passed[first] + length]
     assert len(within) <= limit + Fraction(limit * length, MINUTE)
@@ -78,32 +78,32 @@ def test_no_window_passes_more_than_a_full_tank_and_what_drains_within_it(
 
 @given(limits, periods, st.integers(0, 40), st.integers(1, 60), st.integers(0, DAY))
 def test_the_wait_is_the_first_instant_at_which_it_passes(limit: int, period_ns: int, spent: int, units: int, now: int) -> None:
-    bucket = Bucket()
-    bucket.leak(limit, now)
-    bucket.spend(spent, period_ns)
-    wait_ns = bucket.wait_ns(units, limit, period_ns, now)
+    bucket = Bucket(limit, period_ns)
+    bucket.leak(now)
+    bucket.spend(spent)
+    wait_ns = bucket.wait_ns(units, now)
     level = bucket.level
     if wait_ns:
-        assert bucket.wait_ns(units, limit, period_ns, now + wait_ns - 1) == 1
-        bucket = Bucket(level, now)
-    assert bucket.wait_ns(units, limit, period_ns, now + wait_ns) == 0
+        assert bucket.wait_ns(units, now + wait_ns - 1) == 1
+        bucket = Bucket(limit, period_ns, level, now)
+    assert bucket.wait_ns(units, now + wait_ns) == 0
 
 
 @given(limits, periods, st.integers(1, 10**13))
 def test_more_than_the_limit_waits_for_an_empty_bucket_and_pays_off_its_excess(limit: int, period_ns: int, more: int) -> None:
-    bucket = Bucket()
-    assert take(bucket, limit + more, limit, period_ns, 0)
-    assert bucket.standing(limit, period_ns, 0)[0] == 0
-    assert bucket.wait_ns(limit + more, limit, period_ns, 0) == bucket.standing(limit, period_ns, 0)[1]
-    assert bucket.standing(limit, period_ns, 0)[1] == -(-(limit + more) * period_ns // limit)
+    bucket = Bucket(limit, period_ns)
+    assert take(bucket, limit + more, 0)
+    assert bucket.standing(0)[0] == 0
+    assert bucket.wait_ns(limit + more, 0) == bucket.standing(0)[1]
+    assert bucket.standing(0)[1] == -(-(limit + more) * period_ns // limit)
 
 
 def test_a_clock_that_steps_back_leaks_nothing_and_forgives_nothing() -> None:
-    bucket = Bucket()
-    assert take(bucket, 10, 10, MINUTE, 100 * SECOND)
-    assert not take(bucket, 1, 10, MINUTE, 40 * SECOND)
-    assert not take(bucket, 1, 10, MINUTE, 100 * SECOND)
-    assert take(bucket, 1, 10, MINUTE, 106 * SECOND)
+    bucket = Bucket(10, MINUTE)
+    assert take(bucket, 10, 100 * SECOND)
+    assert not take(bucket, 1, 40 * SECOND)
+    assert not take(bucket, 1, 100 * SECOND)
+    assert take(bucket, 1, 106 * SECOND)
 
 
 calls = st.lists(
@@ -116,18 +116,18 @@ calls = st.lists(
 @example(10, [(0, 10, 0, 0), (60, 10, 0, 0), (60, 10, 12, 1), (0, 10, 12, 1)])
 def test_what_is_given_back_lets_no_window_pass_more(limit: int, calls: list[tuple[int, int, int, int]]) -> None:
     """Calls hold more than they come to use, and end when others have begun: what they used keeps to the limit all the same."""
-    bucket, now = Bucket(), 0
+    bucket, now = Bucket(limit, MINUTE), 0
     under_way: list[tuple[int, int, int]] = []
     used: list[tuple[int, int]] = []
     for pause_s, held, share, ending in calls:
         now += pause_s * SECOND
         for place, hold, use in under_way[:ending]:
-            bucket.settle(place, hold, use, MINUTE)
+            bucket.settle(place, hold, use)
         del under_way[:ending]
         held = min(held, limit)
-        if not bucket.wait_ns(held, limit, MINUTE, now):
+        if not bucket.wait_ns(held, now):
             use = min(share, held)
-            under_way.append((bucket.spend(held, MINUTE), held, use))
+            under_way.append((bucket.spend(held), held, use))
             used.append((now, use))
     for first in range(len(used)):
         total = 0
@@ -140,25 +140,25 @@ def test_what_is_given_back_lets_no_window_pass_more(limit: int, calls: list[tup
 def test_at_once_all_that_was_not_used_comes_back_and_more_is_added(
     limit: int, period_ns: int, held: int, used: int, before: int
 ) -> None:
-    bucket = Bucket()
-    bucket.spend(before, period_ns)
-    place = bucket.spend(held, period_ns)
-    bucket.settle(place, held, used, period_ns)
+    bucket = Bucket(limit, period_ns)
+    bucket.spend(before)
+    place = bucket.spend(held)
+    bucket.settle(place, held, used)
     assert bucket.level == (before + used) * period_ns
 
 
 def test_a_busy_bucket_gives_back_in_full_and_a_drained_one_nothing() -> None:
-    bucket = Bucket()
-    bucket.spend(90, MINUTE)
-    place = bucket.spend(10, MINUTE)
-    assert bucket.leak(100, 30 * SECOND) == 50 * MINUTE
-    bucket.settle(place, 10, 1, MINUTE)
+    bucket = Bucket(100, MINUTE)
+    bucket.spend(90)
+    place = bucket.spend(10)
+    assert bucket.leak(30 * SECOND) == 50 * MINUTE
+    bucket.settle(place, 10, 1)
     assert bucket.level == 41 * MINUTE
-    late = bucket.spend(59, MINUTE)
-    assert bucket.leak(100, 54 * SECOND) == 60 * MINUTE
-    bucket.spend(40, MINUTE)
-    assert bucket.leak(100, 90 * SECOND) == 40 * MINUTE
-    bucket.settle(late, 59, 0, MINUTE)
+    late = bucket.spend(59)
+    assert bucket.leak(54 * SECOND) == 60 * MINUTE
+    bucket.spend(40)
+    assert bucket.leak(90 * SECOND) == 40 * MINUTE
+    bucket.settle(late, 59, 0)
     assert bucket.level == 40 * MINUTE
 
 

@@ -2,15 +2,14 @@ from typing import get_args
 
 from aldgate.core.calls import Outcome
 from aldgate.core.errors import RateLimited, UpstreamTimeout
-from aldgate.core.limits import UNLIMITED
-from aldgate.core.principals import ALL_SCOPES, CALLER_SCOPES, Operation, Policy
+from aldgate.core.principals import ALL_SCOPES, CALLER_SCOPES, Level, Operation, Principal
 from aldgate.core.usage import NOTHING, Usage
 
 
 def test_every_operation_has_a_scope_and_nobody_administers_by_default() -> None:
     assert set(get_args(Operation)) < CALLER_SCOPES < ALL_SCOPES
     assert ALL_SCOPES - CALLER_SCOPES == {"admin"}
-    assert Policy() == Policy(CALLER_SCOPES, UNLIMITED, None)
+    assert Principal.of("key", Level("key", "key-1", "shop")).rights.scopes == CALLER_SCOPES
 
 
 def test_an_outcome_begins_as_nothing_and_keeps_what_was_used_when_it_fails() -> None:

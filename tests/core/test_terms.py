@@ -29,7 +29,7 @@ def test_a_budget_is_dollars_per_period(text: str, budget: Budget) -> None:
         "10",
         "10/",
         "/month",
-        "10/week",
+        "10/year",
         "10 / month",
         "-1/day",
         "+1/day",

@@ -20,7 +20,7 @@ from aldgate.core.errors import GatewayError, UpstreamAuth, UpstreamError, Upstr
 from aldgate.core.limits import Limits
 from aldgate.core.plans import DeploymentEntry, RouteEntry
 from aldgate.core.prices import FREE, MILLION, Price
-from aldgate.core.principals import Operation, Policy, Principal
+from aldgate.core.principals import Level, Operation, Policy, Principal
 from aldgate.core.routes import Deployment, Facts, Source
 from aldgate.core.usage import Usage
 from aldgate.dialects.anthropic.dialect import ANTHROPIC
@@ -112,7 +112,7 @@ class House:
         )
 
     def principal(self, policy: Policy) -> Principal:
-        return Principal("key-1", "key", "shop", policy, "key-1")
+        return Principal.of("key", Level("key", "key-1", "shop", policy))
 
     def call(self, policy: Policy, operation: Operation, body: dict[str, Any], face: FaceDialect = OPENAI) -> Call:
         peek = face.peek(operation, json.dumps(body).encode())
@@ -230,20 +230,20 @@ async def test_calls_under_way_are_counted(house: House) -> None:
     admission = house.gate.admit(call) or await house.gate.admit_shared(call)
     explained = await house.explained(policy)
     assert explained.denial is not None and explained.denial.code == "concurrency_limit_exceeded"
-    assert explained.limits[0].left == 0 and explained.budget is not None
-    assert explained.budget.held.microusd == admission.microusd > 0
+    assert explained.limits[0].left == 0 and explained.budgets
+    assert explained.budgets[0].held.microusd == admission.most_microusd > 0
     house.gate.settle(admission, Outcome(200, Usage(10, 5), "reported", 0.1))
     explained = await house.explained(policy)
-    assert explained.verdict == "allowed" and explained.budget is not None
-    assert (explained.budget.held.microusd, explained.budget.spent.microusd) == (0, 60)
+    assert explained.verdict == "allowed" and explained.budgets
+    assert (explained.budgets[0].held.microusd, explained.budgets[0].spent.microusd) == (0, 60)
 
 
 @pytest.mark.anyio
 async def test_a_budget_that_is_nearly_spent_cuts_the_output_unless_the_caller_bounded_it(house: House) -> None:
     policy = Policy(budgets=(Budget(300, "day"),))
     cut = await house.explained(policy, model="a/big")
-    assert cut.verdict == "allowed" and cut.budget is not None and cut.budget.cuts_output
-    assert cut.budget.needed is not None and cut.budget.needed.microusd > 300
+    assert cut.verdict == "allowed" and cut.budgets and cut.budgets[0].cuts_output
+    assert cut.budgets[0].needed is not None and cut.budgets[0].needed.microusd > 300
     bounded = await house.explained(policy, model="a/big", max_tokens=100)
     assert bounded.denial is not None and bounded.denial.code == "budget_exceeded" and bounded.denial.status == 402
     assert await house.made(policy, "chat", {"model": "a/big"}) is None
@@ -287,7 +287,7 @@ policies = st.builds(
     Policy,
     scopes=st.sampled_from([frozenset({"chat", "complete", "embed"}), frozenset({"embed"}), frozenset({"chat"})]),
     limits=st.builds(Limits, rpm=small, tpm=st.none() | st.integers(1, 2_000), tpd=st.none() | st.integers(1, 5_000)),
-    budget=st.none() | st.builds(Budget, st.integers(1, 4_000), st.sampled_from(["day", "total"])),
+    budgets=st.just(()) | st.tuples(st.builds(Budget, st.integers(1, 4_000), st.sampled_from(["day", "total"]))),
 )
 calls = st.tuples(
     st.sampled_from(["chat", "complete", "embed"]),

@@ -16,7 +16,7 @@ from aldgate.core.catalogue import build_catalogue
 from aldgate.core.errors import GatewayError, UpstreamError
 from aldgate.core.limits import Limits
 from aldgate.core.prices import FREE, MILLION, Price
-from aldgate.core.principals import Operation, Policy, Principal
+from aldgate.core.principals import Level, Operation, Policy, Principal
 from aldgate.core.routes import Deployment, Source
 from aldgate.core.usage import Usage
 from aldgate.dialects.openai.dialect import OPENAI, OpenAI
@@ -25,6 +25,7 @@ from aldgate.gate.bounds import EXPECTED_OUTPUT
 from aldgate.gate.gate import Gate
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.slices import Slices
+from aldgate.limiter.headers import rate_headers
 from aldgate.limiter.memory import MemoryLimiter
 from aldgate.ports import Store, UpstreamDialect
 from tests.gate.conftest import Clock
@@ -100,7 +101,7 @@ class House:
         self, operation: Operation = "chat", *, policy: Policy | None = None, expires_at: float | None = None, **fields: Any
     ) -> Call:
         body = json.dumps({**HELLO, **fields}).encode()
-        principal = Principal("key-1", "key", "shop", policy or Policy(), "key-1", expires_at)
+        principal = Principal.of("key", Level("key", "key-1", "shop", policy or Policy()), (), expires_at)
         return self.gate.call(self.gate.new_id(), operation, principal, peek(operation, body))
 
     async def admit(self, call: Call) -> Admission:
@@ -126,7 +127,7 @@ async def test_an_unlimited_call_is_admitted_at_once_and_settled_once(house: Hou
     call = house.call(model="fast", stream=True)
     admission = house.gate.admit(call)
     assert admission is not None and house.gate.under_way == 1
-    assert (admission.deployment.id, admission.tokens, admission.microusd, admission.budget_period) == ("lab/small", 0, 0, None)
+    assert (admission.deployment.id, admission.units[1], admission.most_microusd, admission.held) == ("lab/small", 0, 0, None)
     outcome = Outcome(200, Usage(10, 5, 4, 1, 2), "reported", 0.25)
     house.gate.settle(admission, outcome)
     house.gate.settle(admission, outcome)
@@ -156,6 +157,10 @@ async def test_an_unlimited_call_is_admitted_at_once_and_settled_once(house: Hou
         "price_version": "test",
         "attempt": 1,
         "is_final": True,
+        "organisation_id": None,
+        "team_id": None,
+        "client_id": None,
+        "user_id": None,
         "first_byte_s": 0.25,
     }
 
@@ -197,7 +202,7 @@ async def test_a_refusal_has_a_code_and_holds_nothing(
     assert (house.gate.under_way, house.gate.limiter.in_flight(), house.rows) == (0, 0, [])
     assert b'aldgate_refusals_total{code="%s",operation="chat"} 1.0' % code.encode() in house.metrics.expose()
     allowed = Policy(limits=Limits(rpm=1, concurrency=1))
-    assert (await house.admit(house.call(policy=allowed))).tokens > 0
+    assert (await house.admit(house.call(policy=allowed))).units[1] > 0
 
 
 @pytest.mark.anyio
@@ -239,7 +244,7 @@ async def test_a_token_limit_expects_a_modest_answer_of_who_names_no_bound(
 ) -> None:
     call = house.call(policy=Policy(limits=limits), **fields)
     admission = await house.admit(call)
-    assert admission.tokens == -(-len(call.peek.body) // 4) + output
+    assert admission.units[1] == -(-len(call.peek.body) // 4) + output
 
 
 @pytest.mark.anyio
@@ -248,9 +253,9 @@ async def test_what_was_expected_and_not_used_is_given_back(house: House) -> Non
     admission = await house.admit(house.call(policy=policy, max_tokens=9_000))
     assert (await house.refusal(house.call(policy=policy))).code == "concurrency_limit_exceeded"
     house.gate.settle(admission, Outcome(200, Usage(10, 90), "reported"))
-    headers = dict(house.gate.headers(admission.call.principal))
+    headers = dict(rate_headers(house.gate.standings(admission.call.principal)))
     assert int(headers[b"x-ratelimit-remaining-tokens"]) >= 9_900
-    assert house.gate.headers(Principal("a", "admin", "a", Policy(), "a")) == []
+    assert house.gate.standings(Principal.of("admin", Level("admin", "a", "a"))) == []
 
 
 @pytest.mark.anyio
@@ -258,12 +263,14 @@ async def test_a_budget_holds_the_most_a_call_can_cost(house: House) -> None:
     call = house.call(policy=budget(10**6), max_tokens=7, n=3)
     assert house.gate.admit(call) is None
     admission = await house.gate.admit_shared(call)
-    assert (admission.microusd, admission.budget_period) == (len(call.peek.body) + 10 * 21, "2026-09-21")
+    assert admission.most_microusd == len(call.peek.body) + 10 * 21
+    assert admission.held is not None
+    assert [(part.period, amount) for part, amount in admission.held] == [("2026-09-21", admission.most_microusd)]
     assert admission.cap == 7
     house.gate.settle(admission, Outcome(200, Usage(10, 5), "reported"))
     assert house.rows[0].cost_microusd == 60
     again = house.gate.admit(call)
-    assert again is not None and again.microusd == admission.microusd
+    assert again is not None and again.most_microusd == admission.most_microusd
 
 
 @pytest.mark.anyio
@@ -277,8 +284,8 @@ async def test_a_bound_is_put_in_where_the_caller_gave_none(house: House, store:
     held, caps = 0, list[int]()
     while held + len(call.peek.body) + 10 <= 1_009:
         admission = await tight.admit(call)
-        assert admission.cap and admission.microusd == len(call.peek.body) + 10 * admission.cap
-        held += admission.microusd
+        assert admission.cap and admission.most_microusd == len(call.peek.body) + 10 * admission.cap
+        held += admission.most_microusd
         caps.append(admission.cap)
     assert caps == sorted(caps, reverse=True) and caps[0] < 100 and held <= 1_009
     assert (await tight.refusal(call)).code == "budget_exceeded"
@@ -302,7 +309,7 @@ async def test_a_budget_is_bound_by_a_field_that_the_provider_reads(
     house.lab.dialects = {"openai": OpenAI("max_tokens" if knows == "max_tokens" else "max_completion_tokens", "always")}
     call = house.call(policy=budget(10**6), **caps)
     admission = await house.admit(call)
-    assert admission.microusd == len(call.peek.body) + 50
+    assert admission.most_microusd == len(call.peek.body) + 50
     await house.gate.run(admission, OPENAI)
     body = house.lab.attempts[0].body
     assert {name: value for name, value in json.loads(body).items() if name.startswith("max_")} == sent
@@ -313,7 +320,7 @@ async def test_a_budget_is_bound_by_a_field_that_the_provider_reads(
 async def test_an_embedding_costs_its_input_and_nothing_is_put_in(house: House) -> None:
     call = house.call("embed", policy=budget(10**6), input="hello")
     admission = await house.admit(call)
-    assert (admission.microusd, admission.cap) == (len(call.peek.body), None)
+    assert (admission.most_microusd, admission.cap) == (len(call.peek.body), None)
 
 
 @pytest.mark.anyio
@@ -322,7 +329,7 @@ async def test_calls_at_once_never_hold_more_than_the_budget(house: House) -> No
 
     async def one() -> int:
         try:
-            return (await house.admit(house.call(policy=policy, max_tokens=20))).microusd
+            return (await house.admit(house.call(policy=policy, max_tokens=20))).most_microusd
         except errors.BudgetExceeded:
             return 0
 
@@ -413,4 +420,4 @@ async def test_a_call_keeps_the_catalogue_it_began_with(house: House, tmp_path: 
 async def test_media_that_is_only_named_is_held_for_what_it_may_come_to(house: House, part: dict[str, Any], least: int) -> None:
     call = house.call(policy=budget(10**12), messages=[{"role": "user", "content": [part]}], max_tokens=1)
     admission = await house.admit(call)
-    assert admission.microusd >= PRICE.cost(Usage(input_tokens=least, output_tokens=1))
+    assert admission.most_microusd >= PRICE.cost(Usage(input_tokens=least, output_tokens=1))

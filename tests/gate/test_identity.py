@@ -6,6 +6,7 @@ import pytest
 from aldgate.core.budgets import Budget
 from aldgate.core.errors import ExpiredKey, GatewayError, MissingKey, RevokedKey, StoreUnavailable, UnknownKey
 from aldgate.core.limits import Limits
+from aldgate.core.policies import Policy
 from aldgate.gate import identity as module
 from aldgate.gate.identity import ADMIN, LONGEST_SECRET, Identity
 from aldgate.ports import Credential, Store, StoredKey
@@ -13,6 +14,7 @@ from tests.gate.conftest import Clock
 
 PEPPER = b"pepper"
 SECRET = b"agk-secret"
+POLICY = Policy(scopes=frozenset({"chat"}), limits=Limits(rpm=3), budgets=(Budget(5, "day"),))
 
 
 def key(clock: Clock, **more: Any) -> StoredKey:
@@ -20,10 +22,9 @@ def key(clock: Clock, **more: Any) -> StoredKey:
         "id": "key-1",
         "name": "shop",
         "prefix": "agk-",
-        "scopes": frozenset({"chat"}),
-        "limits": Limits(rpm=3),
+        "policy": POLICY,
     }
-    return StoredKey(**{**fields, "budget": Budget(5, "day"), "created_at": clock.at, **more})
+    return StoredKey(**{**fields, "created_at": clock.at, **more})
 
 
 class Asked:
@@ -71,8 +72,8 @@ async def test_a_key_is_looked_up_once_and_means_its_principal(
     for _ in range(3):
         principal = await identity.identify(SECRET)
     assert (principal.id, principal.account, principal.kind, principal.name) == ("key-1", "key-1", "key", "shop")
-    assert principal.policy.scopes == {"chat"} and principal.policy.limits == Limits(rpm=3)
-    assert (principal.policy.budget, principal.expires_at) == (Budget(5, "day"), clock.at + 9)
+    assert principal.rights.scopes == {"chat"} and [level.policy for level in principal.levels] == [POLICY]
+    assert (principal.rights.has_budget, principal.expires_at) == (True, clock.at + 9)
     assert identity.known(SECRET) is principal
     assert asked.questions == 1
 

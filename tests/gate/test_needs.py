@@ -7,14 +7,14 @@ import pytest
 
 from aldgate.core.calls import Call, Peek
 from aldgate.core.catalogue import build_catalogue
-from aldgate.core.principals import Operation, Policy, Principal
+from aldgate.core.principals import Level, Operation, Principal
 from aldgate.gate.needs import needs_of
 
 EMPTY, _ = build_catalogue([], {})
 
 
 def call(body: dict[str, Any], operation: Operation = "chat", cap: int | None = None) -> Call:
-    principal = Principal("key-1", "key", "shop", Policy(), "key-1")
+    principal = Principal.of("key", Level("key", "key-1", "shop"))
     return Call("req-1", operation, principal, Peek(json.dumps(body).encode(), "team", cap=cap), 0.0, 0.0, EMPTY, {})
 
 

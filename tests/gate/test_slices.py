@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from aldgate.core.budgets import Budget
 from aldgate.core.errors import BudgetExceeded, StoreUnavailable
-from aldgate.gate.slices import REPEATS, Slices
+from aldgate.core.principals import Level, Policy, Principal
+from aldgate.gate.slices import REPEATS, Claim, Cost, Held, Slice, Slices
 from aldgate.ports import SliceGrant, SliceRequest, Store
 from tests.gate.conftest import Clock
 
@@ -35,6 +36,30 @@ class Losing:
         return grants
 
 
+class Till:
+    """Slices of one account's budgets."""
+
+    def __init__(self, slices: Slices) -> None:
+        self.slices = slices
+
+    def _parts(self, budget: Budget) -> list[tuple[Slice, Claim]]:
+        return self.slices.parts(Principal.of("key", Level("key", "key", "key", Policy(budgets=(budget,)))))
+
+    def hold(self, microusd: int, budget: Budget = BUDGET) -> Held | None:
+        return self.slices.hold(self._parts(budget), Cost(microusd, microusd))
+
+    async def refill(self, microusd: int, budget: Budget = BUDGET, most: int | None = None) -> None:
+        await self.slices.refill(self._parts(budget), Cost(microusd, microusd), None if most is None else Cost(most, most))
+
+    def affordable(self, budget: Budget = BUDGET) -> int:
+        return self.slices.affordable(self._parts(budget))
+
+
+@pytest.fixture
+def till(slices: Slices) -> Till:
+    return Till(slices)
+
+
 @pytest.fixture
 def losing(store: Store) -> Losing:
     return Losing(store)
@@ -53,77 +78,77 @@ async def left(store: Store, slices: Slices, budget: Budget = BUDGET, account: s
 
 
 @pytest.mark.anyio
-async def test_a_slice_is_asked_for_once_and_spent_without_asking(slices: Slices, losing: Losing) -> None:
-    assert slices.hold("key", BUDGET, 10) is None
-    await slices.refill("key", BUDGET, 10)
-    assert slices.affordable("key", BUDGET) == 80
-    period = slices.hold("key", BUDGET, 10)
-    assert period == "2026-09-21"
-    slices.settle("key", period, 10, 4)
-    assert slices.affordable("key", BUDGET) == 76
-    await slices.refill("key", BUDGET, 76)
+async def test_a_slice_is_asked_for_once_and_spent_without_asking(slices: Slices, till: Till, losing: Losing) -> None:
+    assert till.hold(10) is None
+    await till.refill(10)
+    assert till.affordable() == 80
+    held = till.hold(10)
+    assert held is not None and [(part.period, amount) for part, amount in held] == [("2026-09-21", 10)]
+    slices.settle(held, 4)
+    assert till.affordable() == 76
+    await till.refill(76)
     assert losing.asked == 1
 
 
 @pytest.mark.anyio
-async def test_what_does_not_fit_is_refused_in_dollars(slices: Slices) -> None:
+async def test_what_does_not_fit_is_refused_in_dollars(slices: Slices, till: Till) -> None:
     with pytest.raises(BudgetExceeded) as raised:
-        await slices.refill("key", BUDGET, 1_001)
+        await till.refill(1_001)
     assert raised.value.message == (
         "This call may cost up to $0.001001, but only $0.001 is left of the budget of $0.001 per day."
     )
-    await slices.refill("key", Budget(5_000_000, "total"), 5_000_000)
-    assert slices.hold("key", Budget(5_000_000, "total"), 4_000_000)
+    await till.refill(5_000_000, Budget(5_000_000, "total"))
+    assert till.hold(4_000_000, Budget(5_000_000, "total"))
     with pytest.raises(
         BudgetExceeded, match=r"only \$1.00 is left of the total budget of \$5.00, and \$4.00 is held by calls under way"
     ):
-        await slices.refill("key", Budget(5_000_000, "total"), 4_000_000)
+        await till.refill(4_000_000, Budget(5_000_000, "total"))
 
 
 @pytest.mark.anyio
-async def test_the_whole_budget_can_be_spent_and_not_a_micro_dollar_more(slices: Slices) -> None:
+async def test_the_whole_budget_can_be_spent_and_not_a_micro_dollar_more(slices: Slices, till: Till) -> None:
     spent = 0
     while True:
         try:
-            await slices.refill("key", BUDGET, 7)
+            await till.refill(7)
         except BudgetExceeded:
             break
-        period = slices.hold("key", BUDGET, 7)
-        assert period is not None
-        slices.settle("key", period, 7, 7)
+        held = till.hold(7)
+        assert held is not None
+        slices.settle(held, 7)
         spent += 7
     assert spent == 994
-    await slices.refill("key", BUDGET, 6)
-    assert slices.hold("key", BUDGET, 6) and slices.hold("key", BUDGET, 1) is None
+    await till.refill(6)
+    assert till.hold(6) and till.hold(1) is None
 
 
 @pytest.mark.anyio
-async def test_many_who_wait_share_what_one_asked_for(slices: Slices, losing: Losing) -> None:
-    await asyncio.gather(*(slices.refill("key", BUDGET, 10) for _ in range(8)))
+async def test_many_who_wait_share_what_one_asked_for(slices: Slices, till: Till, losing: Losing) -> None:
+    await asyncio.gather(*(till.refill(10) for _ in range(8)))
     assert losing.asked == 1
 
 
 @pytest.mark.anyio
-async def test_an_overdraft_counts_and_is_not_paid_twice(slices: Slices, store: Store) -> None:
-    await slices.refill("key", BUDGET, 10, most=10)
-    period = slices.hold("key", BUDGET, 10)
-    assert period is not None
-    slices.settle("key", period, 10, 400)
-    assert slices.affordable("key", BUDGET) == 0 and slices.hold("key", BUDGET, 1) is None
-    await slices.refill("key", BUDGET, 600)
-    assert slices.hold("key", BUDGET, 600)
+async def test_an_overdraft_counts_and_is_not_paid_twice(slices: Slices, till: Till, store: Store) -> None:
+    await till.refill(10, most=10)
+    held = till.hold(10)
+    assert held is not None
+    slices.settle(held, 400)
+    assert till.affordable() == 0 and till.hold(1) is None
+    await till.refill(600)
+    assert till.hold(600)
     with pytest.raises(BudgetExceeded, match=r"only \$0.00 is left"):
-        await slices.refill("key", BUDGET, 1)
+        await till.refill(1)
 
 
 @pytest.mark.anyio
-async def test_reports_are_cumulative_and_repeated(slices: Slices, store: Store) -> None:
+async def test_reports_are_cumulative_and_repeated(slices: Slices, till: Till, store: Store) -> None:
     assert slices.reports() == []
-    await slices.refill("key", BUDGET, 10)
+    await till.refill(10)
     for _ in range(2):
-        period = slices.hold("key", BUDGET, 5)
-        assert period is not None
-        slices.settle("key", period, 5, 3)
+        held = till.hold(5)
+        assert held is not None
+        slices.settle(held, 3)
     reports = slices.reports()
     assert [(each.account, each.reported, each.minimum, each.give_back) for each in reports] == [("key", 6, 0, 0)]
     await store.record([], reports)
@@ -133,83 +158,87 @@ async def test_reports_are_cumulative_and_repeated(slices: Slices, store: Store)
 
 
 @pytest.mark.anyio
-async def test_a_new_period_is_a_new_budget_and_old_ones_are_forgotten(slices: Slices, clock: Clock, store: Store) -> None:
-    await slices.refill("key", BUDGET, 10)
-    held = slices.hold("key", BUDGET, 10)
+async def test_a_new_period_is_a_new_budget_and_old_ones_are_forgotten(
+    slices: Slices, till: Till, clock: Clock, store: Store
+) -> None:
+    await till.refill(10)
+    held = till.hold(10)
     assert held is not None
     clock.at = datetime(2026, 9, 22, tzinfo=UTC).timestamp() - 0.001
-    assert slices.period(BUDGET) == held
+    assert slices.period(BUDGET) == held[0][0].period
     clock.at += 0.001
-    assert slices.period(BUDGET) == "2026-09-22" and slices.hold("key", BUDGET, 10) is None
+    assert slices.period(BUDGET) == "2026-09-22" and till.hold(10) is None
     slices.forget_past()
-    slices.settle("key", held, 10, 10)  # in the period it was held in
+    slices.settle(held, 10)  # in the period it was held in
     slices.forget_past()
     (report,) = slices.reports()
-    assert (report.period, report.reported) == (held, 10)
+    assert (report.period, report.reported) == ("2026-09-21", 10)
     for _ in range(REPEATS):
         slices.reports()
     slices.forget_past()
-    with pytest.raises(KeyError):
-        slices.settle("key", held, 0, 0)
+    slices.settle(held, 0)
+    assert slices.reports() == []
 
 
 @pytest.mark.anyio
-async def test_what_is_not_held_is_given_back_at_the_end(slices: Slices, store: Store) -> None:
+async def test_what_is_not_held_is_given_back_at_the_end(slices: Slices, till: Till, store: Store) -> None:
     await slices.give_back()
-    await slices.refill("key", BUDGET, 100)
-    first, second = slices.hold("key", BUDGET, 30), slices.hold("key", BUDGET, 50)
+    await till.refill(100)
+    first, second = till.hold(30), till.hold(50)
     assert first is not None and second is not None
-    slices.settle("key", first, 30, 20)
+    slices.settle(first, 20)
     await slices.give_back()
-    assert slices.affordable("key", BUDGET) == 0
+    assert till.affordable() == 0
     assert await left(store, slices) == 1_000 - 20 - 50
 
 
 @pytest.mark.anyio
-async def test_a_lowered_limit_holds_at_once(slices: Slices) -> None:
-    await slices.refill("key", BUDGET, 100, most=100)
-    assert slices.hold("key", BUDGET, 100)
+async def test_a_lowered_limit_holds_at_once(slices: Slices, till: Till) -> None:
+    await till.refill(100, most=100)
+    assert till.hold(100)
     with pytest.raises(BudgetExceeded):
-        await slices.refill("key", Budget(150, "day"), 100)
-    await slices.refill("key", Budget(200, "day"), 100)
+        await till.refill(100, Budget(150, "day"))
+    await till.refill(100, Budget(200, "day"))
 
 
 @pytest.mark.anyio
-async def test_while_the_store_is_away_what_was_granted_can_be_spent(slices: Slices, losing: Losing) -> None:
-    await slices.refill("key", BUDGET, 10)
+async def test_while_the_store_is_away_what_was_granted_can_be_spent(slices: Slices, till: Till, losing: Losing) -> None:
+    await till.refill(10)
     losing.is_away = True
     with pytest.raises(StoreUnavailable):
-        await slices.refill("key", BUDGET, 500)
-    assert slices.hold("key", BUDGET, 80)
+        await till.refill(500)
+    assert till.hold(80)
     losing.is_away = False
-    await slices.refill("key", BUDGET, 500)
+    await till.refill(500)
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("need", [500, 990])
-async def test_an_answer_that_got_lost_is_neither_a_second_grant_nor_a_loss(slices: Slices, losing: Losing, need: int) -> None:
+async def test_an_answer_that_got_lost_is_neither_a_second_grant_nor_a_loss(
+    slices: Slices, till: Till, losing: Losing, need: int
+) -> None:
     """The caller left, or the connection broke, just after the database had granted or refused."""
 
     def cut() -> None:
         raise asyncio.CancelledError
 
-    await slices.refill("key", BUDGET, 60, most=60)
-    assert slices.hold("key", BUDGET, 20)
+    await till.refill(60, most=60)
+    assert till.hold(20)
     losing.after = cut
     with pytest.raises(asyncio.CancelledError):
-        await slices.refill("key", BUDGET, need)
+        await till.refill(need)
     losing.after = lambda: None
     held = 20
     for amount in (40, 30, 30, 300, 600, 100, 10, 7, 3):
         try:
-            await slices.refill("key", BUDGET, amount)
+            await till.refill(amount)
         except BudgetExceeded:
             continue
-        assert slices.hold("key", BUDGET, amount)
+        assert till.hold(amount)
         held += amount
     assert held <= 1_000
-    await slices.refill("key", BUDGET, 1_000 - held)
-    assert slices.hold("key", BUDGET, 1_000 - held)
+    await till.refill(1_000 - held)
+    assert till.hold(1_000 - held)
 
 
 amounts = st.integers(0, 400)
@@ -226,7 +255,8 @@ async def test_held_and_spent_never_exceed_the_budget(store: Store, steps: list[
     clock = Clock(1_790_000_000.0 + 86_400 * (await new_day(store)))
     slices = Slices(losing, "this-process", clock)  # pyright: ignore[reportArgumentType]
     slices._seq = int(clock.at)  # pyright: ignore[reportPrivateUsage] - the days share one database
-    open_holds: list[tuple[str, int]] = []
+    till = Till(slices)
+    open_holds: list[tuple[Held, int]] = []
     spent = 0
 
     def cut() -> None:
@@ -235,21 +265,21 @@ async def test_held_and_spent_never_exceed_the_budget(store: Store, steps: list[
     for what, amount, part in steps:
         losing.after, losing.is_away = (cut if what == "lose" else lambda: None), what == "away"
         if what == "settle" and open_holds:
-            period, held = open_holds.pop(part % len(open_holds))
+            holding, held = open_holds.pop(part % len(open_holds))
             spent += min(part, held)
-            slices.settle("key", period, held, min(part, held))
+            slices.settle(holding, min(part, held))
         elif what == "report":
             await store.record([], slices.reports())
         elif what == "give back":
             await slices.give_back()
         else:
             try:
-                await slices.refill("key", BUDGET, amount)
+                await till.refill(amount)
             except (BudgetExceeded, StoreUnavailable, asyncio.CancelledError):
                 pass
-            period = slices.hold("key", BUDGET, amount)
-            if period is not None:
-                open_holds.append((period, amount))
+            holding = till.hold(amount)
+            if holding is not None:
+                open_holds.append((holding, amount))
         assert spent + sum(held for _, held in open_holds) <= BUDGET.microusd
 
 

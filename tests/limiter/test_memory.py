@@ -3,22 +3,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aldgate.core.errors import ConcurrencyLimited, GatewayError, RateLimited
-from aldgate.core.limits import DAY, MINUTE, SECOND, UNLIMITED, Limits
-from aldgate.limiter.memory import MemoryLimiter, Places, Remaining
+from aldgate.core.limits import DAY, MINUTE, SECOND, UNLIMITED, Limits, Units
+from aldgate.limiter.headers import rate_headers
+from aldgate.limiter.memory import Gauge, Limited, MemoryLimiter, Places, Remaining
 from aldgate.ports import RecentUse
 
 ALL = Limits(rpm=3, tpm=100, tpd=250, concurrency=2)
 HUGE = Limits(rpm=10**12, tpm=10**12, tpd=10**12, concurrency=10**12)
 
 
+def of(limiter: MemoryLimiter, limits: Limits, account: str = "key") -> Gauge:
+    return limiter.gauge([Limited(account, limits)])
+
+
+def units(tokens: int) -> Units:
+    return (1, tokens, 0, 0, 0)
+
+
 def call(limiter: MemoryLimiter, limits: Limits, tokens: int, now_ns: int, account: str = "key") -> Places:
-    limiter.check(account, limits, tokens, now_ns)
-    return limiter.spend(account, limits, tokens)
+    gauge = of(limiter, limits, account)
+    gauge.check(units(tokens), now_ns)
+    return gauge.spend(units(tokens))
+
+
+def settle(limiter: MemoryLimiter, limits: Limits, places: Places, held: int, used: int) -> None:
+    of(limiter, limits).settle(places, units(held), units(used))
+
+
+def headers(limiter: MemoryLimiter, limits: Limits, now_ns: int) -> list[tuple[bytes, bytes]]:
+    return rate_headers(of(limiter, limits).standings(now_ns))
 
 
 def refusal(limiter: MemoryLimiter, limits: Limits, tokens: int, now_ns: int) -> GatewayError:
     with pytest.raises((RateLimited, ConcurrencyLimited)) as raised:
-        limiter.check("key", limits, tokens, now_ns)
+        of(limiter, limits).check(units(tokens), now_ns)
     return raised.value
 
 
@@ -34,19 +52,19 @@ def refusal(limiter: MemoryLimiter, limits: Limits, tokens: int, now_ns: int) ->
 )
 def test_a_refusal_names_the_limit_that_lasts_longest(limits: Limits, tokens: int, name: str, retry_after_s: int) -> None:
     limiter = MemoryLimiter()
-    limiter.settle("key", limits, call(limiter, limits, tokens, 0), tokens, tokens)
+    settle(limiter, limits, call(limiter, limits, tokens, 0), tokens, tokens)
     error = refusal(limiter, limits, tokens, 0)
     assert name in error.message and error.retry_after_s == retry_after_s
-    limiter.check("key", limits, tokens, retry_after_s * SECOND)
+    of(limiter, limits).check(units(tokens), retry_after_s * SECOND)
 
 
 def test_a_refused_call_spends_nothing() -> None:
     limiter = MemoryLimiter()
     call(limiter, ALL, 90, 0)
-    before = limiter.headers("key", ALL, 0)
+    before = headers(limiter, ALL, 0)
     for _ in range(5):
         refusal(limiter, ALL, 20, 0)
-    assert limiter.headers("key", ALL, 0) == before
+    assert headers(limiter, ALL, 0) == before
     assert limiter.in_flight() == 1
 
 
@@ -56,7 +74,7 @@ def test_calls_under_way_are_counted_and_their_places_come_back() -> None:
     call(limiter, limits, 0, 0)
     call(limiter, limits, 0, 0)
     assert refusal(limiter, limits, 0, 0).retry_after_s == 1
-    limiter.settle("key", limits, (0, 0), 0, 0)
+    settle(limiter, limits, [], 0, 0)
     call(limiter, limits, 0, 0)
     assert limiter.in_flight() == 2
 
@@ -64,10 +82,10 @@ def test_calls_under_way_are_counted_and_their_places_come_back() -> None:
 def test_settling_gives_back_what_was_held_and_not_used_or_takes_more() -> None:
     limiter = MemoryLimiter()
     limits = Limits(tpm=100, tpd=1000)
-    limiter.settle("key", limits, call(limiter, limits, 100, 0), 100, 30)
-    limiter.settle("key", limits, call(limiter, limits, 70, 0), 70, 170)
+    settle(limiter, limits, call(limiter, limits, 100, 0), 100, 30)
+    settle(limiter, limits, call(limiter, limits, 70, 0), 70, 170)
     assert refusal(limiter, limits, 50, 0).retry_after_s == 90
-    assert dict(limiter.headers("key", limits, 0))[b"x-ratelimit-remaining-tokens"] == b"0"
+    assert dict(headers(limiter, limits, 0))[b"x-ratelimit-remaining-tokens"] == b"0"
 
 
 def test_accounts_are_apart_and_limits_may_change_between_calls() -> None:
@@ -83,7 +101,7 @@ def test_accounts_are_apart_and_limits_may_change_between_calls() -> None:
 def test_limits_of_a_million_million_are_exact() -> None:
     limiter = MemoryLimiter()
     call(limiter, HUGE, 10**12 - 1, 0)
-    assert dict(limiter.headers("key", HUGE, 0))[b"x-ratelimit-remaining-tokens"] == b"1"
+    assert dict(headers(limiter, HUGE, 0))[b"x-ratelimit-remaining-tokens"] == b"1"
     call(limiter, HUGE, 1, 0)
     assert refusal(limiter, HUGE, 1, 0).retry_after_s == 1
     assert "1000000000000 tokens per day" in refusal(limiter, HUGE, 1, 0).message
@@ -91,17 +109,20 @@ def test_limits_of_a_million_million_are_exact() -> None:
 
 def test_headers_are_those_of_openai() -> None:
     limiter = MemoryLimiter()
-    assert limiter.headers("key", Limits(concurrency=1), 0) == []
+    assert headers(limiter, Limits(concurrency=1), 0) == []
     call(limiter, ALL, 40, 0)
-    assert dict(limiter.headers("key", ALL, 0)) == {
+    assert dict(headers(limiter, ALL, 0)) == {
         b"x-ratelimit-limit-requests": b"3",
         b"x-ratelimit-remaining-requests": b"2",
         b"x-ratelimit-reset-requests": b"20s",
         b"x-ratelimit-limit-tokens": b"100",
         b"x-ratelimit-remaining-tokens": b"60",
         b"x-ratelimit-reset-tokens": b"24s",
+        b"ratelimit-limit": b"100",
+        b"ratelimit-remaining": b"60",
+        b"ratelimit-reset": b"24",
     }
-    daily = dict(limiter.headers("key", Limits(tpd=250), 0))
+    daily = dict(headers(limiter, Limits(tpd=250), 0))
     assert (daily[b"x-ratelimit-limit-tokens"], daily[b"x-ratelimit-remaining-tokens"]) == (b"250", b"210")
 
 
@@ -111,8 +132,8 @@ def test_headers_are_those_of_openai() -> None:
 )
 def test_resets_are_spelled_as_openai_spells_them(used: int, limit: int, reset: bytes) -> None:
     limiter = MemoryLimiter()
-    limiter.settle("key", Limits(rpm=limit, tpm=limit), (0, 0), 0, used)
-    assert dict(limiter.headers("key", Limits(rpm=limit, tpm=limit), 0))[b"x-ratelimit-reset-tokens"] == reset
+    settle(limiter, Limits(rpm=limit, tpm=limit), [0, 0], 0, used)
+    assert dict(headers(limiter, Limits(rpm=limit, tpm=limit), 0))[b"x-ratelimit-reset-tokens"] == reset
 
 
 MORNING = 1_790_000_000.0
@@ -127,12 +148,12 @@ def test_a_restart_resets_no_limit_whatever_the_machines_clock_says(uses: list[t
     for ago_s, calls, tokens in steps:
         at_ns = 3 * DAY - ago_s * SECOND
         for each in range(calls):
-            seen.headers("key", ALL, at_ns)  # brings the levels forward
-            seen.spend("key", ALL, tokens if not each else 0)
-            seen.settle("key", ALL, (0, 0), 0, 0)
+            headers(seen, ALL, at_ns)  # brings the levels forward
+            places = of(seen, ALL).spend(units(tokens if not each else 0))
+            settle(seen, ALL, places, 0, 0)
     recent = [RecentUse(MORNING - ago_s, calls, tokens) for ago_s, calls, tokens in steps]
     rebuilt.restore("key", ALL, recent, now_s=MORNING, now_ns=uptime_ns)
-    assert rebuilt.headers("key", ALL, uptime_ns) == seen.headers("key", ALL, 3 * DAY)
+    assert headers(rebuilt, ALL, uptime_ns) == headers(seen, ALL, 3 * DAY)
     assert rebuilt.in_flight() == 0
 
 
@@ -142,25 +163,25 @@ def test_what_is_known_is_not_rebuilt() -> None:
     limiter.restore("key", ALL, [], now_s=MORNING, now_ns=MINUTE)
     assert limiter.knows("key")
     limiter.restore("key", ALL, [RecentUse(MORNING, 3, 0)], now_s=MORNING, now_ns=MINUTE)
-    limiter.check("key", ALL, 0, MINUTE)
+    of(limiter, ALL).check(units(0), MINUTE)
 
 
 def test_a_copy_is_asked_without_a_trace() -> None:
     limits = Limits(rpm=2, concurrency=3)
     limiter = MemoryLimiter()
-    limiter.spend("key", limits, 0)
+    of(limiter, limits).spend(units(0))
     copied = limiter.copy_of("key", "nobody")
     assert copied.knows("key") and not copied.knows("nobody")
-    assert copied.remaining("key", limits, 0) == [Remaining("requests per minute", 2, 1, 30.0), Remaining("calls at once", 3, 2)]
-    copied.spend("key", limits, 0)
+    assert of(copied, limits).remaining(0) == [Remaining("requests per minute", 2, 1, 30.0), Remaining("calls at once", 3, 2)]
+    of(copied, limits).spend(units(0))
     with pytest.raises(RateLimited):
-        copied.check("key", limits, 0, 0)
-    limiter.check("key", limits, 0, 0)
+        of(copied, limits).check(units(0), 0)
+    of(limiter, limits).check(units(0), 0)
     assert limiter.in_flight() == 1
 
 
 def test_what_remains_is_told_of_every_limit() -> None:
-    remaining = MemoryLimiter().remaining("key", Limits(rpm=1, tpm=2, tpd=3, concurrency=4), 0)
+    remaining = of(MemoryLimiter(), Limits(rpm=1, tpm=2, tpd=3, concurrency=4)).remaining(0)
     assert [(each.what, each.limit, each.left, each.reset_s) for each in remaining] == [
         ("requests per minute", 1, 1, 0.0),
         ("tokens per minute", 2, 2, 0.0),

@@ -2,6 +2,7 @@
 
 from aldgate.core.calls import LedgerRow
 from aldgate.core.limits import Limits
+from aldgate.core.policies import Policy
 from aldgate.ports import SliceRequest, StoredKey
 
 NOON = 1_790_000_000.0 // 86_400 * 86_400 + 43_200
@@ -35,9 +36,7 @@ KEY = StoredKey(
     id="key-1",
     name="web shop",
     prefix="ag-abc",
-    scopes=frozenset({"chat", "models"}),
-    limits=Limits(rpm=60, tpd=10**12),
-    budget=None,
+    policy=Policy(scopes=frozenset({"chat", "models"}), limits=Limits(rpm=60, tpd=10**12)),
     created_at=NOON,
 )
 

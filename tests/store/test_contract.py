@@ -54,7 +54,7 @@ async def test_a_secret_is_kept_once(store: Store):
 
 async def test_a_key_comes_back_as_it_was_kept(store: Store):
     budget = Budget(10**15, "month")
-    key = replace(KEY, budget=budget, expires_at=NOON + 0.5)
+    key = replace(KEY, policy=replace(KEY.policy, budgets=(budget,)), expires_at=NOON + 0.5)
     await store.add_key(key, b"\x00digest\xff")
     assert await store.get_key("key-1") == key
     assert await store.find_credential(b"\x00digest\xff") == Credential(b"\x00digest\xff", key, None)

@@ -76,7 +76,10 @@ async def test_an_allowed_call_is_shown_whole_and_not_made(gate: RunningGate, up
         and explained["who"]["kind"] == "key"
     )
     limits = {"rpm": 60, "tpm": 1_000_000, "concurrency": 4}
-    assert explained["policy"] == {"scopes": ["chat", "usage"], "limits": limits, "budget": "10.00/month"}
+    own = {"scopes": ["chat", "usage"], "limits": limits, "budgets": [{"microusd": 10_000_000, "period": "month"}]}
+    (level,) = explained["policy"]["levels"]
+    assert explained["policy"]["scopes"] == ["chat", "usage"] and level["kind"] == "key"
+    assert level["policy"] | {"scopes": sorted(level["policy"]["scopes"])} == own
     assert explained["model"] == {"asked": "lab/gpt-4.1", "matched": "listed id", "near": []}
     (candidate,) = explained["route"]["candidates"]
     assert (candidate["deployment"], candidate["provider"], candidate["verdict"], candidate["order"]) == (
@@ -92,7 +95,7 @@ async def test_an_allowed_call_is_shown_whole_and_not_made(gate: RunningGate, up
         ("tokens per minute", 1_000_000),
         ("calls at once", 4),
     ]
-    estimate, budget = explained["estimate"], explained["budget"]
+    estimate, budget = explained["estimate"], explained["budgets"][0]
     assert estimate["output_tokens"] == estimate["most_output_tokens"] == 100
     assert 0 < estimate["expected"]["microusd"] <= estimate["most"]["microusd"] == budget["needed"]["microusd"]
     assert budget["free"] == budget["limit"] == {"microusd": 10_000_000, "usd": "10.00"}

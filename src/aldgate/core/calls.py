@@ -196,7 +196,7 @@ class LedgerRow(msgspec.Struct, frozen=True, gc=False):
     total_s: float
     attempt: int = 1
     is_final: bool = True
-    organisation: str | None = None
-    team: str | None = None
-    client: str | None = None
-    user: str | None = None
+    organisation_id: str | None = None
+    team_id: str | None = None
+    client_id: str | None = None
+    user_id: str | None = None

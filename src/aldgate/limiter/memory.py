@@ -46,14 +46,11 @@ class Remaining(msgspec.Struct, frozen=True):
     """Whose limit it is; empty: the caller's own."""
 
 
-class _Account:
+class _Account(msgspec.Struct):
     """The counters of one account, by the names of its limits."""
 
-    __slots__ = ("buckets", "in_flight")
-
-    def __init__(self) -> None:
-        self.buckets: dict[str, Bucket] = {}
-        self.in_flight = 0
+    buckets: dict[str, Bucket] = {}
+    in_flight: int = 0
 
     def bucket(self, name: str, limit: int) -> Bucket:
         bucket = self.buckets.get(name)
@@ -63,10 +60,7 @@ class _Account:
         return bucket
 
     def copy(self) -> _Account:
-        other = _Account()
-        other.buckets = {name: copy(bucket) for name, bucket in self.buckets.items()}
-        other.in_flight = self.in_flight
-        return other
+        return _Account({name: copy(bucket) for name, bucket in self.buckets.items()}, self.in_flight)
 
 
 class Gauge:

@@ -21,6 +21,8 @@ from aldgate.surfaces.bodies import decoded
 
 KEY_PREFIX = "agk-"
 SHOWN_CHARACTERS = 12
+ALWAYS_SHOWN = ("rpm", "tpm", "tpd", "concurrency")
+"""Limits that a key is shown with even if it has none."""
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
 
@@ -149,7 +151,7 @@ def describe(key: StoredKey, use: KeyUse | None) -> dict[str, Any]:
         "revoked_at": iso(key.revoked_at),
         "last_used_at": iso(use.last_used_at) if use else None,
         "scopes": sorted(key.policy.scopes if key.policy.scopes is not None else CALLER_SCOPES),
-        "limits": {name: getattr(key.policy.limits, name) for name in Limits.__struct_fields__},
+        "limits": {name: getattr(key.policy.limits, name) for name in ALWAYS_SHOWN} | dict(key.policy.limits.rates),
         "budget": _describe_budget(next(iter(key.policy.budgets), None)),
     }
 

@@ -246,7 +246,7 @@ def document() -> dict[str, Any]:
         "info": {"title": "Aldgate", "version": __version__, "description": "One gate in front of every model."},
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": msgspec.json.decode(msgspec.json.encode(components)),  # defaults are in it as Python has them
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},

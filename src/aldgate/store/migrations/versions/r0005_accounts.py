@@ -25,7 +25,7 @@ def upgrade() -> None:
     op.create_index("ix_accounts_parent", "accounts", ["parent"])
     op.create_index("ix_accounts_kind_name", "accounts", ["kind", "name"], unique=True)
     _move_keys()
-    for name in ("organisation", "team", "client", "user"):
+    for name in ("organisation_id", "team_id", "client_id", "user_id"):
         op.add_column("ledger", sa.Column(name, sa.Text))
 
 
