@@ -34,7 +34,7 @@ class House:
     def __init__(self, gate: RunningGate, upstream: FakeUpstream, database: Path) -> None:
         self.gate = gate
         self.upstream = upstream
-        self.database = database
+        self._database = database
 
     async def ask(self, face: str, provider: str, ask: Ask, *, stream: bool) -> httpx2.Response:
         """Ask in a face's words."""
@@ -62,7 +62,7 @@ class House:
     async def row(self, call_id: str) -> dict[str, Any]:
         """The ledger's row of a call."""
         await self.gate.app.writer.committed()
-        with sqlite3.connect(self.database) as database:
+        with sqlite3.connect(self._database) as database:
             database.row_factory = sqlite3.Row
             (row,) = database.execute("select * from ledger where call_id = ?", (call_id,)).fetchall()
         database.close()

@@ -40,7 +40,7 @@ async def post(house: House, key: str, path: str, body: Object) -> httpx2.Respon
 
 
 async def keyed(house: House, *guardrails: Guardrail) -> str:
-    return await guarded_key(house.gate, house.database, *guardrails)
+    return await guarded_key(house.gate, *guardrails)
 
 
 @STREAM

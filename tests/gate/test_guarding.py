@@ -38,7 +38,7 @@ class House:
         self.database = database
 
     async def key(self, *guardrails: Guardrail, **wanted: Any) -> str:
-        return await guarded_key(self.gate, self.database, *guardrails, **wanted)
+        return await guarded_key(self.gate, *guardrails, **wanted)
 
     async def post(self, key: str, path: str, **body: Any) -> httpx2.Response:
         return await self.gate.http.post(path, json=body, headers={"authorization": f"Bearer {key}"})
@@ -205,7 +205,7 @@ async def test_without_a_secret_no_webhook_is_asked(tmp_path: Path) -> None:
         judging() as judge,
         running_gate(tmp_path, providers={"lab": lab(upstream.url)}) as gate,
     ):
-        key = await guarded_key(gate, tmp_path / "aldgate.db", Webhook(url=judge.url))
+        key = await guarded_key(gate, Webhook(url=judge.url))
         body = {"model": "lab/gpt-4.1", "messages": [{"role": "user", "content": "Hello."}]}
         reply = await gate.http.post("/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"})
         assert reply.status_code == 400 and not judge.asked and not upstream.requests

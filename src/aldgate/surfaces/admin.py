@@ -11,6 +11,7 @@ import msgspec
 
 from aldgate.core.budgets import Budget
 from aldgate.core.errors import Conflict, InvalidRequest, NotFound, ScopeDenied
+from aldgate.core.guardrails.kinds import Guardrail
 from aldgate.core.limits import Limits
 from aldgate.core.policies import Policy
 from aldgate.core.principals import ALL_SCOPES, CALLER_SCOPES, Principal
@@ -38,6 +39,7 @@ class KeyRequest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True)
     budget: Annotated[str, msgspec.Meta(description="Dollars per period, as in `10.00/month`.")] | None = None
     expires: Annotated[str, msgspec.Meta(description="How long the key lives, as in `30d`.")] | None = None
     scopes: list[str] | None = None
+    guardrails: list[Guardrail] = []
 
 
 class RotateRequest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -76,6 +78,7 @@ class KeyAdmin:
                 scopes=_scopes(wanted.scopes),
                 limits=Limits(wanted.rpm, wanted.tpm, wanted.tpd, wanted.concurrency),
                 budgets=_budgets(wanted.budget),
+                guardrails=tuple(wanted.guardrails),
             ),
             created_at=now,
             expires_at=now + _duration(wanted.expires, "expires") if wanted.expires is not None else None,
@@ -153,6 +156,7 @@ def describe(key: StoredKey, use: KeyUse | None) -> dict[str, Any]:
         "scopes": sorted(key.policy.scopes if key.policy.scopes is not None else CALLER_SCOPES),
         "limits": {name: getattr(key.policy.limits, name) for name in ALWAYS_SHOWN} | dict(key.policy.limits.rates),
         "budget": _describe_budget(next(iter(key.policy.budgets), None)),
+        **({"guardrails": msgspec.to_builtins(key.policy.guardrails)} if key.policy.guardrails else {}),
     }
 
 
