@@ -1,4 +1,4 @@
-"""What must hold between settings, and of the one secret among them."""
+"""What must hold between settings, and of the secrets among them."""
 
 import re
 from pathlib import Path
@@ -13,6 +13,8 @@ MIN_ADMIN_KEY = 32
 _EXAMPLES = re.compile(
     r"change[-_ ]?me|replace[-_ ]?(me|this)|your[-_ ](key|secret|token|admin)|placeholder|insecure", re.IGNORECASE
 )
+MIN_SECRET = 24
+"""Characters of a secret that signs (Standard Webhooks: 24 bytes)."""
 _VISIBLE = re.compile(r"[!-~]+")
 
 
@@ -24,6 +26,10 @@ def check(settings: Settings) -> None:
     """
     if settings.auth.admin_key is not None:
         _check_admin_key(settings.auth.admin_key)
+    secret = settings.guardrails.webhook_secret
+    if secret is not None and len(secret.reveal()) < MIN_SECRET:
+        hint = f"use {MIN_SECRET} characters or more, made at random"
+        raise ConfigError("`guardrails.webhook_secret` is too short to sign with", hint=hint)
     for listener in settings.server.listeners:
         _check_pair(listener.tls_cert, listener.tls_key)
     _check_addresses(settings)

@@ -13,7 +13,7 @@ from aldgate.gate.affinity import Served
 from aldgate.gate.guarded import GuardedTranslation, JudgedExchange
 from aldgate.gate.guarding import Guarding
 from aldgate.gate.live import Live
-from aldgate.gate.outgoing import may_be_sealed, parsed, written
+from aldgate.gate.outgoing import guarded, may_be_sealed, parsed, written
 from aldgate.gate.runs import Run
 from aldgate.gate.signatures import unsealed
 from aldgate.gate.trials import Ask, Count, Trial
@@ -43,7 +43,9 @@ class Attempts:
     async def run(self, admission: Admission, face: FaceDialect) -> Run:
         """See `Gate.run`."""
         if admission.call.principal.rights.guardrails:
+            admission.is_waiting = True  # nobody was asked yet: whoever leaves meanwhile owes nothing
             admission.guarded = await self.guarding.check(admission, face)
+            admission.is_waiting = False
         plan = admission.plan
         if plan is not None:
             return await Trial(admission, plan, self._live, self._asking(admission, face), self._count).run()
@@ -73,8 +75,8 @@ class Attempts:
         async def ask(deployment: Deployment, served: Served | None) -> Run:
             nonlocal asked
             if sealed and (served is None or served.backend != deployment.backend):
-                guarded = admission.guarded
-                whole = parsed(face, admission) if guarded is None else deepcopy(guarded.changed)
+                given = admission.guarded
+                whole = parsed(face, admission) if given is None else deepcopy(given.changed)
                 return await self._try(admission, deployment, face, unsealed(whole))
             if admission.guarded is not None:
                 return await self._try(admission, deployment, face)
@@ -92,11 +94,17 @@ class Attempts:
         call = admission.call
         backend: Backend = call.backends[deployment.backend]
         warnings: list[str] = []
-        upstream, body, relay = written(admission, deployment, backend, face, warnings, asked)
+        given = admission.guarded
+        waits = False
+        if given is None:
+            upstream, body, relay = written(admission, deployment, backend, face, warnings, asked)
+        else:
+            upstream, body, relay = guarded(admission, given, deployment, backend, face, warnings, asked)
+            waits = relay.waits
         exchange = await backend.start(
             Attempt(call.id, call.operation, deployment, body, call.peek.stream, upstream.name, call.peek.forward)
         )
-        if isinstance(relay, GuardedTranslation) and relay.waits:
+        if waits and isinstance(relay, GuardedTranslation):
             exchange = JudgedExchange(exchange, relay, self.guarding.judge(admission))
             relay = exchange.told
         try:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from aldgate.core.calls import Admission
 from aldgate.core.conversation import Conversation
 from aldgate.core.errors import InvalidRequest
+from aldgate.core.guardrails.guard import Guarded
 from aldgate.core.lossy import refuse_losses
 from aldgate.core.operations import CompletionRequest, Request
 from aldgate.core.principals import Operation
@@ -35,11 +36,6 @@ def written(
     """
     call = admission.call
     upstream = backend.dialects.get(face.name)
-    if admission.guarded is not None:
-        if upstream is None or call.operation not in upstream.operations:
-            upstream = _speaking(backend, call.operation)
-        body = _built(upstream, asked or admission.guarded.changed, admission, deployment, warnings)
-        return upstream, body, GuardedTranslation(call, admission.guarded, face, upstream)
     if upstream is not None and call.operation in upstream.operations:
         if asked is None:
             body = upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
@@ -50,6 +46,28 @@ def written(
     asked = asked or parsed(face, admission)
     body = _built(upstream, asked, admission, deployment, warnings)
     return upstream, body, Translation(call.id, call.operation, call.peek, asked, face, upstream)
+
+
+def guarded(
+    admission: Admission,
+    given: Guarded,
+    deployment: Deployment,
+    backend: Backend,
+    face: FaceDialect,
+    warnings: list[str],
+    asked: Request | None,
+) -> tuple[UpstreamDialect, bytes, GuardedTranslation]:
+    """The same for a call that has passed guardrails: what they left of it, always written anew.
+
+    Raises:
+        InvalidRequest: It asks for what the provider's dialect cannot say.
+    """
+    call = admission.call
+    upstream = backend.dialects.get(face.name)
+    if upstream is None or call.operation not in upstream.operations:
+        upstream = _speaking(backend, call.operation)
+    body = _built(upstream, asked or given.changed, admission, deployment, warnings)
+    return upstream, body, GuardedTranslation(call, given, face, upstream)
 
 
 def parsed(face: FaceDialect, admission: Admission) -> Request:

@@ -42,7 +42,10 @@ class StreamGuard:
         self._said: Stage | None = None
         """The text, refusal or thought that is open, and which of them it is."""
         self._kind: type[TextDelta | RefusalDelta | ReasoningDelta] = TextDelta
-        self._is_changed = False
+        self._thought: list[str] = []
+        """What was thought; `_shown`: what passed of it."""
+        self._shown: list[str] = []
+        self._measures = passage.measures()
         self._calls: dict[int, Stage] = {}
         self._customs: dict[int, bool] = {}
 
@@ -88,11 +91,10 @@ class StreamGuard:
             self._end_said(out)
         if self._said is None:
             is_thought = kind is ReasoningDelta
-            self._said = self._passage.answer(restores=not is_thought, holds_json=self._holds_json and kind is TextDelta)
-            self._kind, self._is_changed = kind, False
-        passed = self._said.feed(text)
-        if passed:
-            out.append(kind(passed))
+            holds_json = self._holds_json and kind is TextDelta
+            self._said = self._passage.answer(self._measures, restores=not is_thought, holds_json=holds_json)
+            self._kind = kind
+        self._pass(self._said.feed(text), out)
 
     def _think(self, event: ReasoningDelta, out: list[Event]) -> None:
         if event.redacted is not None:
@@ -100,16 +102,19 @@ class StreamGuard:
             out.append(event)
             return
         if event.text:
+            self._thought.append(event.text)
             self._say(ReasoningDelta, event.text, out)
         if event.signature is not None:
             self._end_said(out)
-            out.append(ReasoningDelta("", event.signature, None, event.origin))
+            if "".join(self._thought) == "".join(self._shown):  # else the signature is of other words
+                out.append(ReasoningDelta("", event.signature, None, event.origin))
+            self._thought, self._shown = [], []
 
     def _argue(self, event: ArgumentsDelta, out: list[Event]) -> None:
         stage = self._calls.get(event.index)
         if stage is None:
             is_json = not self._customs.get(event.index, False)
-            stage = self._calls[event.index] = self._passage.answer(is_json=is_json)
+            stage = self._calls[event.index] = self._passage.answer(self._measures, is_json=is_json)
         passed = stage.feed(event.text)
         if passed:
             out.append(ArgumentsDelta(event.index, passed))
@@ -120,15 +125,22 @@ class StreamGuard:
         part = event.part
 
         def change(text: str) -> str:
-            stage = self._passage.answer()
+            stage = self._passage.answer(self._measures)
             return stage.feed(text) + stage.end()
 
         return PartGiven(Opaque(part.origin, part.kind, leaves(part.raw, change)))
 
     def _end_said(self, out: list[Event]) -> None:
         stage, self._said = self._said, None
-        if stage is not None and (rest := stage.end()):
-            out.append(self._kind(rest))
+        if stage is not None:
+            self._pass(stage.end(), out)
+
+    def _pass(self, text: str, out: list[Event]) -> None:
+        if not text:
+            return
+        if self._kind is ReasoningDelta:
+            self._shown.append(text)
+        out.append(self._kind(text))
 
     def _end_all(self, out: list[Event]) -> None:
         self._end_said(out)
@@ -141,35 +153,50 @@ class StreamGuard:
 def joined(events: Sequence[Event]) -> list[str]:
     """The texts that the events say, deltas that follow each other in one."""
     texts: list[str] = []
-    last: object = None
+    last: Mark = None
     for event in events:
-        match event:
-            case TextDelta() | RefusalDelta() | ReasoningDelta() | ArgumentsDelta():
-                mark = (type(event), getattr(event, "index", None))
-                if mark == last:
-                    texts[-1] += event.text
-                else:
-                    texts.append(event.text)
-                last = mark
-            case _:
-                last = None
+        mark = _mark(event)
+        if mark is not None and isinstance(event, _Saying):
+            if mark == last:
+                texts[-1] += event.text
+            else:
+                texts.append(event.text)
+        last = mark
     return texts
 
 
 def replaced(events: Sequence[Event], texts: Sequence[str]) -> list[Event]:
-    """The events with other texts in place of those that `joined` gave."""
-    ahead = iter(texts)
+    """The events with other texts in place of those that `joined` gave. A thought that is another one loses its signature."""
+    ahead = iter(zip(joined(events), texts, strict=True))
     out: list[Event] = []
-    last: object = None
+    last: Mark = None
+    is_other = False
     for event in events:
-        match event:
-            case TextDelta() | RefusalDelta() | ReasoningDelta() | ArgumentsDelta():
-                mark = (type(event), getattr(event, "index", None))
-                if mark != last:
-                    event.text = next(ahead)
-                    out.append(event)
-                last = mark
-            case _:
-                last = None
+        mark = _mark(event)
+        if mark is not None and mark != last and isinstance(event, _Saying):
+            before, event.text = next(ahead)
+            is_other = before != event.text
+        if mark is None:
+            if not (isinstance(event, ReasoningDelta) and is_other):
                 out.append(event)
+        elif mark != last:
+            out.append(event)
+        last = mark
     return out
+
+
+_Saying = TextDelta | RefusalDelta | ReasoningDelta | ArgumentsDelta
+Mark = tuple[type, int] | None
+"""What a delta goes on with: two that follow each other with the same mark say one text. None: it says none."""
+
+
+def _mark(event: Event) -> Mark:
+    match event:
+        case ReasoningDelta(text=""):
+            return None
+        case TextDelta() | RefusalDelta() | ReasoningDelta():
+            return type(event), 0
+        case ArgumentsDelta():
+            return ArgumentsDelta, event.index
+        case _:
+            return None

@@ -24,6 +24,8 @@ MOST_MATCH = 1_024
 _MOST_GUARDS = 1_024
 _K = TypeVar("_K")
 _V = TypeVar("_V")
+Measures = dict[int, Measure]
+"""By the id of the guardrail that they are for."""
 Local = Pii | Secrets | Words | Size | Language
 """Those that need nobody else."""
 
@@ -87,7 +89,6 @@ class Passage:
         self.guard = guard
         self._names = Names(texts)
         self._vaults: list[Vault] = []
-        self._measures = {id(each): Measure(each, "answer") for each in guard.output if isinstance(each, Size)}
 
     def request(self, guardrail: Local) -> Callable[[], Stage]:
         """Makes the stage of one guardrail for each text of the request in turn."""
@@ -96,19 +97,27 @@ class Passage:
         measure = Measure(guardrail, "request") if isinstance(guardrail, Size) else None
         return lambda: self._stage(guardrail, "request", vault, measure)
 
-    def answer(self, *, restores: bool = True, is_json: bool = False, holds_json: bool = False) -> Stage:
-        """For one text of the answer.
+    def measures(self) -> Measures:
+        """What counts the texts of one answer together."""
+        return {id(each): Measure(each, "answer") for each in self.guard.output if isinstance(each, Size)}
+
+    def answer(
+        self, measures: Measures | None = None, *, restores: bool = True, is_json: bool = False, holds_json: bool = False
+    ) -> Stage:
+        """For one text of an answer.
 
         Args:
+            measures: Those of the answer; None: it has no other text.
             restores: Put back what was taken out of the request.
             is_json: It is the arguments of a tool.
             holds_json: It was asked to be JSON, and need not be.
         """
-        return JsonText(lambda: self._answer(restores, False)) if is_json else self._answer(restores, holds_json)
+        counts = self.measures() if measures is None else measures
+        return JsonText(lambda: self._answer(counts, restores, False)) if is_json else self._answer(counts, restores, holds_json)
 
-    def _answer(self, restores: bool, holds_json: bool) -> Pipe:
+    def _answer(self, measures: Measures, restores: bool, holds_json: bool) -> Pipe:
         stages: list[Stage] = [
-            self._stage(each, "answer", None, self._measures.get(id(each)))
+            self._stage(each, "answer", None, measures.get(id(each)))
             for each in self.guard.output
             if not isinstance(each, Judged)
         ]

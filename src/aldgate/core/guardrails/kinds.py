@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from aldgate.core.guardrails.automaton import MOST_STATES
 from aldgate.core.guardrails.language import known_languages
-from aldgate.core.guardrails.patterns import lengths, parse
+from aldgate.core.guardrails.patterns import lengths, parse, states
 
 Where = Literal["input", "output", "both"]
 Action = Literal["redact", "mask", "block"]
@@ -63,7 +64,7 @@ class Words(_Guardrail, frozen=True, kw_only=True, tag="words"):
         ignores_case: In words and patterns.
 
     Raises:
-        ValueError: There is nothing to find, or a pattern is not one, or matches where there is nothing.
+        ValueError: There is nothing to find, or too much, or a pattern is not one, or matches where there is nothing.
     """
 
     words: Annotated[tuple[Word, ...], Meta(max_length=10_000)] = ()
@@ -75,9 +76,14 @@ class Words(_Guardrail, frozen=True, kw_only=True, tag="words"):
     def __post_init__(self) -> None:
         if not self.words and not self.patterns:
             raise ValueError("`words` or `patterns` must name something")
+        size = sum(map(len, self.words)) + 3 * len(self.words)
         for pattern in self.patterns:
-            if not lengths(parse(pattern))[0]:
+            node = parse(pattern)
+            if not lengths(node)[0]:
                 raise ValueError(f"`{pattern}` would match where there is nothing")
+            size += states(node)
+        if size > MOST_STATES - 1_000:
+            raise ValueError("the words and patterns are too many, or too long, together")
 
 
 class Size(_Guardrail, frozen=True, kw_only=True, tag="size"):

@@ -308,6 +308,19 @@ def lengths(node: Node) -> tuple[int, int | None]:
             return shortest * least, None if most is None or longest is None else longest * most
 
 
+def states(node: Node) -> int:
+    """States that an automaton needs for it, at the most."""
+    match node:
+        case Row(items=items):
+            return sum(states(item) for item in items)
+        case Choice(options=options):
+            return 1 + sum(states(option) for option in options)
+        case Repeat(item=item, least=least, most=most):
+            return 1 + (states(item) + 1) * (least + 1 if most is None else most)
+        case _:
+            return 1
+
+
 def _summed(parts: Iterator[tuple[int, int | None]]) -> tuple[int, int | None]:
     least, most = 0, 0
     for shortest, longest in parts:
