@@ -2,8 +2,17 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
+
+from tests.servers import NewUrl, postgres_server
+
+
+@pytest.fixture(scope="session")
+def new_postgres() -> Iterator[NewUrl]:
+    """Gives URLs of empty databases on one PostgreSQL server."""
+    yield from postgres_server()
 
 
 @pytest.fixture

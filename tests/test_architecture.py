@@ -32,9 +32,12 @@ LAZY = {
 }
 TASKS = {
     "app.py": "the root's tasks, ended by its exit stack",
+    "gate/neighbours.py": "answers to other processes, which end with its run; each is one statement",
+    "gate/slices.py": "one question to other processes for all calls that wait for its answer, which has an end",
     "gate/hedge.py": "two attempts at once, where a route asks for it; both have ended when the race has",
     "jobs/batch_run.py": "in task groups, which end with the batch",
     "jobs/batches.py": "in a task group, which ends with the worker",
+    "surfaces/background.py": "what runs in the background, ended by `aclose` before the store and the ledger are",
     "surfaces/server.py": "the sweep of connections, ended with the server",
     "store/unbroken.py": "writes that outlive their caller, which the store waits for when it closes",
     "surfaces/response_socket.py": "listens to a socket while a call of it runs, ended with the socket",
@@ -43,6 +46,7 @@ TASKS = {
 BROAD = {
     "jobs/batch_run.py": "one line's fault must not end the others",
     "jobs/batches.py": "one batch's fault must not end the others",
+    "surfaces/background.py": "one response's fault must not end the others",
     "store/writer.py": "whatever is wrong with the store must not end the ledger's writer",
     "surfaces/websocket.py": "one socket's fault must not reach another's",
     "surfaces/cycle.py": "one request's fault must not reach another's",

@@ -18,17 +18,18 @@ from pathlib import Path
 
 from aldgate import __version__
 from aldgate.artifacts.local import Artifacts
+from aldgate.config.caching import kept_s
 from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
 from aldgate.core.errors import GatewayError
 from aldgate.core.guardrails.kinds import Moderation, Webhook
-from aldgate.core.terms import parse_duration
 from aldgate.gate.gate import Gate
 from aldgate.gate.guarding import Guarding
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.moderating import Moderator
+from aldgate.gate.neighbours import Neighbours
 from aldgate.gate.reload import Reloader
 from aldgate.gate.roster import Roster
 from aldgate.gate.slices import Slices
@@ -42,6 +43,7 @@ from aldgate.registry import UnknownName
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter, wait_for_event
 from aldgate.surfaces.asgi import Handler
+from aldgate.surfaces.background import Background
 from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
 from aldgate.surfaces.cache import Cache
@@ -52,6 +54,7 @@ from aldgate.surfaces.idempotency import Once
 from aldgate.surfaces.listener import Bounds
 from aldgate.surfaces.paths import SURFACES, batch_endpoint, every_path, health_paths
 from aldgate.surfaces.server import Address, CannotListen, Server, tls_context
+from aldgate.surfaces.shelf import Shelf
 from aldgate.upstream.tls import client_context
 from aldgate.upstream.webhooks import Webhooks
 
@@ -76,10 +79,13 @@ class App:
         self.gate: Gate
         self.roster: Roster
         self.reloader: Reloader
+        self.neighbours: Neighbours
         self.writer: LedgerWriter
         self.cache: Cache
         self.files: Files
         self.batches: BatchWorker
+        self.shelf: Shelf
+        self.background: Background
 
 
 @asynccontextmanager
@@ -128,15 +134,20 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             retries=settings.routing.retries,
         )
         roster.serve(gate)
-        gate.attempts.guarding = Guarding({Moderation: Moderator(gate), Webhook: _webhooks(settings, roster)})
+        gate.attempts.guarding = Guarding({Moderation: Moderator(gate).judge, Webhook: _webhooks(settings, roster).judge})
         app.cache = cache = Cache(*_cache_terms(settings))
         app.reloader = reloader = Reloader(settings, roster, gate, identity, lambda new: cache.change(*_cache_terms(new)))
+        changed = {"principals": identity.forget, "configuration": reloader.ask}
+        app.neighbours = slices.neighbours = Neighbours(
+            store, incarnation, slices.give_back, changed, settings.limits.recall_ms / 1000
+        )
         metrics.gauges |= {
             "aldgate_calls_under_way": ("Calls admitted and not settled.", lambda: gate.under_way),
             "aldgate_request_bytes_held": ("Bytes of request bodies held.", lambda: in_flight.held),
             "aldgate_ledger_rows_lost": ("Ledger rows dropped because the database was away too long.", lambda: writer.lost_rows),
             "aldgate_ledger_failing": ("1 while the ledger cannot be written.", lambda: float(writer.is_failing)),
             "aldgate_cache_bytes": ("Bytes of answers kept to be given again.", lambda: cache.bytes),
+            "aldgate_processes": ("Processes that share the database and were seen lately.", lambda: len(app.neighbours.alive)),
             "aldgate_reload_failing": ("1 while the configuration cannot be used.", lambda: float(reloader.is_failing)),
         }
         app.files = _files(settings, store)
@@ -149,11 +160,24 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             committed=writer.committed if settings.ledger.durability == "strict" else None,
             max_body_bytes=settings.server.max_body_bytes,
         )
-        app.batches = _batches(settings, app, store, doors, incarnation)
-        app.handlers = _handlers(settings, app, store, doors, incarnation)
-        jobs = (writer.run(), roster.sweeper.run(), reloader.run(), _looking(app), app.batches.run(), _tidying(app.files))
+        shelf = _shelf(settings, store, in_flight, incarnation)
+        app.shelf = shelf
+        app.background = shelf.background
+        app.batches = _batches(settings, app, store, doors, shelf)
+        app.handlers = _handlers(settings, app, store, doors, shelf)
+        jobs = (
+            writer.run(),
+            roster.sweeper.run(),
+            reloader.run(),
+            _looking(app),
+            _tidying(app.files),
+            app.batches.run(),
+            app.background.run(),
+            app.neighbours.run(),
+        )
         tasks = [asyncio.create_task(job) for job in jobs]
-        stack.push_async_callback(_finish, tasks, writer, slices)
+        stack.push_async_callback(_finish, tasks, writer, slices, store)
+        stack.push_async_callback(app.background.aclose)
         yield app
 
 
@@ -167,16 +191,18 @@ def _webhooks(settings: Settings, roster: Roster) -> Webhooks:
     )
 
 
-def _cache_terms(settings: Settings) -> tuple[dict[str, int], int]:
-    return {model: parse_duration(length) for model, length in settings.cache.models.items()}, settings.cache.max_bytes
+def _cache_terms(settings: Settings) -> tuple[dict[str, int], int, bool]:
+    return kept_s(settings), settings.cache.max_bytes, settings.cache.unset_temperature
 
 
-async def _finish(tasks: list[asyncio.Task[None]], writer: LedgerWriter, slices: Slices) -> None:
+async def _finish(tasks: list[asyncio.Task[None]], writer: LedgerWriter, slices: Slices, store: Store) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await writer.aclose()
-    await slices.give_back()
+    await slices.give_all_back()
+    with contextlib.suppress(GatewayError):  # it is taken for dead soon in any case
+        await store.leave()
 
 
 async def _looking(app: App) -> None:
@@ -203,14 +229,23 @@ def _files(settings: Settings, store: Store) -> Files:
     return Files(store, artifacts, most_bytes=bounds.max_bytes, quota_bytes=bounds.quota_bytes, now=time.time)
 
 
-def _batches(settings: Settings, app: App, store: Store, doors: Doors, incarnation: str) -> BatchWorker:
+def _shelf(settings: Settings, store: Store, in_flight: BytesInFlight, incarnation: str) -> Shelf:
+    bounds = settings.responses
+    memory = BytesInFlight(settings.server.max_inflight_bytes // 4)
+    background = Background(
+        store, in_flight, memory, most=bounds.max_background, quota_bytes=bounds.quota_bytes, now=time.time, wait=wait_for_event
+    )
+    return Shelf(store, incarnation, bounds.quota_bytes, memory, background)
+
+
+def _batches(settings: Settings, app: App, store: Store, doors: Doors, shelf: Shelf) -> BatchWorker:
     return BatchWorker(
         Shop(
             gate=doors.gate,
             identity=doors.identity,
             store=store,
             files=app.files,
-            endpoints=partial(batch_endpoint, doors, store, incarnation),
+            endpoints=partial(batch_endpoint, doors, shelf),
             in_flight=doors.in_flight,
             committed=doors.committed,
             places=asyncio.Semaphore(settings.batches.concurrency),
@@ -257,7 +292,7 @@ async def _make_admin_key(store: Store, identity: Identity, preset: Secret | Non
     return fresh if is_new else None
 
 
-def _handlers(settings: Settings, app: App, store: Store, doors: Doors, incarnation: str) -> dict[str, Handler]:
+def _handlers(settings: Settings, app: App, store: Store, doors: Doors, shelf: Shelf) -> dict[str, Handler]:
     gate, writer, identity = app.gate, app.writer, doors.identity
 
     async def reasons() -> list[str]:
@@ -286,7 +321,7 @@ def _handlers(settings: Settings, app: App, store: Store, doors: Doors, incarnat
         ).app
 
     return {
-        "all": every_path(doors, store, incarnation, health, administration),
+        "all": every_path(doors, shelf, health, administration),
         "ops": Front(health_paths(health), new_id=gate.new_id),
     }
 
@@ -310,7 +345,7 @@ async def run(settings: Settings) -> None:
         sys.stdout.flush()
         await server.until_stopped()
         app.gate.is_draining = True
-        await asyncio.gather(server.drain(settings.server.drain_s), app.batches.drain(settings.server.drain_s))
+        await asyncio.gather(*(each.drain(settings.server.drain_s) for each in (server, app.batches, app.background)))
 
 
 def _on_hangup(ask: Callable[[], None]) -> None:

@@ -1,6 +1,6 @@
 """Every protocol that something plugs into. Implementations live to the right; nothing here imports them."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -18,6 +18,8 @@ from aldgate.core.principals import Principal
 from aldgate.core.routes import Deployment, Source
 from aldgate.core.usage import Usage
 
+Judge = Callable[[Call, Question], Awaitable[Verdict]]
+"""Somebody else who judges texts for a guardrail. A `GatewayError` is no verdict."""
 Sink = Callable[[bytes], Awaitable[None] | bool]
 """Takes a piece. True: go on. False: enough. Something to await: go on after that; meanwhile the upstream is slowed down."""
 
@@ -76,20 +78,12 @@ class Relay(Protocol):
         """What the provider reported so far."""
         ...
 
-    @property
-    def delivered(self) -> int:
-        """Output tokens passed on by our own count, for providers that report nothing and streams that are cut."""
-        ...
-
-    @property
-    def is_done(self) -> bool:
-        """The answer is complete."""
-        ...
-
-    @property
-    def failure(self) -> GatewayError | None:
-        """The error that followed what `feed` or `whole` returned last; to be raised once that is passed on."""
-        ...
+    delivered: int
+    """Output tokens passed on by our own count, for providers that report nothing and streams that are cut."""
+    is_done: bool
+    """The answer is complete."""
+    failure: GatewayError | None
+    """The error that followed what `feed` or `whole` returned last; to be raised once that is passed on."""
 
     def whole(self, body: bytes) -> bytes:
         """A whole reply as the caller gets it. `usage` and `delivered` tell its cost afterwards.
@@ -299,18 +293,6 @@ class Backend(Protocol):
         ...
 
 
-class Judge(Protocol):
-    """Somebody else who judges texts for a guardrail: another model, a service of the operator's."""
-
-    async def judge(self, call: Call, question: Question) -> Verdict:
-        """Ask.
-
-        Raises:
-            GatewayError: There was no verdict.
-        """
-        ...
-
-
 class ByteBound(Protocol):
     """A bound on bytes that are held at once."""
 
@@ -505,6 +487,8 @@ class KeptResponse(msgspec.Struct, frozen=True):
         incarnation: The process that makes or made it.
         input: What was asked, beyond what it continued: JSON, a string or a list of items.
         body: JSON, as the caller got it.
+        warnings: What was left out of the request, as the header `x-aldgate-warnings` says it.
+        lease_until: While it is being made in the background: when it is given up unless its process holds it longer.
     """
 
     id: str
@@ -515,6 +499,8 @@ class KeptResponse(msgspec.Struct, frozen=True):
     incarnation: str
     input: bytes
     body: bytes
+    warnings: str = ""
+    lease_until: float | None = None
 
 
 class FileStore(Protocol):
@@ -626,6 +612,41 @@ class BatchStore(Protocol):
         ...
 
 
+class Pulse(msgspec.Struct, frozen=True):
+    """The processes that share the database now, this one among them, and how often what they cache was changed, by name."""
+
+    alive: frozenset[str]
+    revisions: Mapping[str, int]
+
+
+class ProcessStore(Protocol):
+    """Processes that share the database."""
+
+    async def beat(self) -> Pulse:
+        """Say that this process is alive. Returns who else is."""
+        ...
+
+    async def leave(self) -> None:
+        """This process ends."""
+        ...
+
+    async def forget_dead(self) -> None:
+        """Remove what is known of processes that ended long ago without a word; not what they may have spent."""
+        ...
+
+    async def tell(self, message: str) -> None:
+        """Send a message to all processes, this one included."""
+        ...
+
+    async def listen(self, heard: Callable[[str], None]) -> None:
+        """Hand messages to `heard` until cancelled.
+
+        Raises:
+            StoreUnavailable: The connection was lost, and with it perhaps messages.
+        """
+        ...
+
+
 class AccountStore(Protocol):
     """Organisations, teams, clients and users."""
 
@@ -654,7 +675,7 @@ class AccountStore(Protocol):
         ...
 
 
-class Store(FileStore, BatchStore, AccountStore, Protocol):
+class Store(FileStore, BatchStore, AccountStore, ProcessStore, Protocol):
     """Everything that outlives the process. Every method may raise `StoreUnavailable`."""
 
     async def open(self) -> None:
@@ -743,8 +764,23 @@ class Store(FileStore, BatchStore, AccountStore, Protocol):
         """Keep the reply of a claimed key, or with None let the key go, so that it may be tried anew."""
         ...
 
-    async def keep_response(self, account: str, kept: KeptResponse) -> None:
-        """Keep a response, in place of an earlier state of the same."""
+    async def keep_response(self, account: str, kept: KeptResponse, events: bytes | None, quota_bytes: int) -> None:
+        """Keep a response, in place of an earlier state of the same, with its events if it was streamed.
+
+        `quota_bytes`: What the account's responses may come to; beyond it the oldest that nothing continues are removed.
+        """
+        ...
+
+    async def end_response(self, account: str, kept: KeptResponse, events: bytes | None, quota_bytes: int) -> bool:
+        """Keep what became of a response that was under way; as `keep_response`. False: it has ended otherwise or was deleted."""
+        ...
+
+    async def hold_responses(self, names: Collection[tuple[str, str]], until: float) -> set[tuple[str, str]]:
+        """Hold responses that are under way, by account and id, for so long; returns those that still are."""
+        ...
+
+    async def response_events(self, account: str, response_id: str) -> bytes | None:
+        """The events that were kept with a response, if any."""
         ...
 
     async def find_response(self, account: str, response_id: str, now: float) -> KeptResponse | None:

@@ -7,7 +7,7 @@ import pydantic
 import pytest
 from openai import AsyncOpenAI, BadRequestError, NotFoundError, omit
 
-from aldgate.testing.upstream import FakeUpstream, Reply
+from aldgate.testing.upstream import FakeUpstream, Reply, faults
 from tests.clients.conftest import Connect
 from tests.clients.openai_python import Sdk
 from tests.support import RunningGate
@@ -72,6 +72,48 @@ async def test_only_background_responses_are_cancelled(sdk: Sdk, upstream: FakeU
     made = await sdk.call(lambda client: client.responses.create(model="builtin/echo", input="Hi"))
     with pytest.raises(BadRequestError):
         await sdk.call(lambda client: client.responses.cancel(made.id))
+
+
+@MODELS
+async def test_a_response_runs_in_the_background(sdk: Sdk, upstream: FakeUpstream, model: str) -> None:
+    made = await sdk.call(lambda client: client.responses.create(model=model, input="Hello there", background=True))
+    assert (made.status, made.background, made.output) == ("queued", True, [])
+    async with asyncio.timeout(10):
+        while (now := await sdk.call(lambda client: client.responses.retrieve(made.id))).status in ("queued", "in_progress"):
+            pass
+    assert (now.status, now.background) == ("completed", True)
+    assert now.output_text in ("Hello there", "Hello from the fake upstream.")
+    assert await sdk.call(lambda client: client.responses.cancel(made.id)) == now
+
+
+async def test_a_response_in_the_background_is_cancelled(sdk: Sdk, upstream: FakeUpstream) -> None:
+    upstream.script(faults.hang_before_head())
+    made = await sdk.call(lambda client: client.responses.create(model="lab/gpt-4.1", input="Hi", background=True))
+    cancelled = await sdk.call(lambda client: client.responses.cancel(made.id))
+    assert (cancelled.id, cancelled.status) == (made.id, "cancelled")
+    assert await sdk.call(lambda client: client.responses.retrieve(made.id)) == cancelled
+
+
+@MODELS
+async def test_a_stream_in_the_background_is_picked_up_again(sdk: Sdk, upstream: FakeUpstream, model: str) -> None:
+    events, final = await follow(sdk, model=model, input="Hello there", background=True)
+    rest, again = await follow(sdk, response_id=final.id, starting_after=4)
+    assert again == final
+    kinds = [event.type for event in events if event.sequence_number > 4]
+    assert [event.type for event in rest] == kinds
+
+
+@MODELS
+async def test_a_conversation_is_compacted(sdk: Sdk, upstream: FakeUpstream, model: str) -> None:
+    said = [{"role": "user", "content": "My name is Ada."}, {"role": "assistant", "content": "Hello Ada."}]
+    compacted = await sdk.call(lambda client: client.responses.compact(model=model, input=said))
+    *users, item = compacted.output
+    assert (compacted.object, item.type) == ("response.compaction", "compaction")
+    assert [each.content[0].text for each in users] == ["My name is Ada."]
+    window = [each.to_dict(warnings=False) for each in compacted.output]
+    asked = [*window, {"role": "user", "content": "Who am I?"}]
+    response = await sdk.call(lambda client: client.responses.create(model=model, input=asked))
+    assert response.status == "completed"
 
 
 async def test_anothers_response_is_not_found(connect: Connect, upstream: FakeUpstream) -> None:

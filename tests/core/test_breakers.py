@@ -1,9 +1,9 @@
-"""A breaker under any order of events, with time that only goes on."""
+"""A breaker under any order of events, with time that only goes on; and the rest of a credential."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aldgate.core.breakers import FAILURES, FIRST_REST_S, LONGEST_COOLDOWN_S, LONGEST_REST_S, Breaker
+from aldgate.core.breakers import FAILURES, FIRST_REST_S, LONGEST_COOLDOWN_S, LONGEST_REST_S, Breaker, Cooldown
 
 steps = st.lists(st.tuples(st.sampled_from(["began", "failed", "cool", "gave up"]), st.floats(0, 40)), max_size=40)
 
@@ -60,3 +60,18 @@ def test_each_failed_probe_doubles_the_rest() -> None:
     assert rests == [min(LONGEST_REST_S, FIRST_REST_S * 2**opening) for opening in range(7)]
     breaker.succeeded()
     assert breaker == Breaker()
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 1_000), st.booleans()), min_size=1, max_size=20))
+def test_a_credential_rests_as_long_as_was_said_last_or_longest_and_not_for_ever(said: list[tuple[float, float, bool]]) -> None:
+    now = 0.0
+    cooldown = Cooldown(now, now, is_refused=False)
+    for passed, seconds, is_refused in said:
+        asked_before = now - 1
+        now += passed
+        left = cooldown.rest_s(now)
+        cooldown.extend(now, seconds, is_refused=is_refused)
+        assert cooldown.rest_s(now) >= max(left, min(seconds, LONGEST_COOLDOWN_S)) - 1e-6
+        assert cooldown.rest_s(now) <= LONGEST_COOLDOWN_S + 1e-6 and cooldown.is_refused is is_refused
+        assert cooldown.is_disproved_by(now) and not cooldown.is_disproved_by(asked_before)
+    assert cooldown.rest_s(now + LONGEST_COOLDOWN_S) == 0

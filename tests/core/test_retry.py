@@ -33,6 +33,7 @@ from aldgate.core.retry import (
     may_repeat,
     most_useful,
     reason_of,
+    resting_after,
     wait_before,
 )
 
@@ -59,6 +60,8 @@ lefts = st.builds(
     Left,
     others=st.integers(0, 3),
     retries=st.integers(0, 3),
+    larger=st.integers(0, 1),
+    resting=st.integers(0, 2),
     fallbacks=st.frozensets(st.sampled_from(REASONS)),
     seconds=st.none() | st.floats(-1, 100),
     attempts=st.integers(1, MOST_ATTEMPTS + 2),
@@ -71,13 +74,15 @@ def test_a_verdict_asks_only_whom_there_is_and_when_there_is_time(error: Gateway
     verdict = decide(error, left, jitter)
     match verdict.action:
         case "next":
-            assert left.others and reason_of(error) == "failed"
+            assert left.others if reason_of(error) == "failed" else left.larger and isinstance(error, ContextTooLong)
         case "again":
             assert left.retries and not left.others and may_repeat(error)
             assert verdict.wait_s >= (error.retry_after_s or 0) and verdict.wait_s < LONGEST_PATIENCE_S
             assert left.seconds is None or verdict.wait_s < left.seconds
         case "fallback":
             assert reason_of(error) in left.fallbacks
+        case "resting":
+            assert left.resting and not left.others and reason_of(error) == "failed" not in left.fallbacks
         case "stop":
             pass
     if left.attempts >= MOST_ATTEMPTS or (left.seconds is not None and left.seconds <= 0):
@@ -88,9 +93,22 @@ def test_a_verdict_asks_only_whom_there_is_and_when_there_is_time(error: Gateway
 @given(lefts, jitters)
 def test_what_is_refused_is_never_tried_elsewhere_but_for_its_own_fallbacks(left: Left, jitter: float) -> None:
     assert decide(UpstreamRejected("no"), left, jitter).action == "stop"
-    assert decide(ContextTooLong("no"), left, jitter).action in ("stop", "fallback")
+    assert decide(ContextTooLong("no"), left, jitter).action in (("next", "stop") if left.larger else ("stop", "fallback"))
     assert decide(ContentFiltered("no"), left, jitter).action in ("stop", "fallback")
     assert decide(ShuttingDown("no"), left, jitter).action == "stop"
+
+
+@given(any_error)
+def test_only_what_a_provider_says_of_us_rests_a_credential(error: GatewayError) -> None:
+    match resting_after(error):
+        case "credential":
+            assert isinstance(error, UpstreamAuth | UpstreamLimited) and error.upstream_status not in (403,)
+        case "credential and deployment":
+            assert isinstance(error, UpstreamAuth | UpstreamLimited)
+        case "failure":
+            assert isinstance(error, UpstreamError) and not isinstance(error, UpstreamRejected | UpstreamAuth | UpstreamLimited)
+        case "nothing":
+            assert not isinstance(error, UpstreamError) or isinstance(error, UpstreamRejected)
 
 
 @given(st.integers(1, 50), jitters)

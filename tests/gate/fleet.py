@@ -78,11 +78,17 @@ class Fleet:
 
 @asynccontextmanager
 async def running_fleet(
-    data: Path, config: str = TEAM, *, names: str = "abc", reply: Reply | None = None, **flags: str
+    data: Path,
+    config: str = TEAM,
+    *,
+    names: str = "abc",
+    reply: Reply | None = None,
+    models: tuple[str, ...] = ("gpt-4.1",),
+    **flags: str,
 ) -> AsyncIterator[Fleet]:
     async with AsyncExitStack() as stack:
         upstreams = {name: await stack.enter_async_context(FakeUpstream(reply=reply)) for name in names}
-        providers = {name: lab(upstream.url) for name, upstream in upstreams.items()}
+        providers = {name: lab(upstream.url, models=list(models)) for name, upstream in upstreams.items()}
         gate = await stack.enter_async_context(running_gate(data, providers=providers, config=config + PRICES, flags=flags))
         hands = Hands()
         live = gate.app.gate.live

@@ -1,8 +1,12 @@
 """What is known of deployments, kept beside the catalogue."""
 
-import pytest
+from typing import Any
 
-from aldgate.core.breakers import CREDENTIAL_REST_S, FAILURES, FIRST_REST_S
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aldgate.core.breakers import CREDENTIAL_REST_S, FAILURES, FIRST_REST_S, LONGEST_COOLDOWN_S
 from aldgate.core.errors import (
     GatewayError,
     InvalidRequest,
@@ -43,9 +47,10 @@ def rests(live: Live, *deployments: Deployment) -> list[float]:
     ("error", "small", "large"),
     [
         (UpstreamAuth("no", upstream_status=401), CREDENTIAL_REST_S, CREDENTIAL_REST_S),
-        (UpstreamAuth("no", upstream_status=403), CREDENTIAL_REST_S, 0),
+        (UpstreamAuth("no", upstream_status=403), CREDENTIAL_REST_S, CREDENTIAL_REST_S),
         (UpstreamLimited("no", upstream_status=402), CREDENTIAL_REST_S, CREDENTIAL_REST_S),
-        (UpstreamLimited("no", upstream_status=429, retry_after_s=7), 7, 0),
+        (UpstreamLimited("no", upstream_status=429, retry_after_s=7), 7, 7),
+        (UpstreamLimited("no", upstream_status=429), CREDENTIAL_REST_S, CREDENTIAL_REST_S),
         (UpstreamOverloaded("no", retry_after_s=9), 9, 0),
         (UpstreamBroken("no"), 0, 0),
         (UpstreamRejected("no"), 0, 0),
@@ -57,7 +62,7 @@ def test_who_rests_after_what(live: Live, error: GatewayError, small: float, lar
     assert rests(live, SMALL, LARGE, OTHER) == [small, large, 0]
 
 
-def test_an_answer_ends_all_rest_and_a_refusal_of_the_request_is_one(live: Live) -> None:
+def test_an_answer_ends_all_rest_and_a_refusal_of_the_request_is_one(live: Live, hands: Hands) -> None:
     for _ in range(FAILURES):
         live.failed(SMALL, UpstreamBroken("no"))
     assert rests(live, SMALL) == [FIRST_REST_S] and live.troubled == {"lab/small"}
@@ -66,9 +71,58 @@ def test_an_answer_ends_all_rest_and_a_refusal_of_the_request_is_one(live: Live)
     assert rests(live, SMALL) == [0]
     live.failed(SMALL, UpstreamAuth("no", upstream_status=401))
     assert list(live.cooldowns()) == [("lab", CREDENTIAL_REST_S)]
+    hands.at += 1
     live.began(LARGE, 0.5)
     live.served(LARGE)
     assert rests(live, SMALL) == [0] and list(live.cooldowns()) == []
+
+
+def test_another_model_that_answers_shows_that_the_limit_was_the_models_own(live: Live, hands: Hands) -> None:
+    live.failed(SMALL, UpstreamLimited("no", upstream_status=429, retry_after_s=30))
+    assert live.standing(LARGE, UNLIMITED, 0).may_answer and not live.standing(SMALL, UNLIMITED, 0).may_answer
+    assert live.standing(LARGE, UNLIMITED, 0).why == "`lab` limits our credential"
+    hands.at += 1
+    live.began(LARGE, 2.0)  # asked before the limit was met: that shows nothing
+    assert rests(live, SMALL, LARGE) == [29, 29]
+    live.began(LARGE, 0.5)
+    assert rests(live, SMALL, LARGE) == [29, 0]
+
+
+def test_a_refused_credential_is_refused_for_every_model(live: Live) -> None:
+    live.failed(SMALL, UpstreamAuth("no", upstream_status=401))
+    assert not live.standing(LARGE, UNLIMITED, 0).may_answer
+    assert live.standing(LARGE, UNLIMITED, 0).why == "`lab` refused our credential, or our account there is empty"
+
+
+any_error = st.builds(
+    lambda kind, status, after: kind("no", upstream_status=status, retry_after_s=after),
+    st.sampled_from([UpstreamAuth, UpstreamLimited, UpstreamOverloaded, UpstreamBroken, UpstreamRejected]),
+    st.sampled_from([None, 401, 402, 403, 429]),
+    st.none() | st.integers(1, 60),
+)
+events = st.lists(st.tuples(st.sampled_from([SMALL, LARGE, OTHER]), any_error | st.none(), st.floats(0, 90)), max_size=30)
+
+
+@given(events)
+def test_only_who_shares_a_credential_rests_with_it_and_never_for_ever(events: list[tuple[Deployment, Any, float]]) -> None:
+    hands = Hands()
+    live = Live(lambda: hands.at, lambda: hands.drawn, hands.pause)
+    for deployment, error, seconds in events:
+        hands.at += seconds
+        others = [each for each in (SMALL, LARGE, OTHER) if each.backend != deployment.backend]
+        before = rests(live, *others)
+        if error is None:
+            live.began(deployment, 0.0)
+            assert rests(live, deployment) == [0]
+        else:
+            live.failed(deployment, error)
+            mates = [each for each in (SMALL, LARGE) if deployment.backend == "lab"]
+            if isinstance(error, UpstreamAuth | UpstreamLimited):
+                least = error.retry_after_s or CREDENTIAL_REST_S
+                assert all(rest >= least - 1e-6 for rest in rests(live, deployment, *mates))
+        assert rests(live, *others) == before
+    hands.at += LONGEST_COOLDOWN_S
+    assert rests(live, SMALL, LARGE, OTHER) == [0, 0, 0]
 
 
 def test_the_builtin_engines_never_rest(live: Live) -> None:

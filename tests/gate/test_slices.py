@@ -182,12 +182,12 @@ async def test_a_new_period_is_a_new_budget_and_old_ones_are_forgotten(
 
 @pytest.mark.anyio
 async def test_what_is_not_held_is_given_back_at_the_end(slices: Slices, till: Till, store: Store) -> None:
-    await slices.give_back()
+    await slices.give_all_back()
     await till.refill(100)
     first, second = till.hold(30), till.hold(50)
     assert first is not None and second is not None
     slices.settle(first, 20)
-    await slices.give_back()
+    await slices.give_all_back()
     assert till.affordable() == 0
     assert await left(store, slices) == 1_000 - 20 - 50
 
@@ -271,7 +271,7 @@ async def test_held_and_spent_never_exceed_the_budget(store: Store, steps: list[
         elif what == "report":
             await store.record([], slices.reports())
         elif what == "give back":
-            await slices.give_back()
+            await slices.give_all_back()
         else:
             try:
                 await till.refill(amount)

@@ -251,6 +251,52 @@ async def test_a_refused_credential_rests_with_all_that_it_serves(tmp_path: Path
         assert (await fleet.chat()).headers["x-aldgate-model"] == "a/gpt-4.1"
 
 
+MODELS = ("gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano")
+TWICE = '[routes.team]\ndeployments = ["a/gpt-4.1", "a/gpt-4.1-mini", "b/gpt-4.1"]\nretries = 0\n'
+
+
+@pytest.mark.parametrize("name", ["status_401", "status_402", "status_403", "status_429"])
+async def test_another_providers_deployment_comes_before_one_of_the_same_credential(tmp_path: Path, name: str) -> None:
+    async with running_fleet(tmp_path, TWICE, models=MODELS) as fleet:
+        fleet["a"].script(FAULTS[name]())
+        assert (await fleet.chat()).headers["x-aldgate-model"] == "b/gpt-4.1"
+        assert (await fleet.chat()).headers["x-aldgate-model"] == "b/gpt-4.1"
+        assert fleet.asked() == {"a": 1, "b": 2, "c": 0}
+
+
+@pytest.mark.parametrize(("name", "attempts"), [("status_429", 2), ("status_403", 2), ("status_401", 1)])
+async def test_where_nobody_else_is_left_another_model_of_a_limited_credential_is_asked(
+    tmp_path: Path, name: str, attempts: int
+) -> None:
+    async with running_fleet(tmp_path, TWICE.replace("b/gpt-4.1", "a/gpt-4.1-nano"), models=MODELS) as fleet:
+        fleet["a"].script(FAULTS[name]())
+        reply = await fleet.chat()
+        assert fleet.asked()["a"] == attempts
+        assert (reply.status_code == 200) is (attempts == 2)
+        assert (await fleet.chat()).status_code == 200, "who rests is asked all the same"
+
+
+async def test_two_limits_met_in_a_row_are_the_credentials_own(tmp_path: Path) -> None:
+    async with running_fleet(tmp_path, TWICE.replace("b/gpt-4.1", "a/gpt-4.1-nano"), models=MODELS) as fleet:
+        fleet["a"].script(FAULTS["status_429"](), FAULTS["status_429"]())
+        reply = await fleet.chat()
+        assert (reply.status_code, reply.headers["x-aldgate-attempts"]) == (429, "2")
+
+
+async def test_a_prompt_too_long_for_the_cheapest_goes_to_the_next_that_reads_more(tmp_path: Path) -> None:
+    windows = {"a": 1_000, "b": 800, "c": 50_000}
+    config = "".join(f'[models."{name}/gpt-4.1"]\ncontext_window = {size}\n' for name, size in windows.items())
+    async with running_fleet(tmp_path, config) as fleet:
+        fleet["a"].script(FAULTS["status_400"]())
+        reply = await fleet.chat(model="cheapest")
+        assert (reply.status_code, reply.headers["x-aldgate-model"]) == (200, "c/gpt-4.1"), reply.text
+        assert fleet.asked() == {"a": 1, "b": 0, "c": 1}
+        fleet["a"].script(FAULTS["status_400"]())
+        fleet["c"].script(FAULTS["status_400"]())
+        reply = await fleet.chat(model="auto")
+        assert (reply.status_code, reply.json()["error"]["code"]) == (400, "context_length_exceeded")
+
+
 async def test_who_asks_to_be_left_alone_is_asked_only_when_nobody_else_is_left(tmp_path: Path) -> None:
     async with running_fleet(tmp_path) as fleet:
         fleet["a"].script(faults.status(429, retry_after_s=30))

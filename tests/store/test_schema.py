@@ -14,6 +14,7 @@ from msgspec.structs import asdict, astuple, replace
 from sqlalchemy import Connection, select, text
 
 from aldgate.ports import Store
+from aldgate.store.responses import ROW_BYTES
 from aldgate.store.schema import REVISION, alembic_version, is_current, migrate
 from aldgate.store.tables import METADATA
 from tests.store.rows import NOON, ROW
@@ -96,6 +97,26 @@ async def test_rows_of_before_attempts_are_each_the_only_one_of_their_call(store
     await store.record([ROW, replace(ROW, attempt=2)], [])
     (sums,) = await store.usage(group_by=[], account=None, since=None, until=None)
     assert sums.calls == 2
+
+
+async def test_responses_of_before_quotas_are_counted(store: Store):
+    row = {"account": "key-1", "created_at": NOON, "expires_at": NOON, "status": "completed", "incarnation": "before"}
+    said = {"input": b"12345", "body": b"1234567890"}
+    async with store._database.write() as connection:
+        await connection.run_sync(METADATA.drop_all)
+        await connection.run_sync(alembic_version.drop)
+        await connection.run_sync(upgraded, "0005")
+        responses, sizes = METADATA.tables["responses"], METADATA.tables["response_sizes"]
+        columns = ", ".join([*row, *said, "id"])
+        places = ", ".join(f":{name}" for name in (*row, *said, "id"))
+        statement = text(f"INSERT INTO responses ({columns}) VALUES ({places})")
+        await connection.execute(statement, [{**row, **said, "id": name} for name in ("resp_1", "resp_2")])
+        await connection.run_sync(migrate)
+        assert await connection.run_sync(differences) == []
+        assert [tuple(each) for each in await connection.execute(select(sizes))] == [("key-1", 2 * (15 + ROW_BYTES))]
+        assert {tuple(each) for each in await connection.execute(select(responses.c.warnings, responses.c.events))} == {
+            ("", None)
+        }
 
 
 async def test_a_call_counts_once_and_costs_what_all_its_attempts_did(store: Store):

@@ -137,7 +137,7 @@ async def test_a_stream_passes_through_whole(house: House) -> None:
     events = await house.stream(CLAUDE, tools=TOOLS, tool_choice={"type": "any"}, thinking={"type": "adaptive"})
     assert kinds(events)[0] == "message_start" and kinds(events)[-2:] == ["message_delta", "message_stop"]
     begun = [event["content_block"]["type"] for event in events if event["type"] == "content_block_start"]
-    assert begun == ["thinking", "text", "tool_use", "tool_use"]
+    assert begun == ["thinking", "tool_use", "tool_use"]
 
 
 async def test_a_cache_can_be_warmed_for_nothing_said(house: House) -> None:

@@ -169,6 +169,30 @@ async def test_a_models_answers_are_kept_where_the_operator_says_so_and_a_reload
         assert how(await lab.post(cold)) == (200, "miss")
 
 
+@pytest.mark.anyio
+async def test_a_route_keeps_answers_under_its_name_and_its_aliases(tmp_path: Path) -> None:
+    config = PRICES + '[routes.team]\ndeployments = ["lab/gpt-4.1"]\ncache = "1h"\n[aliases]\nours = "team"\n'
+    async with running_lab(tmp_path, config=config) as lab:
+        cold = {**HELLO, "temperature": 0}
+        asked = [{**cold, "model": model} for model in ("team", "team", "ours", "ours", "lab/gpt-4.1")]
+        assert [how(await lab.post(body))[1] for body in asked] == ["miss", "hit", "miss", "hit", None]
+        unset = {**HELLO, "model": "team"}
+        assert [how(await lab.post(body))[1] for body in (unset, unset)] == [None, None]
+
+
+@pytest.mark.anyio
+async def test_an_unset_temperature_is_chance_unless_the_operator_says_otherwise(tmp_path: Path) -> None:
+    config = PRICES + '[cache]\nunset_temperature = true\n[cache.models]\n"gpt-4.1" = "1h"\n'
+    async with running_lab(tmp_path, config=config) as lab:
+        assert [how(await lab.post(HELLO))[1] for _ in range(2)] == ["miss", "hit"]
+        assert how(await lab.post({**HELLO, "temperature": 1}))[1] is None
+
+
+def test_what_has_no_temperature_is_kept_without_one() -> None:
+    kept = {operation: Cache({"m": 5}, 1).terms({}, operation, Peek(b"{}", "m")) for operation in ("chat", "complete", "embed")}
+    assert [operation for operation, terms in kept.items() if terms is not None] == ["embed"]
+
+
 class Discard:
     is_lost = False
 
@@ -194,7 +218,7 @@ TERMS = Terms(b"", 10, 10, may_read=True)
 
 @given(st.lists(st.tuples(st.binary(max_size=1), st.lists(st.binary(max_size=600), min_size=1, max_size=3)), max_size=30))
 def test_it_never_holds_more_than_it_may_and_counts_what_it_holds(kept: list[tuple[bytes, list[bytes]]]) -> None:
-    cache = Cache({}, 3000, lambda: 0.0)
+    cache = Cache({}, 3000, now=lambda: 0.0)
     for key, pieces in kept:
         cache.keep(key, TERMS, answer(*pieces))
         assert cache.bytes <= 3000
@@ -203,7 +227,7 @@ def test_it_never_holds_more_than_it_may_and_counts_what_it_holds(kept: list[tup
 
 def test_what_was_used_least_recently_goes_first_and_what_is_old_is_not_given() -> None:
     now = 0.0
-    cache = Cache({}, 2500, lambda: now)
+    cache = Cache({}, 2500, now=lambda: now)
     for key in (b"a", b"b", b"c"):
         cache.keep(key, TERMS, answer(b"x" * 200))
         asyncio.run(cache.find(b"a", TERMS))
@@ -238,13 +262,13 @@ def test_what_is_too_large_bad_or_unfinished_is_not_kept(recorded: Recorder) -> 
     ],
 )
 def test_terms_are_read_from_the_headers(headers: dict[bytes, bytes], keep_s: int | None, may_read: bool) -> None:
-    terms = Cache({}, 1).terms(headers, Peek(b"{}", "m"))
+    terms = Cache({}, 1).terms(headers, "chat", Peek(b"{}", "m"))
     assert (terms is None) if keep_s is None else (terms is not None and (terms.keep_s, terms.may_read) == (keep_s, may_read))
 
 
 def test_a_length_of_time_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidRequest):
-        Cache({}, 1).terms({b"x-aldgate-cache": b"\xff"}, Peek(b"{}", "m"))
+        Cache({}, 1).terms({b"x-aldgate-cache": b"\xff"}, "chat", Peek(b"{}", "m"))
 
 
 @pytest.mark.parametrize(
@@ -260,4 +284,4 @@ def test_a_length_of_time_that_is_none_is_refused() -> None:
     ],
 )
 def test_chance_is_not_kept_by_the_operators_word_alone(body: bytes, is_cached: bool) -> None:
-    assert (Cache({"m": 5}, 1).terms({}, Peek(body, "m")) is not None) is is_cached
+    assert (Cache({"m": 5}, 1, keeps_unset=True).terms({}, "chat", Peek(body, "m")) is not None) is is_cached

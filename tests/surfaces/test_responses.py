@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aldgate.testing.upstream import Reply, faults
-from tests.surfaces.responses_lab import MODELS, SAID, ResponsesLab, call_delta, chat_stream, responses_lab, texts
+from tests.surfaces.responses_lab import MODELS, SAID, ResponsesLab, call_delta, chat_stream, events, responses_lab, texts
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
 LOOK = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {"at": {"type": "string"}}}}
@@ -177,9 +177,15 @@ async def test_a_kept_response_is_told_again(here: ResponsesLab, model: str):
     told = await here.stream(model, "Hi")
     path = f"/v1/responses/{told[-1]['response']['id']}"
     again = (await here.gate.http.get(path, params={"stream": "true"})).text
-    assert again.count("event: response.completed\n") == 1 and again.endswith("data: [DONE]\n\n")
+    assert events(again) == told
     rest = (await here.gate.http.get(path, params={"stream": "true", "starting_after": "4"})).text
-    assert again.endswith(rest) and rest.startswith("event: response.output_text.done")
+    assert again.endswith(rest) and events(rest) == told[5:]
+
+
+async def test_a_whole_response_is_told_as_events(here: ResponsesLab):
+    made = await here.make("lab/gpt-4.1", "Hi")
+    again = await here.gate.http.get(f"/v1/responses/{made['id']}", params={"stream": "true"})
+    assert events(again.text)[-1]["response"] == made
 
 
 async def test_tokens_are_counted_with_all_that_is_continued(here: ResponsesLab):
@@ -193,10 +199,6 @@ async def test_tokens_are_counted_with_all_that_is_continued(here: ResponsesLab)
 
 
 async def test_what_is_not_there_is_said_so(here: ResponsesLab):
-    compacted = await here.gate.http.post("/v1/responses/compact", json={"model": "lab/gpt-4.1", "input": "Hi"})
-    assert (compacted.status_code, compacted.json()["error"]["code"]) == (501, "not_supported")
-    background = await here.post("lab/gpt-4.1", "Hi", background=True)
-    assert (background.status_code, background.json()["error"]["param"]) == (400, "background")
     made = await here.make("lab/gpt-4.1", "Hi")
     assert (await here.gate.http.post(f"/v1/responses/{made['id']}/cancel")).status_code == 400
     assert (await here.gate.http.get(f"/v1/responses/{made['id']}/nothing")).status_code == 404

@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
+from aldgate.config.caching import kept_s
 from aldgate.config.errors import ConfigError
 from aldgate.config.prices import to_price
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Settings
-from aldgate.core.terms import parse_duration
 
 MIN_ADMIN_KEY = 32
 _EXAMPLES = re.compile(
@@ -37,11 +37,7 @@ def check(settings: Settings) -> None:
     if settings.server.max_body_bytes > settings.server.max_inflight_bytes:
         message = "`server.max_body_bytes` is over `server.max_inflight_bytes`: no such body could ever be held"
         raise ConfigError(message, hint="lower the first or raise the second")
-    for model, length in settings.cache.models.items():
-        try:
-            parse_duration(length)
-        except ValueError as error:
-            raise ConfigError(f'cache.models."{model}": {error}', hint='write it like `"10m"`') from None
+    kept_s(settings)
     for model, entry in settings.prices.items():
         try:
             to_price(entry)

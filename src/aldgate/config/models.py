@@ -24,6 +24,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What it cannot, of the same words."""
     ends_on: date | None = None
     """Day on which it is no longer served, as in `2027-01-31`."""
+    responses: Literal["only", "no"] | None = None
+    """`only`: of what its provider speaks, it is to be had by OpenAI's Responses API alone; `no`: by anything else."""
     residency: list[str] = []
     """Regions that its data may come to, as in `["eu"]`; policies can ask for some."""
 
@@ -35,5 +37,6 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             can=frozenset(self.can),
             cannot=frozenset(self.cannot),
             ends_on=self.ends_on.isoformat() if self.ends_on is not None else None,
+            responses=self.responses,
             residency=frozenset(self.residency),
         )

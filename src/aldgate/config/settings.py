@@ -105,6 +105,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     default_max_tokens: Tokens = 4096
     """Output tokens asked for when a budget needs a bound and the caller gave none."""
+    recall_ms: Annotated[int, Meta(ge=1, le=60_000)] = 50
+    """Milliseconds that other processes have to return what they do not hold of a budget before a call is refused."""
 
 
 class Files(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -114,6 +116,15 @@ class Files(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Largest file; a larger one is 413."""
     quota_bytes: Bytes = 10_737_418_240
     """All files of one key together; beyond it an upload is 403."""
+
+
+class Responses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Responses that are kept for whoever comes back for them."""
+
+    quota_bytes: Bytes = 4_294_967_296
+    """All kept responses of one key together; beyond it the oldest go, but none that a younger one continues."""
+    max_background: Count = 100
+    """Responses of one key that run in the background at once; beyond it a new one is 429."""
 
 
 class Batches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -187,7 +198,9 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     max_bytes: Bytes = 67_108_864
     """Memory for kept answers, over all keys."""
     models: dict[str, str] = {}
-    """How long answers are kept, by the name of the model that callers use."""
+    """How long answers are kept, by the name of the model that callers use. Routes say it in their own table."""
+    unset_temperature: bool = False
+    """Keep, for these and for routes, also answers to requests that name no temperature, which most models answer by chance."""
 
 
 class Guardrails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -232,6 +245,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ledger: Ledger = Ledger()
     limits: Limits = Limits()
     files: Files = Files()
+    responses: Responses = Responses()
     batches: Batches = Batches()
     log: Log = Log()
     discovery: Discovery = Discovery()

@@ -1,4 +1,4 @@
-"""A circuit breaker: a deployment that keeps failing rests, then is asked once before it is trusted again.
+"""Who rests: a deployment that keeps failing, behind a circuit breaker, and a credential that was refused or is at its limit.
 
 https://martinfowler.com/bliki/CircuitBreaker.html
 """
@@ -20,7 +20,7 @@ BreakerState = Literal["closed", "open", "half-open"]
 
 
 class Breaker(msgspec.Struct):
-    """What lately became of one deployment, or of one credential. Times are monotonic seconds.
+    """What lately became of one deployment. Times are monotonic seconds.
 
     Attributes:
         failures: In a row.
@@ -82,3 +82,32 @@ class Breaker(msgspec.Struct):
         """It asked to be left alone for so long."""
         self.is_probing = False
         self.cooled_until = max(self.cooled_until, now + min(seconds, LONGEST_COOLDOWN_S))
+
+
+class Cooldown(msgspec.Struct):
+    """The rest of a credential, and so of every deployment that it serves. Times are monotonic seconds.
+
+    Attributes:
+        since: It was told off last.
+        until: It rests until then.
+        is_refused: It was refused, or its account is empty: no other model will take it. Else it is at a limit, or was kept
+            from one thing, and another model may still answer.
+    """
+
+    since: float
+    until: float
+    is_refused: bool
+
+    def rest_s(self, now: float) -> float:
+        """Seconds until it should be used again; 0 if it may be now."""
+        return max(0.0, self.until - now)
+
+    def extend(self, now: float, seconds: float, *, is_refused: bool) -> None:
+        """It was told off once more."""
+        self.since = now
+        self.until = max(self.until, now + min(seconds, LONGEST_COOLDOWN_S))
+        self.is_refused = is_refused
+
+    def is_disproved_by(self, asked_at: float) -> bool:
+        """Whether a good answer to what was asked then shows that the credential is good again."""
+        return asked_at >= self.since

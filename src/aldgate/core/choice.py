@@ -36,6 +36,7 @@ class Standing(msgspec.Struct, frozen=True):
         busy: Calls under way there.
         rest_s: Seconds that its breaker or a cooldown still keeps it out.
         why: Why it rests, in words.
+        may_answer: It rests only because its credential was told off over another deployment, and may answer all the same.
         wait_s: Seconds until its limits let this call through.
     """
 
@@ -43,6 +44,7 @@ class Standing(msgspec.Struct, frozen=True):
     busy: int = 0
     rest_s: float = 0.0
     why: str = ""
+    may_answer: bool = False
     wait_s: float = 0.0
 
 

@@ -102,5 +102,5 @@ def _one_each(by_price: list[Deployment]) -> Iterator[Deployment]:
 
 def _hidden(name: str, strategy: Strategy, deployments: Iterable[Deployment]) -> Route:
     seats = tuple(Seat(deployment) for deployment in deployments)
-    plan = Plan(stage=Stage(seats, strategy)) if len(seats) > 1 else None
+    plan = Plan(stage=Stage(seats, strategy), takes_larger=True) if len(seats) > 1 else None
     return Route(name, tuple(seat.deployment for seat in seats), plan, is_listed=False, kind="standing name")

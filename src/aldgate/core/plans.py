@@ -57,6 +57,8 @@ class RouteEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Ask a second deployment as well when the first has not begun to answer by then; the first to begin wins."""
     deadline_s: Annotated[float, Meta(gt=0, le=86_400)] | None = None
     """Seconds from the call's begin by which some deployment must have begun to answer."""
+    cache: str = ""
+    """How long answers to the same request of the same key are kept and given again, as in `10m`; empty keeps none."""
 
 
 Resolve = Callable[[str], Route]

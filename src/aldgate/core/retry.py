@@ -27,8 +27,10 @@ LONGEST_WAIT_S = 8.0
 LONGEST_PATIENCE_S = 30.0
 """The longest `Retry-After` that is waited out on a caller's behalf."""
 
-Action = Literal["stop", "again", "next", "fallback"]
+Action = Literal["stop", "again", "next", "fallback", "resting"]
 Reason = Literal["failed", "too long", "filtered"]
+Resting = Literal["credential", "credential and deployment", "failure", "nothing"]
+"""What a failed attempt puts to rest. `failure`: it is one more of the deployment, which its breaker counts."""
 
 
 class Left(msgspec.Struct, frozen=True):
@@ -36,6 +38,8 @@ class Left(msgspec.Struct, frozen=True):
 
     Attributes:
         others: Deployments of this stage that are ready and were not tried yet.
+        larger: The same, of those that are known to read more than the one that found the prompt too long.
+        resting: Deployments passed over because their credential rests, that may answer all the same.
         retries: How often one may still be asked again.
         fallbacks: For which reasons there are fallbacks yet.
         seconds: Until the deadline; None: there is none.
@@ -43,6 +47,8 @@ class Left(msgspec.Struct, frozen=True):
     """
 
     others: int = 0
+    larger: int = 0
+    resting: int = 0
     retries: int = 0
     fallbacks: frozenset[Reason] = frozenset()
     seconds: float | None = None
@@ -50,7 +56,11 @@ class Left(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """`again`: the same deployment after `wait_s`. `next`: another one of this stage. `fallback`: those of a fallback."""
+    """What to do.
+
+    `again`: the same deployment after `wait_s`. `next`: another one of this stage. `fallback`: those of a fallback. `resting`:
+    one that was passed over.
+    """
 
     action: Action
     wait_s: float = 0.0
@@ -96,7 +106,31 @@ def decide(error: GatewayError, left: Left, jitter: float) -> Verdict:
         wait_s = wait_before(error, left.attempts, jitter)
         if left.retries and may_repeat(error) and wait_s < _patience(left):
             return Verdict("again", wait_s)
-    return Verdict("fallback") if reason in left.fallbacks else STOP
+    if reason == "too long" and left.larger:
+        return Verdict("next")
+    if reason in left.fallbacks:
+        return Verdict("fallback")
+    return Verdict("resting") if reason == "failed" and left.resting else STOP
+
+
+def resting_after(error: GatewayError) -> Resting:
+    """What rests after an attempt that failed so.
+
+    A 401 and an empty account are the credential's. A 403 and a 429 may be the model's or the credential's, and providers do not
+    say which: both rest, and another model of the credential that answers shows that it was the model.
+    """
+    if not isinstance(error, UpstreamError):
+        return "nothing"
+    if isinstance(error, UpstreamAuth):
+        return "credential and deployment" if error.upstream_status == 403 else "credential"
+    if isinstance(error, UpstreamLimited):
+        return "credential" if _is_broke(error) else "credential and deployment"
+    return "nothing" if isinstance(error, UpstreamRejected) else "failure"
+
+
+def _is_broke(error: UpstreamLimited) -> bool:
+    """Waiting does not mend it: dialects give a limit that it does mend a time to wait."""
+    return error.retry_after_s is None or error.upstream_status == 402
 
 
 def _patience(left: Left) -> float:

@@ -29,6 +29,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         cannot: Those it is known not to have.
         ends_on: ISO date on which the provider stops serving it.
         is_deprecated: It should no longer be begun with.
+        responses: `only`: it chats in OpenAI's Responses API alone; `no`: it does not, though its provider speaks that.
         residency: Regions that its data may come to, such as `eu`.
     """
 
@@ -38,6 +39,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     cannot: frozenset[str] = frozenset()
     ends_on: str | None = None
     is_deprecated: bool = False
+    responses: Literal["only", "no"] | None = None
     residency: frozenset[str] = frozenset()
 
     def over(self, others: "Facts") -> "Facts":
@@ -49,6 +51,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             cannot=self.cannot | (others.cannot - self.can),
             ends_on=self.ends_on or others.ends_on,
             is_deprecated=self.is_deprecated or others.is_deprecated,
+            responses=self.responses or others.responses,
             residency=self.residency or others.residency,
         )
 
@@ -102,6 +105,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     fallbacks: tuple[Stage, ...] = ()
     context_fallbacks: tuple[Stage, ...] = ()
     filter_fallbacks: tuple[Stage, ...] = ()
+    takes_larger: bool = False
+    """After a prompt that was too long, the stage goes on to its next deployment that is known to read more."""
     retries: int = 0
     hedge_after_s: float | None = None
     deadline_s: float | None = None

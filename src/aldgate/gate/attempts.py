@@ -16,6 +16,7 @@ from aldgate.gate.live import Live
 from aldgate.gate.outgoing import guarded, may_be_sealed, parsed, written
 from aldgate.gate.runs import Run
 from aldgate.gate.signatures import unsealed
+from aldgate.gate.spoken import spoken
 from aldgate.gate.trials import Ask, Count, Trial
 from aldgate.ports import Backend, Exchange, FaceDialect, Relay, UpstreamDialect
 
@@ -81,7 +82,7 @@ class Attempts:
             if admission.guarded is not None:
                 return await self._try(admission, deployment, face)
             backend: Backend = call.backends[deployment.backend]
-            upstream = backend.dialects.get(face.name)
+            upstream = spoken(backend, deployment).get(face.name)
             if upstream is not None and call.operation in upstream.operations:
                 return await self._try(admission, deployment, face)
             asked = asked or parsed(face, admission)

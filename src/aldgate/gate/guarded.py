@@ -100,7 +100,7 @@ class JudgedExchange:
         self, exchange: Exchange, relay: GuardedTranslation, judge: Callable[[list[str], str], Awaitable[list[str]]]
     ) -> None:
         self.status = exchange.status
-        self.told = Told(relay)
+        self.told = Told()
         self._exchange = exchange
         self._relay = relay
         self._judge = judge
@@ -129,15 +129,24 @@ class JudgedExchange:
         body = await self._exchange.read()
         if self.status != 200:
             return body
-        relay.open(body)
-        await self._judged()
-        return relay.written()
+        try:
+            relay.open(body)
+            await self._judged()
+            return relay.written()
+        finally:
+            self.told.follow(relay)
 
     async def next(self) -> bytes | None:
         """What of the answer may be given out now; see `ports.Exchange`."""
-        relay = self._relay
         if self.status != 200:
             return await self._exchange.next()
+        try:
+            return await self._given()
+        finally:
+            self.told.follow(self._relay)
+
+    async def _given(self) -> bytes | None:
+        relay = self._relay
         while not self._has_ended and not relay.is_done and relay.failure is None:
             piece = await self._exchange.next()
             if piece is None:
@@ -195,30 +204,18 @@ def _windows(events: Sequence[Event]) -> Iterator[list[Event]]:
 
 
 class Told:
-    """Implements `ports.Relay` for what is in the caller's dialect already: tells how another relay is getting on."""
+    """Implements `ports.Relay` for what is in the caller's dialect already."""
 
-    def __init__(self, relay: GuardedTranslation) -> None:
-        self._relay = relay
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.delivered = 0
+        self.is_done = False
+        self.failure: GatewayError | None = None
 
-    @property
-    def usage(self) -> Usage | None:
-        """See `ports.Relay`."""
-        return self._relay.usage
-
-    @property
-    def delivered(self) -> int:
-        """See `ports.Relay`."""
-        return self._relay.delivered
-
-    @property
-    def is_done(self) -> bool:
-        """See `ports.Relay`."""
-        return self._relay.is_done
-
-    @property
-    def failure(self) -> GatewayError | None:
-        """See `ports.Relay`."""
-        return self._relay.failure
+    def follow(self, relay: GuardedTranslation) -> None:
+        """Tell how another relay is getting on."""
+        self.usage, self.delivered = relay.usage, relay.delivered
+        self.is_done, self.failure = relay.is_done, relay.failure
 
     def whole(self, body: bytes) -> bytes:
         """See `ports.Relay`."""

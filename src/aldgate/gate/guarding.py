@@ -90,7 +90,7 @@ class Guarding:
             judge = self._judges.get(type(guardrail))
             if judge is None:
                 raise InvalidRequest("nobody judges for guardrails of this kind")
-            return await judge.judge(call, question)
+            return await judge(call, question)
         except GatewayError as error:
             log.warning(
                 "a guardrail could not be asked", extra={"guardrail": guardrail.title, "call": call.id, "error": error.code}

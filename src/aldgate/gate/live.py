@@ -9,18 +9,12 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
 
-from aldgate.core.breakers import CREDENTIAL_REST_S, Breaker, BreakerState
+from aldgate.core.breakers import CREDENTIAL_REST_S, Breaker, BreakerState, Cooldown
 from aldgate.core.choice import Standing
 from aldgate.core.defaults import BUILTIN
-from aldgate.core.errors import (
-    GatewayError,
-    PolicyError,
-    UpstreamAuth,
-    UpstreamError,
-    UpstreamLimited,
-    UpstreamRejected,
-)
+from aldgate.core.errors import GatewayError, PolicyError, UpstreamError
 from aldgate.core.limits import SECOND, UNLIMITED, Limits
+from aldgate.core.retry import resting_after
 from aldgate.core.routes import Deployment
 from aldgate.gate.affinity import Affinity
 from aldgate.limiter.memory import Gauge, Limited, MemoryLimiter, Places
@@ -44,7 +38,7 @@ class Stay(msgspec.Struct):
     live: Live
     deployment: Deployment
     state: State
-    probes: tuple[Breaker, ...]
+    is_probe: bool
     gauge: Gauge | None
     tokens: int
     places: Places = []
@@ -56,8 +50,8 @@ class Stay(msgspec.Struct):
             return
         self.is_open = False
         self.state.busy -= 1
-        for breaker in self.probes:
-            breaker.gave_up()
+        if self.is_probe:
+            self.state.breaker.gave_up()
         if self.gauge is not None:
             self.gauge.settle(self.places, (1, self.tokens, 0, 0, 0), (1, used_tokens, 0, 0, 0))
 
@@ -87,7 +81,7 @@ class Live:
         self.affinity = Affinity()
         self.troubled: set[str] = set()
         self._states: dict[str, State] = {}
-        self._credentials: dict[str, Breaker] = {}
+        self._credentials: dict[str, Cooldown] = {}
 
     def state(self, deployment: Deployment) -> State:
         """The state of a deployment. Callers may make up names of models: the oldest idle state makes room."""
@@ -107,22 +101,14 @@ class Live:
     def standing(self, deployment: Deployment, limits: Limits, tokens: int, limiter: MemoryLimiter | None = None) -> Standing:
         """How a deployment is doing, for a call of so many tokens, by our counters, or by those of `limiter`, a copy."""
         state, now = self._states.get(deployment.id) or State(Breaker()), self.clock()
-        rest_s, why = self._rest(deployment, state, now)
-        return Standing(
-            state.begins_in_s, state.busy, rest_s, why, self._wait_s(deployment, limits, tokens, limiter or self.limiter)
-        )
-
-    def _rest(self, deployment: Deployment, state: State, now: float) -> tuple[float, str]:
-        credential = self._credentials.get(deployment.backend)
-        if credential is not None and (rest_s := credential.rest_s(now)):
-            return rest_s, f"`{deployment.backend}` refused our credential, or our account there is empty"
-        breaker = state.breaker
-        rest_s = breaker.rest_s(now)
-        if not rest_s:
-            return 0.0, ""
-        if breaker.cooled_until > now:
-            return rest_s, "it asked us to come back later"
-        return rest_s, f"it failed {breaker.failures} times in a row" if breaker.open_until > now else "it is being probed"
+        wait_s = self._wait_s(deployment, limits, tokens, limiter or self.limiter)
+        own_s, credential = state.breaker.rest_s(now), self._credentials.get(deployment.backend)
+        shared_s = credential.rest_s(now) if credential is not None else 0.0
+        if credential is None or shared_s <= own_s:
+            return Standing(state.begins_in_s, state.busy, own_s, _why(state.breaker, now) if own_s else "", wait_s=wait_s)
+        why = "refused our credential, or our account there is empty" if credential.is_refused else "limits our credential"
+        may_answer = not own_s and not credential.is_refused
+        return Standing(state.begins_in_s, state.busy, shared_s, f"`{deployment.backend}` {why}", may_answer, wait_s)
 
     def _wait_s(self, deployment: Deployment, limits: Limits, tokens: int, limiter: MemoryLimiter) -> float:
         if limits.is_empty:
@@ -137,19 +123,19 @@ class Live:
         """An attempt at `deployment` begins now."""
         state = self.state(deployment)
         state.busy += 1
-        credential = self._credentials.get(deployment.backend)
-        probes = tuple(each for each in (state.breaker, credential) if each is not None and each.begin())
         gauge = None if limits.is_empty else self.limiter.gauge([Limited(deployment.id, limits)])
         places = gauge.spend((1, tokens, 0, 0, 0)) if gauge is not None else []
-        return Stay(self, deployment, state, probes, gauge, tokens, places)
+        return Stay(self, deployment, state, state.breaker.begin(), gauge, tokens, places)
 
     def began(self, deployment: Deployment, seconds: float) -> None:
-        """It began to answer after so many seconds."""
+        """It began to answer after so many seconds. Its credential is good if that was asked after it was told off."""
         state = self.state(deployment)
         known = state.begins_in_s
         state.begins_in_s = seconds if known is None else known + SMOOTHING * (seconds - known)
         state.breaker.began()
-        self._credentials.pop(deployment.backend, None)
+        credential = self._credentials.get(deployment.backend)
+        if credential is not None and credential.is_disproved_by(self.clock() - seconds):
+            del self._credentials[deployment.backend]
 
     def served(self, deployment: Deployment) -> None:
         """Its answer is complete."""
@@ -160,19 +146,22 @@ class Live:
         """An attempt failed. What the caller asked is no fault of the deployment's; nor is anything of a builtin engine's."""
         if deployment.backend == BUILTIN or not isinstance(error, UpstreamError):
             return
-        now = self.clock()
-        if isinstance(error, UpstreamAuth) and error.upstream_status != 403 or _is_broke(error):
-            self._credentials.setdefault(deployment.backend, Breaker()).cool(now, error.retry_after_s or CREDENTIAL_REST_S)
-        elif isinstance(error, UpstreamRejected):
+        now, resting = self.clock(), resting_after(error)
+        rest_s = error.retry_after_s or CREDENTIAL_REST_S
+        if resting == "nothing":
             self.served(deployment)  # it is there, and judges requests
             return
-        elif isinstance(error, UpstreamAuth | UpstreamLimited):
-            self.state(deployment).breaker.cool(now, error.retry_after_s or CREDENTIAL_REST_S)
-        else:
+        if resting == "failure":
             breaker = self.state(deployment).breaker
             breaker.failed(now)
             if error.retry_after_s is not None:
                 breaker.cool(now, error.retry_after_s)
+        else:
+            is_refused = resting == "credential"
+            told_off = self._credentials.setdefault(deployment.backend, Cooldown(now, now, is_refused))
+            told_off.extend(now, rest_s, is_refused=is_refused)
+            if not is_refused:
+                self.state(deployment).breaker.cool(now, rest_s)
         self.troubled.add(deployment.id)
 
     def breakers(self) -> Iterator[tuple[str, BreakerState, float]]:
@@ -189,6 +178,7 @@ class Live:
         return ((name, breaker.rest_s(now)) for name, breaker in self._credentials.items())
 
 
-def _is_broke(error: UpstreamError) -> bool:
-    """Waiting does not mend it: dialects give a limit that it does mend a time to wait."""
-    return isinstance(error, UpstreamLimited) and (error.retry_after_s is None or error.upstream_status == 402)
+def _why(breaker: Breaker, now: float) -> str:
+    if breaker.cooled_until > now:
+        return "it asked us to come back later"
+    return f"it failed {breaker.failures} times in a row" if breaker.open_until > now else "it is being probed"

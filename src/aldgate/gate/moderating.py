@@ -30,7 +30,7 @@ _reply = msgspec.json.Decoder(_Reply)
 
 
 class Moderator:
-    """Implements `ports.Judge` for `Moderation`.
+    """Judges for `Moderation`.
 
     What it costs is held from the principal's budgets and is in the ledger as `moderate`. Its limits do not count such calls, nor
     do its policies choose their model: it is the operator who asks.
@@ -40,7 +40,7 @@ class Moderator:
         self._gate = gate
 
     async def judge(self, call: Call, question: Question) -> Verdict:
-        """See `ports.Judge`."""
+        """A `ports.Judge`."""
         guardrail = question.guardrail
         assert isinstance(guardrail, Moderation)
         texts = [text for text in (question.before + question.texts[0], *question.texts[1:]) if text and not text.isspace()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from aldgate.core.calls import Admission
@@ -17,6 +17,7 @@ from aldgate.core.routes import Deployment
 from aldgate.core.words import word, worded
 from aldgate.gate.guarded import GuardedTranslation
 from aldgate.gate.signatures import is_sealed
+from aldgate.gate.spoken import spoken
 from aldgate.gate.translation import Translation
 from aldgate.ports import Backend, FaceDialect, Relay, UpstreamDialect
 
@@ -35,14 +36,15 @@ def written(
         InvalidRequest: It asks for what the provider's dialect cannot say.
     """
     call = admission.call
-    upstream = backend.dialects.get(face.name)
+    dialects = spoken(backend, deployment)
+    upstream = dialects.get(face.name)
     if upstream is not None and call.operation in upstream.operations:
         if asked is None:
             body = upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
         else:
             body = _built(upstream, asked, admission, deployment, warnings)
         return upstream, body, face.relay(call.id, call.operation, call.peek, upstream)
-    upstream = _speaking(backend, call.operation)
+    upstream = _speaking(dialects, call.operation, deployment)
     asked = asked or parsed(face, admission)
     body = _built(upstream, asked, admission, deployment, warnings)
     return upstream, body, Translation(call.id, call.operation, call.peek, asked, face, upstream)
@@ -63,9 +65,10 @@ def guarded(
         InvalidRequest: It asks for what the provider's dialect cannot say.
     """
     call = admission.call
-    upstream = backend.dialects.get(face.name)
+    dialects = spoken(backend, deployment)
+    upstream = dialects.get(face.name)
     if upstream is None or call.operation not in upstream.operations:
-        upstream = _speaking(backend, call.operation)
+        upstream = _speaking(dialects, call.operation, deployment)
     body = _built(upstream, asked or given.changed, admission, deployment, warnings)
     return upstream, body, GuardedTranslation(call, given, face, upstream)
 
@@ -118,8 +121,8 @@ def may_be_sealed(admission: Admission) -> bool:
     return several and admission.call.operation == "chat" and is_sealed(admission.call.peek.body)
 
 
-def _speaking(backend: Backend, operation: Operation) -> UpstreamDialect:
-    for dialect in backend.dialects.values():
+def _speaking(dialects: Mapping[str, UpstreamDialect], operation: Operation, deployment: Deployment) -> UpstreamDialect:
+    for dialect in dialects.values():
         if operation in dialect.operations:
             return dialect
-    raise InvalidRequest(f"`{backend.name}` cannot {operation}.", param="model")
+    raise InvalidRequest(f"`{deployment.id}` cannot {operation}.", param="model")

@@ -26,6 +26,7 @@ class Outlook:
         key: Names the conversation, where there is a choice.
         served: Who answered it before.
         tokens: What the call counts in the limits of deployments.
+        needed_tokens: What a model must be able to read and write for it, where there is a choice and that can be told; else 0.
     """
 
     def __init__(self, admission: Admission, plan: Plan, live: Live, limiter: MemoryLimiter) -> None:
@@ -35,6 +36,7 @@ class Outlook:
         self.served = live.affinity.recall(self.key, live.clock())
         self.tokens = expected_tokens(call) if plan.limits else 0
         self._needs = needs_of(call, self.served.deployment if self.served else "") if several else Needs()
+        self.needed_tokens = self._needs.tokens
         self._candidates = admission.candidates
         self._held_for = {deployment.id for deployment in admission.candidates}
         self._plan = plan

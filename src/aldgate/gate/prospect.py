@@ -17,6 +17,7 @@ from aldgate.gate.gate import Gate, operations_of
 from aldgate.gate.outgoing import may_be_sealed, parsed, written
 from aldgate.gate.outlook import Outlook
 from aldgate.gate.signatures import unsealed
+from aldgate.gate.spoken import spoken
 from aldgate.ports import Backend, FaceDialect
 
 
@@ -123,7 +124,7 @@ class Prospect:
         """What would be sent there, by writing it."""
         assert self._admission is not None and self._outlook is not None
         backend: Backend = self._call.backends[deployment.backend]
-        same = backend.dialects.get(self._face.name)
+        same = spoken(backend, deployment).get(self._face.name)
         passes = same is not None and self._call.operation in same.operations and not self._call.principal.rights.guardrails
         how = "passes through" if passes else "translated"
         warnings: list[str] = []

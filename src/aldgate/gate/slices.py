@@ -7,7 +7,7 @@ is asked when a slice runs out; nothing waits for it before.
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -22,6 +22,8 @@ SECONDS_PER_SLICE = 5
 REPEATS = 50
 MOST_PRINCIPALS = 50_000
 NEVER = float("-inf")
+WANTED_S = 1.0
+"""How long a process asks for what single calls need, after another lacked what it had."""
 REFUSED_S = 1.0
 """How long the database's word that a budget is spent is good for; another process may give some back meanwhile."""
 
@@ -41,6 +43,9 @@ class Slice(msgspec.Struct):
     repeats: int = 0
     free: int = 0
     refused_at: float = NEVER
+    wanted_until: float = NEVER
+    recalled_at: float = NEVER
+    recall: asyncio.Future[None] | None = None
 
     @property
     def available(self) -> int:
@@ -54,6 +59,19 @@ class Claim(NamedTuple):
     account: str
     budget: Budget
     whose: str = ""
+
+
+class Neighbours(Protocol):
+    """The other processes that spend from the same budgets."""
+
+    @property
+    def are_there(self) -> bool:
+        """Whether there are any now."""
+        ...
+
+    async def recall(self, account: str, period: str) -> None:
+        """Ask them to give back what they do not hold of a budget, and wait until they have, though not for long."""
+        ...
 
 
 class Cost(NamedTuple):
@@ -119,7 +137,12 @@ class Slices:
         store: Grants them.
         incarnation: This process's random id.
         now: Unix seconds.
+
+    Attributes:
+        neighbours: The processes to ask for what the database does not have; None: there are none.
     """
+
+    neighbours: Neighbours | None = None
 
     def __init__(self, store: Store, incarnation: str, now: Callable[[], float]) -> None:
         self._store = store
@@ -191,6 +214,50 @@ class Slices:
             part.repeats = REPEATS
 
     async def refill(self, parts: _Parts, cost: Cost, most: Cost | None = None) -> None:
+        """`_refill`, and where it is refused, once more when the other processes have given back what they do not hold."""
+        try:
+            await self._refill(parts, cost, most)
+        except BudgetExceeded:
+            if not await self._recall([part for part, claim in parts if part.available < cost.of(claim.budget)]):
+                raise
+            await self._refill(parts, cost, most)
+
+    async def _recall(self, parts: list[Slice]) -> bool:
+        """Ask the other processes for what they do not hold. False: there are none, or they were asked just now."""
+        now = self._now()
+        stale = [part for part in parts if part.recall is not None or not 0 <= now - part.recalled_at < REFUSED_S]
+        if self.neighbours is None or not self.neighbours.are_there or not stale:
+            return False
+        for part in stale:
+            if part.recall is None:
+                part.recall = asyncio.ensure_future(self.neighbours.recall(part.account, part.period))
+        await asyncio.gather(*(asyncio.shield(part.recall) for part in stale if part.recall is not None))
+        for part in stale:
+            part.recall, part.recalled_at, part.refused_at = None, self._now(), NEVER
+        return True
+
+    async def give_back(self, account: str, period: str) -> None:
+        """Another process needs what this one has of a budget: return what is not held, and for a while ask for little.
+
+        Raises:
+            StoreUnavailable: The database did not answer; it is asked again by who refills next.
+        """
+        part = self._slices.get((account, period))
+        if part is None:
+            return
+        async with self._refilling:
+            if self._unanswered is not None:
+                await self._answer(self._unanswered)
+            part.wanted_until = self._now() + WANTED_S
+            amount = part.available
+            if amount > 0:
+                part.granted -= amount  # before anybody else can hold it
+                self._seq += 1
+                request = SliceRequest(account, period, part.limit, part.spent, amount, 0, 0)
+                self._unanswered = self._seq, [(part, request)]
+                await self._answer(self._unanswered)
+
+    async def _refill(self, parts: _Parts, cost: Cost, most: Cost | None = None) -> None:
         """See that at least `cost` is available in every slice, asking the database for those that lack it: for all or none.
 
         Args:
@@ -255,7 +322,10 @@ class Slices:
 
     def _wish(self, part: Slice, need: int) -> int:
         """How much to ask for: about `SECONDS_PER_SLICE` of what is being spent; twice the last time, if that went faster."""
-        elapsed = self._now() - part.refilled_at
+        now = self._now()
+        if now < part.wanted_until:
+            return need
+        elapsed = now - part.refilled_at
         if elapsed < SECONDS_PER_SLICE:
             return max(need * CALLS_PER_SLICE, 2 * part.wish)
         return max(need * CALLS_PER_SLICE, int((part.spent - part.spent_at_refill) / elapsed * SECONDS_PER_SLICE))
@@ -315,7 +385,7 @@ class Slices:
             if part.period not in current and not part.held and not part.repeats:
                 del self._slices[key]
 
-    async def give_back(self) -> None:
+    async def give_all_back(self) -> None:
         """Return all that is not held, before the process ends."""
         if self._unanswered is not None:
             await self._answer(self._unanswered)

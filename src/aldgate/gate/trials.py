@@ -58,6 +58,8 @@ class Trial:
         self._made = 0
         self._retries = plan.retries
         self._ready: deque[Deployment] = deque()
+        self._passed: list[Deployment] = []
+        """Those of entered stages that were not asked because their credential rests."""
         self._under_way: list[_Try] = []
         self._stages: dict[Reason, deque[Stage]] = {
             "failed": deque(plan.fallbacks),
@@ -106,6 +108,7 @@ class Trial:
         """Order a stage and take its first. Where none is ready, a fallback's; else the one that rests the shortest, once."""
         choices = self._outlook.choices(stage)
         self._ready = deque(choice.deployment for choice in choices if choice.verdict in ("ready", "unfit"))
+        self._passed += [choice.deployment for choice in choices if choice.verdict == "resting"]
         if self._ready:
             return self._ready.popleft()
         found = self._turn("failed")
@@ -130,23 +133,54 @@ class Trial:
             standing = self._outlook.standing(deployment)
             if not standing.rest_s and not standing.wait_s:
                 return deployment
+            self._passed.append(deployment)
         return None
+
+    def _larger(self, asked: Deployment) -> Deployment | None:
+        """The next that is known to read more than `asked`, where the plan goes on to such. The smaller ones are dropped."""
+        if not self._plan.takes_larger:
+            return None
+        least = asked.facts.context_window or self._outlook.needed_tokens
+        self._ready = deque(each for each in self._ready if (each.facts.context_window or 0) > least)
+        return self._next()
+
+    def _may_answer(self) -> list[Deployment]:
+        """Of those passed over, whoever may answer although its credential rests: the limit may be another model's."""
+        standings = ((each, self._outlook.standing(each)) for each in self._passed)
+        return [each for each, standing in standings if standing.may_answer and not standing.wait_s]
+
+    def _resting(self) -> Deployment | None:
+        """One of these; no other of its credential is asked after it."""
+        found = next(iter(self._may_answer()), None)
+        self._passed = [each for each in self._passed if found is not None and each.backend != found.backend]
+        return found
 
     async def _after(self, error: GatewayError, asked: Deployment) -> Deployment | None:
         """Whom to ask after `asked` failed with `error`; None: nobody."""
-        upcoming = self._next() if reason_of(error) == "failed" else None
-        has_more: frozenset[Reason] = frozenset(reason for reason, stages in self._stages.items() if stages)
-        left = Left(int(upcoming is not None), self._retries, has_more, self._left_s(), self._made)
+        reason = reason_of(error)
+        other = self._next() if reason == "failed" else None
+        larger = self._larger(asked) if reason == "too long" else None
+        left = Left(
+            others=int(other is not None),
+            larger=int(larger is not None),
+            resting=len(self._may_answer()) if self._passed else 0,
+            retries=self._retries,
+            fallbacks=frozenset(reason for reason, stages in self._stages.items() if stages),
+            seconds=self._left_s(),
+            attempts=self._made,
+        )
         verdict = decide(error, left, self._live.draw())
         match verdict.action:
             case "next":
-                return upcoming
+                return other or larger
             case "again":
                 self._retries -= 1
                 await self._live.pause(verdict.wait_s)
                 return asked
             case "fallback":
-                return self._turn(reason_of(error) or "failed")
+                return self._turn(reason or "failed") or (self._resting() if reason == "failed" else None)
+            case "resting":
+                return self._resting()
             case "stop":
                 return None
 
@@ -182,6 +216,8 @@ class Trial:
     def _open(self, deployment: Deployment) -> _Try:
         stay = self._live.enter(deployment, self._plan.limits.get(deployment.id, UNLIMITED), self._outlook.tokens)
         self._made += 1
+        if self._passed:
+            self._passed = [each for each in self._passed if each.id != deployment.id]
         opened = _Try(self._made, deployment, stay, time.perf_counter())
         self._under_way.append(opened)
         admission = self._admission

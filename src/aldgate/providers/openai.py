@@ -22,6 +22,7 @@ from aldgate.upstream.reply import Reply
 _PATHS: dict[str, dict[Operation, str]] = {
     "openai": {"chat": "/chat/completions", "complete": "/completions", "embed": "/embeddings", "moderate": "/moderations"},
     "responses": {"chat": "/responses"},
+    "responses-compact": {"chat": "/responses/compact"},
     "jina": {"rerank": "/rerank"},
 }
 _MAX_LISTED = 20_000

@@ -21,6 +21,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         output_cap_field: Body field that bounds output tokens.
         stream_usage: Whether usage in a stream must be asked for.
         responses: It answers OpenAI's Responses API too, whole enough that callers' bytes may pass.
+        compacts: It compacts conversations, too (`/responses/compact`), and reads again what it wrote.
         quirks: What it wants otherwise than OpenAI.
         tells_bill: It may send a call on to another model, and says which one answered (`model`) and what that cost in dollars
             (`usage.cost`).
@@ -36,6 +37,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     output_cap_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     stream_usage: Literal["asked", "always"] = "asked"
     responses: bool = False
+    compacts: bool = False
     quirks: tuple[Quirk, ...] = ()
     tells_bill: bool = False
     has_own_words: bool = False
@@ -89,6 +91,7 @@ ROWS: dict[str, Row] = {
         key_names=("OPENAI_API_KEY", "LLM_API_OPENAI_API_KEY"),
         output_cap_field="max_completion_tokens",
         responses=True,
+        compacts=True,
         quirks=_OPENAI,
         catalogue="openai",
     ),

@@ -14,6 +14,7 @@ from aldgate.config.settings import Upstream
 from aldgate.core.routes import Origin as RouteOrigin
 from aldgate.core.routes import Source
 from aldgate.dialects.openai.dialect import OpenAI
+from aldgate.dialects.responses.compaction import COMPACTION
 from aldgate.dialects.responses.dialect import RESPONSES
 from aldgate.ports import Backend, UpstreamDialect
 from aldgate.providers.natives import NATIVES
@@ -150,9 +151,10 @@ def build_compatible(name: str, table: Mapping[str, Any], origin: RouteOrigin, s
 def _dialects(section: ProviderSection, row: Row, chat: OpenAI, *, is_own: bool) -> tuple[UpstreamDialect, ...]:
     """What the provider speaks, first what others are translated to. A kind says it of its own host alone."""
     wanted = section.responses or ("yes" if row.responses and is_own else "no")
-    if wanted == "only":
-        return (RESPONSES,)
-    return (chat, RESPONSES) if wanted == "yes" else (chat,)
+    if wanted == "no":
+        return (chat,)
+    native = (RESPONSES, COMPACTION) if row.compacts and is_own else (RESPONSES,)
+    return native if wanted == "only" else (chat, *native)
 
 
 def address_of(name: str, url: str) -> tuple[Address, str]:

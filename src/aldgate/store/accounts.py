@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aldgate.core.levels import AccountKind
 from aldgate.core.policies import Policy
 from aldgate.ports import StoredAccount
-from aldgate.store.database import QueryGroup
+from aldgate.store.database import PRINCIPALS, QueryGroup
 from aldgate.store.tables import accounts
 from aldgate.store.unbroken import unbroken
 
@@ -24,6 +24,7 @@ class Accounts(QueryGroup):
     async def add_account(self, account: StoredAccount) -> None:
         """See `Store`."""
         async with self._database.write() as connection:
+            await self._announce(connection, PRINCIPALS)
             await connection.execute(insert(accounts).values(_columns(account)))
 
     @unbroken
@@ -31,12 +32,14 @@ class Accounts(QueryGroup):
         """See `Store`."""
         statement = update(accounts).where(accounts.c.id == account.id).values(_columns(account))
         async with self._database.write() as connection:
+            await self._announce(connection, PRINCIPALS)
             return (await connection.execute(statement)).rowcount == 1
 
     @unbroken
     async def delete_account(self, account_id: str) -> bool:
         """See `Store`."""
         async with self._database.write() as connection:
+            await self._announce(connection, PRINCIPALS)
             return (await connection.execute(delete(accounts).where(accounts.c.id == account_id))).rowcount == 1
 
     async def find_account(self, kind: AccountKind, name: str) -> StoredAccount | None:

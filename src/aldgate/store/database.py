@@ -13,9 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aldgate.core.calls import LedgerRow
 from aldgate.core.errors import Conflict, StoreUnavailable
+from aldgate.store.tables import revisions
 
 Durability = Literal["batched", "strict"]
 """Whether a loss of power may take the ledger's last moments with it. Keys and money are always on the disk once committed."""
+
+
+PRINCIPALS = "principals"
+"""Keys, accounts and whatever else decides who somebody is: to be announced whenever it is changed."""
 
 
 class Database(Protocol):
@@ -72,6 +77,22 @@ class Database(Protocol):
         """A positive number rounded down to a whole one."""
         ...
 
+    def now(self) -> ColumnElement[float]:
+        """Unix seconds by the database's clock, which all its processes share."""
+        ...
+
+    async def tell(self, connection: AsyncConnection, message: str) -> None:
+        """Send `message` to all processes once the transaction is committed."""
+        ...
+
+    async def listen(self, heard: Callable[[str], None]) -> None:
+        """Hand what is told to `heard` until cancelled.
+
+        Raises:
+            StoreUnavailable: The connection was lost; what was told meanwhile is not heard.
+        """
+        ...
+
     async def append(self, connection: AsyncConnection, rows: Sequence[LedgerRow]) -> None:
         """Insert ledger rows, leaving those alone that are there."""
         ...
@@ -91,6 +112,15 @@ class QueryGroup:
         self._incarnation = incarnation
         self._clock = clock
         self.writes: set[asyncio.Task[Any]] = set()
+
+    async def _announce(self, connection: AsyncConnection, what: str) -> None:
+        """Within the transaction that changes it: what other processes have cached of `what` holds no longer."""
+        if self._database.is_embedded:
+            return
+        bump = self._database.insert(revisions).values(name=what, value=1)
+        more = {"value": revisions.c.value + 1}
+        await connection.execute(bump.on_conflict_do_update(index_elements=["name"], set_=more))
+        await self._database.tell(connection, f'["changed","{what}"]')
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from sqlalchemy import Row, Select, func, insert, or_, select, update
 from aldgate.core.policies import Policy
 from aldgate.ports import Credential, StoredKey
 from aldgate.store.accounts import lineage, written
-from aldgate.store.database import QueryGroup
+from aldgate.store.database import PRINCIPALS, QueryGroup
 from aldgate.store.tables import credentials, keys
 from aldgate.store.unbroken import unbroken
 
@@ -26,6 +26,7 @@ class Keys(QueryGroup):
         async with self._database.write() as connection:
             await connection.execute(insert(keys).values(_columns(key)))
             await connection.execute(insert(credentials).values(digest=digest, key_id=key.id))
+            await self._announce(connection, PRINCIPALS)
 
     async def find_credential(self, digest: bytes) -> Credential | None:
         """See `Store`."""
@@ -58,6 +59,7 @@ class Keys(QueryGroup):
         """See `Store`."""
         statement = update(keys).where(keys.c.id == key_id).values(revoked_at=func.coalesce(keys.c.revoked_at, at))
         async with self._database.write() as connection:
+            await self._announce(connection, PRINCIPALS)
             return (await connection.execute(statement)).rowcount == 1
 
     @unbroken
@@ -73,6 +75,7 @@ class Keys(QueryGroup):
             if not (await connection.execute(update(keys).where(keys.c.id == key_id).values(prefix=prefix))).rowcount:
                 return False
             await connection.execute(retire)
+            await self._announce(connection, PRINCIPALS)
             await connection.execute(insert(credentials).values(digest=digest, key_id=key_id))
         return True
 

@@ -1,21 +1,24 @@
 """PostgreSQL through asyncpg."""
 
-from collections.abc import AsyncGenerator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 from msgspec.structs import asdict
-from sqlalchemy import URL, BigInteger, ColumnElement, Table, cast, func, select
+from sqlalchemy import URL, BigInteger, ColumnElement, Double, Table, cast, func, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from aldgate.core.calls import LedgerRow
+from aldgate.core.errors import StoreUnavailable
 from aldgate.store import tables
 from aldgate.store.database import Durability, store_errors
 
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_S = 10
+CHANNEL = "aldgate"
 SCHEMA_LOCK = 0x616C6467617465
 """Any number will do, as long as every process takes the same."""
 
@@ -82,6 +85,33 @@ class Postgres:
     def floor(self, value: ColumnElement[Any]) -> ColumnElement[int]:
         """See `Database`. A cast alone rounds to the nearest here."""
         return cast(func.floor(value), BigInteger)
+
+    def now(self) -> ColumnElement[float]:
+        """See `Database`."""
+        return cast(func.extract("epoch", func.clock_timestamp()), Double)
+
+    async def tell(self, connection: AsyncConnection, message: str) -> None:
+        """See `Database`."""
+        await connection.execute(select(func.pg_notify(CHANNEL, message)))
+
+    async def listen(self, heard: Callable[[str], None]) -> None:
+        """See `Database`."""
+        lost = asyncio.Event()
+
+        def pass_on(connection: object, process: int, channel: str, message: object) -> None:
+            heard(str(message))
+
+        async with self.read() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            driver.add_termination_listener(lambda connection: lost.set())  # pyright: ignore[reportUnknownLambdaType]
+            await driver.add_listener(CHANNEL, pass_on)
+            try:
+                await lost.wait()
+            finally:
+                if not driver.is_closed():
+                    await driver.remove_listener(CHANNEL, pass_on)
+        raise StoreUnavailable("The database closed the connection that told of changes.", retry_after_s=1)
 
     async def append(self, connection: AsyncConnection, rows: Sequence[LedgerRow]) -> None:
         """See `Database`."""

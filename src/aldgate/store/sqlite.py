@@ -4,12 +4,12 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from msgspec.structs import astuple
-from sqlalchemy import URL, BigInteger, ColumnElement, Connection, Table, cast, event
+from sqlalchemy import URL, BigInteger, ColumnElement, Connection, Table, cast, event, literal
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -89,6 +89,17 @@ class Sqlite:
     def floor(self, value: ColumnElement[Any]) -> ColumnElement[int]:
         """See `Database`. A cast cuts off here; `floor()` is not in every build of SQLite."""
         return cast(value, BigInteger)
+
+    def now(self) -> ColumnElement[float]:
+        """See `Database`."""
+        return literal(time.time())
+
+    async def tell(self, connection: AsyncConnection, message: str) -> None:
+        """There is nobody else."""
+
+    async def listen(self, heard: Callable[[str], None]) -> None:
+        """Nobody tells anything."""
+        await asyncio.Event().wait()
 
     async def append(self, connection: AsyncConnection, rows: Sequence[LedgerRow]) -> None:
         """See `Database`. The driver's own bulk insert of tuples takes half the time of SQLAlchemy's."""

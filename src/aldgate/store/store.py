@@ -11,13 +11,14 @@ from aldgate.store.files import Files
 from aldgate.store.idempotency import Idempotency
 from aldgate.store.keys import Keys
 from aldgate.store.ledger import Ledger
+from aldgate.store.processes import Processes
 from aldgate.store.responses import Responses
 from aldgate.store.schema import bring_up_to_date, stored_revision
 from aldgate.store.tables import secrets
 from aldgate.store.unbroken import unbroken
 
 
-class SqlStore(Accounts, Keys, Ledger, Budgets, Idempotency, Responses, Files, Batches):
+class SqlStore(Accounts, Keys, Ledger, Budgets, Idempotency, Responses, Files, Batches, Processes):
     """A `ports.Store` in an SQL database."""
 
     async def open(self) -> None:
@@ -31,6 +32,7 @@ class SqlStore(Accounts, Keys, Ledger, Budgets, Idempotency, Responses, Files, B
         if self._database.is_embedded:
             await self._presume_spent()
             await self._end_leases()
+            await self._give_up_responses()
 
     async def aclose(self) -> None:
         """See `Store`. Writes under way end first."""

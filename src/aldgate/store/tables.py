@@ -119,6 +119,22 @@ slices = Table(
     PrimaryKeyConstraint("account", "period", "process"),
 )
 
+# Processes that share the database. `seen_at` by the database's clock.
+processes = Table(
+    "processes",
+    METADATA,
+    Column("process", Text, primary_key=True),
+    Column("seen_at", Double, nullable=False),
+)
+
+# How often something that processes cache was changed.
+revisions = Table(
+    "revisions",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
 refills = Table(
     "refills",
     METADATA,
@@ -154,8 +170,20 @@ responses = Table(
     Column("incarnation", Text, nullable=False),
     Column("input", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("warnings", Text, nullable=False, server_default=""),
+    Column("lease_until", Double, index=True),
+    Column("events", LargeBinary),
     PrimaryKeyConstraint("account", "id"),
     Index("ix_responses_account_previous_id", "account", "previous_id"),
+    Index("ix_responses_account_created_at", "account", "created_at"),
+)
+
+# What the responses of an account come to: to add them up for each new one would take longer the more there are.
+response_sizes = Table(
+    "response_sizes",
+    METADATA,
+    Column("account", Text, primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
 )
 
 files = Table(

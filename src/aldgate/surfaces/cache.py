@@ -18,7 +18,9 @@ import msgspec
 
 from aldgate.core.calls import Admission, Peek
 from aldgate.core.errors import InvalidRequest
+from aldgate.core.principals import Operation
 from aldgate.core.terms import parse_duration
+from aldgate.gate.bounds import GENERATES
 from aldgate.surfaces.asgi import Headers
 from aldgate.surfaces.recorder import Recorder
 
@@ -66,27 +68,32 @@ class Cache:
     Args:
         models: For how many seconds the answers of a model are kept, by the name that callers use.
         max_bytes: Memory for all; what was used least recently goes first.
+        keeps_unset: `models` goes for requests that name no temperature, too.
         now: Monotonic seconds.
     """
 
-    def __init__(self, models: Mapping[str, int], max_bytes: int, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, models: Mapping[str, int], max_bytes: int, keeps_unset: bool = False, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self.models = models
         self.max_bytes = max_bytes
+        self.keeps_unset = keeps_unset
         self.bytes = 0
         self._now = now
         self._kept: OrderedDict[bytes, Kept] = OrderedDict()
         self._under_way: dict[bytes, asyncio.Future[None]] = {}
 
-    def change(self, models: Mapping[str, int], max_bytes: int) -> None:
+    def change(self, models: Mapping[str, int], max_bytes: int, keeps_unset: bool) -> None:
         """Go over to other settings. What was kept goes: it may come from what is no longer there."""
-        self.models, self.max_bytes = models, max_bytes
+        self.models, self.max_bytes, self.keeps_unset = models, max_bytes, keeps_unset
         self._kept.clear()
         self.bytes = 0
 
-    def terms(self, headers: Mapping[bytes, bytes], peek: Peek) -> Terms | None:
+    def terms(self, headers: Mapping[bytes, bytes], operation: Operation, peek: Peek) -> Terms | None:
         """How the request wants to be cached; None: not at all.
 
-        A request's own word beats the operator's; without one, what asks for chance (a temperature above 0) is not cached.
+        A request's own word beats the operator's; without one, what is answered by chance is not cached: a temperature above 0,
+        or, unless `keeps_unset`, none, where one can be named.
 
         Raises:
             InvalidRequest: The header is no length of time.
@@ -101,10 +108,14 @@ class Cache:
         is_explicit = keep_s is not None
         keep_s = self.models.get(peek.model) if keep_s is None else keep_s
         body = _decoded(peek.body) if keep_s is not None else None
-        if keep_s is None or body is None or not (is_explicit or _is_without_chance(body)):
+        if keep_s is None or body is None or not (is_explicit or self._is_without_chance(operation, body)):
             return None
         asked_for = msgspec.json.encode(body, order="deterministic")
         return Terms(asked_for, keep_s, _LONGEST_S if age_s is None else age_s, may_read="no-cache" not in control)
+
+    def _is_without_chance(self, operation: Operation, body: Mapping[str, Any]) -> bool:
+        heats = _heats(body)
+        return not any(heat > 0 for heat in heats) and (bool(heats) or self.keeps_unset or operation not in GENERATES)
 
     async def find(self, key: bytes, terms: Terms) -> Kept | None:
         """The kept answer, waiting for one that is being made; None: it is to be made now, by whoever asked, under `making`."""
@@ -191,9 +202,9 @@ def _decoded(body: bytes) -> dict[str, Any] | None:
         return None
 
 
-def _is_without_chance(body: Mapping[str, Any]) -> bool:
-    """Whether no temperature above 0 is asked for, in any dialect's place for it."""
+def _heats(body: Mapping[str, Any]) -> list[int | float]:
+    """The temperatures that are asked for, in any dialect's place for one."""
     nested = (body.get(name) for name in ("generationConfig", "generation_config", "options"))
     places = [body, *(cast(Mapping[str, Any], place) for place in nested if isinstance(place, Mapping))]
-    heats = [place.get("temperature") for place in places]
-    return not any(isinstance(heat, int | float) and heat > 0 for heat in heats)
+    named = (place.get("temperature") for place in places)
+    return [heat for heat in named if isinstance(heat, int | float)]

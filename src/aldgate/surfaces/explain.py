@@ -13,7 +13,7 @@ from aldgate.core.principals import Operation, Principal
 from aldgate.dialects.openai.dialect import OPENAI
 from aldgate.gate.explain import explain
 from aldgate.gate.explanation import Explanation
-from aldgate.ports import FaceDialect, Store
+from aldgate.ports import FaceDialect
 from aldgate.surfaces.asgi import Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.bodies import check_json, read_body
 from aldgate.surfaces.credentials import principal_of
@@ -22,6 +22,7 @@ from aldgate.surfaces.explained import encoded
 from aldgate.surfaces.face import Doors
 from aldgate.surfaces.paths import CALLS, MESSAGES, RESPONSES
 from aldgate.surfaces.responses import ResponsesFace
+from aldgate.surfaces.shelf import Shelf
 
 _OPENAI: dict[Operation, str] = {operation: path for path, _, operation in reversed(CALLS) if path.startswith("/v1/")}
 """Where an operation is asked for when no path is named."""
@@ -69,13 +70,12 @@ class ExplainFace:
     """Answers `POST /v1/explain`.
 
     Args:
-        store: Holds the responses that a request may continue.
-        incarnation: This process's random id.
+        shelf: Holds the responses that a request may continue.
     """
 
-    def __init__(self, doors: Doors, store: Store, incarnation: str) -> None:
+    def __init__(self, doors: Doors, shelf: Shelf) -> None:
         self._doors = doors
-        self._responses = ResponsesFace(doors, store, incarnation)
+        self._responses = ResponsesFace(doors, shelf)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -106,7 +106,7 @@ class ExplainFace:
             if refused is not None:
                 raise refused
             if place.path == RESPONSES:
-                request = await self._responses.filled(who.account, request)
+                request = await self._responses.history.filled(who.account, place.dialect.peek("chat", request))
             asked = place.dialect.peek(place.operation, request, place.named)
         except GatewayError as error:
             asked = error

@@ -172,7 +172,7 @@ class Face:
         if not self.may_be_cached or principal.rights.guardrails:  # what was passed once need not pass again
             return await self._call(operation, call_id, principal, body, named, outlet)
         call = self._gate.call(call_id, operation, principal, self._dialect.peek(operation, body, named))
-        terms = self._cache.terms(headers, call.peek)
+        terms = self._cache.terms(headers, call.operation, call.peek)
         admission = self._gate.admit(call) or await self._gate.admit_shared(call)
         if terms is None:
             await self._run(admission, outlet)

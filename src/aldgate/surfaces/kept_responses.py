@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -10,46 +10,51 @@ from urllib.parse import parse_qs
 import msgspec
 
 from aldgate.core.calls import Peek
-from aldgate.core.errors import GatewayError, InvalidRequest, NotFound, NotSupported, ScopeDenied
+from aldgate.core.errors import GatewayError, InvalidRequest, NotFound, ScopeDenied
 from aldgate.core.principals import Principal
 from aldgate.dialects.governed import MANY_BYTES, check_countable, with_members
 from aldgate.dialects.responses.history import listed, output_of
 from aldgate.dialects.responses.replay import replayed
 from aldgate.dialects.responses.requests import peek
-from aldgate.ports import KeptResponse, Store
-from aldgate.surfaces.asgi import Receive, Scope, Send, headers_of, send_whole
+from aldgate.dialects.responses.states import is_background
+from aldgate.ports import KeptResponse
+from aldgate.surfaces.asgi import Headers, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.bodies import check_json, read_body
 from aldgate.surfaces.credentials import principal_of
+from aldgate.surfaces.event_log import unpacked
 from aldgate.surfaces.face import Doors
 from aldgate.surfaces.faults import render_for_path
+from aldgate.surfaces.listener import Connection
 from aldgate.surfaces.paths import RESPONSES
-from aldgate.surfaces.responses import History
+from aldgate.surfaces.response_history import History
+from aldgate.surfaces.shelf import Shelf
 
 Object = dict[str, Any]
-Answer = tuple[bytes, bytes]
-"""Content type and body."""
+Answer = tuple[Headers, bytes]
+"""Content type, more headers, and body."""
 
 _PREFIX = f"{RESPONSES}/"
-_JSON, _EVENTS = b"application/json", b"text/event-stream; charset=utf-8"
+_JSON: Headers = [(b"content-type", b"application/json")]
+_EVENTS: Headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
 _MOST_LISTED, _USUALLY_LISTED = 100, 20
 
 
 class KeptResponses:
     """Handlers for everything under `/v1/responses/`. Whoever does not own a response is told that there is none."""
 
-    def __init__(self, doors: Doors, store: Store, history: History) -> None:
+    def __init__(self, doors: Doors, shelf: Shelf, history: History) -> None:
         self._gate = doors.gate
         self._identity = doors.identity
         self._in_flight = doors.in_flight
         self._max_body_bytes = doors.max_body_bytes
-        self._store = store
+        self._shelf = shelf
         self._history = history
 
     async def get(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /v1/responses/{id}, and /v1/responses/{id}/input_items."""
         name, _, rest = scope["path"][len(_PREFIX) :].partition("/")
 
-        async def act(principal: Principal) -> Answer:
+        async def act(principal: Principal) -> Answer | None:
             kept = await self._find(principal, name)
             query = parse_qs(scope["query_string"].decode("latin-1"))
             if rest == "input_items":
@@ -57,18 +62,35 @@ class KeptResponses:
             if rest:
                 raise NotFound(f"There is nothing at `{scope['path'][:200]}`.")
             if query.get("stream") == ["true"]:
-                return _EVENTS, replayed(kept.body, _number(query, "starting_after", None, 1 << 53))
-            return _JSON, kept.body
+                return await self._again(scope, principal, kept, _number(query, "starting_after", None, 1 << 53))
+            return [*_JSON, *_warnings(kept)], kept.body
 
         await self._serve(scope, send, act)
+
+    async def _again(self, scope: Scope, principal: Principal, kept: KeptResponse, after: int | None) -> Answer | None:
+        """Its events: those that were streamed, those that are being streamed, or else the response told as events."""
+        run = self._shelf.background.find(principal.account, kept.id)
+        if run is not None and run.is_streamed:
+            connection: Connection = scope["aldgate.connection"]
+            connection.cut_on_loss()
+            connection.outlet.begin(200, [*_EVENTS, (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")])
+            await run.events.follow(connection.outlet, after)
+            return None
+        if kept.lease_until is not None:
+            raise InvalidRequest(f"`{kept.id}` is still under way and was not begun with `stream`: ask again.", param="stream")
+        events = await self._shelf.store.response_events(principal.account, kept.id)
+        told = replayed(kept.body, after) if events is None else await asyncio.to_thread(unpacked, events, after)
+        return [*_EVENTS, *_warnings(kept)], told
 
     async def delete(self, scope: Scope, receive: Receive, send: Send) -> None:
         """DELETE /v1/responses/{id}."""
         name = scope["path"][len(_PREFIX) :]
 
         async def act(principal: Principal) -> Answer:
-            if not await self._store.delete_response(principal.account, name):
-                raise _not_found(name)
+            kept = await self._find(principal, name)
+            if kept.lease_until is not None:
+                await self._shelf.cancel(principal.account, kept)
+            await self._shelf.store.delete_response(principal.account, name)
             return _JSON, msgspec.json.encode({"id": name, "object": "response", "deleted": True})
 
         await self._serve(scope, send, act)
@@ -80,16 +102,13 @@ class KeptResponses:
         async def act(principal: Principal) -> Answer:
             if rest != "cancel":
                 raise NotFound(f"There is nothing at `{scope['path'][:200]}`.")
-            await self._find(principal, name)
-            raise InvalidRequest("Only a response that runs in the background can be cancelled.")
-
-        await self._serve(scope, send, act)
-
-    async def compact(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """POST /v1/responses/compact: what OpenAI writes there only OpenAI can read again."""
-
-        async def act(principal: Principal) -> Answer:
-            raise NotSupported("Conversations are not compacted here; summarise one with a call of its own.")
+            kept = await self._find(principal, name)
+            if not is_background(kept.body):
+                raise InvalidRequest("Only a response that runs in the background can be cancelled.")
+            ended = await self._shelf.cancel(principal.account, kept)
+            if ended is None:
+                raise _not_found(name)
+            return _JSON, ended.body
 
         await self._serve(scope, send, act)
 
@@ -115,21 +134,30 @@ class KeptResponses:
         self._gate.catalogue.resolve(asked.model)
         return asked
 
-    async def _serve(self, scope: Scope, send: Send, act: Callable[[Principal], Awaitable[Answer]]) -> None:
+    async def _serve(self, scope: Scope, send: Send, act: Callable[[Principal], Awaitable[Answer | None]]) -> None:
         call_id = self._gate.new_id()
         try:
             principal = await principal_of(scope, self._identity)
             if "chat" not in principal.rights.scopes:
                 raise ScopeDenied("This API key may not chat, so it has no responses.")
-            kind, body = await act(principal)
+            answer = await act(principal)
         except GatewayError as error:
             status, headers, body = render_for_path(scope["path"], error, call_id)
             return await send_whole(send, status, headers, body)
-        lines = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), (b"x-request-id", call_id.encode())]
+        except asyncio.CancelledError:
+            connection: Connection = scope["aldgate.connection"]
+            if not connection.is_lost or connection.task is None:
+                raise
+            connection.task.uncancel()  # a follower left, nobody cancels us
+            return
+        if answer is None:
+            return
+        kind, body = answer
+        lines = [*kind, (b"content-length", b"%d" % len(body)), (b"x-request-id", call_id.encode())]
         await send_whole(send, 200, [*lines, (b"cache-control", b"no-store")], body)
 
     async def _find(self, principal: Principal, name: str) -> KeptResponse:
-        kept = await self._store.find_response(principal.account, name, time.time())
+        kept = await self._shelf.find(principal.account, name)
         if kept is None:
             raise _not_found(name)
         return kept
@@ -161,6 +189,10 @@ def _with_any_model(body: bytes) -> bytes:
         return with_members(body, {"model": "any"})
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise InvalidRequest("The body is not a JSON object.") from None
+
+
+def _warnings(kept: KeptResponse) -> Headers:
+    return [(b"x-aldgate-warnings", kept.warnings.encode())] if kept.warnings else []
 
 
 def _not_found(name: str) -> NotFound:

@@ -119,7 +119,20 @@ PATHS = (
         query=("limit", "order", "after"),
     ),
     Path(
-        "post", "/v1/responses/{response_id}/cancel", "Refused: nothing runs in the background", None, None, errors=_KEPT_ERRORS
+        "post",
+        "/v1/responses/{response_id}/cancel",
+        "Cancel a response that runs in the background",
+        None,
+        response_types.ResponseObject,
+        errors=_KEPT_ERRORS,
+    ),
+    Path(
+        "post",
+        "/v1/responses/compact",
+        "Compact a conversation",
+        response_types.CompactionRequest,
+        response_types.CompactionObject,
+        errors=_CALL_ERRORS,
     ),
     Path(
         "post",

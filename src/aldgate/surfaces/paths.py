@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from aldgate.core.principals import Operation
-from aldgate.ports import Endpoint, Store
+from aldgate.ports import Endpoint
 from aldgate.registry import Registry
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.dialects import DIALECTS
@@ -22,6 +22,7 @@ from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.later import Later
 from aldgate.surfaces.models import PREFIX as MODELS
 from aldgate.surfaces.models import ModelsFace, by_client
+from aldgate.surfaces.shelf import Shelf
 
 CALLS: tuple[tuple[str, str, Operation], ...] = (
     ("/v1/chat/completions", "openai", "chat"),
@@ -67,10 +68,10 @@ _GEMINI = (("POST", ""), ("GET", "models/"))
 """What is Gemini's below a version; what is no verb of a model there is not found."""
 
 
-def batch_endpoint(doors: Doors, store: Store, incarnation: str, path: str) -> Endpoint:
+def batch_endpoint(doors: Doors, shelf: Shelf, path: str) -> Endpoint:
     """What is behind one of `BATCHED`."""
     if path == RESPONSES:
-        memory = SURFACES.load("responses")(doors, store, incarnation).face
+        memory = SURFACES.load("responses")(doors, shelf).face
         return Endpoint(DIALECTS.load("responses"), BATCHED[path], memory)
     return Endpoint(DIALECTS.load("openai"), BATCHED[path])
 
@@ -88,16 +89,16 @@ def health_paths(health: HealthFace) -> dict[tuple[str, str], Handler]:
     }
 
 
-def every_path(doors: Doors, store: Store, incarnation: str, health: HealthFace, rest: Callable[[], Handler]) -> Front:
+def every_path(doors: Doors, shelf: Shelf, health: HealthFace, rest: Callable[[], Handler]) -> Front:
     """The entry of a listener that serves everything. `rest` makes FastAPI's application when somebody needs it."""
     faces = Faces(doors)
     models = ModelsFace(doors.gate, doors.identity, int(time.time()))
     gemini = Later(lambda: SURFACES.load("gemini")(doors).serve)
     ollama = _Group(lambda: SURFACES.load("ollama")(doors).handlers)
     anthropic = _Group(lambda: SURFACES.load("anthropic")(doors).handlers)
-    responses = _Group(lambda: SURFACES.load("responses")(doors, store, incarnation).handlers)
+    responses = _Group(lambda: SURFACES.load("responses")(doors, shelf).handlers)
     exact: dict[tuple[str, str], Handler] = {
-        ("POST", EXPLAIN): Later(lambda: SURFACES.load("explain")(doors, store, incarnation).serve),
+        ("POST", EXPLAIN): Later(lambda: SURFACES.load("explain")(doors, shelf).serve),
         **{("POST", path): faces.serving(dialect, operation) for path, dialect, operation in CALLS},
         ("POST", MESSAGES): anthropic["messages"],
         ("POST", f"{MESSAGES}/count_tokens"): anthropic["count_tokens"],

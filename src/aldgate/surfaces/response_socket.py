@@ -18,13 +18,14 @@ from aldgate.dialects.responses.dialect import RESPONSES
 from aldgate.dialects.responses.history import Turn, input_of
 from aldgate.dialects.responses.pen import Pen
 from aldgate.dialects.responses.requests import Governed, governed
-from aldgate.dialects.responses.written import Frame, response_id
+from aldgate.dialects.responses.written import framed, response_id
 from aldgate.dialects.sse import EventReader
 from aldgate.surfaces.asgi import Headers, Message, Receive, Scope, Send
 from aldgate.surfaces.credentials import secret_of
 from aldgate.surfaces.face import Doors
 from aldgate.surfaces.faults import refuse
-from aldgate.surfaces.responses import MOST_KEPT, ResponsesFace
+from aldgate.surfaces.response_history import MOST_KEPT
+from aldgate.surfaces.responses import ResponsesFace
 from aldgate.surfaces.websocket import POLICY_VIOLATION, RESTARTING, Socket
 
 MOST_WAITING = 2
@@ -148,7 +149,7 @@ class _Conversation:
             doors.gate.catalogue.resolve(peek.model)
             response = _unanswered(call_id, created.body, outlet)
         else:
-            response = await self._face.respond(call_id, principal, created.body, outlet, self._recall)
+            response = await self._face.respond(call_id, principal, peek, outlet, self._recall)
         if response is not None and (wanted.store is False or not created.generates):
             before = await self._before(principal.account, wanted)
             name = msgspec.json.decode(response, type=_Named).id
@@ -245,10 +246,7 @@ def _read(frame: bytes) -> Created:
 
 def _unanswered(call_id: str, body: bytes, outlet: _Outlet) -> bytes:
     """A response to a frame that only wants its input remembered."""
-    try:
-        frame, pen = Frame(call_id, RESPONSES.peek("chat", body)), Pen()
-    except (msgspec.ValidationError, RecursionError):
-        raise InvalidRequest("`tools` is no list of tools.", param="tools") from None
+    frame, pen = framed(call_id, RESPONSES.peek("chat", body)), Pen()
     response = frame.ended("stop", [], None)
     outlet.end(pen.lifecycle("created", frame.begun()) + pen.lifecycle("completed", response))
     return _encode({**response, "id": response_id(call_id)})

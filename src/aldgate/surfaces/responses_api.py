@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from aldgate.ports import Store
 from aldgate.surfaces.asgi import Handler
+from aldgate.surfaces.compaction import CompactionFace
 from aldgate.surfaces.face import Doors
 from aldgate.surfaces.kept_responses import KeptResponses
 from aldgate.surfaces.response_socket import ResponseSocket
 from aldgate.surfaces.responses import ResponsesFace
+from aldgate.surfaces.shelf import Shelf
 
 
 class ResponsesApi:
-    """The handlers, by what they do.
+    """The handlers, by what they do."""
 
-    Args:
-        incarnation: This process's random id.
-    """
-
-    def __init__(self, doors: Doors, store: Store, incarnation: str) -> None:
-        self.face = face = ResponsesFace(doors, store, incarnation)
-        kept = KeptResponses(doors, store, face.history)
+    def __init__(self, doors: Doors, shelf: Shelf) -> None:
+        self.face = face = ResponsesFace(doors, shelf)
+        kept = KeptResponses(doors, shelf, face.history)
         self.handlers: dict[str, Handler] = {
             "create": face.serving("chat"),
             "connect": ResponseSocket(doors, face).serve,
             "get": kept.get,
             "delete": kept.delete,
             "cancel": kept.cancel,
-            "compact": kept.compact,
+            "compact": CompactionFace(doors, face.history).serving("chat"),
             "input_tokens": kept.input_tokens,
         }

@@ -38,7 +38,7 @@ _answer = msgspec.json.Decoder(_Answer)
 
 
 class Webhooks:
-    """Implements `ports.Judge` for `Webhook`.
+    """Judges for `Webhook`.
 
     Args:
         secret: Signs what is asked; None: nobody is asked.
@@ -66,7 +66,7 @@ class Webhooks:
         self._pools: dict[tuple[Origin, float], Pool] = {}
 
     async def judge(self, call: Call, question: Question) -> Verdict:
-        """See `ports.Judge`."""
+        """A `ports.Judge`."""
         guardrail = question.guardrail
         assert isinstance(guardrail, Webhook)
         if not self._key:

@@ -95,7 +95,9 @@ def test_bytes_that_are_no_event_are_invalid():
 
 
 def relay(**more: Any) -> ResponsesRelay:
-    return ResponsesRelay(peek(json.dumps({"model": "m", "input": "Hi", "stream": True, **more}).encode()))
+    return ResponsesRelay(
+        "req-0123456789abcdef01234567", peek(json.dumps({"model": "m", "input": "Hi", "stream": True, **more}).encode())
+    )
 
 
 def test_a_relay_passes_events_on_and_names_what_was_continued():
@@ -108,6 +110,12 @@ def test_a_relay_passes_events_on_and_names_what_was_continued():
     assert (passing.is_done, passing.usage, passing.delivered) == (True, Usage(3, 1), 1)
     assert out.endswith(b"data: [DONE]\n\n")
     assert passing.feed(stream(delta)) == b"" and passing.end() == b""
+
+
+def test_a_relay_gives_what_runs_in_the_background_its_first_id():
+    passed = relay(background=True).feed(stream(BEGUN)).decode()
+    response = json.loads(passed.split("data: ")[1])["response"]
+    assert (response["id"], response["background"]) == ("resp_0123456789abcdef01234567", True)
 
 
 def test_a_relay_raises_what_came_before_anything_and_leaves_what_came_later():

@@ -9,7 +9,8 @@ from aldgate.core.calls import Peek
 from aldgate.core.conversation import Answer, Conversation, Finish, Reasoning, Refusal, Text, ToolCall
 from aldgate.core.events import fold
 from aldgate.dialects.responses.dialect import RESPONSES
-from aldgate.dialects.responses.replay import replayed
+from aldgate.dialects.responses.pen import DONE, Pen
+from aldgate.dialects.responses.replay import later, replayed
 
 PEEK = Peek(b'{"model":"m","input":"Hi","tools":[{"type":"custom","name":"patch"}]}', "m")
 PARTS = [Reasoning("Hm", "sig", origin="responses"), Text("Hi"), Refusal("No"), ToolCall("c", "look", "{}")]
@@ -48,3 +49,13 @@ def test_it_goes_on_where_the_caller_left(after: int | None, first: int):
     kept: dict[str, Any] = {"id": "r", "status": "completed", "output": [{"id": "x", "type": "x"}]}
     told = replayed(json.dumps(kept).encode(), after).decode()
     assert told.startswith("event: ") and f'"sequence_number":{first},' in told.split("\n\n")[0]
+
+
+def test_of_events_as_they_went_out_the_later_ones_are_told():
+    pen = Pen(7)
+    said = [pen.item("added", 0, {"sequence_number": 99, "text": "\n\ndata: [DONE]"}), pen.item("done", 0, {}), DONE]
+    events = b"".join(said)
+    assert later(events, 6) == events
+    assert later(events, 7) == b"".join(said[1:])
+    assert later(events, 8) == later(events, 1 << 53) == DONE
+    assert later(b'event: x\ndata: {"type":"x"}\n\n', 5) != b""

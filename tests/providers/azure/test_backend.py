@@ -109,7 +109,7 @@ def test_older_versions_bound_output_by_the_older_field(version: str, sent: byte
     assert sent in provider.dialects["openai"].outgoing("chat", peek, provider.unlisted().deployments[0], cap=5, warnings=[])
 
 
-@pytest.mark.parametrize(("version", "names"), [("", ["openai", "responses"]), ("2024-10-21", ["openai"])])
+@pytest.mark.parametrize(("version", "names"), [("", ["openai", "responses", "responses-compact"]), ("2024-10-21", ["openai"])])
 def test_responses_are_spoken_where_the_version_has_them(version: str, names: list[str]) -> None:
     assert list(build(base_url=HOST, api_key="env:KEY", api_version=version).dialects) == names
 

@@ -13,7 +13,7 @@ from aldgate.core.errors import GatewayError, UpstreamAuth, UpstreamBroken, Upst
 from aldgate.core.prices import FREE
 from aldgate.core.principals import Operation
 from aldgate.providers.bedrock.backend import Bedrock
-from aldgate.providers.bedrock.held import HeldReply
+from aldgate.providers.held import HeldReply
 from aldgate.providers.section import Surroundings, build_provider
 from aldgate.testing.upstream import FakeUpstream, Step, converse, wire
 
@@ -80,7 +80,13 @@ def test_hosts_are_the_regions() -> None:
     ("environment", "table", "message"),
     [
         ({}, {}, "no region is known"),
-        ({"AWS_REGION": "eu-west-1"}, {}, "no AWS credentials"),
+        ({"AWS_REGION": "eu-west-1", "AWS_EC2_METADATA_DISABLED": "true"}, {}, "no AWS credentials"),
+        (
+            {"AWS_REGION": "eu-west-1", "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://evil.example/x"},
+            {},
+            "nor an agent's address",
+        ),
+        ({"AWS_REGION": "eu-west-1", "AWS_PROFILE": "nobody"}, {}, "no AWS credentials: the profile `nobody`"),
         (ENVIRONMENT, {"profile": "nobody"}, "no AWS credentials: the profile `nobody`"),
         (ENVIRONMENT, {"access_key_id": "AKID"}, "not usable"),
         (ENVIRONMENT, {"access_key_id": "AKID", "secret_access_key": "env:NOBODY"}, "`NOBODY` is not set"),

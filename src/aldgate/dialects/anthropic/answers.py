@@ -12,6 +12,7 @@ import msgspec
 
 from aldgate.core.conversation import Answer, Conversation, Finish, Media, Opaque, Part, Reasoning, Refusal, Text, ToolCall
 from aldgate.core.errors import UpstreamInvalid
+from aldgate.dialects.anthropic import answer_tool
 from aldgate.dialects.anthropic.carried import ORIGIN, carried, carried_of_call
 from aldgate.dialects.anthropic.errors import ErrorBody, error_in_reply
 from aldgate.dialects.anthropic.usage import WireUsage, write_usage
@@ -44,9 +45,14 @@ class _Message(msgspec.Struct):
 _message = msgspec.json.Decoder(_Message)
 
 
-def finish_of(stop_reason: str | None, *, has_calls: bool) -> Finish:
-    """Why the model stopped. An answer that calls tools waits for them, whatever the provider says, unless it was cut off."""
+def finish_of(stop_reason: str | None, *, has_calls: bool, by_tool: bool = False) -> Finish:
+    """Why the model stopped. An answer that calls tools waits for them, whatever the provider says, unless it was cut off.
+
+    `by_tool`: it called `answer_tool`, and nobody waits for what comes of that.
+    """
     finish = _FINISHES.get(stop_reason or "", "stop")
+    if by_tool and not has_calls and finish == "tool_calls":
+        return "stop"
     return "tool_calls" if has_calls and finish == "stop" else finish
 
 
@@ -71,7 +77,8 @@ def read(body: bytes) -> Answer:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
         raise UpstreamInvalid("The provider's reply is not a message.") from None
     calls = any(isinstance(part, ToolCall) for part in parts)
-    finish = finish_of(seen.stop_reason, has_calls=calls)
+    by_tool = any(block.get("name") == answer_tool.NAME for block in seen.content)
+    finish = finish_of(seen.stop_reason, has_calls=calls, by_tool=by_tool)
     usage = seen.usage.canonical() if seen.usage else None
     return Answer(parts, finish, usage, seen.id, seen.model, seen.stop_sequence)
 
@@ -85,6 +92,8 @@ def read_block(block: Object) -> Part:
             return Reasoning(thought, block.get("signature") or None, origin=ORIGIN)
         case {"type": "redacted_thinking", "data": str(data)}:
             return Reasoning(redacted=data, origin=ORIGIN)
+        case {"type": "tool_use", "name": answer_tool.NAME}:
+            return Text(msgspec.json.encode(block.get("input") or {}).decode())
         case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
             return ToolCall(call_id, name, arguments_of(block.get("input")))
         case {"type": "tool_use"}:

@@ -10,6 +10,7 @@ from typing import Any
 from aldgate.core.conversation import Conversation, Tool
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.routes import Deployment
+from aldgate.dialects.anthropic import answer_tool
 from aldgate.dialects.anthropic.carried import ORIGIN
 from aldgate.dialects.anthropic.families import Family, family_of
 from aldgate.dialects.anthropic.schemas import answer_schema, input_schema
@@ -36,10 +37,11 @@ def build(asked: Conversation, deployment: Deployment, *, stream: bool, warnings
     _refuse(asked)
     family = family_of(deployment.model)
     body: Object = {"model": deployment.model}
-    set_thinking(body, asked, family, deployment.facts.max_output, warnings)
+    by_tool = answer_tool.is_needed(asked, family)
+    set_thinking(body, asked, family, deployment.facts.max_output, warnings, is_forced=by_tool)
     system, turns = write_turns(asked.messages, takes_system=family.takes_system_turns, origin=asked.origin, warnings=warnings)
-    if asked.output_format is not None:
-        _set_format(body, asked, family, system, warnings)
+    if asked.output_format is not None and (family.takes_schema or asked.output_format.schema is None):
+        _set_format(body, asked, system, warnings)
     if not turns:  # OpenAI answers to instructions alone, here somebody has to speak
         if not system:
             raise InvalidRequest("The messages say nothing.", param="messages")
@@ -49,6 +51,8 @@ def build(asked: Conversation, deployment: Deployment, *, stream: bool, warnings
     body["messages"] = turns
     if asked.tools:
         _set_tools(body, asked, family)
+    if by_tool:
+        answer_tool.add(body, asked)
     _set_sampling(body, asked, family, warnings)
     _set_rest(body, asked, warnings)
     if stream:
@@ -61,18 +65,18 @@ def _refuse(asked: Conversation) -> None:
         raise InvalidRequest("Claude models give one answer at a time.", param="n")
     if asked.top_logprobs is not None:
         raise InvalidRequest("Claude models tell no log probabilities.", param="logprobs")
+    if any(tool.name == answer_tool.NAME for tool in asked.tools):
+        raise InvalidRequest(f"No tool can be called `{answer_tool.NAME}`: answers by a schema come through one.", param="tools")
     if any(tool.is_custom for tool in asked.tools):
         raise InvalidRequest("Claude models have no custom tools; describe the arguments by a schema.", param="tools")
 
 
-def _set_format(body: Object, asked: Conversation, family: Family, system: list[Object], warnings: list[str]) -> None:
+def _set_format(body: Object, asked: Conversation, system: list[Object], warnings: list[str]) -> None:
     wanted = asked.output_format
     assert wanted is not None
     if wanted.schema is None:
         system.append({"type": "text", "text": JSON_WANTED})
         return
-    if not family.takes_schema:
-        raise InvalidRequest("This model cannot be held to a schema; ask for JSON in words.", param="response_format")
     lost: list[str] = []
     schema = wanted.schema if asked.origin == ORIGIN else answer_schema(wanted.schema, lost)
     body.setdefault("output_config", {})["format"] = {"type": "json_schema", "schema": schema}

@@ -21,6 +21,7 @@ from aldgate.core.events import (
     ToolCallStarted,
     UsageReported,
 )
+from aldgate.dialects.anthropic import answer_tool
 from aldgate.dialects.anthropic.answers import arguments_of, finish_of
 from aldgate.dialects.anthropic.carried import ORIGIN
 from aldgate.dialects.anthropic.errors import ErrorBody, error_in_reply
@@ -73,7 +74,18 @@ _raw = msgspec.json.Decoder(dict[str, Any])
 class MessagesDecoder:
     """Implements `ports.Decoder` for one stream."""
 
-    __slots__ = ("_calls", "_events", "_has_started", "is_done", "_opaque", "_open", "_stop_reason", "_stop_sequence", "_usage")
+    __slots__ = (
+        "_answers",
+        "_calls",
+        "_events",
+        "_has_started",
+        "is_done",
+        "_opaque",
+        "_open",
+        "_stop_reason",
+        "_stop_sequence",
+        "_usage",
+    )
 
     def __init__(self) -> None:
         self._events = EventReader()
@@ -83,6 +95,8 @@ class MessagesDecoder:
         """Index of a content block -> index among the calls."""
         self._opaque: dict[int, tuple[dict[str, Any], list[str]]] = {}
         """Blocks that only this dialect knows, and the pieces of their input."""
+        self._answers: dict[int, bool] = {}
+        """Index of a block that gives the answer through `answer_tool` -> whether any of it was told."""
         self._stop_reason: str | None = None
         self._stop_sequence: str | None = None
         self._has_started = False
@@ -120,9 +134,7 @@ class MessagesDecoder:
         elif kind == "content_block_start":
             self._begin(seen, events)
         elif kind == "content_block_stop":
-            if (opaque := self._opaque.pop(seen.index, None)) is not None:
-                events.append(PartGiven(_completed(*opaque)))
-            events.append(PartEnded())
+            self._stop(seen.index, events)
         elif kind == "message_start":
             start = seen.message or _Start()
             self._usage = start.usage or WireUsage()
@@ -144,7 +156,7 @@ class MessagesDecoder:
 
     def _finish(self) -> list[Event]:
         self.is_done = True
-        reason = finish_of(self._stop_reason, has_calls=self._calls > 0)
+        reason = finish_of(self._stop_reason, has_calls=self._calls > 0, by_tool=bool(self._answers))
         usage = self._usage.canonical()
         reported: list[Event] = [UsageReported(usage)] if usage.total_tokens else []
         return [*reported, Finished(reason, self._stop_sequence)]
@@ -154,7 +166,11 @@ class MessagesDecoder:
             self._has_started = True
             events.append(Started())
         block = _block.decode(seen.content_block)
-        if block.type == "tool_use":
+        if block.type == "tool_use" and block.name == answer_tool.NAME:
+            self._answers[seen.index] = bool(block.input)
+            if block.input:
+                events.append(TextDelta(arguments_of(block.input)))
+        elif block.type == "tool_use":
             self._open[seen.index] = self._calls
             events.append(ToolCallStarted(self._calls, block.id, block.name))
             if block.input:
@@ -171,6 +187,13 @@ class MessagesDecoder:
         else:
             self._opaque[seen.index] = _raw.decode(seen.content_block), []
 
+    def _stop(self, index: int, events: list[Event]) -> None:
+        if self._answers.get(index) is False:
+            events.append(TextDelta("{}"))
+        if (opaque := self._opaque.pop(index, None)) is not None:
+            events.append(PartGiven(_completed(*opaque)))
+        events.append(PartEnded())
+
     def _delta(self, seen: _Event, events: list[Event]) -> None:
         delta = seen.delta
         if delta is None:
@@ -181,6 +204,9 @@ class MessagesDecoder:
         elif delta.type == "input_json_delta":
             if (opaque := self._opaque.get(seen.index)) is not None:
                 opaque[1].append(delta.partial_json)
+            elif delta.partial_json and seen.index in self._answers:
+                self._answers[seen.index] = True
+                events.append(TextDelta(delta.partial_json))
             elif delta.partial_json:
                 if (call := self._open.get(seen.index)) is None:
                     raise UpstreamInvalid("The provider sent arguments of a tool call that it never began.")

@@ -21,8 +21,13 @@ FIELDS = {"openai": "reasoning_effort", "responses": "reasoning", "gemini": "gen
 """Where callers of other dialects say how much to think."""
 
 
-def set_thinking(body: Object, asked: Conversation, family: Family, max_output: int | None, warnings: list[str]) -> None:
-    """Put `max_tokens`, `thinking` and `output_config.effort` into `body`; what cannot be had is named in `warnings`."""
+def set_thinking(
+    body: Object, asked: Conversation, family: Family, max_output: int | None, warnings: list[str], *, is_forced: bool = False
+) -> None:
+    """Put `max_tokens`, `thinking` and `output_config.effort` into `body`; what cannot be had is named in `warnings`.
+
+    `is_forced`: the model will be made to call a tool, though the caller did not say so.
+    """
     wanted = asked.thinking
     field = FIELDS.get(asked.origin, "thinking")
     limit = asked.max_output_tokens if asked.max_output_tokens is not None else max_output or DEFAULT_MAX_TOKENS
@@ -38,7 +43,7 @@ def set_thinking(body: Object, asked: Conversation, family: Family, max_output: 
     effort = wanted.effort or (_effort_of(wanted.budget_tokens) if wanted.budget_tokens else None)
     if family.efforts and effort is not None and (family.thinking != "budget" or wanted.effort is not None):
         body["output_config"] = {"effort": nearest(effort, family.efforts)}
-    if family.thinking == "none" or _is_forced(asked):
+    if family.thinking == "none" or is_forced or _is_forced(asked):
         warnings.append(field)  # a forced tool leaves no room for a thought
         return
     config: Object | None = {"type": "adaptive"}

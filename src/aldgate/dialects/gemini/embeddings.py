@@ -25,7 +25,7 @@ _TASKS: dict[str, Task] = {
     "CLASSIFICATION": "classification",
     "CLUSTERING": "clustering",
 }
-_WORDS: dict[Task, str] = {
+WORDS: dict[Task, str] = {
     "query": "RETRIEVAL_QUERY",
     "document": "RETRIEVAL_DOCUMENT",
     "similarity": "SEMANTIC_SIMILARITY",
@@ -77,7 +77,7 @@ def build_embedding(asked: EmbedRequest, model: str, warnings: list[str]) -> Obj
     if asked.dimensions is not None:
         more["outputDimensionality"] = asked.dimensions
     if asked.task is not None:
-        more["taskType"] = _WORDS[asked.task]
+        more["taskType"] = WORDS[asked.task]
     if asked.user is not None:
         warnings.append("user")
     requests: list[Object] = []

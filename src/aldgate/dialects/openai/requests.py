@@ -143,7 +143,7 @@ def outgoing(seen: Peek, *, model: str, cap_field: str | None, cap: int | None, 
     """
     body = seen.body if model == seen.model else with_model(seen.body, model)
     if cap is not None and cap_field is not None:
-        body = _capped(body, cap_field, cap)
+        body = _capped(body, seen, cap_field, cap)
     if ask_usage and seen.stream and not seen.wants_usage:
         if not seen.has_stream_options and b'"stream_options"' not in body:
             return with_member_first(body, b'"stream_options":{"include_usage":true}')
@@ -151,12 +151,14 @@ def outgoing(seen: Peek, *, model: str, cap_field: str | None, cap: int | None, 
     return body
 
 
-def _capped(body: bytes, cap_field: str, cap: int) -> bytes:
-    """The field may be there as null, and a parser may keep the last of two; so may its other name, which some obey as well."""
-    there = [name for name in ("max_tokens", "max_completion_tokens") if b'"%s"' % name.encode() in body]
-    if not there:
-        return with_member_first(body, b'"%s":%d' % (cap_field.encode(), cap))
-    return with_members(body, dict.fromkeys([*there, cap_field], cap))
+def _capped(body: bytes, seen: Peek, cap_field: str, cap: int) -> bytes:
+    """With the cap under the name that the provider knows, and under the other where that says more: some obey either."""
+    other = "max_completion_tokens" if cap_field == "max_tokens" else "max_tokens"
+    if seen.cap is not None and seen.cap > cap and b'"%s"' % other.encode() in body:
+        return with_members(body, {cap_field: cap, other: cap})
+    field = b'"%s"' % cap_field.encode()
+    # It may be there as null, and a parser may keep the last of two.
+    return with_members(body, {cap_field: cap}) if field in body else with_member_first(body, b"%s:%d" % (field, cap))
 
 
 class _Options(msgspec.Struct):

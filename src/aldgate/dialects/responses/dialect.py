@@ -44,7 +44,7 @@ class Responses:
 
     def relay(self, call_id: str, operation: Operation, peek: Peek, upstream: object = None) -> ResponsesRelay:
         """See `ports.FaceDialect`."""
-        return ResponsesRelay(peek)
+        return ResponsesRelay(call_id, peek)
 
     def encoder(self, call_id: str, peek: Peek, asked: Request) -> ResponsesEncoder:
         """See `ports.FaceDialect`."""

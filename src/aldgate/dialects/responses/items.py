@@ -11,7 +11,7 @@ from typing import Any, cast
 from aldgate.core.conversation import Media, Message, Part, Reasoning, Role, Text, ToolCall, ToolResult
 from aldgate.core.errors import InvalidRequest
 from aldgate.dialects.responses.content import pieces_of
-from aldgate.dialects.responses.sealed import unseal
+from aldgate.dialects.responses.sealed import recalled, summary_in, unseal
 from aldgate.dialects.responses.tools import flat_name, wrapped
 
 Object = dict[str, Any]
@@ -47,6 +47,8 @@ class Folded:
             raise InvalidRequest(f"`{where}` must be an object.", param=where)
         given = cast(Object, item)
         kind = _text(given, "type", where) if given.get("type") else "message"
+        if kind == "compaction" and (summary := summary_in(_text(given, "encrypted_content", where))) is not None:
+            return self._say("user", [Text(recalled(summary))])
         if kind in _UNSAYABLE:
             raise InvalidRequest(f"`{where}`: this model cannot follow an item of type `{kind}`.", param=where)
         match kind:

@@ -15,6 +15,7 @@ from aldgate.dialects.responses.answers import parts_of, read_body
 from aldgate.dialects.responses.decoder import TERMINAL, StreamEvent, read_event
 from aldgate.dialects.responses.pen import DONE
 from aldgate.dialects.responses.requests import governed
+from aldgate.dialects.responses.written import response_id
 from aldgate.dialects.sse import EventReader
 
 Object = dict[str, Any]
@@ -26,17 +27,17 @@ _encode = msgspec.json.Encoder().encode
 class ResponsesRelay:
     """Implements `ports.Relay`.
 
-    A request that continued a kept response went out with all of its items instead; the answer names that response again.
+    A request that continued a kept response went out with all of its items instead; the answer names that response again. One
+    that runs in the background went out as one that is waited for, and has had its id before the provider gave it another.
     """
 
-    def __init__(self, peek: Peek) -> None:
+    def __init__(self, call_id: str, peek: Peek) -> None:
         self.usage: Usage | None = None
         self.delivered = 0
         self.is_done = False
         self.failure: GatewayError | None = None
         self._reader = EventReader()
-        previous = governed(peek).previous_response_id if b'"previous_response_id"' in peek.body else None
-        self._kept: Object = {} if previous is None else {"previous_response_id": previous}
+        self._kept = _kept(call_id, peek)
 
     def whole(self, body: bytes) -> bytes:
         """See `ports.Relay`."""
@@ -93,3 +94,16 @@ class ResponsesRelay:
         members = _members.decode(payload)
         response = msgspec.Raw(with_members(bytes(members["response"]), self._kept))
         return _encode({**members, "response": response})
+
+
+def _kept(call_id: str, peek: Peek) -> Object:
+    """What the answer says otherwise than the provider."""
+    if b'"previous_response_id"' not in peek.body and b'"background"' not in peek.body:
+        return {}
+    wanted = governed(peek)
+    kept: Object = {}
+    if wanted.previous_response_id is not None:
+        kept["previous_response_id"] = wanted.previous_response_id
+    if wanted.background:
+        kept |= {"id": response_id(call_id), "background": True}
+    return kept

@@ -1,4 +1,4 @@
-"""A kept response told again as a stream, for callers who come back for it (`GET /v1/responses/{id}?stream=true`)."""
+"""A response told again as a stream, for callers who come back for it (`GET /v1/responses/{id}?stream=true`)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,31 @@ from aldgate.dialects.responses.pen import DONE, Pen
 Object = dict[str, Any]
 
 
+class _Numbered(msgspec.Struct):
+    sequence_number: int | None = None
+
+
+_numbered = msgspec.json.Decoder(_Numbered)
+_DATA = b"data: "
+
+
 def replayed(body: bytes, starting_after: int | None) -> bytes:
-    """The events of a response that has ended, each text in one piece, from number `starting_after` + 1 on."""
+    """The events of a response that was not streamed, each text in one piece, from number `starting_after` + 1 on."""
     first = 0 if starting_after is None else starting_after + 1
     return b"".join([*list(_events(msgspec.json.decode(body)))[first:], DONE])
+
+
+def later(events: bytes, after: int) -> bytes:
+    """Of whole events, as they went out, those numbered above `after`, and those that have no number."""
+    return b"".join(event + b"\n\n" for event in events.split(b"\n\n") if event and _is_later(event, after))
+
+
+def _is_later(event: bytes, after: int) -> bool:
+    data = event[event.index(_DATA) + len(_DATA) :]
+    if data == b"[DONE]":
+        return True
+    number = _numbered.decode(data).sequence_number
+    return number is None or number > after
 
 
 def _events(response: Object) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from aldgate.dialects.governed import (
     with_model,
 )
 from aldgate.dialects.reading import read_body
-from aldgate.dialects.responses.sealed import PREFIX
+from aldgate.dialects.responses.sealed import PREFIX, recalled, summary_in
 
 Cap = Annotated[int, msgspec.Meta(ge=1)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
@@ -75,9 +75,10 @@ def outgoing(seen: Peek, *, model: str, cap: int | None) -> bytes:
     """The caller's bytes with the provider's name of the model, and a cap on the output where a budget needs one.
 
     What the gate itself keeps does not go on: the response that was continued, and thoughts that only another provider can read.
+    Nor does `background`: it is the gate that waits.
     """
     body = seen.body if model == seen.model else with_model(seen.body, model)
-    if b'"previous_response_id"' in body or SEALED in body:
+    if b'"previous_response_id"' in body or b'"background"' in body or SEALED in body:
         body = _ours_removed(body)
     if cap is None:
         return body
@@ -89,14 +90,18 @@ def outgoing(seen: Peek, *, model: str, cap: int | None) -> bytes:
 def _ours_removed(body: bytes) -> bytes:
     members: dict[str, Any] = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     members.pop("previous_response_id", None)
+    members.pop("background", None)
     if SEALED in body and isinstance(given := msgspec.json.decode(members["input"]), list):
-        members["input"] = [item for item in cast("list[Any]", given) if not _is_sealed(item)]
+        members["input"] = [found for item in cast("list[Any]", given) if (found := _readable(item)) is not None]
     return msgspec.json.encode(members)
 
 
-def _is_sealed(item: object) -> bool:
+def _readable(item: object) -> object | None:
+    """An item as a provider can read it: a summary of ours as a message, None for a thought that only another one can read."""
     match item:
-        case {"encrypted_content": str(content)}:
-            return content.startswith(PREFIX)
+        case {"type": "compaction", "encrypted_content": str(content)} if (summary := summary_in(content)) is not None:
+            return {"type": "message", "role": "user", "content": recalled(summary)}
+        case {"encrypted_content": str(content)} if content.startswith(PREFIX):
+            return None
         case _:
-            return False
+            return item

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from typing import TypeVar
 
 import msgspec
 
@@ -15,6 +16,7 @@ from aldgate.core.conversation import Reasoning, ToolCall
 from aldgate.core.errors import InvalidRequest
 
 ORIGIN = "responses"
+T = TypeVar("T")
 PREFIX = "aldgate-1."
 """Begins what was wrapped here."""
 
@@ -48,13 +50,38 @@ def unseal(content: str) -> Proof:
     Raises:
         InvalidRequest: It was wrapped here, and damaged since.
     """
-    if not content.startswith(PREFIX):
-        return Proof(ORIGIN, content)
+    return _opened(content, Proof) if content.startswith(PREFIX) else Proof(ORIGIN, content)
+
+
+def _opened(content: str, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(content[len(PREFIX) :]), type=Proof)
+        return msgspec.json.decode(base64.urlsafe_b64decode(content[len(PREFIX) :]), type=kind)
     except (binascii.Error, ValueError):  # what msgspec raises is a ValueError too
         raise InvalidRequest("An item's `encrypted_content` is damaged; send it as it came.", param="input") from None
 
 
-def _sealed(proof: Proof) -> str:
+class _Summary(msgspec.Struct):
+    summary: str
+
+
+def seal_summary(text: str) -> str:
+    """The `encrypted_content` of a compaction item of the gate's own making."""
+    return _sealed(_Summary(text))
+
+
+def summary_in(content: str) -> str | None:
+    """The summary in a compaction item; None if the gate did not write it.
+
+    Raises:
+        InvalidRequest: It did, and the item was damaged since.
+    """
+    return _opened(content, _Summary).summary if content.startswith(PREFIX) else None
+
+
+def recalled(summary: str) -> str:
+    """A summary as a message for whoever is to go on with the conversation."""
+    return f"Summary of the conversation so far:\n\n{summary}"
+
+
+def _sealed(proof: Proof | _Summary) -> str:
     return PREFIX + base64.urlsafe_b64encode(msgspec.json.encode(proof)).decode()

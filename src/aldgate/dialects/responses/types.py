@@ -84,6 +84,26 @@ class InputTokens(Struct):
     input_tokens: int
 
 
+class CompactionRequest(Struct):
+    """Body of `POST /v1/responses/compact`."""
+
+    model: ModelName
+    input: Input | None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    prompt_cache_key: str | None = None
+
+
+class CompactionObject(Struct):
+    """A compacted conversation: `output` is the input to go on with."""
+
+    id: str
+    object: Literal["response.compaction"]
+    created_at: float
+    output: list[JsonObject]
+    usage: JsonObject
+
+
 class ResponseObject(Struct):
     """A response."""
 

@@ -12,6 +12,7 @@ import msgspec
 
 from aldgate.core.calls import Peek
 from aldgate.core.conversation import Answer, Finish, Media, Opaque, Part, Reasoning, Refusal, Text, ToolCall
+from aldgate.core.errors import InvalidRequest
 from aldgate.core.usage import Usage
 from aldgate.dialects.omitted import omitted
 from aldgate.dialects.responses.sealed import ORIGIN, seal_call, seal_thought
@@ -82,6 +83,10 @@ class Frame:
             **given,
         }
 
+    def queued(self) -> Object:
+        """The response before anybody has begun with it."""
+        return self._said("queued", [], None)
+
     def begun(self) -> Object:
         """The response before anything is said."""
         return self._said("in_progress", [], None)
@@ -110,6 +115,18 @@ class Frame:
             "output": output,
             "usage": None if usage is None else usage_of(usage),
         }
+
+
+def framed(call_id: str, peek: Peek) -> Frame:
+    """The frame of a request that nobody has read all of.
+
+    Raises:
+        InvalidRequest: Its tools are none.
+    """
+    try:
+        return Frame(call_id, peek)
+    except (msgspec.ValidationError, RecursionError):
+        raise InvalidRequest("`tools` is no list of tools.", param="tools") from None
 
 
 def text_part(text: str) -> Object:

@@ -23,6 +23,7 @@ _PATHS: dict[tuple[str, Operation], str] = {
     ("openai", "complete"): "/completions",
     ("openai", "embed"): "/embeddings",
     ("responses", "chat"): "/responses",
+    ("responses-compact", "chat"): "/responses/compact",
 }
 
 

@@ -11,6 +11,7 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.secret import resolve_reference
 from aldgate.core.routes import Origin
 from aldgate.dialects.openai.dialect import OpenAI
+from aldgate.dialects.responses.compaction import COMPACTION
 from aldgate.dialects.responses.dialect import RESPONSES
 from aldgate.ports import UpstreamDialect
 from aldgate.providers.azure.backend import Azure
@@ -69,6 +70,8 @@ def build(name: str, table: Mapping[str, Any], origin: Origin, surroundings: Sur
     dialects: list[UpstreamDialect] = [OpenAI(cap_field, stream_usage, ROWS["openai"].quirks)]
     if not version or version >= _KNOWS_RESPONSES:
         dialects.append(RESPONSES)
+    if not version:  # https://learn.microsoft.com/azure/foundry/reference/rest/compactconversation
+        dialects.append(COMPACTION)
     deployments = section.deployments
     if deployments is None and section.models is not None:
         deployments = dict.fromkeys(section.models, "")

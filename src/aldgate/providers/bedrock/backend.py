@@ -35,6 +35,7 @@ class Bedrock:
         origin: Where this provider was configured.
         prices: Prices of its models.
         renew: Reads credentials anew where they may have changed since; None where they cannot.
+        lenders: Connections to whoever lends credentials.
     """
 
     operations: frozenset[Operation] = _CONVERSE.operations
@@ -49,11 +50,12 @@ class Bedrock:
         origin: Origin,
         prices: PriceBook,
         renew: Callable[[], Credentials] | None,
+        lenders: Sequence[Pool] = (),
     ) -> None:
         self.name = name
         self.dialects: Mapping[str, UpstreamDialect] = {_CONVERSE.name: _CONVERSE}
         self._doors = [door for door in (runtime, control) if door is not None]
-        self.pools: Sequence[Pool] = [door.pool for door in self._doors]
+        self.pools: Sequence[Pool] = [*(door.pool for door in self._doors), *lenders]
         self._runtime = runtime
         self._control = control
         self._models = models

@@ -26,17 +26,17 @@ def from_environment(environment: Mapping[str, str]) -> Credentials | None:
 
 
 def from_profile(environment: Mapping[str, str], profile: str) -> Credentials:
-    """The profile's in the shared credentials file.
+    """The profile's in the shared credentials file, else in the shared configuration.
 
     Raises:
         NoCredentials: There are none, or they are only a reference to something else (SSO, a role, a process).
     """
     file = _file(environment, "AWS_SHARED_CREDENTIALS_FILE", "credentials")
-    section = _section(file, profile)
-    key_id, secret = section.get("aws_access_key_id", ""), section.get("aws_secret_access_key", "")
-    if not key_id or not secret:
-        raise NoCredentials(f"the profile `{profile}` has no access key and secret in {file or '~/.aws/credentials'}")
-    return Credentials(key_id, secret, section.get("aws_session_token", ""))
+    for section in (_section(file, profile), settings_of(environment, profile)):
+        key_id, secret = section.get("aws_access_key_id", ""), section.get("aws_secret_access_key", "")
+        if key_id and secret:
+            return Credentials(key_id, secret, section.get("aws_session_token", ""))
+    raise NoCredentials(f"the profile `{profile}` has no access key and secret in {file or '~/.aws/credentials'}")
 
 
 def find_region(environment: Mapping[str, str], profile: str) -> str:
@@ -44,8 +44,24 @@ def find_region(environment: Mapping[str, str], profile: str) -> str:
     said = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
     if said:
         return said
+    return settings_of(environment, profile).get("region", "")
+
+
+def settings_of(environment: Mapping[str, str], profile: str) -> Mapping[str, str]:
+    """What the shared configuration says of a profile."""
     file = _file(environment, "AWS_CONFIG_FILE", "config")
-    return _section(file, profile if profile == "default" else f"profile {profile}").get("region", "")
+    return _section(file, profile if profile == "default" else f"profile {profile}")
+
+
+def session_of(environment: Mapping[str, str], session: str) -> Mapping[str, str]:
+    """What it says of a session of IAM Identity Center."""
+    return _section(_file(environment, "AWS_CONFIG_FILE", "config"), f"sso-session {session}")
+
+
+def home_of(environment: Mapping[str, str]) -> Path | None:
+    """The home directory, where `.aws` is."""
+    home = environment.get("HOME") or environment.get("USERPROFILE")
+    return Path(home) if home else None
 
 
 def profile_name(environment: Mapping[str, str]) -> str:
@@ -56,8 +72,8 @@ def profile_name(environment: Mapping[str, str]) -> str:
 def _file(environment: Mapping[str, str], name: str, usual: str) -> Path | None:
     if said := environment.get(name):
         return Path(said)
-    home = environment.get("HOME") or environment.get("USERPROFILE")
-    return Path(home) / ".aws" / usual if home else None
+    home = home_of(environment)
+    return home / ".aws" / usual if home else None
 
 
 def _section(file: Path | None, name: str) -> Mapping[str, str]:

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from urllib.parse import quote
+from functools import partial
+from urllib.parse import quote, urlencode
 
 import msgspec
 
 from aldgate.core.calls import Attempt
+from aldgate.core.errors import UpstreamInvalid
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment, Origin, Source
-from aldgate.ports import UpstreamDialect
+from aldgate.dialects.gemini.errors import read_error
+from aldgate.ports import Exchange, UpstreamDialect
 from aldgate.providers.prices import PriceBook
+from aldgate.providers.vertex.embedding import embed
+from aldgate.providers.vertex.models import Page
 from aldgate.providers.vertex.tokens import Credential
 from aldgate.upstream.pool import Pool
 from aldgate.upstream.reply import Reply
+
+_PAGE = 100
+_MOST_PAGES = 50
+_page = msgspec.json.Decoder(Page)
 
 
 class Publisher(msgspec.Struct, frozen=True):
     """Whose models they are, in which dialect they are asked, and by which verbs."""
 
     name: str
-    dialect: UpstreamDialect
+    dialects: tuple[UpstreamDialect, ...]
     whole: str
     stream: str
 
@@ -34,13 +43,13 @@ class Vertex:
         publisher: Whose models.
         pools: Connections to its origin, and to where tokens are granted, if they are.
         path: Up to the publishers: `/v1/projects/{project}/locations/{location}`.
+        list_path: The same where models are listed; None where the credential opens no list.
+        quota: Header line that names the project for whoever has several.
         credential: Proves who calls.
         models: The operator's list; None takes any name.
         origin: Where this provider was configured.
         prices: Prices of its models.
     """
-
-    operations: frozenset[Operation] = frozenset({"chat"})
 
     def __init__(
         self,
@@ -49,6 +58,8 @@ class Vertex:
         publisher: Publisher,
         pools: Sequence[Pool],
         path: str,
+        list_path: str | None,
+        quota: str,
         credential: Credential,
         models: tuple[str, ...] | None,
         origin: Origin,
@@ -56,10 +67,13 @@ class Vertex:
     ) -> None:
         self.name = name
         self.pools = pools
-        self.dialects: Mapping[str, UpstreamDialect] = {publisher.dialect.name: publisher.dialect}
+        self.dialects: Mapping[str, UpstreamDialect] = {dialect.name: dialect for dialect in publisher.dialects}
+        self.operations: frozenset[Operation] = frozenset().union(*(dialect.operations for dialect in publisher.dialects))
         self._pool = pools[0]
         self._publisher = publisher
         self._path = f"{path}/publishers/{publisher.name}/models"
+        self._list_path = list_path and f"{list_path}/publishers/{publisher.name}/models"
+        self._quota = quota.encode("latin-1")
         self._credential = credential
         self._models = models
         self._origin: Origin = origin
@@ -68,29 +82,66 @@ class Vertex:
             f"host: {self._pool.origin.host_header}\r\naccept-encoding: identity\r\ncontent-type: application/json\r\n"
         ).encode("latin-1")
 
-    async def start(self, attempt: Attempt) -> Reply:
+    async def start(self, attempt: Attempt) -> Exchange:
         """Send the attempt; see `ports.Backend`. A credential that is refused is not used again."""
-        proof = self._credential.current() or await self._credential.renewed()
+        path = f"{self._path}/{quote(attempt.deployment.model, safe='@')}"
+        if attempt.operation == "embed":
+            return await embed(attempt.deployment.model, attempt.body, partial(self._ask_for, path))
         verb = self._publisher.stream if attempt.stream else self._publisher.whole
-        target = f"POST {self._path}/{quote(attempt.deployment.model, safe='@')}:{verb} HTTP/1.1\r\n"
-        length = b"content-length: %d\r\n\r\n" % len(attempt.body)
-        reply = await self._pool.request(b"".join((target.encode(), self._common, proof, length)), attempt.body)
+        return await self._ask_for(path, verb, attempt.body)
+
+    async def _ask_for(self, path: str, verb: str, body: bytes) -> Reply:
+        return await self._ask("POST", f"{path}:{verb}", body)
+
+    async def _ask(self, method: str, target: str, body: bytes, more: bytes = b"") -> Reply:
+        proof = self._credential.current() or await self._credential.renewed()
+        length = b"content-length: %d\r\n\r\n" % len(body) if body else b"\r\n"
+        line = f"{method} {target} HTTP/1.1\r\n".encode()
+        reply = await self._pool.request(b"".join((line, self._common, proof, more, length)), body)
         if reply.status == 401:
             self._credential.forget()
         return reply
 
     async def discover(self) -> Source:
-        """The operator's list; Vertex has no list of what a project may call."""
-        return self.unlisted()
+        """The operator's list, or what the publisher lists, beside which any name is taken: lists differ from place to place."""
+        if self._models is not None or self._list_path is None:
+            return self.unlisted()
+        found: dict[str, Deployment] = {}
+        token = ""
+        for _ in range(_MOST_PAGES):
+            page = await self._page(token)
+            for model in page.models():
+                found[model.id] = msgspec.structs.replace(self._deployment(model.id), operations=model.operations)
+            token = page.next_page_token
+            if not token:
+                break
+        return self._source(tuple(found.values()), accepts_any=True)
+
+    async def _page(self, token: str) -> Page:
+        query = urlencode({"pageSize": _PAGE} | ({"pageToken": token} if token else {}))
+        reply = await self._ask("GET", f"{self._list_path}?{query}", b"", self._quota)
+        try:
+            body = await reply.read()
+        finally:
+            reply.close()
+        if reply.status != 200:
+            raise read_error(reply.status, body, None)
+        try:
+            return _page.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise UpstreamInvalid(f"What `{self.name}` lists are no models.") from None
 
     def unlisted(self) -> Source:
         """The operator's list, or any name as `provider/name`."""
-        once = dict.fromkeys(self._models or ())
-        deployments = tuple(
-            Deployment(f"{self.name}/{model}", self.name, model, self._prices.price(model), self._origin) for model in once
-        )
-        is_open = self._models is None
-        return Source(self.name, deployments, self._origin, accepts_any=is_open, unlisted_price=self._prices.unlisted())
+        deployments = tuple(map(self._deployment, dict.fromkeys(self._models or ())))
+        return self._source(deployments, accepts_any=self._models is None)
+
+    def _deployment(self, model: str) -> Deployment:
+        price, facts = self._prices.price(model), self._prices.facts(model)
+        return Deployment(f"{self.name}/{model}", self.name, model, price, self._origin, facts=facts)
+
+    def _source(self, deployments: tuple[Deployment, ...], *, accepts_any: bool) -> Source:
+        return Source(self.name, deployments, self._origin, accepts_any=accepts_any, unlisted_price=self._prices.unlisted())
 
     async def aclose(self) -> None:
         """Close idle connections."""

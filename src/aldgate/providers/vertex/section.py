@@ -12,15 +12,15 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.secret import resolve_reference
 from aldgate.core.routes import Origin
 from aldgate.dialects.anthropic.vertex import ANTHROPIC_ON_VERTEX
-from aldgate.dialects.gemini.dialect import GEMINI
+from aldgate.dialects.gemini.vertex import GEMINI_ON_VERTEX, VERTEX_EMBEDDINGS
 from aldgate.providers.prices import PriceBook
 from aldgate.providers.section import ProviderSection, Surroundings, address_of, decode_section, key_of, pool_of
 from aldgate.providers.vertex.backend import Publisher, Vertex
 from aldgate.providers.vertex.tokens import Credential, Fixed, Granted, ServiceAccount, signed
 from aldgate.upstream.pool import Pool
 
-GOOGLE = Publisher("google", GEMINI, "generateContent", "streamGenerateContent?alt=sse")
-ANTHROPIC = Publisher("anthropic", ANTHROPIC_ON_VERTEX, "rawPredict", "streamRawPredict")
+GOOGLE = Publisher("google", (GEMINI_ON_VERTEX, VERTEX_EMBEDDINGS), "generateContent", "streamGenerateContent?alt=sse")
+ANTHROPIC = Publisher("anthropic", (ANTHROPIC_ON_VERTEX,), "rawPredict", "streamRawPredict")
 _MULTI_REGIONS = frozenset({"us", "eu"})
 
 
@@ -75,6 +75,8 @@ def _build(name: str, table: Mapping[str, Any], origin: Origin, surroundings: Su
         publisher=publisher,
         pools=pools,
         path=f"{base_path}/projects/{project}/locations/{location}" if project else base_path,
+        list_path=None if section.api_key else f"{base_path.removesuffix('/v1')}/v1beta1",
+        quota=f"x-goog-user-project: {project}\r\n" if section.access_token else "",
         credential=credential,
         models=None if section.models is None else tuple(section.models),
         origin=origin,

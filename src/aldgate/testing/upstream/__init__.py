@@ -8,7 +8,7 @@
 From another process: `python -m aldgate.testing.upstream --port 9000 --fault slow_drip`.
 """
 
-from aldgate.testing.upstream import anthropic, azure, cohere, converse, faults, gemini, ollama, responses
+from aldgate.testing.upstream import anthropic, aws, azure, cohere, converse, faults, gemini, ollama, responses
 from aldgate.testing.upstream.faults import FAULTS
 from aldgate.testing.upstream.plays import Act, Billed, Play, Sleep, Step, Valve, fault
 from aldgate.testing.upstream.replies import Asked, Reply
@@ -28,6 +28,7 @@ __all__ = [
     "Step",
     "Valve",
     "anthropic",
+    "aws",
     "azure",
     "cohere",
     "converse",

@@ -109,7 +109,7 @@ def _answer(asked: Object, reply: Reply, words: list[str]) -> tuple[list[Object]
     blocks: list[Object] = []
     if asked.get("thinking", {}).get("type") in ("enabled", "adaptive"):
         blocks.append({"type": "thinking", "thinking": "Let me think.", "signature": SIGNATURE})
-    if words:
+    if words and not _called(asked):  # who is made to call a tool says nothing before
         blocks.append({"type": "text", "text": "".join(words)})
     if (call := calls.due(asked, reply.call)) is not None:
         return [*blocks, {"type": "tool_use", "id": "toolu_0", "name": call[0], "input": calls.arguments(call)}], "tool_use"

@@ -10,6 +10,18 @@ from aldgate.testing.upstream.replies import DIMENSIONS, OTHERS, Asked, Object, 
 
 _CALL = re.compile(r"/v1(?:beta|beta1)?/.*models/[^:]+:(\w+)(\?alt=sse)?")
 _LIST = re.compile(r"/v1(?:beta)?/models\?pageSize=\d+(?:&pageToken=(\d+))?")
+_PUBLISHED = re.compile(r"/v1beta1/publishers/(\w+)/models\?pageSize=\d+(?:&pageToken=(\d+))?")
+PUBLISHED: dict[str, tuple[tuple[str, str], ...]] = {
+    "google": (
+        ("gemini-3.8-flash", "default"),
+        ("gemini-embedding-001", "default"),
+        ("imagen-4.0-generate-001", "default"),
+        ("text-embedding-005", "default"),
+        ("gemini-3.8-flash-live", "default"),
+    ),
+    "anthropic": (("claude-opus-4-6", "default"), ("claude-sonnet-4-5", "20250929")),
+}
+"""What Vertex AI lists of its publishers: names and versions."""
 MODELS: tuple[Object, ...] = (
     {
         "name": "models/gemini-3.8-flash",
@@ -26,16 +38,22 @@ MODELS: tuple[Object, ...] = (
 
 def render(path: str, asked: Object, reply: Reply) -> Rendered | None:
     """The good answer to a path of Gemini's."""
-    listed, called = _LIST.fullmatch(path), _CALL.fullmatch(path)
+    listed, called, published = _LIST.fullmatch(path), _CALL.fullmatch(path), _PUBLISHED.fullmatch(path)
     if listed is not None:
         return whole(_page(int(listed[1] or 0)))
+    if published is not None:
+        return whole(_published(published[1], int(published[2] or 0)))
     match called and called[1]:
         case "generateContent":
             return _generated(asked, reply, is_stream=False)
         case "streamGenerateContent":
             return _generated(asked, reply, is_stream=True)
+        case "predict":
+            return _predicted(path, asked, reply)
         case "embedContent":
-            return whole({"embedding": {"values": _vector(asked)}}, reply.prompt_tokens)
+            counted = {"promptTokenCount": reply.prompt_tokens, "totalTokenCount": reply.prompt_tokens}
+            more: Object = {"usageMetadata": counted} if "/publishers/" in path else {}
+            return whole({"embedding": {"values": _vector(asked)}, **more}, reply.prompt_tokens)
         case "batchEmbedContents":
             vectors = [{"values": _vector(each)} for each in asked["requests"]]
             return whole({"embeddings": vectors}, reply.prompt_tokens)
@@ -49,6 +67,27 @@ OTHERS.append(render)
 def _page(number: int) -> Object:
     more = {"nextPageToken": str(number + 1)} if number + 1 < len(MODELS) else {}
     return {"models": [MODELS[number]], **more}
+
+
+def _published(publisher: str, number: int) -> Object:
+    """As Vertex AI lists a publisher's models, two a page."""
+    shown = PUBLISHED[publisher][2 * number : 2 * number + 2]
+    models = [{"name": f"publishers/{publisher}/models/{name}", "versionId": version} for name, version in shown]
+    more = {"nextPageToken": str(number + 1)} if 2 * number + 2 < len(PUBLISHED[publisher]) else {}
+    return {"publisherModels": models, **more}
+
+
+def _predicted(path: str, asked: Object, reply: Reply) -> Rendered:
+    """Vertex AI's embeddings; gemini-embedding-001 takes one text a request."""
+    instances: list[Object] = asked["instances"]
+    if "gemini-embedding-001" in path and len(instances) != 1:
+        message = "Only one instance is allowed in a request."
+        refusal = encode({"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}})
+        return Rendered(400, b"", (), 0, 0, wire.whole(refusal, status=400), ())
+    statistics = {"truncated": False, "token_count": reply.prompt_tokens}
+    vector = _vector(asked.get("parameters", {}))
+    predictions = [{"embeddings": {"statistics": statistics, "values": vector}} for _ in instances]
+    return whole({"predictions": predictions}, reply.prompt_tokens * len(instances))
 
 
 def _vector(asked: Object) -> list[float]:
