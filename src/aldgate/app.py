@@ -134,7 +134,9 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             retries=settings.routing.retries,
         )
         roster.serve(gate)
-        gate.attempts.guarding = Guarding({Moderation: Moderator(gate).judge, Webhook: _webhooks(settings, roster).judge})
+        webhooks = _webhooks(settings, roster)
+        stack.push_async_callback(webhooks.aclose)
+        gate.attempts.guarding = Guarding({Moderation: Moderator(gate).judge, Webhook: webhooks.judge})
         app.cache = cache = Cache(*_cache_terms(settings))
         app.reloader = reloader = Reloader(settings, roster, gate, identity, lambda new: cache.change(*_cache_terms(new)))
         changed = {"principals": identity.forget, "configuration": reloader.ask}

@@ -72,7 +72,7 @@ class Webhooks:
         if not self._key:
             raise NotSupported("`guardrails.webhook_secret` is not set, and webhooks are asked signed or not at all.")
         parts = urlsplit(guardrail.url)
-        pool = self._pool(guardrail)
+        pool = await self._pool(guardrail)
         body = _question(call, question)
         reply = await pool.request(self._head(pool, parts.path or "/", call.id, body), body)
         try:
@@ -83,7 +83,12 @@ class Webhooks:
             raise UpstreamError(f"The webhook answered with {reply.status}.", upstream_status=reply.status)
         return _verdict(question, answer)
 
-    def _pool(self, guardrail: Webhook) -> Pool:
+    async def aclose(self) -> None:
+        """Close what is idle."""
+        for pool in self._pools.values():
+            await pool.aclose()
+
+    async def _pool(self, guardrail: Webhook) -> Pool:
         timeout_s = guardrail.timeout_s
         try:
             origin = Origin.of(guardrail.url)
@@ -92,7 +97,7 @@ class Webhooks:
         pool = self._pools.get((origin, timeout_s))
         if pool is None:
             if len(self._pools) >= MOST_POOLS:
-                del self._pools[next(iter(self._pools))]
+                await self._pools.pop(next(iter(self._pools))).aclose()
             if origin.is_tls and self._tls is None:
                 self._tls = self._trust()
             timeouts = Timeouts(timeout_s, timeout_s, timeout_s, timeout_s)
