@@ -15,6 +15,7 @@ class JudgingService:
     Attributes:
         asked: Bodies of the questions, as they came; `heads` are their headers, by names in lower case.
         answer: A verdict; None: there never is one.
+        is_asked: There was a question; `is_left`: whoever asked did not wait for the answer.
     """
 
     def __init__(self) -> None:
@@ -23,6 +24,8 @@ class JudgingService:
         self.status = 200
         self.answer: dict[str, Any] | bytes | None = {"verdict": "allow"}
         self.url = ""
+        self.is_asked = asyncio.Event()
+        self.is_left = asyncio.Event()
 
     @property
     def questions(self) -> list[dict[str, Any]]:
@@ -34,8 +37,10 @@ class JudgingService:
         fields = {name.lower(): value for name, _, value in pairs}
         self.heads.append(fields)
         self.asked.append(await reader.readexactly(int(fields["content-length"])))
+        self.is_asked.set()
         if self.answer is None:
             await reader.read()
+            self.is_left.set()
         else:
             body = self.answer if isinstance(self.answer, bytes) else json.dumps(self.answer).encode()
             writer.write(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b" % (self.status, len(body), body))

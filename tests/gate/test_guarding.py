@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -17,6 +18,7 @@ import pytest
 
 from aldgate.core.guardrails.kinds import Guardrail, Moderation, Pii, Secrets, Webhook, Words
 from aldgate.testing.upstream import FakeUpstream
+from aldgate.testing.upstream.faults.errors import status
 from aldgate.testing.upstream.replies import Reply
 from tests.gate.judging import JudgingService, judging
 from tests.guarded import guarded_key
@@ -124,11 +126,11 @@ async def test_thresholds_say_what_blocks(house: House) -> None:
     assert (await house.chat(lenient, "[hate]")).status_code == 400
 
 
-@pytest.mark.parametrize(("on_failure", "status"), [("open", 200), ("closed", 400)])
-async def test_without_a_verdict_the_operator_chose_what_becomes_of_a_call(house: House, on_failure: Any, status: int) -> None:
+@pytest.mark.parametrize(("on_failure", "expected"), [("open", 200), ("closed", 400)])
+async def test_without_a_verdict_the_operator_chose_what_becomes_of_a_call(house: House, on_failure: Any, expected: int) -> None:
     reply = await house.chat(await house.key(Moderation(model="lab/nobody", on_failure=on_failure)), "Hello.")
-    assert reply.status_code == status
-    if status == 400:
+    assert reply.status_code == expected
+    if expected == 400:
         assert "could not judge the request" in failure(reply)["message"]
 
 
@@ -302,3 +304,40 @@ async def test_keys_without_guardrails_pass_as_before(house: House) -> None:
     reply = await house.chat(await house.key(), f"{MAIL} it is", logit_bias={"1": 1})
     assert reply.status_code == 200
     assert house.sent["logit_bias"] == {"1": 1} and house.sent["messages"][0]["content"] == f"{MAIL} it is"
+
+
+async def test_an_explanation_says_that_a_guarded_call_is_translated(house: House) -> None:
+    body = {"model": "lab/gpt-4.1", "messages": [{"role": "user", "content": MAIL}]}
+    for key, how in ((await house.key(), "passes through"), (await house.key(REDACTS), "translated")):
+        reply = await house.post(key, "/v1/explain", **body)
+        assert reply.json()["route"]["candidates"][0]["translation"]["how"] == how
+    assert not house.upstream.requests
+
+
+async def test_who_leaves_while_a_request_is_judged_owes_nothing(house: House) -> None:
+    house.judge.answer = None
+    key = await house.key(Webhook(url=house.judge.url, applies_to="input", timeout_s=30))
+    body = json.dumps({"model": "lab/gpt-4.1", "messages": [{"role": "user", "content": "Hello."}]}).encode()
+    _, writer = await asyncio.open_connection("127.0.0.1", house.gate.port)
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nhost: gate\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n"
+    )
+    writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+    await house.judge.is_asked.wait()
+    writer.transport.abort()
+    await house.judge.is_left.wait()
+    (row,) = await house.rows("chat")
+    assert (row["status"], row["error_code"], row["input_tokens"]) == (499, "client_gone", 0)
+
+
+async def test_a_provider_that_fails_over_gets_what_the_guardrails_left(tmp_path: Path) -> None:
+    async with FakeUpstream() as first, FakeUpstream() as second:
+        providers = {"one": lab(first.url), "two": lab(second.url)}
+        config = '[routes.both]\ndeployments = ["one/gpt-4.1", "two/gpt-4.1"]\n'
+        async with running_gate(tmp_path, providers=providers, config=config) as gate:
+            key = await guarded_key(gate, REDACTS)
+            first.script(status(code=500))
+            body = {"model": "both", "messages": [{"role": "user", "content": MAIL}]}
+            reply = await gate.http.post("/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"})
+            assert reply.status_code == 200, reply.text
+            assert all(MAIL not in each.requests[-1].body.decode() for each in (first, second))
