@@ -18,7 +18,9 @@ import pytest
 
 from aldgate.core.guardrails.kinds import Guardrail, Moderation, Pii, Secrets, Webhook, Words
 from aldgate.testing.upstream import FakeUpstream
+from aldgate.testing.upstream.faults.connection import stall_mid_stream
 from aldgate.testing.upstream.faults.errors import status
+from aldgate.testing.upstream.plays import Valve
 from aldgate.testing.upstream.replies import Reply
 from tests.gate.judging import JudgingService, judging
 from tests.guarded import guarded_key
@@ -341,3 +343,16 @@ async def test_a_provider_that_fails_over_gets_what_the_guardrails_left(tmp_path
             reply = await gate.http.post("/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"})
             assert reply.status_code == 200, reply.text
             assert all(MAIL not in each.requests[-1].body.decode() for each in (first, second))
+
+
+async def test_what_is_under_way_is_judged_while_the_gate_stops(house: House) -> None:
+    valve = Valve()
+    house.upstream.script(stall_mid_stream(valve=valve, after=1))
+    key = await house.key(Moderation(model="builtin/moderate", applies_to="output"))
+    asking = asyncio.create_task(house.chat(key, "Hello.", stream=True))
+    while not house.upstream.calls:
+        await asyncio.sleep(0)
+    house.gate.app.gate.is_draining = True
+    valve.open()
+    assert said(await asking, stream=True) == "Hello from the fake upstream."
+    house.gate.app.gate.is_draining = False

@@ -64,6 +64,7 @@ class Call(msgspec.Struct):
         started_at: Monotonic seconds.
         catalogue: The snapshot the call began with; reloads do not change it.
         backends: What runs the catalogue's deployments, by name: a `ports.Backend` each, which is to the right of here.
+        is_inner: Another call needs it, and is under way: it may begin while the gate stops.
     """
 
     id: str
@@ -74,6 +75,7 @@ class Call(msgspec.Struct):
     started_at: float
     catalogue: Catalogue
     backends: Mapping[str, Any]
+    is_inner: bool = False
 
 
 class Failure(msgspec.Struct, frozen=True):

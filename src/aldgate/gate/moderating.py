@@ -47,6 +47,7 @@ class Moderator:
         gate = self._gate
         body = msgspec.json.encode({"model": guardrail.model, "input": [_clean(text) for text in texts]})
         asked = gate.call(gate.new_id(), "moderate", _judging(call.principal), OPENAI.peek("moderate", body))
+        asked.is_inner = True
         admission = gate.admit(asked) or await gate.admit_shared(asked)
         run = await whole(gate, admission, OPENAI, Outcome(), None)
         try:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from aldgate.core.guardrails.patterns import Characters, Choice, Node, Place, Repeat, Row, is_word
 
-MOST_STATES = 100_000
+MOST_STATES = 200_000
 """States of all patterns of one automaton."""
 _MOST_KEPT = 4_000
 _MOST_CHARACTERS = 20_000
