@@ -350,8 +350,7 @@ async def test_what_is_under_way_is_judged_while_the_gate_stops(house: House) ->
     house.upstream.script(stall_mid_stream(valve=valve, after=1))
     key = await house.key(Moderation(model="builtin/moderate", applies_to="output"))
     asking = asyncio.create_task(house.chat(key, "Hello.", stream=True))
-    while not house.upstream.calls:
-        await asyncio.sleep(0)
+    await house.upstream.saw_requests()
     house.gate.app.gate.is_draining = True
     valve.open()
     assert said(await asking, stream=True) == "Hello from the fake upstream."

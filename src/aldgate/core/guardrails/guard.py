@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
@@ -22,6 +23,8 @@ from aldgate.core.operations import Request
 MOST_MATCH = 1_024
 """Characters of the longest match of an operator's pattern."""
 _MOST_GUARDS = 1_024
+_MOST_FINDERS = 256
+"""What an automaton has learnt serves every guard that looks for the same."""
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 Measures = dict[int, Measure]
@@ -167,19 +170,29 @@ def _treatment(guardrail: Pii | Secrets | Words, place: str, vault: Vault | None
 def _finder(guardrail: Guardrail) -> Finder | None:
     match guardrail:
         case Pii():
-            return Finder([each for kind in guardrail.finds or PII for each in PII[kind]], MOST_PII)
+            return _known_finder(PII, guardrail.finds, MOST_PII)
         case Secrets():
-            return Finder([each for kind in guardrail.finds or SECRETS for each in SECRETS[kind]], MOST_SECRET)
+            return _known_finder(SECRETS, guardrail.finds, MOST_SECRET)
         case Words():
-            return _word_finder(guardrail)
+            return _word_finder(guardrail.words, guardrail.patterns, guardrail.is_whole, guardrail.ignores_case)
         case _:
             return None
 
 
-def _word_finder(guardrail: Words) -> Finder:
-    nodes: list[Node] = [parse(pattern, ignores_case=guardrail.ignores_case) for pattern in guardrail.patterns]
-    if guardrail.words:
-        nodes.append(words(guardrail.words, ignores_case=guardrail.ignores_case, whole=guardrail.is_whole))
+def _known_finder(kinds: Mapping[str, tuple[Detector, ...]], finds: tuple[str, ...], most: int) -> Finder:
+    return _shared_finder(tuple(each for kind in kinds if kind in (finds or kinds) for each in kinds[kind]), most)
+
+
+@lru_cache(_MOST_FINDERS)
+def _shared_finder(detectors: tuple[Detector, ...], most: int) -> Finder:
+    return Finder(detectors, most)
+
+
+@lru_cache(_MOST_FINDERS)
+def _word_finder(listed: tuple[str, ...], patterns: tuple[str, ...], is_whole: bool, ignores_case: bool) -> Finder:
+    nodes: list[Node] = [parse(pattern, ignores_case=ignores_case) for pattern in patterns]
+    if listed:
+        nodes.append(words(listed, ignores_case=ignores_case, whole=is_whole))
     longest = max(MOST_MATCH if most is None else min(most, MOST_MATCH) for _, most in map(lengths, nodes))
     return Finder([Detector("WORD", "a word that is not allowed", node) for node in nodes], longest)
 
