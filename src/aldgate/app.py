@@ -24,12 +24,15 @@ from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
 from aldgate.config.stray import warnings
 from aldgate.core.errors import GatewayError, InvalidConfiguration
+from aldgate.core.guardrails.kinds import Moderation, Webhook
 from aldgate.gate.acts import LoggedActs
 from aldgate.gate.clients import Clients
 from aldgate.gate.gate import Gate
+from aldgate.gate.guarding import Guarding
 from aldgate.gate.identity import Identity
 from aldgate.gate.issued import TokenResolver
 from aldgate.gate.metrics import Metrics
+from aldgate.gate.moderating import Moderator
 from aldgate.gate.neighbours import Neighbours
 from aldgate.gate.own_credentials import OwnCredentials
 from aldgate.gate.people import People
@@ -69,6 +72,8 @@ from aldgate.surfaces.paths import SURFACES, batch_endpoint, every_path, health_
 from aldgate.surfaces.server import Address, CannotListen, Server, tls_context
 from aldgate.surfaces.shelf import Shelf
 from aldgate.surfaces.sign_in import VouchedSignIn
+from aldgate.upstream.tls import client_context
+from aldgate.upstream.webhooks import Webhooks
 
 log = logging.getLogger("aldgate")
 
@@ -157,6 +162,9 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             retries=settings.routing.retries,
         )
         roster.serve(gate)
+        webhooks = _webhooks(settings, roster)
+        stack.push_async_callback(webhooks.aclose)
+        gate.attempts.guarding = Guarding({Moderation: Moderator(gate).judge, Webhook: webhooks.judge})
         app.cache = cache = Cache(*_cache_terms(settings))
         app.reloader = reloader = Reloader(settings, roster, gate, identity, lambda new: cache.change(*_cache_terms(new)))
         changed = {"principals": identity.forget, "configuration": reloader.ask, "clients": clients.ask}
@@ -209,6 +217,16 @@ def _gauges(app: App, in_flight: BytesInFlight) -> dict[str, tuple[str, Callable
         "aldgate_processes": ("Processes that share the database and were seen lately.", lambda: len(app.neighbours.alive)),
         "aldgate_reload_failing": ("1 while the configuration cannot be used.", lambda: float(app.reloader.is_failing)),
     }
+
+
+def _webhooks(settings: Settings, roster: Roster) -> Webhooks:
+    trust = settings.upstream
+    return Webhooks(
+        settings.guardrails.webhook_secret,
+        partial(client_context, verify=trust.verify_tls, ca_bundle=trust.ca_bundle, client_cert=trust.client_cert),
+        roster.sweeper,
+        max_body_bytes=settings.server.max_reply_bytes,
+    )
 
 
 def _cache_terms(settings: Settings) -> tuple[dict[str, int], int, bool]:

@@ -1,4 +1,4 @@
-"""What must hold between settings, and of the one secret among them."""
+"""What must hold between settings, and of the secrets among them."""
 
 import re
 from pathlib import Path
@@ -15,6 +15,8 @@ _EXAMPLES = re.compile(
     r"change[-_ ]?me|replace[-_ ]?(me|this)|your[-_ ](key|secret|token|admin)|placeholder|insecure", re.IGNORECASE
 )
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]_-]+")
+MIN_SECRET = 24
+"""Characters of a secret that signs (Standard Webhooks: 24 bytes)."""
 _VISIBLE = re.compile(r"[!-~]+")
 
 
@@ -34,6 +36,10 @@ def check(settings: Settings) -> None:
     if settings.auth.public_url and not is_safe_url(settings.auth.public_url):
         hint = 'write it like "https://gate.example.com"; plain http is for loopback only'
         raise ConfigError(f"`auth.public_url`: `{settings.auth.public_url}` is no such URL", hint=hint)
+    secret = settings.guardrails.webhook_secret
+    if secret is not None and len(secret.reveal()) < MIN_SECRET:
+        hint = f"use {MIN_SECRET} characters or more, made at random"
+        raise ConfigError("`guardrails.webhook_secret` is too short to sign with", hint=hint)
     for listener in settings.server.listeners:
         _check_pair(listener.tls_cert, listener.tls_key)
     _check_addresses(settings)

@@ -35,17 +35,17 @@ def complete(tree: dict[str, Any], environment: Mapping[str, str], directory: Pa
         own = {name: _absolute(listener[name], home, directory) for name in _INHERITED[1:] if listener.get(name)}
         listener |= inherited | own
     auth = tree.get("auth", {})
-    _resolve_secrets(auth, environment)
+    for section, name in (("auth", "admin_key"), ("auth", "encryption_key"), ("guardrails", "webhook_secret")):
+        _resolve_secret(tree.get(section, {}), name, environment)
     for name, issuer in auth.get("issuers", {}).items():
         issuer["ca_bundle"] = _absolute(issuer["ca_bundle"], home, directory) if issuer.get("ca_bundle") else ""
         _resolve_client_secret(name, issuer, environment)
 
 
-def _resolve_secrets(auth: dict[str, Any], environment: Mapping[str, str]) -> None:
-    for name in ("admin_key", "encryption_key"):
-        key = auth.get(name)
-        if key is not None:
-            auth[name] = Secret(resolve_reference(key, environment) if is_reference(key) else key)
+def _resolve_secret(section: dict[str, Any], name: str, environment: Mapping[str, str]) -> None:
+    given = section.get(name)
+    if given is not None:
+        section[name] = Secret(resolve_reference(given, environment) if is_reference(given) else given)
 
 
 def _resolve_client_secret(name: str, issuer: dict[str, Any], environment: Mapping[str, str]) -> None:

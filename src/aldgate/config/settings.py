@@ -218,6 +218,13 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Keep, for these and for routes, also answers to requests that name no temperature, which most models answer by chance."""
 
 
+class Guardrails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What policies' guardrails need beyond what policies say."""
+
+    webhook_secret: Secret | None = None
+    """Signs what guardrails ask webhooks; 24 characters or more, as it is or as `env:NAME` or `file:/path`. Unset asks none."""
+
+
 class Valkey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where several processes share rates and concurrency."""
 
@@ -273,6 +280,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     upstream: Upstream = Upstream()
     reload: Reload = Reload()
     cache: Cache = Cache()
+    guardrails: Guardrails = Guardrails()
     routing: Routing = Routing()
     valkey: Valkey = Valkey()
     engines: dict[str, dict[str, Any]] = {}

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from aldgate.core.errors import GatewayError
+from aldgate.core.guardrails.guard import Guarded
 from aldgate.core.limits import NO_UNITS, Units
 from aldgate.core.principals import Operation, OwnCredential, Principal
 from aldgate.core.routes import Catalogue, Deployment, Plan
@@ -63,6 +64,7 @@ class Call(msgspec.Struct):
         started_at: Monotonic seconds.
         catalogue: The snapshot the call began with; reloads do not change it.
         backends: What runs the catalogue's deployments, by name: a `ports.Backend` each, which is to the right of here.
+        is_inner: Another call needs it, and is under way: it may begin while the gate stops.
     """
 
     id: str
@@ -73,6 +75,7 @@ class Call(msgspec.Struct):
     started_at: float
     catalogue: Catalogue
     backends: Mapping[str, Any]
+    is_inner: bool = False
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -110,6 +113,7 @@ class Admission(msgspec.Struct):
         failures: The other attempts.
         is_waiting: All attempts so far have failed and the next has not begun: whoever leaves now owes nothing for it.
         leave: Gives up the call's place at the deployment, which is told how many tokens were used there.
+        guarded: What guardrails made of the request; None: there are none, or they have not acted yet.
     """
 
     call: Call
@@ -128,6 +132,7 @@ class Admission(msgspec.Struct):
     failures: tuple[Failure, ...] = ()
     is_waiting: bool = False
     leave: Callable[[int], None] | None = None
+    guarded: Guarded | None = None
 
 
 class Attempt(msgspec.Struct):

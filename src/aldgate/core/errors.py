@@ -5,6 +5,7 @@ CallerError     InvalidRequest InvalidConfiguration BadLogin MissingKey UnknownK
 MethodNotAllowed HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
 VersionNotSupported SocketVersionNotSupported NothingKept PreviousResponseNotFound ThreadNotFound
 PolicyError     ScopeDenied PolicyDenied ForeignOrigin PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited
+ContentBlocked
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
 InternalError   NotSupported Shedding ShuttingDown StoreUnavailable IssuerUnavailable
@@ -240,6 +241,12 @@ class ConcurrencyLimited(PolicyError):
     """As many calls as allowed are under way."""
 
     code, status, retry = "concurrency_limit_exceeded", 429, Retry.LATER
+
+
+class ContentBlocked(PolicyError):
+    """A guardrail of the principal's policy found what may not pass, in the request or in the answer."""
+
+    code, status = "content_blocked", 400
 
 
 class UpstreamError(GatewayError):

@@ -179,7 +179,7 @@ class Gate:
 
     def _check_opening(self, call: Call, against: list[GatewayError] | None) -> None:
         """What speaks against any call now, and against one of this kind by its principal."""
-        if self.is_draining:
+        if self.is_draining and not call.is_inner:
             _refuse(ShuttingDown("The gate is stopping.", retry_after_s=5), against)
         if not self._may_record():
             lost = "The ledger cannot be written, and calls without it are not allowed."
