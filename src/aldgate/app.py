@@ -23,6 +23,7 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
 from aldgate.core.errors import GatewayError
+from aldgate.gate.audit import Audit
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
@@ -302,6 +303,7 @@ def _handlers(settings: Settings, app: App, store: Store, doors: Doors, shelf: S
             reloader=app.reloader,
             in_flight=doors.in_flight,
             most_unfinished=settings.batches.max_unfinished,
+            audit=Audit(store),
         ).app
 
     return {

@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from aldgate.books import AuditStore, ReportStore
 from aldgate.core.batches import BatchLine, LineError, LineResult, Status, StoredBatch
 from aldgate.core.calls import Attempt, LedgerRow, Named, Peek
 from aldgate.core.errors import GatewayError, UpstreamError
@@ -402,21 +403,6 @@ class KeyUse(msgspec.Struct, frozen=True):
     last_used_at: float | None
 
 
-class UsageRow(msgspec.Struct, frozen=True):
-    """One group of ledger rows. Fields not grouped by are None. Money in micro-dollars."""
-
-    key_id: str | None
-    key: str | None
-    model: str | None
-    day: str | None
-    calls: int
-    errors: int
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    cost_microusd: int
-
-
 class RecentUse(msgspec.Struct, frozen=True):
     """What an account used around one moment: rebuilds rate limits after a restart. `at` in Unix seconds."""
 
@@ -672,7 +658,7 @@ class AccountStore(Protocol):
         ...
 
 
-class Store(FileStore, BatchStore, AccountStore, ProcessStore, Protocol):
+class Store(FileStore, BatchStore, AccountStore, ProcessStore, ReportStore, AuditStore, Protocol):
     """Everything that outlives the process. Every method may raise `StoreUnavailable`."""
 
     async def open(self) -> None:
@@ -721,19 +707,6 @@ class Store(FileStore, BatchStore, AccountStore, ProcessStore, Protocol):
 
     async def record(self, rows: Sequence[LedgerRow], reports: Sequence[SliceRequest]) -> None:
         """Append ledger rows and fold the processes' spending reports, in one transaction. A row already there is left alone."""
-        ...
-
-    async def usage(
-        self, *, group_by: Sequence[str], account: str | None, since: float | None, until: float | None
-    ) -> list[UsageRow]:
-        """Ledger sums grouped by any of `key`, `model`, `day` (UTC), newest day first, then dearest first.
-
-        Args:
-            group_by: Any of `key`, `model`, `day`; empty sums all in one row.
-            account: Only this account's rows; None for all.
-            since: Unix seconds, inclusive.
-            until: Unix seconds, exclusive.
-        """
         ...
 
     async def recent_use(self, account: str, since: float) -> list[RecentUse]:

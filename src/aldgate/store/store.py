@@ -5,6 +5,7 @@ import asyncio
 from sqlalchemy import select
 
 from aldgate.store.accounts import Accounts
+from aldgate.store.audit import AuditLog
 from aldgate.store.batches import Batches
 from aldgate.store.budgets import Budgets
 from aldgate.store.files import Files
@@ -12,13 +13,14 @@ from aldgate.store.idempotency import Idempotency
 from aldgate.store.keys import Keys
 from aldgate.store.ledger import Ledger
 from aldgate.store.processes import Processes
+from aldgate.store.reports import Reports
 from aldgate.store.responses import Responses
 from aldgate.store.schema import bring_up_to_date, stored_revision
 from aldgate.store.tables import secrets
 from aldgate.store.unbroken import unbroken
 
 
-class SqlStore(Accounts, Keys, Ledger, Budgets, Idempotency, Responses, Files, Batches, Processes):
+class SqlStore(Accounts, Keys, Ledger, Reports, Budgets, Idempotency, Responses, Files, Batches, Processes, AuditLog):
     """A `ports.Store` in an SQL database."""
 
     async def open(self) -> None:

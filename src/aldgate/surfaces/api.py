@@ -22,6 +22,7 @@ from aldgate.core.errors import (
     NotFound,
 )
 from aldgate.core.principals import Principal
+from aldgate.gate.audit import Audit
 from aldgate.gate.identity import Identity
 from aldgate.gate.reload import Reloader
 from aldgate.jobs.batches import BatchWorker
@@ -29,6 +30,7 @@ from aldgate.jobs.files import Files
 from aldgate.ports import ByteBound, Store
 from aldgate.surfaces.admin import KeyAdmin, require_admin
 from aldgate.surfaces.asgi import headers_of
+from aldgate.surfaces.audited import Audited
 from aldgate.surfaces.batches import BatchesFace
 from aldgate.surfaces.bodies import check_json
 from aldgate.surfaces.credentials import principal_of
@@ -37,7 +39,7 @@ from aldgate.surfaces.files import FilesFace
 from aldgate.surfaces.idempotency import idempotency_key
 from aldgate.surfaces.openapi import document
 from aldgate.surfaces.reference_page import CONTENT_SECURITY_POLICY, reference_page
-from aldgate.surfaces.usage import usage
+from aldgate.surfaces.reports import Reports
 
 MAX_ADMIN_BODY_BYTES = 1_048_576
 
@@ -54,6 +56,7 @@ class Api:
         reloader: Reads the configuration again.
         in_flight: The bound on bytes held.
         most_unfinished: Batches of one account that may wait or run.
+        audit: Writes down every administrative act.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Api:
         batches: BatchWorker,
         in_flight: ByteBound,
         most_unfinished: int,
+        audit: Audit,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -75,7 +79,6 @@ class Api:
         self._files = FilesFace(files, in_flight)
         self._batches = BatchesFace(store, files, batches, most_unfinished)
         self._new_id = new_id
-        self._committed = committed
         self._reloader = reloader
         self.app = FastAPI(
             title="Aldgate",
@@ -86,13 +89,15 @@ class Api:
         )
         self.app.openapi = document  # pyright: ignore[reportAttributeAccessIssue] - FastAPI's documented way to replace it
         self.app.add_exception_handler(HTTPException, _http_error)
+        self.app.add_middleware(Audited, audit=audit, identity=identity)  # pyright: ignore[reportArgumentType] - Scope is wider
         route = self.app.add_api_route
         route("/admin/keys", self._create_key, methods=["POST"])
         route("/admin/keys", self._list_keys, methods=["GET"])
         route("/admin/keys/{key_id}", self._revoke_key, methods=["DELETE"])
         route("/admin/keys/{key_id}/rotate", self._rotate_key, methods=["POST"])
         route("/admin/reload", self._reload, methods=["POST"])
-        route("/v1/usage", self._usage, methods=["GET"])
+        for report in Reports(store, audit, committed, in_flight).paths:
+            route(report.path, self._serving(report.act), methods=[report.method])
         self._add_files(route)
         self._add_batches(route)
         for path in ("/docs", "/redoc"):
@@ -171,14 +176,6 @@ class Api:
                 return msgspec.structs.asdict(await self._reloader.reload())
             except ConfigError as error:
                 raise InvalidConfiguration(f"{error.message} ({error.hint})") from None
-
-        return await self._answer(request, act)
-
-    async def _usage(self, request: Request) -> Response:
-        async def act() -> dict[str, Any]:
-            principal = await principal_of(request.scope, self._identity)
-            await self._committed()
-            return await usage(self._store, principal, request.query_params)
 
         return await self._answer(request, act)
 
