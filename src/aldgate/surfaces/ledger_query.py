@@ -48,6 +48,7 @@ def asked(query: QueryParams, now: float, others: Collection[str] = ()) -> Asked
     """Read `since`, `until` and a parameter for each dimension; each may stand several times, and one of its values must hold.
 
     Args:
+        query: The request's parameters.
         now: Unix seconds.
         others: Further parameters that the path has.
 

@@ -28,6 +28,7 @@ async def reconcile(store: Store, query: QueryParams, body: bytes) -> dict[str, 
     """Compare an export with what the ledger has of the provider in the same days.
 
     Args:
+        store: Has the ledger.
         query: `provider`; `month`, else the days of the export; `layout`; `column` (`day=Date`) and `model` (`their name=ours`),
             each as often as it takes; tolerances.
         body: The export.
