@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
@@ -48,16 +49,12 @@ def rewritten(row: AuditRow, previous: str, seq: int) -> AuditRow:
 @pytest.mark.parametrize("length", [0, 1, 2, 9])
 def test_a_chain_as_it_was_written_is_whole(length: int) -> None:
     rows = chain(length)
-    assert findings(rows, head_of(rows) if rows else None, *map(lambda row: Anchor(row.seq, row.hash), rows)) == []
+    assert findings(rows, head_of(rows) if rows else None, *(Anchor(row.seq, row.hash) for row in rows)) == []
 
 
 def test_the_first_row_can_be_checked_by_hand() -> None:
     (row,) = chain(1)
-    text = (
-        '[1,1790000000000000,"admin","admin","admin","127.0.0.1","key.create","key-0","done","{\\"name\\":\\"app\\"}"]'
-    ).encode()
-    from hashlib import sha256
-
+    text = b'[1,1790000000000000,"admin","admin","admin","127.0.0.1","key.create","key-0","done","{\\"name\\":\\"app\\"}"]'
     assert row.hash == sha256(bytes(32) + text).hexdigest()
 
 

@@ -5,6 +5,7 @@ Everything is added up by the database, which works beside the event loop: a thr
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,7 +56,9 @@ class Reports(QueryGroup):
         order = (*newest, sums.c.cost_microusd.desc(), *(sums.c[name] for name in groups))
         query = select(sums, *(label for label, _, _ in names)).select_from(source).order_by(*order).limit(limit).offset(offset)
         async with self._database.read() as connection:
-            return [_usage_row(row) for row in (await connection.execute(query)).mappings()]
+            rows = (await connection.execute(query)).mappings().all()
+        # Thousands of rows are made into structs beside the event loop.
+        return await asyncio.to_thread(lambda: [_usage_row(row) for row in rows])
 
     async def ledger_rows(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -65,7 +66,8 @@ async def usage(store: Store, principal: Principal, query: QueryParams, accept: 
         columns = [*_columns(groups), *SUMS]
         return sheet("usage", columns, _in_pages([getattr(row, name) for name in columns] for row in rows[:limit]))
     shown = {"key_id", "key", "model", "day", *_columns(groups), *SUMS}
-    return {"object": "list", "data": [_plain(row, shown) for row in rows[:limit]], "has_more": len(rows) > limit}
+    data = await asyncio.to_thread(lambda: [_plain(row, shown) for row in rows[:limit]])
+    return {"object": "list", "data": data, "has_more": len(rows) > limit}
 
 
 async def ledger(store: Store, query: QueryParams, accept: str = "") -> dict[str, Any] | Response:
