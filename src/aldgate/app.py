@@ -22,6 +22,7 @@ from aldgate.config.caching import kept_s
 from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
+from aldgate.config.stray import warnings
 from aldgate.core.errors import GatewayError
 from aldgate.gate.audit import Audit
 from aldgate.gate.gate import Gate
@@ -371,6 +372,8 @@ def serve(settings: Settings) -> None:
     """Run the gate in this process; returns when it has stopped. Prints what went wrong, with a hint, and exits with 1."""
     configure_logging(settings.log.level, settings.log.format)
     log.info("starting", extra={"version": __version__, "pid": os.getpid()})
+    for warning in warnings(settings):
+        log.warning(warning)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(run(settings))

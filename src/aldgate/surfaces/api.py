@@ -88,7 +88,7 @@ class Api:
             telemetry={"tracing": False, "metrics": False, "logs": False},
         )
         self.app.openapi = document  # pyright: ignore[reportAttributeAccessIssue] - FastAPI's documented way to replace it
-        self.app.add_exception_handler(HTTPException, _http_error)
+        self.app.add_exception_handler(HTTPException, self._http_error)
         self.app.add_middleware(Audited, audit=audit, identity=identity)  # pyright: ignore[reportArgumentType] - Scope is wider
         route = self.app.add_api_route
         route("/admin/keys", self._create_key, methods=["POST"])
@@ -193,6 +193,21 @@ class Api:
         headers = {"x-request-id": request_id, "cache-control": "no-store"}
         return Response(msgspec.json.encode(answer), status, headers, "application/json")
 
+    async def _http_error(self, request: Request, error: Exception) -> Response:
+        """What Starlette raises itself: unknown paths and methods."""
+        assert isinstance(error, HTTPException)
+        path = request.scope["path"][:200]
+        if error.status_code == 404:
+            return self._told(request, NotFound(f"There is nothing at `{path}`."))
+        if error.status_code == 405:
+            response = self._told(request, MethodNotAllowed(f"`{path}` does not answer to {request.method}."))
+            response.headers["allow"] = ", ".join(sorted(_methods(request)))  # Starlette names those of one route only
+            return response
+        return self._told(request, InvalidRequest(str(error.detail)) if error.status_code < 500 else InternalError("It failed."))
+
+    def _told(self, request: Request, error: GatewayError) -> Response:
+        return _rendered(request, error, self._new_id())
+
 
 def _of_one(act: Callable[[Principal, str], Awaitable[dict[str, Any] | Response]]) -> Act:
     return lambda who, request: act(who, request.path_params["id"])
@@ -213,26 +228,13 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _rendered(request: Request, error: GatewayError, request_id: str | None = None) -> Response:
-    status, headers, body = render_for_path(request.scope["path"], error)
+def _rendered(request: Request, error: GatewayError, request_id: str) -> Response:
+    status, headers, body = render_for_path(request.scope["path"], error, request_id)
     response = Response(body, status)
-    response.raw_headers = [*headers, *([(b"x-request-id", request_id.encode())] if request_id else [])]
+    response.raw_headers = headers
     return response
 
 
 def _methods(request: Request) -> set[str]:
     matching = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
     return {method for route in matching for method in route.methods or ()}
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    """What Starlette raises itself: unknown paths and methods."""
-    assert isinstance(error, HTTPException)
-    path = request.scope["path"][:200]
-    if error.status_code == 404:
-        return _rendered(request, NotFound(f"There is nothing at `{path}`."))
-    if error.status_code == 405:
-        response = _rendered(request, MethodNotAllowed(f"`{path}` does not answer to {request.method}."))
-        response.headers["allow"] = ", ".join(sorted(_methods(request)))  # Starlette names those of one route only
-        return response
-    return _rendered(request, InvalidRequest(str(error.detail)) if error.status_code < 500 else InternalError("It failed."))

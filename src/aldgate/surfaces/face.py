@@ -27,10 +27,10 @@ from aldgate.limiter.headers import rate_headers
 from aldgate.ports import FaceDialect, Relay
 from aldgate.surfaces.asgi import Handler, Headers, Outlet, Receive, Scope, Send, headers_of
 from aldgate.surfaces.bodies import BytesInFlight, check_json, read_body
-from aldgate.surfaces.cache import LARGEST_ANSWER_BYTES, Cache, Kept, key_of
+from aldgate.surfaces.cache import LARGEST_ANSWER_BYTES, Cache, Kept, check_may_be_made, key_of, nothing_kept
 from aldgate.surfaces.credentials import secret_of
 from aldgate.surfaces.explained import ASKS, Telling, is_denial, with_explanation
-from aldgate.surfaces.idempotency import Once, idempotency_key
+from aldgate.surfaces.idempotency import Once, asked_by, idempotency_key
 from aldgate.surfaces.listener import Connection
 from aldgate.surfaces.recorder import Recorder
 
@@ -113,7 +113,7 @@ class Face:
                 else:
                     connection.cancels_on_loss = False  # such a call runs to its end: its answer is owed to the repetition
                     call = partial(self._call, operation, call_id, principal, body, named)
-                    await self._once.serve(principal.id, key, scope["path"].encode() + b"\0" + body, outlet, call)
+                    await self._once.serve(principal.id, key, asked_by(scope, headers) + b"\0" + body, outlet, call)
             finally:
                 self._in_flight.release(len(body))
         except GatewayError as error:
@@ -170,6 +170,7 @@ class Face:
     ) -> None:
         """A call that may be answered as one before was. It is admitted all the same; a kept answer costs nothing."""
         if not self.may_be_cached:
+            check_may_be_made(headers)
             return await self._call(operation, call_id, principal, body, named, outlet)
         call = self._gate.call(call_id, operation, principal, self._dialect.peek(operation, body, named))
         terms = self._cache.terms(headers, call.operation, call.peek)
@@ -185,6 +186,11 @@ class Face:
             gone.fail(ClientGone("The caller left."))
             self._gate.settle(admission, gone)
             raise
+        if kept is None and terms.only_kept:
+            missing, unmade = nothing_kept(), Outcome()
+            unmade.fail(missing)
+            self._gate.settle(admission, unmade)
+            raise missing
         if kept is not None:
             self._gate.settle(admission, Outcome(200, usage_source="cache", first_byte_s=0.0))
             return await self._replay(admission, kept, outlet)

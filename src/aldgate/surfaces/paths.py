@@ -64,8 +64,8 @@ BATCHED: dict[str, Operation] = {
 """Paths that the lines of a batch may ask for, and their operations."""
 
 
-_GEMINI = (("POST", ""), ("GET", "models/"))
-"""What is Gemini's below a version; what is no verb of a model there is not found."""
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+"""All that is below Gemini's versions is its own to answer, what is not there too."""
 
 
 def batch_endpoint(doors: Doors, shelf: Shelf, path: str) -> Endpoint:
@@ -120,7 +120,7 @@ def every_path(doors: Doors, shelf: Shelf, health: HealthFace, rest: Callable[[]
     prefixes: list[tuple[str, str, Handler]] = [
         ("GET", MODELS, by_client(models.get, gemini)),
         ("POST", MODELS, gemini),
-        *((method, f"/{version}/{below}", gemini) for version in ("v1beta", "v1alpha") for method, below in _GEMINI),
+        *((method, f"/{version}/", gemini) for version in ("v1beta", "v1alpha") for method in _METHODS),
         ("GET", f"{RESPONSES}/", responses["get"]),
         ("DELETE", f"{RESPONSES}/", responses["delete"]),
         ("POST", f"{RESPONSES}/", responses["cancel"]),
