@@ -11,7 +11,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -23,21 +23,23 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
 from aldgate.config.stray import warnings
-from aldgate.core.errors import GatewayError
+from aldgate.core.errors import GatewayError, InvalidConfiguration
 from aldgate.gate.audit import Audit
+from aldgate.gate.clients import Clients
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.neighbours import Neighbours
 from aldgate.gate.reload import Reloader
 from aldgate.gate.roster import Roster
+from aldgate.gate.secret_checks import SecretChecks
 from aldgate.gate.slices import Slices
 from aldgate.jobs.batch_run import Shop
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.limiter.memory import MemoryLimiter
 from aldgate.logs import configure_logging
-from aldgate.ports import Store
+from aldgate.ports import Resolver, Store
 from aldgate.registry import UnknownName
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter, wait_for_event
@@ -81,6 +83,7 @@ class App:
         self.cache: Cache
         self.files: Files
         self.batches: BatchWorker
+        self.clients: Clients
         self.shelf: Shelf
         self.background: Background
 
@@ -101,7 +104,8 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         store = _store(settings, incarnation)
         stack.push_async_callback(store.aclose)
         await store.open()
-        identity = await _identity(store, settings.auth.admin_key)
+        app.clients = clients = await _clients(store, _directory(settings.auth.client_config_dir))
+        identity = await _identity(store, settings.auth.admin_key, (clients,))
         app.make_admin_key = partial(_make_admin_key, store, identity, settings.auth.admin_key)
         slices = Slices(store, incarnation, time.time)
         app.writer = writer = LedgerWriter(
@@ -133,7 +137,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         roster.serve(gate)
         app.cache = cache = Cache(*_cache_terms(settings))
         app.reloader = reloader = Reloader(settings, roster, gate, identity, lambda new: cache.change(*_cache_terms(new)))
-        changed = {"principals": identity.forget, "configuration": reloader.ask}
+        changed = {"principals": identity.forget, "configuration": reloader.ask, "clients": clients.ask}
         app.neighbours = slices.neighbours = Neighbours(
             store, incarnation, slices.give_back, changed, settings.limits.recall_ms / 1000
         )
@@ -165,6 +169,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             writer.run(),
             roster.sweeper.run(),
             reloader.run(),
+            clients.run(identity.forget),
             _looking(app),
             _tidying(app.files),
             app.batches.run(),
@@ -261,9 +266,22 @@ def _store(settings: Settings, incarnation: str) -> Store:
         raise ConfigError(f"`store`: {error}", hint=hint) from None
 
 
-async def _identity(store: Store, preset: Secret | None) -> Identity:
+async def _clients(store: Store, directory: Path | None) -> Clients:
+    clients = Clients(store, SecretChecks(), directory)
+    try:
+        await clients.reload()
+    except InvalidConfiguration as error:
+        raise ConfigError(error.message, hint="name a directory that can be read, or none") from None
+    return clients
+
+
+def _directory(name: str) -> Path | None:
+    return Path(name).expanduser().absolute() if name else None
+
+
+async def _identity(store: Store, preset: Secret | None, resolvers: Sequence[Resolver]) -> Identity:
     pepper, _ = await store.secret("pepper", secrets.token_bytes(32))
-    identity = Identity(store, pepper, b"")
+    identity = Identity(store, pepper, b"", resolvers=resolvers)
     if preset is not None:
         identity.appoint(identity.digest(preset.reveal().encode()))
     return identity
@@ -305,10 +323,12 @@ def _handlers(settings: Settings, app: App, store: Store, doors: Doors, shelf: S
             in_flight=doors.in_flight,
             most_unfinished=settings.batches.max_unfinished,
             audit=Audit(store),
+            clients=app.clients,
+            tell=app.neighbours.change,
         ).app
 
     return {
-        "all": every_path(doors, shelf, health, administration),
+        "all": every_path(doors, shelf, health, app.clients, administration),
         "ops": Front(health_paths(health), new_id=gate.new_id),
     }
 

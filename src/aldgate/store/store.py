@@ -8,6 +8,7 @@ from aldgate.store.accounts import Accounts
 from aldgate.store.audit import AuditLog
 from aldgate.store.batches import Batches
 from aldgate.store.budgets import Budgets
+from aldgate.store.clients import Clients
 from aldgate.store.files import Files
 from aldgate.store.idempotency import Idempotency
 from aldgate.store.keys import Keys
@@ -20,7 +21,7 @@ from aldgate.store.tables import secrets
 from aldgate.store.unbroken import unbroken
 
 
-class SqlStore(Accounts, Keys, Ledger, Reports, Budgets, Idempotency, Responses, Files, Batches, Processes, AuditLog):
+class SqlStore(Accounts, Clients, Keys, Ledger, Reports, Budgets, Idempotency, Responses, Files, Batches, Processes, AuditLog):
     """A `ports.Store` in an SQL database."""
 
     async def open(self) -> None:

@@ -13,7 +13,6 @@ from starlette.routing import Match
 from aldgate import __version__
 from aldgate.config.errors import ConfigError
 from aldgate.core.errors import (
-    BodyTooLarge,
     GatewayError,
     InternalError,
     InvalidConfiguration,
@@ -23,16 +22,18 @@ from aldgate.core.errors import (
 )
 from aldgate.core.principals import Principal
 from aldgate.gate.audit import Audit
+from aldgate.gate.clients import Clients
 from aldgate.gate.identity import Identity
 from aldgate.gate.reload import Reloader
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.ports import ByteBound, Store
-from aldgate.surfaces.admin import KeyAdmin, require_admin
+from aldgate.surfaces.acts import Administration
+from aldgate.surfaces.admin_paths import Act, admin_paths, body_of, only_admin
 from aldgate.surfaces.asgi import headers_of
 from aldgate.surfaces.audited import Audited
 from aldgate.surfaces.batches import BatchesFace
-from aldgate.surfaces.bodies import check_json
+from aldgate.surfaces.client_reload import RELOAD_PATH, ClientReload, Tell
 from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.faults import render_for_path
 from aldgate.surfaces.files import FilesFace
@@ -40,11 +41,6 @@ from aldgate.surfaces.idempotency import idempotency_key
 from aldgate.surfaces.openapi import document
 from aldgate.surfaces.reference_page import CONTENT_SECURITY_POLICY, reference_page
 from aldgate.surfaces.reports import Reports
-
-MAX_ADMIN_BODY_BYTES = 1_048_576
-
-Act = Callable[[Principal, Request], Awaitable[dict[str, Any] | Response]]
-"""What a path does for who asks."""
 
 
 class Api:
@@ -55,6 +51,8 @@ class Api:
         new_id: Makes request ids.
         reloader: Reads the configuration again.
         in_flight: The bound on bytes held.
+        clients: Reads the clients in files.
+        tell: Tells other processes what has changed.
         most_unfinished: Batches of one account that may wait or run.
         audit: Writes down every administrative act.
     """
@@ -72,10 +70,12 @@ class Api:
         in_flight: ByteBound,
         most_unfinished: int,
         audit: Audit,
+        clients: Clients,
+        tell: Tell,
     ) -> None:
         self._store = store
         self._identity = identity
-        self._keys = KeyAdmin(store, identity)
+        administration = Administration(store, identity, audit)
         self._files = FilesFace(files, in_flight)
         self._batches = BatchesFace(store, files, batches, most_unfinished)
         self._new_id = new_id
@@ -91,13 +91,14 @@ class Api:
         self.app.add_exception_handler(HTTPException, self._http_error)
         self.app.add_middleware(Audited, audit=audit, identity=identity)  # pyright: ignore[reportArgumentType] - Scope is wider
         route = self.app.add_api_route
-        route("/admin/keys", self._create_key, methods=["POST"])
-        route("/admin/keys", self._list_keys, methods=["GET"])
-        route("/admin/keys/{key_id}", self._revoke_key, methods=["DELETE"])
-        route("/admin/keys/{key_id}/rotate", self._rotate_key, methods=["POST"])
-        route("/admin/reload", self._reload, methods=["POST"])
         for report in Reports(store, audit, committed, in_flight).paths:
             route(report.path, self._serving(report.act), methods=[report.method])
+        for method, path, act, status in admin_paths(administration, clients):
+            route(path, self._serving(act, status), methods=[method])
+        route("/admin/reload", self._serving(only_admin(self._reload)), methods=["POST"])
+        reload = ClientReload(clients, administration, tell)
+        for method in ("GET", "POST"):
+            route(RELOAD_PATH, self._serving(reload.serve), methods=[method])
         self._add_files(route)
         self._add_batches(route)
         for path in ("/docs", "/redoc"):
@@ -119,7 +120,7 @@ class Api:
         batches = self._batches
 
         async def create(who: Principal, request: Request) -> dict[str, Any]:
-            body = await _body(request)
+            body = await body_of(request)
             return await batches.create(who, body, idempotency_key(headers_of(request.scope)))
 
         route("/v1/batches", self._serving(create), methods=["POST"])
@@ -127,57 +128,20 @@ class Api:
         route("/v1/batches/{id}", self._serving(_of_one(batches.get)), methods=["GET"])
         route("/v1/batches/{id}/cancel", self._serving(_of_one(batches.cancel)), methods=["POST"])
 
-    def _serving(self, act: Act) -> Callable[[Request], Awaitable[Response]]:
+    def _serving(self, act: Act, status: int = 200) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
             async def acted() -> dict[str, Any] | Response:
                 return await act(await principal_of(request.scope, self._identity), request)
 
-            return await self._answer(request, acted)
+            return await self._answer(request, acted, status)
 
         return serve
 
-    async def _admin(self, request: Request) -> Principal:
-        principal = await principal_of(request.scope, self._identity)
-        require_admin(principal)
-        return principal
-
-    async def _create_key(self, request: Request) -> Response:
-        async def act() -> dict[str, Any]:
-            await self._admin(request)
-            return await self._keys.create(await _body(request))
-
-        return await self._answer(request, act, status=201)
-
-    async def _list_keys(self, request: Request) -> Response:
-        async def act() -> dict[str, Any]:
-            await self._admin(request)
-            return await self._keys.list()
-
-        return await self._answer(request, act)
-
-    async def _revoke_key(self, request: Request, key_id: str) -> Response:
-        async def act() -> dict[str, Any]:
-            await self._admin(request)
-            return await self._keys.revoke(key_id)
-
-        return await self._answer(request, act)
-
-    async def _rotate_key(self, request: Request, key_id: str) -> Response:
-        async def act() -> dict[str, Any]:
-            await self._admin(request)
-            return await self._keys.rotate(key_id, await _body(request))
-
-        return await self._answer(request, act)
-
-    async def _reload(self, request: Request) -> Response:
-        async def act() -> dict[str, Any]:
-            await self._admin(request)
-            try:
-                return msgspec.structs.asdict(await self._reloader.reload())
-            except ConfigError as error:
-                raise InvalidConfiguration(f"{error.message} ({error.hint})") from None
-
-        return await self._answer(request, act)
+    async def _reload(self, who: Principal, request: Request) -> dict[str, Any]:
+        try:
+            return msgspec.structs.asdict(await self._reloader.reload())
+        except ConfigError as error:
+            raise InvalidConfiguration(f"{error.message} ({error.hint})") from None
 
     async def _answer(
         self, request: Request, act: Callable[[], Awaitable[dict[str, Any] | Response]], status: int = 200
@@ -216,16 +180,6 @@ def _of_one(act: Callable[[Principal, str], Awaitable[dict[str, Any] | Response]
 async def _reference(request: Request) -> Response:
     headers = {"content-security-policy": CONTENT_SECURITY_POLICY, "x-content-type-options": "nosniff"}
     return Response(reference_page(document()), 200, headers, "text/html")
-
-
-async def _body(request: Request) -> bytes:
-    check_json(headers_of(request.scope))
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_ADMIN_BODY_BYTES:
-            raise BodyTooLarge(f"The body has more than {MAX_ADMIN_BODY_BYTES} bytes.")
-    return bytes(body)
 
 
 def _rendered(request: Request, error: GatewayError, request_id: str) -> Response:

@@ -26,9 +26,9 @@ from aldgate.gate.whole import Committed, left, recorded, whole
 from aldgate.limiter.headers import rate_headers
 from aldgate.ports import FaceDialect, Relay
 from aldgate.surfaces.asgi import Handler, Headers, Outlet, Receive, Scope, Send, headers_of
-from aldgate.surfaces.bodies import BytesInFlight, check_json, read_body
+from aldgate.surfaces.bodies import BytesInFlight, bounded, check_json, read_body
 from aldgate.surfaces.cache import LARGEST_ANSWER_BYTES, Cache, Kept, check_may_be_made, key_of, nothing_kept
-from aldgate.surfaces.credentials import secret_of
+from aldgate.surfaces.credentials import check_place, secret_of
 from aldgate.surfaces.explained import ASKS, Telling, is_denial, with_explanation
 from aldgate.surfaces.idempotency import Once, asked_by, idempotency_key
 from aldgate.surfaces.listener import Connection
@@ -99,8 +99,14 @@ class Face:
         try:
             secret = secret_of(headers)
             principal = (self._identity.known(secret) if secret else None) or await self._identity.identify(secret)
+            if principal.rights.tells_places:
+                check_place(principal, scope)
             check_json(headers)
-            body = await read_body(headers, receive, self._max_body_bytes, self._in_flight)
+            whole_body = connection.outlet.take_body()
+            if whole_body is not None:
+                body = bounded(whole_body, self._max_body_bytes, self._in_flight)
+            else:
+                body = await read_body(headers, receive, self._max_body_bytes, self._in_flight)
             try:
                 if ASKS in headers:
                     outlet = Telling(outlet)
