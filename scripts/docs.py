@@ -276,16 +276,18 @@ def cli() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _commands(group: TyperGroup, path: str) -> Iterator[tuple[str, TyperCommand]]:
+def _commands(group: TyperGroup, path: str) -> Iterator[tuple[str, TyperCommand | TyperGroup]]:
     for name, command in group.commands.items():
         if isinstance(command, TyperGroup):
+            if command.invoke_without_command:
+                yield f"{path} {name}", command
             yield from _commands(command, f"{path} {name}")
         else:
             assert isinstance(command, TyperCommand)
             yield f"{path} {name}", command
 
 
-def _help(path: str, command: TyperCommand) -> str:
+def _help(path: str, command: TyperCommand | TyperGroup) -> str:
     context = command.context_class(command, info_name=path, terminal_width=HELP_COLUMNS)
     return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
 

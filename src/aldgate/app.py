@@ -25,7 +25,7 @@ from aldgate.config.settings import Listener, Settings
 from aldgate.config.stray import warnings
 from aldgate.core.errors import GatewayError, InvalidConfiguration
 from aldgate.core.guardrails.kinds import Moderation, Webhook
-from aldgate.gate.acts import LoggedActs
+from aldgate.gate.audit import Audit
 from aldgate.gate.clients import Clients
 from aldgate.gate.gate import Gate
 from aldgate.gate.guarding import Guarding
@@ -51,7 +51,7 @@ from aldgate.limiter.memory import MemoryLimiter
 from aldgate.logs import configure_logging
 from aldgate.oidc.login import Logins
 from aldgate.oidc.tokens import Tokens, build_tokens
-from aldgate.ports import Acts, Resolver, Store
+from aldgate.ports import Resolver, Store
 from aldgate.registry import UnknownName
 from aldgate.store.store import SqlStore
 from aldgate.store.stores import open_url
@@ -186,10 +186,10 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         app.shelf = shelf
         app.background = shelf.background
         app.batches = _batches(settings, app, store, doors, shelf)
-        acts = LoggedActs()
-        people = People(store, gate, identity, users, own, acts)
+        audit = Audit(store)
+        people = People(store, gate, identity, users, own, audit)
         app.oidc = await _oidc(settings, store, tokens, vouched, gate)
-        app.handlers = _handlers(settings, app, store, doors, shelf, people, acts)
+        app.handlers = _handlers(settings, app, store, doors, shelf, people, audit)
         jobs = (
             writer.run(),
             roster.sweeper.run(),
@@ -364,7 +364,7 @@ async def _make_admin_key(store: Store, identity: Identity, preset: Secret | Non
 
 
 def _handlers(
-    settings: Settings, app: App, store: Store, doors: Doors, shelf: Shelf, people: People, acts: Acts
+    settings: Settings, app: App, store: Store, doors: Doors, shelf: Shelf, people: People, audit: Audit
 ) -> dict[str, Handler]:
     gate, writer, identity = app.gate, app.writer, doors.identity
 
@@ -391,8 +391,8 @@ def _handlers(
             reloader=app.reloader,
             in_flight=doors.in_flight,
             most_unfinished=settings.batches.max_unfinished,
+            audit=audit,
             clients=app.clients,
-            acts=acts,
             tell=app.neighbours.change,
             people=people,
         ).app

@@ -5,6 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
+from aldgate.books import AuditStore, ReportStore
 from aldgate.core.batches import BatchLine, LineError, LineResult, Status, StoredBatch
 from aldgate.core.calls import Attempt, Call, LedgerRow, Named, Peek
 from aldgate.core.clients import ClientSecret, StoredClient
@@ -409,21 +410,6 @@ class KeyUse(msgspec.Struct, frozen=True):
     last_used_at: float | None
 
 
-class UsageRow(msgspec.Struct, frozen=True):
-    """One group of ledger rows. Fields not grouped by are None. Money in micro-dollars."""
-
-    key_id: str | None
-    key: str | None
-    model: str | None
-    day: str | None
-    calls: int
-    errors: int
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    cost_microusd: int
-
-
 class RecentUse(msgspec.Struct, frozen=True):
     """What an account used around one moment: rebuilds rate limits after a restart. `at` in Unix seconds."""
 
@@ -671,7 +657,7 @@ class Acts(Protocol):
         ...
 
 
-class Store(FileStore, BatchStore, AccountStore, ClientStore, ProcessStore, Protocol):
+class Store(FileStore, BatchStore, AccountStore, ClientStore, ProcessStore, ReportStore, AuditStore, Protocol):
     """Everything that outlives the process. Every method may raise `StoreUnavailable`."""
 
     async def open(self) -> None:
@@ -724,19 +710,6 @@ class Store(FileStore, BatchStore, AccountStore, ClientStore, ProcessStore, Prot
 
     async def record(self, rows: Sequence[LedgerRow], reports: Sequence[SliceRequest]) -> None:
         """Append ledger rows and fold the processes' spending reports, in one transaction. A row already there is left alone."""
-        ...
-
-    async def usage(
-        self, *, group_by: Sequence[str], account: str | None, since: float | None, until: float | None
-    ) -> list[UsageRow]:
-        """Ledger sums grouped by any of `key`, `model`, `day` (UTC), newest day first, then dearest first.
-
-        Args:
-            group_by: Any of `key`, `model`, `day`; empty sums all in one row.
-            account: Only this account's rows; None for all.
-            since: Unix seconds, inclusive.
-            until: Unix seconds, exclusive.
-        """
         ...
 
     async def recent_use(self, account: str, since: float) -> list[RecentUse]:

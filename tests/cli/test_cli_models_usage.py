@@ -63,7 +63,8 @@ def test_usage_as_json_is_the_answer_itself(aldgate: Aldgate, gate: LoopbackGate
 def test_usage_by_something_else_is_wrong_usage(aldgate: Aldgate, gate: LoopbackGate) -> None:
     result = aldgate("usage", "--by", "colour")
     assert (result.code, gate.requests) == (2, [])
-    assert "`colour` is none of key, model, day" in result.err
+    assert "`colour` is none of key, user, client" in result.err
+    assert aldgate("usage", "--where", "model").code == aldgate("usage", "--where", "colour=red").code == 2
 
 
 @pytest.mark.parametrize("arguments", [["version"], ["--version"]])

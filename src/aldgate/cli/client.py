@@ -1,7 +1,7 @@
 """How commands talk to a running gate: JSON and server-sent events over the standard library's HTTP client."""
 
 import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -35,7 +35,12 @@ class Client:
         self._key = key
 
     def call(
-        self, method: str, path: str, *, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | Sequence[tuple[str, str]] = (),
     ) -> dict[str, Any]:
         """Send a request and return the object it is answered with.
 
@@ -44,6 +49,26 @@ class Client:
         """
         target = f"{path}?{urlencode(query)}" if query else path
         with self._exchange(method, target, body, TIMEOUT_S) as reply:
+            return _object(reply.read(), self.url)
+
+    def fetch(self, path: str, *, accept: str, query: Sequence[tuple[str, str]] = ()) -> Iterator[bytes]:
+        """Ask for something that is not JSON, and yield it piece by piece.
+
+        Raises:
+            CliError: No gate answered, it refused, or the answer broke off.
+        """
+        target = f"{path}?{urlencode(query)}" if query else path
+        with self._exchange("GET", target, None, STREAM_TIMEOUT_S, accept) as reply:
+            while piece := reply.read1(65_536):
+                yield piece
+
+    def send(self, path: str, data: bytes, *, kind: str, query: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
+        """Send bytes of a media type and return the object they are answered with.
+
+        Raises:
+            CliError: No gate answered, or it refused.
+        """
+        with self._exchange("POST", f"{path}?{urlencode(query)}", data, STREAM_TIMEOUT_S, kind=kind) as reply:
             return _object(reply.read(), self.url)
 
     def stream(self, path: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -66,18 +91,27 @@ class Client:
         raise CliError("the reply broke off before its end", hint="try again; the gate's log says why it ended")
 
     @contextmanager
-    def _exchange(self, method: str, target: str, body: Mapping[str, Any] | None, timeout_s: float) -> "Generator[HTTPResponse]":
+    def _exchange(
+        self,
+        method: str,
+        target: str,
+        body: Mapping[str, Any] | bytes | None,
+        timeout_s: float,
+        accept: str = "application/json, text/event-stream",
+        kind: str = "application/json",
+    ) -> "Generator[HTTPResponse]":
         # 60 ms that `--help` need not pay.
         from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
         address = urlsplit(self.url)
         connect = HTTPSConnection if address.scheme == "https" else HTTPConnection
-        headers = {"Authorization": f"Bearer {self._key}", "Accept": "application/json, text/event-stream"}
+        headers = {"Authorization": f"Bearer {self._key}", "Accept": accept}
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = kind
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         connection = connect(address.hostname or "", address.port, timeout=timeout_s)
         try:
-            connection.request(method, address.path + target, None if body is None else json.dumps(body).encode(), headers)
+            connection.request(method, address.path + target, data, headers)
             with connection.getresponse() as reply:
                 if not 200 <= reply.status < 300:
                     raise _refusal(reply.status, reply.read(), reply.headers.get("Retry-After"))

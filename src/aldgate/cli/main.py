@@ -7,14 +7,15 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from aldgate.cli import clients, config, keys, models, organisations, teams, users
+from aldgate.cli import audit, clients, config, keys, models, organisations, teams, usage, users
 from aldgate.cli.chat import chat
 from aldgate.cli.errors import CliError
 from aldgate.cli.explain import explain
 from aldgate.cli.group import Help
 from aldgate.cli.output import note
+from aldgate.cli.reconcile import reconcile
 from aldgate.cli.serve import serve
-from aldgate.cli.usage import usage
+from aldgate.cli.statement import statement
 from aldgate.cli.version import version
 from aldgate.config.errors import ConfigError
 
@@ -27,7 +28,10 @@ app.add_typer(teams.app, name="teams")
 app.add_typer(clients.app, name="clients")
 app.add_typer(users.app, name="users")
 app.add_typer(models.app, name="models")
-app.command()(usage)
+app.add_typer(usage.app, name="usage")
+app.command()(statement)
+app.command()(reconcile)
+app.add_typer(audit.app, name="audit")
 app.command()(chat)
 app.command()(explain)
 app.add_typer(config.app, name="config")

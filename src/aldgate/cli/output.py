@@ -35,6 +35,13 @@ def say_json(value: Any) -> None:
         typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def say_bytes(pieces: Iterable[bytes]) -> None:
+    """Pass data through as it is: a table for another program, in a file or a pipe."""
+    with _writing():
+        for piece in pieces:
+            typer.echo(piece, nl=False)
+
+
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print rows under headings: fitted to a terminal, unfolded into a pipe."""
     # 80 ms that commands which print no table need not pay.

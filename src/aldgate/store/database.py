@@ -77,6 +77,10 @@ class Database(Protocol):
         """A positive number rounded down to a whole one."""
         ...
 
+    def month(self, at: ColumnElement[Any]) -> ColumnElement[str]:
+        """The month (UTC) that Unix seconds fall in, as `2026-11`."""
+        ...
+
     def now(self) -> ColumnElement[float]:
         """Unix seconds by the database's clock, which all its processes share."""
         ...

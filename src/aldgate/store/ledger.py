@@ -1,22 +1,20 @@
-"""The ledger: appending to it, and summing it up."""
+"""The ledger: appending to it, and what keys and limits need of it."""
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import Column, ColumnElement, and_, case, func, literal_column, null, select
+from sqlalchemy import Column, ColumnElement, and_, case, func, literal_column, select
 
 from aldgate.core.calls import LedgerRow
 from aldgate.core.errors import Conflict, StoreUnavailable
-from aldgate.ports import KeyUse, RecentUse, SliceRequest, UsageRow
+from aldgate.ports import KeyUse, RecentUse, SliceRequest
 from aldgate.store.budgets import lock_slices, save_slices
 from aldgate.store.database import QueryGroup
 from aldgate.store.tables import keys, ledger
 from aldgate.store.unbroken import unbroken
 
-DAY_S = 86_400
 MOST = 10**15
 """A single figure above this is nonsense from a provider, and is summed up as this, so that no sum leaves 64 bits."""
 
@@ -47,47 +45,12 @@ class Ledger(QueryGroup):
     async def key_uses(self) -> Mapping[str, KeyUse]:
         """See `Store`."""
         query = (
-            select(keys.c.id, _calls().label("calls"), func.max(ledger.c.received_at).label("last_used_at"))
+            select(keys.c.id, calls().label("calls"), func.max(ledger.c.received_at).label("last_used_at"))
             .join(ledger, ledger.c.account == keys.c.id)
             .group_by(keys.c.id)
         )
         async with self._database.read() as connection:
             return {row.id: KeyUse(row.calls, row.last_used_at) for row in await connection.execute(query)}
-
-    async def usage(
-        self, *, group_by: Sequence[str], account: str | None, since: float | None, until: float | None
-    ) -> list[UsageRow]:
-        """See `Store`. An account without a key (an admin's) goes by its own name."""
-        groups = self._groups(group_by)
-        cost = _sum(ledger.c.cost_microusd)
-        query = (
-            select(
-                *(groups.get(name, null()).label(name) for name in ("key_id", "key", "model", "day")),
-                _calls().label("calls"),
-                _calls(ledger.c.status >= 400).label("errors"),
-                _sum(ledger.c.input_tokens).label("prompt_tokens"),
-                _sum(ledger.c.output_tokens).label("completion_tokens"),
-                _sum(ledger.c.cached_tokens).label("cached_tokens"),
-                cost.label("cost_microusd"),
-            )
-            .select_from(ledger.outerjoin(keys, keys.c.id == ledger.c.account))
-            .where(*_between(account, since, until))
-            .group_by(*groups.values())
-            .order_by(*(groups[name].desc() for name in ("day",) if name in groups), cost.desc(), *groups.values())
-        )
-        async with self._database.read() as connection:
-            return [_usage_row(row) for row in (await connection.execute(query)).mappings()]
-
-    def _groups(self, group_by: Sequence[str]) -> dict[str, ColumnElement[Any]]:
-        groups: dict[str, ColumnElement[Any]] = {}
-        if "key" in group_by:
-            groups["key_id"] = ledger.c.account
-            groups["key"] = func.coalesce(keys.c.name, ledger.c.account)
-        if "model" in group_by:
-            groups["model"] = ledger.c.model
-        if "day" in group_by:
-            groups["day"] = self._database.floor(ledger.c.received_at / literal_column(str(DAY_S)))
-        return groups
 
     async def recent_use(self, account: str, since: float) -> list[RecentUse]:
         """See `Store`. `at` is the last moment of each step, so that a limit rebuilt from it is never laxer than it was."""
@@ -95,13 +58,13 @@ class Ledger(QueryGroup):
         second, minute = self._database.floor(at), self._database.floor(at / literal_column("60")) * literal_column("60")
         step = case((at >= self._clock() - 60, second), else_=minute)
         tokens = ledger.c.input_tokens + ledger.c.output_tokens
-        which = _between(account, since, None)
+        which = between(account, since, None)
         each = select(step.label("step"), at, tokens.label("tokens"), ledger.c.is_final).where(*which).subquery()
         latest = func.max(each.c.received_at)
-        calls = func.count(case((each.c.is_final, 1)))
-        query = select(latest, calls, func.sum(each.c.tokens)).group_by(each.c.step).order_by(latest)
+        made = func.count(case((each.c.is_final, 1)))
+        query = select(latest, made, func.sum(each.c.tokens)).group_by(each.c.step).order_by(latest)
         async with self._database.read() as connection:
-            return [RecentUse(at, calls, int(tokens)) for at, calls, tokens in await connection.execute(query)]
+            return [RecentUse(at, made, int(tokens)) for at, made, tokens in await connection.execute(query)]
 
 
 def storable(row: LedgerRow) -> LedgerRow:
@@ -122,16 +85,18 @@ def _storable(value: object) -> object:
             return value
 
 
-def _calls(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
+def calls(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
     """How many calls there were: a call may have several rows, one for each attempt, and one of them is the call's own."""
     return func.count(case((and_(ledger.c.is_final, *conditions), 1)))
 
 
-def _sum(column: Column[Any]) -> ColumnElement[Any]:
+def total(column: Column[Any]) -> ColumnElement[Any]:
+    """The sum of a column; 0 without rows."""
     return func.coalesce(func.sum(case((column > MOST, MOST), else_=column)), 0)
 
 
-def _between(account: str | None, since: float | None, until: float | None) -> list[ColumnElement[bool]]:
+def between(account: str | None, since: float | None, until: float | None) -> list[ColumnElement[bool]]:
+    """The rows of an account and a time."""
     conditions: list[ColumnElement[bool]] = []
     if account is not None:
         conditions.append(ledger.c.account == account)
@@ -140,10 +105,3 @@ def _between(account: str | None, since: float | None, until: float | None) -> l
     if until is not None:
         conditions.append(ledger.c.received_at < until)
     return conditions
-
-
-def _usage_row(sums: Mapping[Any, Any]) -> UsageRow:
-    # PostgreSQL sums 64-bit integers as decimals.
-    counts = {name: int(value) for name, value in sums.items() if name not in ("key_id", "key", "model", "day")}
-    day = None if sums["day"] is None else datetime.fromtimestamp(sums["day"] * DAY_S, UTC).strftime("%Y-%m-%d")
-    return UsageRow(key_id=sums["key_id"], key=sums["key"], model=sums["model"], day=day, **counts)

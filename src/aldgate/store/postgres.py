@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 from msgspec.structs import asdict
-from sqlalchemy import URL, BigInteger, ColumnElement, Double, Table, cast, func, select
+from sqlalchemy import URL, BigInteger, ColumnElement, Double, Table, cast, func, literal_column, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -85,6 +85,11 @@ class Postgres:
     def floor(self, value: ColumnElement[Any]) -> ColumnElement[int]:
         """See `Database`. A cast alone rounds to the nearest here."""
         return cast(func.floor(value), BigInteger)
+
+    def month(self, at: ColumnElement[Any]) -> ColumnElement[str]:
+        """See `Database`."""
+        utc = func.timezone(literal_column("'UTC'"), func.to_timestamp(at))
+        return func.to_char(utc, literal_column("'YYYY-MM'"))
 
     def now(self) -> ColumnElement[float]:
         """See `Database`."""

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from msgspec.structs import astuple
-from sqlalchemy import URL, BigInteger, ColumnElement, Connection, Table, cast, event, literal
+from sqlalchemy import URL, BigInteger, ColumnElement, Connection, Table, cast, event, func, literal, literal_column
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -89,6 +89,10 @@ class Sqlite:
     def floor(self, value: ColumnElement[Any]) -> ColumnElement[int]:
         """See `Database`. A cast cuts off here; `floor()` is not in every build of SQLite."""
         return cast(value, BigInteger)
+
+    def month(self, at: ColumnElement[Any]) -> ColumnElement[str]:
+        """See `Database`."""
+        return func.strftime(literal_column("'%Y-%m'"), at, literal_column("'unixepoch'"))
 
     def now(self) -> ColumnElement[float]:
         """See `Database`."""

@@ -5,6 +5,7 @@ import asyncio
 from sqlalchemy import select
 
 from aldgate.store.accounts import Accounts
+from aldgate.store.audit import AuditLog
 from aldgate.store.batches import Batches
 from aldgate.store.budgets import Budgets
 from aldgate.store.clients import Clients
@@ -14,6 +15,7 @@ from aldgate.store.keys import Keys
 from aldgate.store.ledger import Ledger
 from aldgate.store.own_credentials import OwnCredentials
 from aldgate.store.processes import Processes
+from aldgate.store.reports import Reports
 from aldgate.store.responses import Responses
 from aldgate.store.schema import bring_up_to_date, stored_revision
 from aldgate.store.tables import secrets
@@ -22,7 +24,20 @@ from aldgate.store.users import Users
 
 
 class SqlStore(
-    Accounts, Clients, Users, OwnCredentials, Keys, Ledger, Budgets, Idempotency, Responses, Files, Batches, Processes
+    Accounts,
+    Clients,
+    Users,
+    OwnCredentials,
+    Keys,
+    Ledger,
+    Reports,
+    Budgets,
+    Idempotency,
+    Responses,
+    Files,
+    Batches,
+    Processes,
+    AuditLog,
 ):
     """A `ports.Store` in an SQL database."""
 

@@ -164,6 +164,33 @@ ledger = Table(
     sqlite_with_rowid=False,
 )
 
+# What administrators did, as a chain; see `core.audit`. Rows are added and never changed.
+audit = Table(
+    "audit",
+    METADATA,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_us", BigInteger, nullable=False, index=True),
+    Column("who", Text, nullable=False),
+    Column("who_kind", Text, nullable=False),
+    Column("who_name", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("act", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("details", Text, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+
+# The one row with the end of the chain. Whoever adds to the chain locks it first.
+audit_head = Table(
+    "audit_head",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+
 budgets = Table(
     "budgets",
     METADATA,

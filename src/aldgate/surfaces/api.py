@@ -21,16 +21,18 @@ from aldgate.core.errors import (
     NotFound,
 )
 from aldgate.core.principals import Principal
+from aldgate.gate.audit import Audit
 from aldgate.gate.clients import Clients
 from aldgate.gate.identity import Identity
 from aldgate.gate.people import People
 from aldgate.gate.reload import Reloader
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
-from aldgate.ports import Acts, ByteBound, Store
+from aldgate.ports import ByteBound, Store
 from aldgate.surfaces.acts import Administration
 from aldgate.surfaces.admin_paths import admin_paths, only_admin
 from aldgate.surfaces.asgi import headers_of
+from aldgate.surfaces.audited import Audited
 from aldgate.surfaces.batches import BatchesFace
 from aldgate.surfaces.client_reload import RELOAD_PATH, ClientReload, Tell
 from aldgate.surfaces.credentials import principal_of
@@ -40,8 +42,8 @@ from aldgate.surfaces.idempotency import idempotency_key
 from aldgate.surfaces.openapi import document
 from aldgate.surfaces.people import paths_of
 from aldgate.surfaces.reference_page import CONTENT_SECURITY_POLICY, reference_page
+from aldgate.surfaces.reports import Reports
 from aldgate.surfaces.requests import Act, OpenAct, body_of
-from aldgate.surfaces.usage import usage
 
 
 class Api:
@@ -53,10 +55,10 @@ class Api:
         reloader: Reads the configuration again.
         in_flight: The bound on bytes held.
         clients: Reads the clients in files.
-        acts: Is told of every administrative act.
         tell: Tells other processes what has changed.
         most_unfinished: Batches of one account that may wait or run.
         people: What is done with users.
+        audit: Writes down every administrative act.
     """
 
     def __init__(
@@ -71,18 +73,17 @@ class Api:
         batches: BatchWorker,
         in_flight: ByteBound,
         most_unfinished: int,
+        audit: Audit,
         clients: Clients,
-        acts: Acts,
         tell: Tell,
         people: People,
     ) -> None:
         self._store = store
         self._identity = identity
-        administration = Administration(store, identity, acts)
+        administration = Administration(store, identity, audit)
         self._files = FilesFace(files, in_flight)
         self._batches = BatchesFace(store, files, batches, most_unfinished)
         self._new_id = new_id
-        self._committed = committed
         self._reloader = reloader
         self.app = FastAPI(
             title="Aldgate",
@@ -93,14 +94,16 @@ class Api:
         )
         self.app.openapi = document  # pyright: ignore[reportAttributeAccessIssue] - FastAPI's documented way to replace it
         self.app.add_exception_handler(HTTPException, self._http_error)
+        self.app.add_middleware(Audited, audit=audit, identity=identity)  # pyright: ignore[reportArgumentType] - Scope is wider
         route = self.app.add_api_route
+        for report in Reports(store, audit, committed, in_flight).paths:
+            route(report.path, self._serving(report.act), methods=[report.method])
         for method, path, act, status in admin_paths(administration, clients):
             route(path, self._serving(act, status), methods=[method])
         route("/admin/reload", self._serving(only_admin(self._reload)), methods=["POST"])
         reload = ClientReload(clients, administration, tell)
         for method in ("GET", "POST"):
             route(RELOAD_PATH, self._serving(reload.serve), methods=[method])
-        route("/v1/usage", self._usage, methods=["GET"])
         self._add_files(route)
         self._add_batches(route)
         self._add_people(route, people)
@@ -153,14 +156,6 @@ class Api:
             return msgspec.structs.asdict(await self._reloader.reload())
         except ConfigError as error:
             raise InvalidConfiguration(f"{error.message} ({error.hint})") from None
-
-    async def _usage(self, request: Request) -> Response:
-        async def act() -> dict[str, Any]:
-            principal = await principal_of(request.scope, self._identity)
-            await self._committed()
-            return await usage(self._store, principal, request.query_params)
-
-        return await self._answer(request, act)
 
     async def _answer(self, request: Request, act: Callable[[], Awaitable[Any]], status: int = 200) -> Response:
         request_id = self._new_id()

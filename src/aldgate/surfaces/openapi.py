@@ -8,6 +8,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aldgate import __version__
+from aldgate.books import UsageRow
+from aldgate.core.audit import AuditRow, Finding
+from aldgate.core.calls import LedgerRow
+from aldgate.core.statements import Statement
 from aldgate.dialects.anthropic import types as anthropic
 from aldgate.dialects.gemini import types as gemini
 from aldgate.dialects.ollama.parse import ChatBody, EmbedBody, EmbeddingsBody, GenerateBody, ShowBody
@@ -17,13 +21,13 @@ from aldgate.dialects.rerank.requests import RerankBody
 from aldgate.dialects.responses import types as response_types
 from aldgate.gate.explanation import Explanation
 from aldgate.gate.reload import Reloaded
-from aldgate.ports import UsageRow
 from aldgate.surfaces.accounts import AccountPatch, AccountRequest
 from aldgate.surfaces.admin import KeyPatch, KeyRequest, RotateRequest
 from aldgate.surfaces.batches import BatchRequest
 from aldgate.surfaces.client_admin import ClientPatch, ClientRequest
 from aldgate.surfaces.explain import ExplainRequest
 from aldgate.surfaces.files import FileForm
+from aldgate.surfaces.ledger_query import DIMENSIONS
 from aldgate.surfaces.login import LoginRequest, RegisterRequest
 from aldgate.surfaces.own_credentials import CredentialRequest, ProviderKeyRequest
 from aldgate.surfaces.profile import PasswordRequest, ProfileRequest, TokenRequest, UiPasswordRequest
@@ -53,10 +57,43 @@ _STREAMED = (types.ChatRequest, types.CompletionRequest, response_types.Response
 
 
 class UsageList(msgspec.Struct):
-    """Ledger sums."""
+    """Ledger sums. Of the dimensions that were not asked for, only the first four stand in a row, as null."""
 
     object: str
     data: list[UsageRow]
+    has_more: bool = False
+
+
+class Ledger(msgspec.Struct):
+    """A page of ledger rows; `next` is the `after` of the page behind it."""
+
+    object: str
+    data: list[LedgerRow]
+    has_more: bool
+    next: str | None
+
+
+class AuditList(msgspec.Struct):
+    """A page of the audit log; each row has also `at`, its time in ISO 8601."""
+
+    object: str
+    data: list[AuditRow]
+    has_more: bool
+
+
+class Verification(msgspec.Struct):
+    """Whether the audit log is whole."""
+
+    is_whole: bool
+    rows: int
+    anchor: str | None
+    findings: list[Finding]
+
+
+class AnchorReply(msgspec.Struct):
+    """How far the audit log has come: the number and the hash of its last row."""
+
+    anchor: str | None
 
 
 _CALL_ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 429, 500, 502, 503, 504)
@@ -64,6 +101,7 @@ _KEPT_ERRORS = (400, 401, 403, 404, 503)
 _ERRORS: dict[str, type] = {"openai": types.ErrorBody, "anthropic": anthropic.ErrorReply, "gemini": gemini.GeminiError}
 """How an error is written on the paths of a tag; where it says nothing, as OpenAI does."""
 _LOOK_ERRORS = (400, 401, 403, 404, 503)
+_USAGE = ("group_by", *DIMENSIONS, "since", "until", "limit", "offset", "format")
 _ADMIN_ERRORS = (400, 401, 403, 404, 413, 415, 503)
 _CHANGE_ERRORS = (*_ADMIN_ERRORS, 409)
 
@@ -287,7 +325,7 @@ PATHS = (
         None,
         UsageList,
         errors=(400, 401, 403, 503),
-        query=("group_by", "since", "until"),
+        query=_USAGE,
         tag="aldgate",
     ),
     Path(
@@ -331,6 +369,67 @@ PATHS = (
         tag="admin",
     ),
     *_PEOPLE,
+    Path("get", "/admin/usage", "What was used by all", None, UsageList, errors=(400, 401, 403, 503), query=_USAGE, tag="admin"),
+    Path(
+        "get",
+        "/admin/ledger",
+        "The ledger row by row",
+        None,
+        Ledger,
+        errors=(400, 401, 403, 503),
+        query=(*DIMENSIONS, "since", "until", "limit", "after", "format"),
+        tag="admin",
+    ),
+    Path(
+        "get",
+        "/admin/statements/{account}",
+        "A month of one account",
+        None,
+        Statement,
+        errors=_LOOK_ERRORS,
+        query=("month", "format"),
+        tag="admin",
+    ),
+    Path(
+        "post",
+        "/admin/reconcile",
+        "The ledger beside a provider's export",
+        str,
+        None,
+        errors=(400, 401, 403, 413, 503),
+        query=("provider", "month", "layout", "column", "model", "tolerance_ppm", "tolerance_microusd"),
+        tag="admin",
+        content="text/csv",
+    ),
+    Path(
+        "get",
+        "/admin/audit",
+        "What administrators did",
+        None,
+        AuditList,
+        errors=(400, 401, 403, 503),
+        query=("who", "act", "target", "outcome", "origin", "since", "until", "before", "after", "limit", "format"),
+        tag="admin",
+    ),
+    Path(
+        "get",
+        "/admin/audit/verify",
+        "Whether the audit log is whole",
+        None,
+        Verification,
+        errors=(400, 401, 403, 503),
+        query=("anchor",),
+        tag="admin",
+    ),
+    Path(
+        "get",
+        "/admin/audit/anchor",
+        "How far the audit log has come",
+        None,
+        AnchorReply,
+        errors=(400, 401, 403, 503),
+        tag="admin",
+    ),
     Path("post", "/admin/reload", "Read the configuration again", None, Reloaded, errors=(400, 401, 403, 503), tag="admin"),
     Path("get", "/", "Who answers, and where to read on", errors=(), is_open=True, tag="operations"),
     Path("head", "/", "The process answers", errors=(), is_open=True, tag="operations"),
@@ -381,7 +480,8 @@ def _operation(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if path.request is not None:
-        operation["requestBody"] = {"required": True, "content": {path.content: {"schema": by_type[path.request]}}}
+        schema: Any = {"type": "string"} if path.content == "text/csv" else by_type[path.request]
+        operation["requestBody"] = {"required": True, "content": {path.content: {"schema": schema}}}
     return operation
 
 
@@ -394,6 +494,8 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
     elif path.method != "head":
         schema = by_type[path.reply] if path.reply is not None else {"type": "object"}
         good["content"] = {"application/json": {"schema": schema}}
+        if "format" in path.query:
+            good["content"]["text/csv"] = {"schema": {"type": "string"}}
         if path.request in (ChatBody, GenerateBody):
             good["content"]["application/x-ndjson"] = {}
         if path.request in _STREAMED or "stream" in path.query:
