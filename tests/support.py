@@ -8,6 +8,7 @@ import secrets
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,9 @@ async def running_gate(
         file=file,
     )
     async with create(settings) as app:
-        server = Server([Address("127.0.0.1", 0, app.handlers[app_face], *_certificate(data, authority))], bounds or Bounds())
+        proxies = [ip_network(network) for network in settings.server.trusted_proxies]
+        address = Address("127.0.0.1", 0, app.handlers[app_face], *_certificate(data, authority))
+        server = Server([address], bounds or Bounds(), proxies)
         await server.open()
         serving = asyncio.create_task(server.until_stopped())
         headers = {"authorization": f"Bearer {ADMIN_KEY}"}

@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 
 from aldgate import __version__
@@ -71,6 +72,8 @@ class App:
 
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] = {}
+        self.store: Store
+        self.identity: Identity
         self.make_admin_key: Callable[[], Awaitable[str | None]]
         self.gate: Gate
         self.roster: Roster
@@ -97,10 +100,10 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
     async with AsyncExitStack() as stack:
         app.roster = roster = Roster(settings)
         stack.push_async_callback(roster.aclose)
-        store = _store(settings, incarnation)
+        app.store = store = _store(settings, incarnation)
         stack.push_async_callback(store.aclose)
         await store.open()
-        identity = await _identity(store, settings.auth.admin_key)
+        app.identity = identity = await _identity(store, settings.auth.admin_key)
         app.make_admin_key = partial(_make_admin_key, store, identity, settings.auth.admin_key)
         slices = Slices(store, incarnation, time.time)
         app.writer = writer = LedgerWriter(
@@ -322,7 +325,8 @@ async def run(settings: Settings) -> None:
             settings.server.max_connections,
             settings.server.max_body_bytes,
         )
-        server = Server([_address(listener, app) for listener in settings.server.listeners], bounds)
+        proxies = [ip_network(network) for network in settings.server.trusted_proxies]
+        server = Server([_address(listener, app) for listener in settings.server.listeners], bounds, proxies)
         await server.open()
         _on_hangup(app.reloader.ask)
         _spare_the_collector()

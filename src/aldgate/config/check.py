@@ -1,6 +1,7 @@
 """What must hold between settings, and of the one secret among them."""
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 
 from aldgate.config.caching import kept_s
@@ -27,6 +28,8 @@ def check(settings: Settings) -> None:
     for listener in settings.server.listeners:
         _check_pair(listener.tls_cert, listener.tls_key)
     _check_addresses(settings)
+    for network in settings.server.trusted_proxies:
+        _check_network(network)
     _check_files(settings)
     if settings.server.max_body_bytes > settings.server.max_inflight_bytes:
         message = "`server.max_body_bytes` is over `server.max_inflight_bytes`: no such body could ever be held"
@@ -76,6 +79,13 @@ def _check_addresses(settings: Settings) -> None:
         if listener.port and address in seen:
             raise ConfigError(f"{listener.host}:{listener.port} is to be bound twice", hint="give each listener its own port")
         seen.add(address)
+
+
+def _check_network(text: str) -> None:
+    try:
+        ip_network(text)
+    except ValueError as error:
+        raise ConfigError(f"`server.trusted_proxies`: {error}", hint="write addresses or networks like `10.0.0.0/8`") from None
 
 
 def _check_files(settings: Settings) -> None:

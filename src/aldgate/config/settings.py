@@ -72,6 +72,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Seconds an idle connection is kept."""
     max_connections: Count = 10_000
     """Connections at once; further ones get 503."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of proxies whose `X-Forwarded-For` or `Forwarded` is believed, as in `10.0.0.0/8`."""
     drain_s: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
     """Seconds that calls under way may take to end when the gate stops."""
 

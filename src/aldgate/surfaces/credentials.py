@@ -6,13 +6,25 @@ What comes from a carrier that keys do not come in is put behind that carrier's 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import parse_qs
 
-from aldgate.core.errors import UnknownKey
+from aldgate.core.addresses import address_of
+from aldgate.core.errors import PolicyDenied, UnknownKey
+from aldgate.core.policies import matches
 from aldgate.core.principals import Principal
 from aldgate.gate.identity import Identity
 from aldgate.surfaces.asgi import Scope, headers_of
 
 SESSION_COOKIE = b"aldgate_session"
+_CARRIERS = (
+    b"authorization",
+    b"x-api-key",
+    b"x-goog-api-key",
+    b"client_id",
+    b"client-id",
+    b"x-session-token",
+)
+_QUERIED = ("api_key", "token")
 
 
 def secret_of(headers: Mapping[bytes, bytes]) -> bytes:
@@ -34,6 +46,26 @@ def secret_of(headers: Mapping[bytes, bytes]) -> bytes:
     return authorization[7:].strip()
 
 
+def socket_secret_of(scope: Scope) -> bytes:
+    """`secret_of` an upgrade to a WebSocket: browsers can give one no headers, so a key may also stand in its query.
+
+    `?api_key=` and then `?token=` are looked at where no header brings a credential, before the cookie: what a page says itself
+    goes before what its browser adds. Of HTTP requests the query is never read.
+
+    Raises:
+        UnknownKey: As `secret_of`; or the query holds a key twice.
+    """
+    headers = dict(scope["headers"])
+    if not any(name in headers for name in _CARRIERS):
+        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        for name in _QUERIED:
+            if name in query:
+                if len(query[name]) > 1:
+                    raise UnknownKey(f"The query brings `{name}` twice.")
+                return query[name][0].strip().replace("\0", "?").encode()  # a NUL would name another carrier
+    return secret_of(headers)
+
+
 def _carried(headers: Mapping[bytes, bytes]) -> bytes:
     client = headers.get(b"client_id") or headers.get(b"client-id")
     if client is not None:
@@ -51,7 +83,32 @@ async def principal_of(scope: Scope, identity: Identity) -> Principal:
 
     Raises:
         GatewayError: As `Identity.identify`.
+        PolicyDenied: As `check_place`.
     """
     secret = secret_of(headers_of(scope))
-    principal = identity.known(secret) if secret else None
-    return principal if principal is not None else await identity.identify(secret)
+    principal = (identity.known(secret) if secret else None) or await identity.identify(secret)
+    if principal.rights.tells_places:
+        check_place(principal, scope)
+    return principal
+
+
+def check_place(principal: Principal, scope: Scope) -> None:
+    """See that every level of the principal takes requests at this path and from this address.
+
+    Raises:
+        PolicyDenied: One does not.
+    """
+    path: str = scope["path"]
+    address = caller_address(scope)
+    level = principal.rights.against_place(path, address)
+    if level is not None:
+        endpoints = level.policy.endpoints
+        is_path = endpoints is not None and not matches(path, endpoints)
+        where = f"at `{path[:200]}`" if is_path else f"from `{address or 'an unknown address'}`"
+        raise PolicyDenied(f"The policy of {level} takes no requests {where}.")
+
+
+def caller_address(scope: Scope) -> str:
+    """Where a request comes from: the peer's address, or what a trusted proxy says; empty if nobody knows."""
+    peer = scope.get("client")
+    return address_of(peer[0] if peer else "", scope["headers"], scope["state"]["trusted_proxies"])

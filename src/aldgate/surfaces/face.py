@@ -22,13 +22,14 @@ from aldgate.gate.explanation import Explanation
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.runs import Run
+from aldgate.gate.shaping import shaped
 from aldgate.gate.whole import Committed, left, recorded, whole
 from aldgate.limiter.headers import rate_headers
 from aldgate.ports import FaceDialect, Relay
 from aldgate.surfaces.asgi import Handler, Headers, Outlet, Receive, Scope, Send, headers_of
 from aldgate.surfaces.bodies import BytesInFlight, check_json, read_body
 from aldgate.surfaces.cache import LARGEST_ANSWER_BYTES, Cache, Kept, check_may_be_made, key_of, nothing_kept
-from aldgate.surfaces.credentials import secret_of
+from aldgate.surfaces.credentials import check_place, secret_of
 from aldgate.surfaces.explained import ASKS, Telling, is_denial, with_explanation
 from aldgate.surfaces.idempotency import Once, asked_by, idempotency_key
 from aldgate.surfaces.listener import Connection
@@ -99,6 +100,8 @@ class Face:
         try:
             secret = secret_of(headers)
             principal = (self._identity.known(secret) if secret else None) or await self._identity.identify(secret)
+            if principal.rights.tells_places:
+                check_place(principal, scope)
             check_json(headers)
             body = await read_body(headers, receive, self._max_body_bytes, self._in_flight)
             try:
@@ -139,7 +142,7 @@ class Face:
     async def _call(
         self, operation: Operation, call_id: str, principal: Principal, body: bytes, named: Named | None, outlet: Outlet
     ) -> None:
-        call = self._gate.call(call_id, operation, principal, self._dialect.peek(operation, body, named))
+        call = self._gate.call(call_id, operation, principal, self._peek(operation, principal, body, named))
         await self._run(self._gate.admit(call) or await self._gate.admit_shared(call), outlet)
 
     async def _explained(
@@ -153,7 +156,12 @@ class Face:
         return await explain(self._gate, principal, operation, self._dialect, asked, error)
 
     async def _asked(self, operation: Operation, principal: Principal, body: bytes, named: Named | None) -> Peek:
-        return self._dialect.peek(operation, body, named)
+        return self._peek(operation, principal, body, named)
+
+    def _peek(self, operation: Operation, principal: Principal, body: bytes, named: Named | None) -> Peek:
+        """What is asked, as the principal's policies will have it."""
+        peek = self._dialect.peek(operation, body, named)
+        return shaped(self._dialect, principal, operation, peek, named) if principal.rights.tells_parameters else peek
 
     def _run(self, admission: Admission, outlet: Outlet) -> Awaitable[Outcome]:
         return self._stream(admission, outlet) if admission.call.peek.stream else self._whole(admission, outlet)
@@ -172,8 +180,8 @@ class Face:
         if not self.may_be_cached:
             check_may_be_made(headers)
             return await self._call(operation, call_id, principal, body, named, outlet)
-        call = self._gate.call(call_id, operation, principal, self._dialect.peek(operation, body, named))
-        terms = self._cache.terms(headers, call.operation, call.peek)
+        call = self._gate.call(call_id, operation, principal, self._peek(operation, principal, body, named))
+        terms = self._cache.terms(headers, call.operation, call.peek, principal.rights.retention_s)
         admission = self._gate.admit(call) or await self._gate.admit_shared(call)
         if terms is None:
             await self._run(admission, outlet)
