@@ -8,7 +8,7 @@ from aldgate.core.levels import Level
 from aldgate.core.policies import matches
 from aldgate.core.principals import Principal
 from aldgate.core.rights import Rights
-from aldgate.core.routes import Deployment, Route
+from aldgate.core.routes import Catalogue, Deployment, Route
 
 _MOST_REMEMBERED = 1_000
 
@@ -70,6 +70,19 @@ def check_shown(rights: Rights, name: str, route: Route, deployments: tuple[Depl
     if denying is not None and not able:
         raise _denied(name, denying)
     return tuple(able)
+
+
+def resolved(catalogue: Catalogue, rights: Rights, name: str) -> Deployment:
+    """Who would answer first to `name`, of what these rights let call: for questions about a model that are no calls.
+
+    Raises:
+        PolicyDenied: Nobody may.
+        ModelNotFound: There is no such model.
+    """
+    if rights.tells_names and name not in catalogue.routes:
+        check_unknown(rights, name)
+    route = catalogue.resolve(name)
+    return check_shown(rights, name, route, route.deployments)[0]
 
 
 def permitted(call: Call, route: Route, able: tuple[Deployment, ...]) -> tuple[Deployment, ...]:

@@ -15,9 +15,9 @@ import msgspec
 
 from aldgate.core.batches import WINDOW_S, StoredBatch
 from aldgate.core.errors import Conflict, IdempotencyConflict, InvalidRequest, NotFound, RateLimited, ScopeDenied
+from aldgate.core.files import lifetime_s
 from aldgate.core.principals import Principal
 from aldgate.jobs.batches import BatchWorker
-from aldgate.core.files import lifetime_s
 from aldgate.jobs.files import Files
 from aldgate.ports import BatchStore
 from aldgate.surfaces.bodies import decoded
@@ -170,7 +170,7 @@ def _output_lifetime_s(principal: Principal, wanted: BatchRequest) -> int | None
     if principal.rights.retention_s is None:
         return lives_s
     kept_s = retained_s(principal, lives_s or lifetime_s("batch_output"))
-    return kept_s and max(1, int(kept_s))
+    return None if kept_s is None else max(1, int(kept_s))
 
 
 def require_batches(principal: Principal) -> None:

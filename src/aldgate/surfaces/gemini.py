@@ -21,7 +21,7 @@ from aldgate.core.routes import Deployment
 from aldgate.dialects.gemini.dialect import GEMINI, GEMINI_ARRAY
 from aldgate.dialects.gemini.tokens import count_tokens
 from aldgate.dialects.openai.dialect import OPENAI
-from aldgate.gate.permission import check_shown
+from aldgate.gate.permission import check_shown, resolved
 from aldgate.ports import Backend
 from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.bodies import check_json, read_body
@@ -110,7 +110,7 @@ class GeminiFace:
         body = await read_body(headers, receive, doors.max_body_bytes, doors.in_flight)
         try:
             model = _named(scope, stream=False).model.removeprefix("models/")
-            check_shown(rights, model, route := self._gate.catalogue.resolve(model), route.deployments)
+            resolved(self._gate.catalogue, rights, model)
             return {"totalTokens": count_tokens(body, model)}
         finally:
             doors.in_flight.release(len(body))

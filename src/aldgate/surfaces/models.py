@@ -66,11 +66,11 @@ class ModelsFace:
             principal = await principal_of(scope, self._identity)
             if "models" not in principal.rights.scopes:
                 raise ScopeDenied("This API key may not list models.")
-            answer = (
-                shape.many(self._all(principal.rights, shape), scope["query_string"])
-                if name is None
-                else self._one(principal.rights, name, shape)
-            )
+            rights = principal.rights
+            if name is None:
+                answer = shape.many(self._all(rights, shape), scope["query_string"])
+            else:
+                answer = self._one(rights, name, shape)
         except GatewayError as error:
             return await send_whole(send, *DIALECTS.load(shape.dialect).error(error, call_id))
         body = msgspec.json.encode(answer)

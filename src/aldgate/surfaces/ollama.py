@@ -20,7 +20,7 @@ from aldgate.core.routes import Deployment
 from aldgate.dialects.ollama.errors import answer
 from aldgate.dialects.ollama.parse import ShowBody
 from aldgate.dialects.ollama.requests import bare
-from aldgate.gate.permission import check_shown
+from aldgate.gate.permission import resolved
 from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.bodies import read_body
 from aldgate.surfaces.credentials import principal_of
@@ -96,9 +96,7 @@ class OllamaFace:
             asked = _show.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise InvalidRequest("The body is not a JSON object with `model`.", param="model") from None
-        name = bare(asked.model or asked.name)
-        route = self._gate.catalogue.resolve(name)
-        deployment = check_shown(rights, name, route, route.deployments)[0]
+        deployment = resolved(self._gate.catalogue, rights, bare(asked.model or asked.name))
         family = deployment.backend
         info: Object = {"general.architecture": family, "general.basename": deployment.model}
         if deployment.facts.context_window is not None:
