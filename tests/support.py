@@ -70,6 +70,7 @@ async def running_gate(
     bounds: Bounds | None = None,
     app_face: str = "all",
     authority: trustme.CA | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[RunningGate]:
     """Start a gate with this configuration on a free port, and stop it with everything settled.
 
@@ -79,12 +80,13 @@ async def running_gate(
         config: More TOML.
         flags: Dotted settings that beat the file, as in `{"ledger.durability": "strict"}`.
         bounds: What the listener tolerates.
+        environment: More of it.
         authority: Issues the gate's certificate: it then speaks HTTPS.
     """
     data.mkdir(parents=True, exist_ok=True)
     file = data / "aldgate.toml"
     file.write_text(config + "".join(provider_table(name, table) for name, table in (providers or {}).items()), encoding="utf-8")
-    environment = {"ALDGATE_ADMIN_KEY": ADMIN_KEY, "LAB_KEY": "sk-lab-" + secrets.token_hex(8)}
+    environment = {"ALDGATE_ADMIN_KEY": ADMIN_KEY, "LAB_KEY": "sk-lab-" + secrets.token_hex(8), **(environment or {})}
     settings = load(
         flags={"data": str(data), "discovery.local": "false", "server.port": "0", **(flags or {})},
         environment=environment,

@@ -20,9 +20,11 @@ from pathlib import Path
 from aldgate import __version__
 from aldgate.artifacts.local import Artifacts
 from aldgate.config.caching import kept_s
+from aldgate.config.caller_keys import caller_keys
+from aldgate.config.check import is_on_loopback
 from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
-from aldgate.config.settings import Listener, Settings
+from aldgate.config.settings import Auth, Listener, Settings
 from aldgate.config.stray import warnings
 from aldgate.core.errors import GatewayError
 from aldgate.gate.gate import Gate
@@ -32,12 +34,13 @@ from aldgate.gate.neighbours import Neighbours
 from aldgate.gate.reload import Reloader
 from aldgate.gate.roster import Roster
 from aldgate.gate.slices import Slices
+from aldgate.gate.static_keys import StaticKeys
 from aldgate.jobs.batch_run import Shop
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.limiter.memory import MemoryLimiter
 from aldgate.logs import configure_logging
-from aldgate.ports import Store
+from aldgate.ports import Resolver, Store
 from aldgate.registry import UnknownName
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter, wait_for_event
@@ -52,6 +55,7 @@ from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
 from aldgate.surfaces.listener import Bounds
 from aldgate.surfaces.paths import SURFACES, batch_endpoint, every_path, health_paths
+from aldgate.surfaces.registration import Registration
 from aldgate.surfaces.server import Address, CannotListen, Server, tls_context
 from aldgate.surfaces.shelf import Shelf
 
@@ -103,7 +107,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         app.store = store = _store(settings, incarnation)
         stack.push_async_callback(store.aclose)
         await store.open()
-        app.identity = identity = await _identity(store, settings.auth.admin_key)
+        app.identity = identity = await _identity(store, settings.auth)
         app.make_admin_key = partial(_make_admin_key, store, identity, settings.auth.admin_key)
         slices = Slices(store, incarnation, time.time)
         app.writer = writer = LedgerWriter(
@@ -263,9 +267,14 @@ def _store(settings: Settings, incarnation: str) -> Store:
         raise ConfigError(f"`store`: {error}", hint=hint) from None
 
 
-async def _identity(store: Store, preset: Secret | None) -> Identity:
+async def _identity(store: Store, auth: Auth) -> Identity:
+    preset = auth.admin_key
     pepper, _ = await store.secret("pepper", secrets.token_bytes(32))
-    identity = Identity(store, pepper, b"")
+    resolvers: list[Resolver] = []
+    identity = Identity(store, pepper, b"", resolvers=resolvers)
+    callers = ((key.secret.reveal().encode(), key.name, key.policy) for key in caller_keys(auth))
+    admin = b"" if auth.admin_secret is None else auth.admin_secret.reveal().encode()
+    resolvers.append(StaticKeys(identity.digest, callers, admin))
     if preset is not None:
         identity.appoint(identity.digest(preset.reveal().encode()))
     return identity
@@ -306,6 +315,7 @@ def _handlers(settings: Settings, app: App, store: Store, doors: Doors, shelf: S
             reloader=app.reloader,
             in_flight=doors.in_flight,
             most_unfinished=settings.batches.max_unfinished,
+            registration=Registration(settings.auth.open_registration, is_on_loopback(settings.server)),
         ).app
 
     return {

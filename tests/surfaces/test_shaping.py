@@ -50,11 +50,11 @@ async def test_openai_requests_are_shaped(gate: RunningGate, upstream: FakeUpstr
     key = await key_with(gate, SHAPE)
     body = {"model": model, "messages": USER, "temperature": 1.5, "seed": 1, "stream": stream}
     found = await sent(gate, upstream, key, "/v1/chat/completions", body)
-    assert (found["temperature"], found["top_p"]) == (0.5, 0.25)
-    assert model.startswith("claude") or found["seed"] == 7
+    assert found["temperature"] == 0.5
+    assert model.startswith("claude") or (found["top_p"], found["seed"]) == (0.25, 7)  # this Claude takes one of the two
     assert "dimensions" not in found
     found = await sent(gate, upstream, key, "/v1/chat/completions", {**body, "temperature": 0.1, "top_p": 1})
-    assert (found["temperature"], found["top_p"]) == (0.1, 1)
+    assert found["temperature"] == 0.1
 
 
 async def test_each_dialect_has_its_own_places(gate: RunningGate, upstream: FakeUpstream) -> None:
@@ -88,7 +88,7 @@ async def test_each_dialect_has_its_own_places(gate: RunningGate, upstream: Fake
 )
 async def test_no_spelling_passes_by(gate: RunningGate, upstream: FakeUpstream, spelt: str) -> None:
     key = await key_with(gate, SHAPE)
-    body = '{"model":"gpt-4.1",%s,"messages":[{"role":"user","content":"hello"}]}' % spelt
+    body = '{"model":"gpt-4.1",' + spelt + ',"messages":[{"role":"user","content":"hello"}]}'
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
     reply = await gate.http.post("/v1/chat/completions", content=body, headers=headers)
     if reply.status_code == 200:

@@ -42,5 +42,10 @@ SEED_NAMES: dict[str, SeedName] = {
     "DEFAULT_MODEL": SeedName("routing.default_model", (DSP,)),
     "LLM_API_DEFAULT_MODEL": SeedName("routing.default_model", (PLUGGABLY,)),
     "DEFAULT_PROVIDER": SeedName("routing.default_provider", (DSP,)),
+    "ADMIN_SECRET": SeedName("auth.admin_secret", (PERSONALPLEX,)),
+    "LLM_API_API_KEY": SeedName("auth.caller_key", (PLUGGABLY,)),
+    "GATEWAY_BEARER_TOKEN": SeedName("auth.caller_keys", (LOCAL_AI,)),
+    "GATEWAY_BEARER_TOKENS": SeedName("auth.caller_keys", (LOCAL_AI,)),
+    "GATEWAY_TOKEN_POLICIES_JSON": SeedName("auth.caller_policies", (LOCAL_AI,)),
     "BACKEND_CLIENT_CERT": SeedName("upstream.client_cert", (LOCAL_AI,)),
 }

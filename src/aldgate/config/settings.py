@@ -89,6 +89,16 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     admin_key: Secret | None = None
     """Admin key, 32 characters or more, as it is or as `env:NAME` or `file:/path`; unset, one is made at the first start."""
+    admin_secret: Secret | None = None
+    """A second admin key, as `X-Admin-Secret` or where any key may stand; 32 characters or more."""
+    open_registration: Literal["loopback", "never", "always"] = "loopback"
+    """Who may make a key without one: programs on this machine while nobody else reaches the gate, nobody, or everybody."""
+    caller_key: Secret | None = None
+    """A key of callers that stands in the environment."""
+    caller_keys: Secret | None = None
+    """Several such keys, separated by commas."""
+    caller_policies: Secret | None = None
+    """What each of these keys may do: a JSON object of keys and policies."""
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

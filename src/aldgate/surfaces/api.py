@@ -37,6 +37,8 @@ from aldgate.surfaces.files import FilesFace
 from aldgate.surfaces.idempotency import idempotency_key
 from aldgate.surfaces.openapi import document
 from aldgate.surfaces.reference_page import CONTENT_SECURITY_POLICY, reference_page
+from aldgate.surfaces.registration import Registration
+from aldgate.surfaces.seed_keys import SeedKeys, enveloped
 from aldgate.surfaces.usage import usage
 
 MAX_ADMIN_BODY_BYTES = 1_048_576
@@ -54,6 +56,7 @@ class Api:
         reloader: Reads the configuration again.
         in_flight: The bound on bytes held.
         most_unfinished: Batches of one account that may wait or run.
+        registration: Lets keys be made without one.
     """
 
     def __init__(
@@ -68,10 +71,12 @@ class Api:
         batches: BatchWorker,
         in_flight: ByteBound,
         most_unfinished: int,
+        registration: Registration,
     ) -> None:
         self._store = store
         self._identity = identity
         self._keys = KeyAdmin(store, identity)
+        self._seed_keys = SeedKeys(store, identity, self._keys, registration, _body, _bytes)
         self._files = FilesFace(files, in_flight)
         self._batches = BatchesFace(store, files, batches, most_unfinished)
         self._new_id = new_id
@@ -93,10 +98,30 @@ class Api:
         route("/admin/keys/{key_id}/rotate", self._rotate_key, methods=["POST"])
         route("/admin/reload", self._reload, methods=["POST"])
         route("/v1/usage", self._usage, methods=["GET"])
+        self._add_seed_keys(route)
         self._add_files(route)
         self._add_batches(route)
         for path in ("/docs", "/redoc"):
             route(path, _reference, methods=["GET"])
+
+    def _add_seed_keys(self, route: Callable[..., None]) -> None:
+        seed = self._seed_keys
+        route("/admin/keys/generate", self._told_of(seed.generate), methods=["POST"])
+        route("/admin/keys/revoke", self._told_of(seed.revoke), methods=["POST"])
+        route("/auth/keys", self._told_of(seed.create, enveloped), methods=["POST"])
+        route("/auth/keys", self._told_of(seed.list, enveloped), methods=["GET"])
+        route("/auth/keys/{key}", self._told_of(seed.delete, enveloped), methods=["DELETE"])
+
+    def _told_of(
+        self, act: Callable[[Request], Awaitable[dict[str, Any]]], write: Callable[[dict[str, Any]], bytes] = msgspec.json.encode
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def serve(request: Request) -> Response:
+            async def acted() -> Response:
+                return Response(write(await act(request)), 200, {"cache-control": "no-store"}, "application/json")
+
+            return await self._answer(request, acted)
+
+        return serve
 
     def _add_files(self, route: Callable[..., None]) -> None:
         files = self._files
@@ -223,6 +248,10 @@ async def _reference(request: Request) -> Response:
 
 async def _body(request: Request) -> bytes:
     check_json(headers_of(request.scope))
+    return await _bytes(request)
+
+
+async def _bytes(request: Request) -> bytes:
     body = bytearray()
     async for piece in request.stream():
         body += piece

@@ -22,6 +22,7 @@ _CARRIERS = (
     b"x-goog-api-key",
     b"client_id",
     b"client-id",
+    b"x-admin-secret",
     b"x-session-token",
 )
 _QUERIED = ("api_key", "token")
@@ -31,7 +32,7 @@ def secret_of(headers: Mapping[bytes, bytes]) -> bytes:
     """The caller's secret; empty if there is none.
 
     Looked for in this order: `Authorization: Bearer`, `X-API-Key`, `X-Goog-Api-Key`, `client_id` with `client_secret` (or with
-    hyphens), the session cookie.
+    hyphens), `X-Admin-Secret`, the session cookie.
 
     Raises:
         UnknownKey: There is an `Authorization` header, but not a Bearer one.
@@ -46,6 +47,11 @@ def secret_of(headers: Mapping[bytes, bytes]) -> bytes:
     return authorization[7:].strip()
 
 
+def brings_credential(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request has a header for a credential, be it an empty one."""
+    return any(name in headers for name in _CARRIERS)
+
+
 def socket_secret_of(scope: Scope) -> bytes:
     """`secret_of` an upgrade to a WebSocket: browsers can give one no headers, so a key may also stand in its query.
 
@@ -56,7 +62,7 @@ def socket_secret_of(scope: Scope) -> bytes:
         UnknownKey: As `secret_of`; or the query holds a key twice.
     """
     headers = dict(scope["headers"])
-    if not any(name in headers for name in _CARRIERS):
+    if not brings_credential(headers):
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         for name in _QUERIED:
             if name in query:
@@ -71,6 +77,9 @@ def _carried(headers: Mapping[bytes, bytes]) -> bytes:
     if client is not None:
         secret = headers.get(b"client_secret") or headers.get(b"client-secret") or b""
         return b"client\0%b\0%b" % (client.strip(), secret.strip())
+    admin = headers.get(b"x-admin-secret")
+    if admin is not None:
+        return admin.strip()
     for part in headers.get(b"cookie", b"").split(b";"):
         name, _, value = part.strip().partition(b"=")
         if name == SESSION_COOKIE and value:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 
 from aldgate.core.errors import GatewayError
@@ -13,12 +15,18 @@ Headers = list[tuple[bytes, bytes]]
 Rendered = tuple[int, Headers, bytes]
 
 _DETAIL_PATHS = ("/admin",)
+_ENVELOPED_PATHS = ("/auth/keys",)
 
 
 def render_for_path(path: str, error: GatewayError, call_id: str = "") -> Rendered:
     """`{"detail": ...}` for administration, the path's dialect everywhere else. `call_id` goes into the headers."""
     if path.startswith(_DETAIL_PATHS):
         body = msgspec.json.encode({"detail": error.message, "code": error.code})
+        return error.status, headers_of(error, body, call_id), body
+    if path.startswith(_ENVELOPED_PATHS):
+        code = "INVALID_API_KEY" if error.status == 401 else error.code.upper()
+        told = {"success": False, "data": None, "error": {"code": code, "message": error.message}, "job_id": None}
+        body = msgspec.json.encode({**told, "timestamp": datetime.now(UTC).isoformat()})
         return error.status, headers_of(error, body, call_id), body
     return dialect_at(path).error(error, call_id)
 
