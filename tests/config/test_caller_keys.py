@@ -15,9 +15,7 @@ def loaded(tmp_path: Path, host: str = "127.0.0.1", **environment: str) -> Any:
     return load(flags={"server.host": host}, environment=environment, directory=tmp_path)
 
 
-@pytest.mark.parametrize(
-    "secret", ["change-me-in-production", "changeme", "secret", "a" * 40, "ab" * 20, "x" * 31, "change-me" * 5]
-)
+@pytest.mark.parametrize("secret", ["change-me-in-production", "changeme", "secret", "a" * 40, "x" * 31, "change-me" * 5])
 def test_a_known_or_short_admin_secret_does_not_start(tmp_path: Path, secret: str) -> None:
     with pytest.raises(ConfigError) as refused:
         loaded(tmp_path, ADMIN_SECRET=secret)

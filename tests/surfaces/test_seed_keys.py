@@ -83,15 +83,9 @@ async def test_forms_make_and_revoke_keys(seeded: RunningGate, secret: str, form
     assert (unknown.status_code, unknown.json()["detail"]) == (404, "Key not found")
 
 
-@pytest.mark.parametrize("secret", ["change-me-in-production", SECRET[:-1], SECRET + "x", "ö"])
+@pytest.mark.parametrize("secret", ["change-me-in-production", SECRET[:-1], SECRET + "x", "00000"])
 async def test_a_wrong_admin_secret_is_nobodys(seeded: RunningGate, secret: str) -> None:
-    refused = await bare(
-        seeded,
-        "POST",
-        "/admin/keys/generate",
-        data={"name": "x"},
-        headers={"x-admin-secret": secret.encode()},  # pyright: ignore
-    )
+    refused = await bare(seeded, "POST", "/admin/keys/generate", {"x-admin-secret": secret}, data={"name": "x"})
     assert refused.status_code == 401 and secret not in refused.text
 
 
@@ -139,7 +133,7 @@ async def test_registration_from_this_machine(gate: RunningGate) -> None:
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
         {"x-api-key": ""},
-        {"authorization": "Bearer "},
+        {"authorization": "Bearer"},
         {"authorization": "Bearer wrong"},
         {"authorization": "Basic eDp5"},
     ],

@@ -21,6 +21,7 @@ from aldgate.surfaces.admin import KeyRequest, RotateRequest
 from aldgate.surfaces.batches import BatchRequest
 from aldgate.surfaces.explain import ExplainRequest
 from aldgate.surfaces.files import FileForm
+from aldgate.surfaces.seed_keys import Enveloped, GenerateForm, NamedKey, RevokeForm
 
 REF = "#/components/schemas/{name}"
 
@@ -54,8 +55,14 @@ class UsageList(msgspec.Struct):
 
 _CALL_ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 429, 500, 502, 503, 504)
 _KEPT_ERRORS = (400, 401, 403, 404, 503)
-_ERRORS: dict[str, type] = {"openai": types.ErrorBody, "anthropic": anthropic.ErrorReply, "gemini": gemini.GeminiError}
+_ERRORS: dict[str, type] = {
+    "openai": types.ErrorBody,
+    "anthropic": anthropic.ErrorReply,
+    "gemini": gemini.GeminiError,
+    "keys": Enveloped,
+}
 """How an error is written on the paths of a tag; where it says nothing, as OpenAI does."""
+_FORM = "application/x-www-form-urlencoded"
 _LOOK_ERRORS = (400, 401, 403, 404, 503)
 _ADMIN_ERRORS = (400, 401, 403, 404, 413, 415, 503)
 
@@ -221,6 +228,19 @@ PATHS = (
     Path("post", "/v1/batches/{id}/cancel", "Begin no more of its calls", errors=(*_LOOK_ERRORS, 409), tag="batches"),
     Path("post", "/admin/keys", "Make a key", KeyRequest, None, 201, _ADMIN_ERRORS, tag="admin"),
     Path("get", "/admin/keys", "List keys", None, None, 200, (401, 403, 503), tag="admin"),
+    Path(
+        "post",
+        "/admin/keys/generate",
+        "Make a key, by a form",
+        GenerateForm,
+        errors=(*_ADMIN_ERRORS, 429),
+        tag="admin",
+        content=_FORM,
+    ),
+    Path("post", "/admin/keys/revoke", "Revoke a key, by a form", RevokeForm, errors=_ADMIN_ERRORS, tag="admin", content=_FORM),
+    Path("post", "/auth/keys", "Make a key", NamedKey, Enveloped, errors=(*_ADMIN_ERRORS, 429), tag="keys"),
+    Path("get", "/auth/keys", "List keys", None, Enveloped, errors=(401, 403, 503), tag="keys"),
+    Path("delete", "/auth/keys/{key}", "Revoke a key", None, Enveloped, errors=(401, 403, 404, 503), tag="keys"),
     Path("delete", "/admin/keys/{key_id}", "Revoke a key", None, None, 200, (401, 403, 404, 503), tag="admin"),
     Path(
         "post",
