@@ -26,13 +26,15 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Auth, Listener, Settings
 from aldgate.config.stray import warnings
-from aldgate.core.errors import GatewayError
+from aldgate.core.errors import GatewayError, InvalidConfiguration
+from aldgate.gate.clients import Clients
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.neighbours import Neighbours
 from aldgate.gate.reload import Reloader
 from aldgate.gate.roster import Roster
+from aldgate.gate.secret_checks import SecretChecks
 from aldgate.gate.slices import Slices
 from aldgate.gate.static_keys import StaticKeys
 from aldgate.jobs.batch_run import Shop
@@ -44,6 +46,7 @@ from aldgate.ports import Resolver, Store
 from aldgate.registry import UnknownName
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter, wait_for_event
+from aldgate.surfaces.acts import Unrecorded
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.background import Background
 from aldgate.surfaces.banner import banner
@@ -87,6 +90,7 @@ class App:
         self.cache: Cache
         self.files: Files
         self.batches: BatchWorker
+        self.clients: Clients
         self.shelf: Shelf
         self.background: Background
 
@@ -107,7 +111,8 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         app.store = store = _store(settings, incarnation)
         stack.push_async_callback(store.aclose)
         await store.open()
-        app.identity = identity = await _identity(store, settings.auth)
+        app.clients = clients = await _clients(store, _directory(settings.auth.client_config_dir))
+        app.identity = identity = await _identity(store, settings.auth, clients)
         app.make_admin_key = partial(_make_admin_key, store, identity, settings.auth.admin_key)
         slices = Slices(store, incarnation, time.time)
         app.writer = writer = LedgerWriter(
@@ -139,7 +144,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         roster.serve(gate)
         app.cache = cache = Cache(*_cache_terms(settings))
         app.reloader = reloader = Reloader(settings, roster, gate, identity, lambda new: cache.change(*_cache_terms(new)))
-        changed = {"principals": identity.forget, "configuration": reloader.ask}
+        changed = {"principals": identity.forget, "configuration": reloader.ask, "clients": clients.ask}
         app.neighbours = slices.neighbours = Neighbours(
             store, incarnation, slices.give_back, changed, settings.limits.recall_ms / 1000
         )
@@ -171,6 +176,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             writer.run(),
             roster.sweeper.run(),
             reloader.run(),
+            clients.run(identity.forget),
             _looking(app),
             _tidying(app.files),
             app.batches.run(),
@@ -267,10 +273,23 @@ def _store(settings: Settings, incarnation: str) -> Store:
         raise ConfigError(f"`store`: {error}", hint=hint) from None
 
 
-async def _identity(store: Store, auth: Auth) -> Identity:
+async def _clients(store: Store, directory: Path | None) -> Clients:
+    clients = Clients(store, SecretChecks(), directory)
+    try:
+        await clients.reload()
+    except InvalidConfiguration as error:
+        raise ConfigError(error.message, hint="name a directory that can be read, or none") from None
+    return clients
+
+
+def _directory(name: str) -> Path | None:
+    return Path(name).expanduser().absolute() if name else None
+
+
+async def _identity(store: Store, auth: Auth, *others: Resolver) -> Identity:
     preset = auth.admin_key
     pepper, _ = await store.secret("pepper", secrets.token_bytes(32))
-    resolvers: list[Resolver] = []
+    resolvers = [*others]
     identity = Identity(store, pepper, b"", resolvers=resolvers)
     callers = ((key.secret.reveal().encode(), key.name, key.policy) for key in caller_keys(auth))
     admin = b"" if auth.admin_secret is None else auth.admin_secret.reveal().encode()
@@ -316,10 +335,13 @@ def _handlers(settings: Settings, app: App, store: Store, doors: Doors, shelf: S
             in_flight=doors.in_flight,
             most_unfinished=settings.batches.max_unfinished,
             registration=Registration(settings.auth.open_registration, is_on_loopback(settings.server)),
+            clients=app.clients,
+            acts=Unrecorded(),
+            tell=app.neighbours.change,
         ).app
 
     return {
-        "all": every_path(doors, shelf, health, administration),
+        "all": every_path(doors, shelf, health, app.clients, administration),
         "ops": Front(health_paths(health), new_id=gate.new_id),
     }
 

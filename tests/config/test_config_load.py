@@ -89,8 +89,14 @@ def some_text(path: str, directory: Path) -> str:
     if path in ("server.tls_cert", "server.tls_key", "upstream.ca_bundle", "upstream.client_cert"):
         (directory / "some.pem").touch()
         return str(directory / "some.pem")
-    if path == "auth.admin_key":
+    if path in ("auth.admin_key", "auth.admin_secret"):
         return ADMIN_KEY
+    if path.startswith("auth.caller_key"):
+        return "a-caller-key-0123456789"
+    if path == "auth.caller_policies":
+        return "{}"
+    if path == "server.trusted_proxies":
+        return "10.0.0.0/8, ::1"
     if path == "server.listen":
         return "0.0.0.0:9, :10/ops"
     value: Any = leaf.default
@@ -98,9 +104,14 @@ def some_text(path: str, directory: Path) -> str:
         return "no" if value else "on"
     if isinstance(value, int | float):
         return str(value + 1)
-    return {"ledger.durability": "strict", "ledger.on_failure": "refuse", "log.level": "debug", "log.format": "text"}.get(
-        path, "/some/text"
-    )
+    return {
+        "ledger.durability": "strict",
+        "ledger.on_failure": "refuse",
+        "log.level": "debug",
+        "log.format": "text",
+        "valkey.on_failure": "open",
+        "auth.open_registration": "never",
+    }.get(path, "/some/text")
 
 
 def test_every_environment_name_sets_its_setting(tmp_path: Path) -> None:

@@ -47,5 +47,6 @@ SEED_NAMES: dict[str, SeedName] = {
     "GATEWAY_BEARER_TOKEN": SeedName("auth.caller_keys", (LOCAL_AI,)),
     "GATEWAY_BEARER_TOKENS": SeedName("auth.caller_keys", (LOCAL_AI,)),
     "GATEWAY_TOKEN_POLICIES_JSON": SeedName("auth.caller_policies", (LOCAL_AI,)),
+    "CLIENT_CONFIG_DIR": SeedName("auth.client_config_dir", (DSP,)),
     "BACKEND_CLIENT_CERT": SeedName("upstream.client_cert", (LOCAL_AI,)),
 }

@@ -36,7 +36,7 @@ def check_unknown(rights: Rights, name: str) -> None:
 
 
 def check_path(principal: Principal, path: str) -> None:
-    """Refuse a call that the gate makes by itself, at a path that its principal's levels do not let it call.
+    """See that every level of the principal takes requests at this path, wherever from.
 
     Raises:
         PolicyDenied: One does not.

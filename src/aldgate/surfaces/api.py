@@ -13,7 +13,6 @@ from starlette.routing import Match
 from aldgate import __version__
 from aldgate.config.errors import ConfigError
 from aldgate.core.errors import (
-    BodyTooLarge,
     GatewayError,
     InternalError,
     InvalidConfiguration,
@@ -22,15 +21,17 @@ from aldgate.core.errors import (
     NotFound,
 )
 from aldgate.core.principals import Principal
+from aldgate.gate.clients import Clients
 from aldgate.gate.identity import Identity
 from aldgate.gate.reload import Reloader
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
-from aldgate.ports import ByteBound, Store
-from aldgate.surfaces.admin import KeyAdmin, require_admin
+from aldgate.ports import Acts, ByteBound, Store
+from aldgate.surfaces.acts import Administration
+from aldgate.surfaces.admin_paths import Act, admin_paths, body_of, only_admin
 from aldgate.surfaces.asgi import headers_of
 from aldgate.surfaces.batches import BatchesFace
-from aldgate.surfaces.bodies import check_json
+from aldgate.surfaces.client_reload import RELOAD_PATH, ClientReload, Tell
 from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.faults import render_for_path
 from aldgate.surfaces.files import FilesFace
@@ -41,11 +42,6 @@ from aldgate.surfaces.registration import Registration
 from aldgate.surfaces.seed_keys import SeedKeys, enveloped
 from aldgate.surfaces.usage import usage
 
-MAX_ADMIN_BODY_BYTES = 1_048_576
-
-Act = Callable[[Principal, Request], Awaitable[dict[str, Any] | Response]]
-"""What a path does for who asks."""
-
 
 class Api:
     """Builds the application.
@@ -55,6 +51,9 @@ class Api:
         new_id: Makes request ids.
         reloader: Reads the configuration again.
         in_flight: The bound on bytes held.
+        clients: Reads the clients in files.
+        acts: Is told of every administrative act.
+        tell: Tells other processes what has changed.
         most_unfinished: Batches of one account that may wait or run.
         registration: Lets keys be made without one.
     """
@@ -71,12 +70,15 @@ class Api:
         batches: BatchWorker,
         in_flight: ByteBound,
         most_unfinished: int,
+        clients: Clients,
+        acts: Acts,
+        tell: Tell,
         registration: Registration,
     ) -> None:
         self._store = store
         self._identity = identity
-        self._keys = KeyAdmin(store, identity)
-        self._seed_keys = SeedKeys(store, identity, self._keys, registration, _body, _bytes)
+        administration = Administration(store, identity, acts)
+        self._seed_keys = SeedKeys(administration, registration)
         self._files = FilesFace(files, in_flight)
         self._batches = BatchesFace(store, files, batches, most_unfinished)
         self._new_id = new_id
@@ -92,11 +94,12 @@ class Api:
         self.app.openapi = document  # pyright: ignore[reportAttributeAccessIssue] - FastAPI's documented way to replace it
         self.app.add_exception_handler(HTTPException, self._http_error)
         route = self.app.add_api_route
-        route("/admin/keys", self._create_key, methods=["POST"])
-        route("/admin/keys", self._list_keys, methods=["GET"])
-        route("/admin/keys/{key_id}", self._revoke_key, methods=["DELETE"])
-        route("/admin/keys/{key_id}/rotate", self._rotate_key, methods=["POST"])
-        route("/admin/reload", self._reload, methods=["POST"])
+        for method, path, act, status in admin_paths(administration, clients):
+            route(path, self._serving(act, status), methods=[method])
+        route("/admin/reload", self._serving(only_admin(self._reload)), methods=["POST"])
+        reload = ClientReload(clients, administration, tell)
+        for method in ("GET", "POST"):
+            route(RELOAD_PATH, self._serving(reload.serve), methods=[method])
         route("/v1/usage", self._usage, methods=["GET"])
         self._add_seed_keys(route)
         self._add_files(route)
@@ -139,7 +142,7 @@ class Api:
         batches = self._batches
 
         async def create(who: Principal, request: Request) -> dict[str, Any]:
-            body = await _body(request)
+            body = await body_of(request)
             return await batches.create(who, body, idempotency_key(headers_of(request.scope)))
 
         route("/v1/batches", self._serving(create), methods=["POST"])
@@ -147,57 +150,20 @@ class Api:
         route("/v1/batches/{id}", self._serving(_of_one(batches.get)), methods=["GET"])
         route("/v1/batches/{id}/cancel", self._serving(_of_one(batches.cancel)), methods=["POST"])
 
-    def _serving(self, act: Act) -> Callable[[Request], Awaitable[Response]]:
+    def _serving(self, act: Act, status: int = 200) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
             async def acted() -> dict[str, Any] | Response:
                 return await act(await principal_of(request.scope, self._identity), request)
 
-            return await self._answer(request, acted)
+            return await self._answer(request, acted, status)
 
         return serve
 
-    async def _admin(self, request: Request) -> Principal:
-        principal = await principal_of(request.scope, self._identity)
-        require_admin(principal)
-        return principal
-
-    async def _create_key(self, request: Request) -> Response:
-        async def act() -> dict[str, Any]:
-            await self._admin(request)
-            return await self._keys.create(await _body(request))
-
-        return await self._answer(request, act, status=201)
-
-    async def _list_keys(self, request: Request) -> Response:
-        async def act() -> dict[str, Any]:
-            await self._admin(request)
-            return await self._keys.list()
-
-        return await self._answer(request, act)
-
-    async def _revoke_key(self, request: Request, key_id: str) -> Response:
-        async def act() -> dict[str, Any]:
-            await self._admin(request)
-            return await self._keys.revoke(key_id)
-
-        return await self._answer(request, act)
-
-    async def _rotate_key(self, request: Request, key_id: str) -> Response:
-        async def act() -> dict[str, Any]:
-            await self._admin(request)
-            return await self._keys.rotate(key_id, await _body(request))
-
-        return await self._answer(request, act)
-
-    async def _reload(self, request: Request) -> Response:
-        async def act() -> dict[str, Any]:
-            await self._admin(request)
-            try:
-                return msgspec.structs.asdict(await self._reloader.reload())
-            except ConfigError as error:
-                raise InvalidConfiguration(f"{error.message} ({error.hint})") from None
-
-        return await self._answer(request, act)
+    async def _reload(self, who: Principal, request: Request) -> dict[str, Any]:
+        try:
+            return msgspec.structs.asdict(await self._reloader.reload())
+        except ConfigError as error:
+            raise InvalidConfiguration(f"{error.message} ({error.hint})") from None
 
     async def _usage(self, request: Request) -> Response:
         async def act() -> dict[str, Any]:
@@ -244,20 +210,6 @@ def _of_one(act: Callable[[Principal, str], Awaitable[dict[str, Any] | Response]
 async def _reference(request: Request) -> Response:
     headers = {"content-security-policy": CONTENT_SECURITY_POLICY, "x-content-type-options": "nosniff"}
     return Response(reference_page(document()), 200, headers, "text/html")
-
-
-async def _body(request: Request) -> bytes:
-    check_json(headers_of(request.scope))
-    return await _bytes(request)
-
-
-async def _bytes(request: Request) -> bytes:
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_ADMIN_BODY_BYTES:
-            raise BodyTooLarge(f"The body has more than {MAX_ADMIN_BODY_BYTES} bytes.")
-    return bytes(body)
 
 
 def _rendered(request: Request, error: GatewayError, request_id: str) -> Response:

@@ -17,6 +17,7 @@ from aldgate.core.batches import WINDOW_S, StoredBatch
 from aldgate.core.errors import Conflict, IdempotencyConflict, InvalidRequest, NotFound, RateLimited, ScopeDenied
 from aldgate.core.files import lifetime_s
 from aldgate.core.principals import Principal
+from aldgate.gate.permission import check_path
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.ports import BatchStore
@@ -71,6 +72,7 @@ class BatchesFace:
         Raises:
             InvalidRequest: A field is not what it should be, or the file is none for batches.
             ScopeDenied: The key may not make batches, or not such calls.
+            PolicyDenied: Its policies have not this endpoint.
             RateLimited: Too many of the account's batches are unfinished.
             IdempotencyConflict: The key came with another request before.
         """
@@ -94,6 +96,8 @@ class BatchesFace:
         operation = BATCHED[wanted.endpoint]
         if operation not in principal.rights.scopes:
             raise ScopeDenied(f"This API key may not {operation}.")
+        if principal.rights.tells_places:
+            check_path(principal, wanted.endpoint)
         try:
             file = await self._files.find(principal.account, wanted.input_file_id)
         except NotFound as error:

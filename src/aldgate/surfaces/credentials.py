@@ -10,9 +10,9 @@ from urllib.parse import parse_qs
 
 from aldgate.core.addresses import address_of
 from aldgate.core.errors import PolicyDenied, UnknownKey
-from aldgate.core.policies import matches
 from aldgate.core.principals import Principal
 from aldgate.gate.identity import Identity
+from aldgate.gate.permission import check_path
 from aldgate.surfaces.asgi import Scope, headers_of
 
 SESSION_COOKIE = b"aldgate_session"
@@ -108,13 +108,11 @@ def check_place(principal: Principal, scope: Scope) -> None:
         PolicyDenied: One does not.
     """
     path: str = scope["path"]
+    check_path(principal, path)
     address = caller_address(scope)
     level = principal.rights.against_place(path, address)
     if level is not None:
-        endpoints = level.policy.endpoints
-        is_path = endpoints is not None and not matches(path, endpoints)
-        where = f"at `{path[:200]}`" if is_path else f"from `{address or 'an unknown address'}`"
-        raise PolicyDenied(f"The policy of {level} takes no requests {where}.")
+        raise PolicyDenied(f"The policy of {level} takes no requests from `{address or 'an unknown address'}`.")
 
 
 def caller_address(scope: Scope) -> str:

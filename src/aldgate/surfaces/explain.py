@@ -13,6 +13,7 @@ from aldgate.core.principals import Operation, Principal
 from aldgate.dialects.openai.dialect import OPENAI
 from aldgate.gate.explain import explain
 from aldgate.gate.explanation import Explanation
+from aldgate.gate.permission import check_path
 from aldgate.gate.shaping import shaped
 from aldgate.ports import FaceDialect
 from aldgate.surfaces.asgi import Receive, Scope, Send, headers_of, send_whole
@@ -21,7 +22,7 @@ from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.dialects import DIALECTS
 from aldgate.surfaces.explained import encoded
 from aldgate.surfaces.face import Doors
-from aldgate.surfaces.paths import CALLS, MESSAGES, RESPONSES
+from aldgate.surfaces.paths import CALLS, GENERATE, MESSAGES, RESPONSES
 from aldgate.surfaces.responses import ResponsesFace
 from aldgate.surfaces.shelf import Shelf
 
@@ -106,6 +107,8 @@ class ExplainFace:
         try:
             if refused is not None:
                 raise refused
+            if who.rights.tells_places:
+                check_path(who, place.path)
             if place.path == RESPONSES:
                 request = await self._responses.history.filled(who.account, place.dialect.peek("chat", request))
             asked = place.dialect.peek(place.operation, request, place.named)
@@ -156,7 +159,7 @@ def _without(body: bytes, names: tuple[str, ...]) -> bytes:
 @cache
 def _fixed() -> dict[str, tuple[str, Operation]]:
     fixed: dict[str, tuple[str, Operation]] = {path: (dialect, operation) for path, dialect, operation in CALLS}
-    return {**fixed, MESSAGES: ("anthropic", "chat"), RESPONSES: ("responses", "chat")}
+    return {**fixed, GENERATE: ("prompt", "chat"), MESSAGES: ("anthropic", "chat"), RESPONSES: ("responses", "chat")}
 
 
 def _place(target: str) -> _Place:

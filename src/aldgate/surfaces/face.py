@@ -27,7 +27,7 @@ from aldgate.gate.whole import Committed, left, recorded, whole
 from aldgate.limiter.headers import rate_headers
 from aldgate.ports import FaceDialect, Relay
 from aldgate.surfaces.asgi import Handler, Headers, Outlet, Receive, Scope, Send, headers_of
-from aldgate.surfaces.bodies import BytesInFlight, check_json, read_body
+from aldgate.surfaces.bodies import BytesInFlight, bounded, check_json, read_body
 from aldgate.surfaces.cache import LARGEST_ANSWER_BYTES, Cache, Kept, check_may_be_made, key_of, nothing_kept
 from aldgate.surfaces.credentials import check_place, secret_of
 from aldgate.surfaces.explained import ASKS, Telling, is_denial, with_explanation
@@ -103,7 +103,11 @@ class Face:
             if principal.rights.tells_places:
                 check_place(principal, scope)
             check_json(headers)
-            body = await read_body(headers, receive, self._max_body_bytes, self._in_flight)
+            whole_body = connection.outlet.take_body()
+            if whole_body is not None:
+                body = bounded(whole_body, self._max_body_bytes, self._in_flight)
+            else:
+                body = await read_body(headers, receive, self._max_body_bytes, self._in_flight)
             try:
                 if ASKS in headers:
                     outlet = Telling(outlet)

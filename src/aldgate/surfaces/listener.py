@@ -308,9 +308,8 @@ class Connection(HttpToolsProtocol):
 
     def _start(self, cycle: Cycle) -> None:
         self._current = cycle
-        self.task = task = self.loop.create_task(cycle.run(self._handler))
+        self.task = cycle.task = task = self.loop.create_task(cycle.run(self._handler))
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
 
     def on_body(self, body: bytes) -> None:
         """Parser callback."""
@@ -348,6 +347,11 @@ class Connection(HttpToolsProtocol):
         else:
             self._is_idle = not self._head_bytes
             self._since = self.loop.time()
+
+    def ended(self, cycle: Cycle) -> None:
+        """Nothing serves this request any more."""
+        if cycle.task is not None:
+            self.tasks.discard(cycle.task)
 
     def shutdown(self) -> None:
         """Close when what is under way is answered."""

@@ -5,7 +5,7 @@ The keys are those of `/admin/keys`. What an answer has beyond the old ones' fie
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
@@ -14,10 +14,12 @@ import msgspec
 from fastapi import Request
 
 from aldgate.core.errors import InvalidRequest, MissingKey, NotFound
+from aldgate.core.levels import Level
+from aldgate.core.policies import Policy
 from aldgate.core.principals import Principal
-from aldgate.gate.identity import Identity
-from aldgate.ports import Store
+from aldgate.surfaces.acts import Administration
 from aldgate.surfaces.admin import KEY_PREFIX, KeyAdmin, require_admin
+from aldgate.surfaces.admin_paths import body_of, bytes_of
 from aldgate.surfaces.asgi import headers_of
 from aldgate.surfaces.bodies import decoded
 from aldgate.surfaces.credentials import brings_credential, principal_of
@@ -25,7 +27,8 @@ from aldgate.surfaces.multipart import read_form
 from aldgate.surfaces.registration import Registration
 
 Object = dict[str, Any]
-ReadBody = Callable[[Request], Awaitable[bytes]]
+NOBODY = Principal.of("key", Level("key", "open-registration", "open registration", Policy(scopes=frozenset())))
+"""Who made a key that was made without one."""
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
@@ -59,28 +62,13 @@ class Enveloped(msgspec.Struct):
 
 
 class SeedKeys:
-    """What these paths do.
+    """What these paths do."""
 
-    Args:
-        read_json: Reads a JSON body.
-        read_any: Reads a body of any kind.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        identity: Identity,
-        keys: KeyAdmin,
-        registration: Registration,
-        read_json: ReadBody,
-        read_any: ReadBody,
-    ) -> None:
-        self._store = store
-        self._identity = identity
-        self._keys = keys
+    def __init__(self, administration: Administration, registration: Registration) -> None:
+        self._store = administration.store
+        self._identity = administration.identity
+        self._keys = KeyAdmin(administration)
         self._registration = registration
-        self._read_json = read_json
-        self._read_any = read_any
 
     async def create(self, request: Request) -> Object:
         """POST /auth/keys: with an admin key, or as `Registration` lets.
@@ -88,9 +76,9 @@ class SeedKeys:
         Raises:
             MissingKey: There is no credential, and it needs one.
         """
-        await self._check_maker(request)
-        wanted = decoded(await self._read_json(request), NamedKey)
-        return await self._keys.create(msgspec.json.encode(wanted))
+        who = await self._maker(request)
+        wanted = decoded(await body_of(request), NamedKey)
+        return await self._keys.create(who, msgspec.json.encode(wanted))
 
     async def list(self, request: Request) -> Object:
         """GET /auth/keys."""
@@ -103,30 +91,31 @@ class SeedKeys:
         key_id = await self._id_of(request.path_params["key"])
         if principal.id != key_id:
             require_admin(principal)
-        await self._keys.revoke(key_id)
+        await self._keys.revoke(principal, key_id)
         return {"success": True}
 
     async def generate(self, request: Request) -> Object:
         """POST /admin/keys/generate, a form."""
-        await self._check_maker(request)
+        who = await self._maker(request)
         wanted = await self._form(request, GenerateForm)
-        made = await self._keys.create(msgspec.json.encode({"name": wanted.name}))
+        made = await self._keys.create(who, msgspec.json.encode({"name": wanted.name}))
         return {"api_key": made["key"], "message": "Store this key securely. It will not be shown again.", **made}
 
     async def revoke(self, request: Request) -> Object:
         """POST /admin/keys/revoke, a form."""
-        require_admin(await principal_of(request.scope, self._identity))
+        principal = await principal_of(request.scope, self._identity)
+        require_admin(principal)
         wanted = await self._form(request, RevokeForm)
-        return await self._keys.revoke(await self._id_of(wanted.api_key))
+        return await self._keys.revoke(principal, await self._id_of(wanted.api_key))
 
-    async def _check_maker(self, request: Request) -> Principal | None:
+    async def _maker(self, request: Request) -> Principal:
         try:
             principal = await principal_of(request.scope, self._identity)
         except MissingKey:
             if brings_credential(headers_of(request.scope)):  # one that is empty is not none
                 raise
             self._registration.check(request.scope)
-            return None
+            return NOBODY
         require_admin(principal)
         return principal
 
@@ -149,8 +138,8 @@ class SeedKeys:
         headers = headers_of(request.scope)
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         if kind == b"application/json":
-            return decoded(await self._read_json(request), dict[str, Any])
-        body = await self._read_any(request)
+            return decoded(await body_of(request), dict[str, Any])
+        body = await bytes_of(request)
         if kind == b"application/x-www-form-urlencoded":
             pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
             if len(dict(pairs)) != len(pairs):
