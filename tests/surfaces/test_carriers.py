@@ -69,7 +69,7 @@ async def test_a_query_counts_on_sockets_alone(gate: RunningGate, query: str, st
 
 
 @pytest.mark.parametrize("state", ["bad", "expired", "revoked", "empty"])
-@pytest.mark.parametrize(("first", "second"), combinations(CARRIERS, 2))
+@pytest.mark.parametrize(("first", "second"), list(combinations(CARRIERS, 2)))
 async def test_nothing_falls_through(gate: RunningGate, first: str, second: str, state: str) -> None:
     good, other = await secret_in(gate, "good"), await secret_in(gate, state)
     both = carried(second, good) | carried(first, other)
