@@ -8,6 +8,7 @@ import secrets
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ async def running_gate(
     bounds: Bounds | None = None,
     app_face: str = "all",
     authority: trustme.CA | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[RunningGate]:
     """Start a gate with this configuration on a free port, and stop it with everything settled.
 
@@ -84,12 +86,13 @@ async def running_gate(
         config: More TOML.
         flags: Dotted settings that beat the file, as in `{"ledger.durability": "strict"}`.
         bounds: What the listener tolerates.
+        environment: More of it.
         authority: Issues the gate's certificate: it then speaks HTTPS.
     """
     data.mkdir(parents=True, exist_ok=True)
     file = data / "aldgate.toml"
     file.write_text(config + "".join(provider_table(name, table) for name, table in (providers or {}).items()), encoding="utf-8")
-    environment = {"ALDGATE_ADMIN_KEY": ADMIN_KEY, "LAB_KEY": "sk-lab-" + secrets.token_hex(8)}
+    environment = {"ALDGATE_ADMIN_KEY": ADMIN_KEY, "LAB_KEY": "sk-lab-" + secrets.token_hex(8), **(environment or {})}
     settings = load(
         flags={"data": str(data), "discovery.local": "false", "server.port": "0", **(flags or {})},
         environment=environment,
@@ -97,7 +100,9 @@ async def running_gate(
         file=file,
     )
     async with create(settings) as app:
-        server = Server([Address("127.0.0.1", 0, app.handlers[app_face], *_certificate(data, authority))], bounds or Bounds())
+        proxies = [ip_network(network) for network in settings.server.trusted_proxies]
+        address = Address("127.0.0.1", 0, app.handlers[app_face], *_certificate(data, authority))
+        server = Server([address], bounds or Bounds(), proxies)
         await server.open()
         serving = asyncio.create_task(server.until_stopped())
         headers = {"authorization": f"Bearer {ADMIN_KEY}"}

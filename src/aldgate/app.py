@@ -14,14 +14,17 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 
 from aldgate import __version__
 from aldgate.artifacts.local import Artifacts
 from aldgate.config.caching import kept_s
+from aldgate.config.caller_keys import caller_keys
+from aldgate.config.check import is_on_loopback
 from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
-from aldgate.config.settings import Listener, Settings
+from aldgate.config.settings import Auth, Listener, Settings
 from aldgate.config.stray import warnings
 from aldgate.core.errors import GatewayError, InvalidConfiguration
 from aldgate.core.guardrails.kinds import Moderation, Webhook
@@ -41,6 +44,7 @@ from aldgate.gate.roster import Roster
 from aldgate.gate.secret_checks import SecretChecks
 from aldgate.gate.sessions import SessionResolver, Sessions
 from aldgate.gate.slices import Slices
+from aldgate.gate.static_keys import StaticKeys
 from aldgate.gate.users import Users
 from aldgate.gate.vault import Vault
 from aldgate.gate.vouched import VouchedUsers
@@ -69,6 +73,7 @@ from aldgate.surfaces.listener import Bounds
 from aldgate.surfaces.oidc import OidcFace
 from aldgate.surfaces.origins import Origins
 from aldgate.surfaces.paths import SURFACES, batch_endpoint, every_path, health_paths
+from aldgate.surfaces.registration import Registration
 from aldgate.surfaces.server import Address, CannotListen, Server, tls_context
 from aldgate.surfaces.shelf import Shelf
 from aldgate.surfaces.sign_in import VouchedSignIn
@@ -92,6 +97,8 @@ class App:
 
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] = {}
+        self.store: Store
+        self.identity: Identity
         self.make_admin_key: Callable[[], Awaitable[str | None]]
         self.gate: Gate
         self.roster: Roster
@@ -120,13 +127,13 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
     async with AsyncExitStack() as stack:
         app.roster = roster = Roster(settings)
         stack.push_async_callback(roster.aclose)
-        store = _store(settings, incarnation)
+        app.store = store = _store(settings, incarnation)
         stack.push_async_callback(store.aclose)
         await store.open()
         own = OwnCredentials(store, await _vault(store, settings.auth.encryption_key))
         app.clients = clients = await _clients(store, _directory(settings.auth.client_config_dir))
         resolvers: list[Resolver] = [clients]
-        identity = await _identity(store, settings.auth.admin_key, resolvers, own)
+        app.identity = identity = await _identity(store, settings.auth, resolvers, own)
         users = _users(settings, store, identity, own)
         resolvers += [SessionResolver(users.sessions, carrier) for carrier in (b"session", b"")]
         tokens = build_tokens(settings.auth.issuers, ca_bundle=settings.upstream.ca_bundle)
@@ -326,9 +333,13 @@ def _directory(name: str) -> Path | None:
     return Path(name).expanduser().absolute() if name else None
 
 
-async def _identity(store: Store, preset: Secret | None, resolvers: list[Resolver], own: OwnCredentials) -> Identity:
+async def _identity(store: Store, auth: Auth, resolvers: list[Resolver], own: OwnCredentials) -> Identity:
+    preset = auth.admin_key
     pepper, _ = await store.secret("pepper", secrets.token_bytes(32))
     identity = Identity(store, pepper, b"", resolvers=resolvers, dress=own.bring)
+    callers = ((key.secret.reveal().encode(), key.name, key.policy) for key in caller_keys(auth))
+    admin = b"" if auth.admin_secret is None else auth.admin_secret.reveal().encode()
+    resolvers.append(StaticKeys(identity.digest, callers, admin))
     if preset is not None:
         identity.appoint(identity.digest(preset.reveal().encode()))
     return identity
@@ -392,6 +403,7 @@ def _handlers(
             in_flight=doors.in_flight,
             most_unfinished=settings.batches.max_unfinished,
             audit=audit,
+            registration=Registration(settings.auth.open_registration, is_on_loopback(settings.server)),
             clients=app.clients,
             tell=app.neighbours.change,
             people=people,
@@ -414,7 +426,8 @@ async def run(settings: Settings) -> None:
             settings.server.max_connections,
             settings.server.max_body_bytes,
         )
-        server = Server([_address(listener, app) for listener in settings.server.listeners], bounds)
+        proxies = [ip_network(network) for network in settings.server.trusted_proxies]
+        server = Server([_address(listener, app) for listener in settings.server.listeners], bounds, proxies)
         await server.open()
         _on_hangup(app.reloader.ask)
         _spare_the_collector()

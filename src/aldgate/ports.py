@@ -203,7 +203,7 @@ class Memory(Protocol):
         """
         ...
 
-    async def keep(self, account: str, body: bytes, answer: bytes) -> None:
+    async def keep(self, principal: Principal, body: bytes, answer: bytes) -> None:
         """Keep the answer to the request, as it came, if its caller wants that."""
         ...
 

@@ -89,8 +89,14 @@ def some_text(path: str, directory: Path) -> str:
     if path in ("server.tls_cert", "server.tls_key", "upstream.ca_bundle", "upstream.client_cert"):
         (directory / "some.pem").touch()
         return str(directory / "some.pem")
-    if path in ("auth.admin_key", "guardrails.webhook_secret"):
+    if path in ("auth.admin_key", "auth.admin_secret", "guardrails.webhook_secret"):
         return ADMIN_KEY
+    if path.startswith("auth.caller_key"):
+        return "a-caller-key-0123456789"
+    if path == "auth.caller_policies":
+        return "{}"
+    if path == "server.trusted_proxies":
+        return "10.0.0.0/8, ::1"
     if path == "auth.public_url":
         return "https://gate.example.com"
     if path == "server.listen":
@@ -108,6 +114,7 @@ def some_text(path: str, directory: Path) -> str:
         "valkey.on_failure": "open",
         "server.cors_origins": "https://a.example.com, http://b:3000",
         "auth.encryption_key": "a key that is long 0123456789012345678901234567890".replace(" ", "-"),
+        "auth.open_registration": "never",
     }.get(path, "/some/text")
 
 

@@ -44,6 +44,7 @@ async def test_a_key_is_made_shown_once_and_listed(gate: RunningGate) -> None:
         "name": "web shop",
         "prefix": secret[:12],
         "active": True,
+        "is_active": True,
         "usage_count": 0,
         "expires_at": None,
         "revoked_at": None,

@@ -1,14 +1,17 @@
 """What must hold between settings, and of the secrets among them."""
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 
 from aldgate.config.caching import kept_s
+from aldgate.config.caller_keys import LEAST, caller_keys
 from aldgate.config.errors import ConfigError
 from aldgate.config.issuers import check_issuers, is_safe_url
 from aldgate.config.prices import to_price
 from aldgate.config.secret import Secret
-from aldgate.config.settings import Settings
+from aldgate.config.settings import Server, Settings
+from aldgate.core.addresses import is_loopback
 
 MIN_ADMIN_KEY = 32
 _EXAMPLES = re.compile(
@@ -27,7 +30,10 @@ def check(settings: Settings) -> None:
         ConfigError: The first that is wrong.
     """
     if settings.auth.admin_key is not None:
-        _check_admin_key(settings.auth.admin_key)
+        _check_admin_key(settings.auth.admin_key, "the admin key")
+    if settings.auth.admin_secret is not None:
+        _check_admin_key(settings.auth.admin_secret, "`auth.admin_secret` (`ADMIN_SECRET`)")
+    _check_caller_keys(settings)
     if settings.auth.encryption_key is not None:
         _check_encryption_key(settings.auth.encryption_key)
     for origin in settings.server.cors_origins:
@@ -43,6 +49,8 @@ def check(settings: Settings) -> None:
     for listener in settings.server.listeners:
         _check_pair(listener.tls_cert, listener.tls_key)
     _check_addresses(settings)
+    for network in settings.server.trusted_proxies:
+        _check_network(network)
     _check_files(settings)
     if settings.server.max_body_bytes > settings.server.max_inflight_bytes:
         message = "`server.max_body_bytes` is over `server.max_inflight_bytes`: no such body could ever be held"
@@ -66,17 +74,34 @@ def check_workers(settings: Settings) -> None:
         raise ConfigError("more than one worker needs PostgreSQL and Valkey", hint=hint)
 
 
-def _check_admin_key(key: Secret) -> None:
+def _check_caller_keys(settings: Settings) -> None:
+    keys = caller_keys(settings.auth)
+    if is_on_loopback(settings.server):
+        return
+    for key in keys:
+        text = key.secret.reveal()
+        if len(text) < LEAST or _EXAMPLES.search(text) or _VISIBLE.fullmatch(text) is None or len(set(text)) < 8:
+            message = "a caller's key in the environment is easily guessed, and others than this machine reach the gate"
+            hint = f"write {LEAST} random characters or more: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+            raise ConfigError(message, hint=hint)
+
+
+def is_on_loopback(server: Server) -> bool:
+    """Whether only this machine reaches the gate."""
+    return all(is_loopback(listener.host) for listener in server.listeners)
+
+
+def _check_admin_key(key: Secret, what: str) -> None:
     text = key.reveal()
     hint = "make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
-    if _EXAMPLES.search(text):
-        raise ConfigError("the admin key comes from an example that everybody knows", hint=hint)
+    if _EXAMPLES.search(text) or text.lower() == "secret":
+        raise ConfigError(f"{what} comes from an example that everybody knows", hint=hint)
     if len(text) < MIN_ADMIN_KEY:
-        raise ConfigError(f"the admin key has {len(text)} characters; it needs {MIN_ADMIN_KEY} or more", hint=hint)
+        raise ConfigError(f"{what} has {len(text)} characters; it needs {MIN_ADMIN_KEY} or more", hint=hint)
     if _VISIBLE.fullmatch(text) is None:
-        raise ConfigError("the admin key has a space or a character that no header can carry", hint=hint)
+        raise ConfigError(f"{what} has a space or a character that no header can carry", hint=hint)
     if len(set(text)) < 8:
-        raise ConfigError("the admin key repeats a few characters and is easily guessed", hint=hint)
+        raise ConfigError(f"{what} repeats a few characters and is easily guessed", hint=hint)
 
 
 def _check_encryption_key(key: Secret) -> None:
@@ -105,6 +130,13 @@ def _check_addresses(settings: Settings) -> None:
         if listener.port and address in seen:
             raise ConfigError(f"{listener.host}:{listener.port} is to be bound twice", hint="give each listener its own port")
         seen.add(address)
+
+
+def _check_network(text: str) -> None:
+    try:
+        ip_network(text)
+    except ValueError as error:
+        raise ConfigError(f"`server.trusted_proxies`: {error}", hint="write addresses or networks like `10.0.0.0/8`") from None
 
 
 def _check_files(settings: Settings) -> None:

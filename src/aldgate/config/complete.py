@@ -11,6 +11,13 @@ from aldgate.config.settings import Server
 _INHERITED = ("host", "tls_cert", "tls_key")
 
 
+_SECRETS = {
+    "auth": ("admin_key", "admin_secret", "encryption_key", "caller_key", "caller_keys", "caller_policies"),
+    "guardrails": ("webhook_secret",),
+}
+"""Settings that may be references."""
+
+
 def complete(tree: dict[str, Any], environment: Mapping[str, str], directory: Path) -> None:
     """Complete `tree` in place. It has the right types already.
 
@@ -35,8 +42,9 @@ def complete(tree: dict[str, Any], environment: Mapping[str, str], directory: Pa
         own = {name: _absolute(listener[name], home, directory) for name in _INHERITED[1:] if listener.get(name)}
         listener |= inherited | own
     auth = tree.get("auth", {})
-    for section, name in (("auth", "admin_key"), ("auth", "encryption_key"), ("guardrails", "webhook_secret")):
-        _resolve_secret(tree.get(section, {}), name, environment)
+    for section, names in _SECRETS.items():
+        for name in names:
+            _resolve_secret(tree.get(section, {}), name, environment)
     for name, issuer in auth.get("issuers", {}).items():
         issuer["ca_bundle"] = _absolute(issuer["ca_bundle"], home, directory) if issuer.get("ca_bundle") else ""
         _resolve_client_secret(name, issuer, environment)

@@ -75,6 +75,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Connections at once; further ones get 503."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call the gate and use its cookie, separated by commas; empty is any port of this machine's."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of proxies whose `X-Forwarded-For` or `Forwarded` is believed, as in `10.0.0.0/8`."""
     drain_s: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
     """Seconds that calls under way may take to end when the gate stops."""
 
@@ -90,6 +92,16 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     admin_key: Secret | None = None
     """Admin key, 32 characters or more, as it is or as `env:NAME` or `file:/path`; unset, one is made at the first start."""
+    admin_secret: Secret | None = None
+    """A second admin key, as `X-Admin-Secret` or where any key may stand; 32 characters or more."""
+    open_registration: Literal["loopback", "never", "always"] = "loopback"
+    """Who may make a key without one: programs on this machine while nobody else reaches the gate, nobody, or everybody."""
+    caller_key: Secret | None = None
+    """A key of callers that stands in the environment."""
+    caller_keys: Secret | None = None
+    """Several such keys, separated by commas."""
+    caller_policies: Secret | None = None
+    """What each of these keys may do: a JSON object of keys and policies."""
     client_config_dir: str = ""
     """Directory of clients' JSON files; empty: clients are in the database alone."""
     session_idle_s: Seconds = 43_200.0

@@ -5,7 +5,10 @@ from __future__ import annotations
 from aldgate.core.calls import Call
 from aldgate.core.errors import PolicyDenied
 from aldgate.core.levels import Level
-from aldgate.core.routes import Deployment, Route
+from aldgate.core.policies import matches
+from aldgate.core.principals import Principal
+from aldgate.core.rights import Rights
+from aldgate.core.routes import Catalogue, Deployment, Route
 
 _MOST_REMEMBERED = 1_000
 
@@ -16,13 +19,70 @@ def check_name(call: Call) -> None:
     Raises:
         PolicyDenied: A level does not let this provider answer.
     """
-    name = call.peek.model
-    if name in call.catalogue.routes:
-        return
+    if call.peek.model not in call.catalogue.routes:
+        check_unknown(call.principal.rights, call.peek.model)
+
+
+def check_unknown(rights: Rights, name: str) -> None:
+    """`check_name` for a name that is no route's.
+
+    Raises:
+        PolicyDenied: As there.
+    """
     cut = min((at for at in (name.find(":"), name.find("/")) if at > 0), default=0)
-    level = call.principal.rights.against_name(name, name[:cut])
+    level = rights.against_name(name, name[:cut])
     if level is not None:
         raise _denied(name, level)
+
+
+def check_path(principal: Principal, path: str) -> None:
+    """See that every level of the principal takes requests at this path, wherever from.
+
+    Raises:
+        PolicyDenied: One does not.
+    """
+    for level in principal.levels:
+        endpoints = level.policy.endpoints
+        if endpoints is not None and not matches(path, endpoints):
+            raise PolicyDenied(f"The policy of {level} takes no requests at `{path[:200]}`.")
+
+
+def shown(rights: Rights, name: str, deployments: tuple[Deployment, ...]) -> tuple[Deployment, ...]:
+    """Those of `deployments` that may answer to `name`; none: the model is not to be listed."""
+    if not rights.tells_names:
+        return deployments
+    return tuple(each for each in deployments if rights.against_model((name,), each) is None)
+
+
+def check_shown(rights: Rights, name: str, route: Route, deployments: tuple[Deployment, ...]) -> tuple[Deployment, ...]:
+    """As `shown`, of a model that was asked for by `name`.
+
+    Raises:
+        PolicyDenied: None of them may answer.
+    """
+    denying: Level | None = None
+    able: list[Deployment] = []
+    for deployment in deployments:
+        level = rights.against_model((name, route.name), deployment) if rights.tells_names else None
+        denying = denying or level
+        if level is None:
+            able.append(deployment)
+    if denying is not None and not able:
+        raise _denied(name, denying)
+    return tuple(able)
+
+
+def resolved(catalogue: Catalogue, rights: Rights, name: str) -> Deployment:
+    """Who would answer first to `name`, of what these rights let call: for questions about a model that are no calls.
+
+    Raises:
+        PolicyDenied: Nobody may.
+        ModelNotFound: There is no such model.
+    """
+    if rights.tells_names and name not in catalogue.routes:
+        check_unknown(rights, name)
+    route = catalogue.resolve(name)
+    return check_shown(rights, name, route, route.deployments)[0]
 
 
 def permitted(call: Call, route: Route, able: tuple[Deployment, ...]) -> tuple[Deployment, ...]:

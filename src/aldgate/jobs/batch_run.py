@@ -33,6 +33,8 @@ from aldgate.core.errors import BudgetExceeded, GatewayError, InternalError, Inv
 from aldgate.gate.attempts import Run
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
+from aldgate.gate.permission import check_path
+from aldgate.gate.shaping import shaped
 from aldgate.gate.whole import Committed, whole
 from aldgate.jobs.batch_input import read_input, read_raw
 from aldgate.jobs.batch_results import write_results
@@ -244,7 +246,12 @@ class BatchRun:
         principal = await shop.identity.standing(self._batch.principal)
         if endpoint.memory is not None:
             body = await endpoint.memory.filled(account, asked)
-        call = shop.gate.call(made.id, endpoint.operation, principal, endpoint.face.peek(endpoint.operation, body))
+        peek = endpoint.face.peek(endpoint.operation, body)
+        if principal.rights.tells_places:
+            check_path(principal, self._batch.endpoint)
+        if principal.rights.tells_parameters:
+            peek = shaped(endpoint.face, principal, endpoint.operation, peek, None)
+        call = shop.gate.call(made.id, endpoint.operation, principal, peek)
         if call.peek.stream:
             raise InvalidRequest("A line of a batch cannot be streamed (`stream`).", param="stream")
         admission = shop.gate.admit(call) or await shop.gate.admit_shared(call)
@@ -256,7 +263,7 @@ class BatchRun:
             self._freed.set()
             self._freed = asyncio.Event()
         if endpoint.memory is not None:
-            await endpoint.memory.keep(account, asked, run.first)
+            await endpoint.memory.keep(principal, asked, run.first)
         return answered(self._batch.id, line, 200, made.id, run.first, run.warnings)
 
     async def _read(self, line: BatchLine) -> bytes:

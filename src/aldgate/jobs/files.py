@@ -93,7 +93,7 @@ class Files:
             raise _no_disk(error) from error
 
     async def keep(
-        self, incoming: Incoming, *, account: str, purpose: str, filename: str, lives_s: int | None = None
+        self, incoming: Incoming, *, account: str, purpose: str, filename: str, lives_s: float | None = None
     ) -> StoredFile:
         """Make a caller's file of a content.
 
@@ -107,7 +107,7 @@ class Files:
         return file
 
     async def described(
-        self, incoming: Incoming, *, account: str, purpose: str, filename: str, lives_s: int | None = None
+        self, incoming: Incoming, *, account: str, purpose: str, filename: str, lives_s: float | None = None
     ) -> StoredFile:
         """Put a content on the disk and describe the file that it is to be, which is not kept yet.
 

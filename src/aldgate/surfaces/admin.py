@@ -190,11 +190,13 @@ def describe(key: StoredKey, use: KeyUse | None) -> dict[str, Any]:
     """A key as the API shows it."""
     now = time.time()
     is_expired = key.expires_at is not None and key.expires_at <= now
+    is_active = key.revoked_at is None and not is_expired
     return {
         "id": key.id,
         "name": key.name,
         "prefix": key.prefix,
-        "active": key.revoked_at is None and not is_expired,
+        "active": is_active,
+        "is_active": is_active,
         "usage_count": use.calls if use else 0,
         "created": iso(key.created_at),
         "created_at": iso(key.created_at),

@@ -9,11 +9,13 @@ import msgspec
 from aldgate.core.calls import Admission, Named, Peek
 from aldgate.core.errors import GatewayError, ModelNotFound, ScopeDenied
 from aldgate.core.principals import Principal
+from aldgate.core.rights import Rights
 from aldgate.dialects.anthropic.count import estimate
 from aldgate.dialects.anthropic.dialect import ANTHROPIC
 from aldgate.dialects.anthropic.limits import limit_headers
 from aldgate.dialects.anthropic.requests import peek_count
 from aldgate.gate.attempts import Run
+from aldgate.gate.permission import resolved
 from aldgate.ports import CountsTokens
 from aldgate.surfaces.asgi import Handler, Headers, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.bodies import check_json, read_body
@@ -53,7 +55,7 @@ class AnthropicFace(Face):
             check_json(headers)
             body = await read_body(headers, receive, self._max_body_bytes, self._in_flight)
             try:
-                count = await self._count(principal, peek_count(body, read_headers(scope)))
+                count = await self._count(principal.rights, peek_count(body, read_headers(scope)))
             finally:
                 self._in_flight.release(len(body))
         except GatewayError as error:
@@ -63,13 +65,12 @@ class AnthropicFace(Face):
         length = (b"content-length", b"%d" % len(answer))
         await send_whole(send, 200, [(b"content-type", b"application/json"), length, request_id], answer)
 
-    async def _count(self, principal: Principal, peek: Peek) -> int:
-        route = self._gate.catalogue.resolve(peek.model)
-        deployment = route.deployments[0]
+    async def _count(self, rights: Rights, peek: Peek) -> int:
+        deployment = resolved(self._gate.catalogue, rights, peek.model)
         backend = self._gate.backends.get(deployment.backend)
         if backend is None:
-            raise ModelNotFound(f"The provider of `{route.name}` was removed.", param="model")
-        if isinstance(backend, CountsTokens) and not principal.rights.guardrails:  # which would not have seen what is sent there
+            raise ModelNotFound(f"The provider of `{peek.model[:100]}` was removed.", param="model")
+        if isinstance(backend, CountsTokens) and not rights.guardrails:  # which would not have seen what is sent there
             return await backend.count_tokens(ANTHROPIC.outgoing("chat", peek, deployment, cap=None, warnings=[]), peek.forward)
         return estimate(peek.body)
 

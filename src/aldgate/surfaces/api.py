@@ -42,8 +42,10 @@ from aldgate.surfaces.idempotency import idempotency_key
 from aldgate.surfaces.openapi import document
 from aldgate.surfaces.people import paths_of
 from aldgate.surfaces.reference_page import CONTENT_SECURITY_POLICY, reference_page
+from aldgate.surfaces.registration import Registration
 from aldgate.surfaces.reports import Reports
 from aldgate.surfaces.requests import Act, OpenAct, body_of
+from aldgate.surfaces.seed_keys import SeedKeys, enveloped
 
 
 class Api:
@@ -59,6 +61,7 @@ class Api:
         most_unfinished: Batches of one account that may wait or run.
         people: What is done with users.
         audit: Writes down every administrative act.
+        registration: Lets keys be made without one.
     """
 
     def __init__(
@@ -77,10 +80,12 @@ class Api:
         clients: Clients,
         tell: Tell,
         people: People,
+        registration: Registration,
     ) -> None:
         self._store = store
         self._identity = identity
         administration = Administration(store, identity, audit)
+        self._seed_keys = SeedKeys(administration, registration)
         self._files = FilesFace(files, in_flight)
         self._batches = BatchesFace(store, files, batches, most_unfinished)
         self._new_id = new_id
@@ -104,11 +109,31 @@ class Api:
         reload = ClientReload(clients, administration, tell)
         for method in ("GET", "POST"):
             route(RELOAD_PATH, self._serving(reload.serve), methods=[method])
+        self._add_seed_keys(route)
         self._add_files(route)
         self._add_batches(route)
         self._add_people(route, people)
         for path in ("/docs", "/redoc"):
             route(path, _reference, methods=["GET"])
+
+    def _add_seed_keys(self, route: Callable[..., None]) -> None:
+        seed = self._seed_keys
+        route("/admin/keys/generate", self._told_of(seed.generate), methods=["POST"])
+        route("/admin/keys/revoke", self._told_of(seed.revoke), methods=["POST"])
+        route("/auth/keys", self._told_of(seed.create, enveloped), methods=["POST"])
+        route("/auth/keys", self._told_of(seed.list, enveloped), methods=["GET"])
+        route("/auth/keys/{key}", self._told_of(seed.delete, enveloped), methods=["DELETE"])
+
+    def _told_of(
+        self, act: Callable[[Request], Awaitable[dict[str, Any]]], write: Callable[[dict[str, Any]], bytes] = msgspec.json.encode
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def serve(request: Request) -> Response:
+            async def acted() -> Response:
+                return Response(write(await act(request)), 200, {"cache-control": "no-store"}, "application/json")
+
+            return await self._answer(request, acted)
+
+        return serve
 
     def _add_files(self, route: Callable[..., None]) -> None:
         files = self._files

@@ -15,13 +15,14 @@ import msgspec
 
 from aldgate.core.batches import WINDOW_S, StoredBatch
 from aldgate.core.errors import Conflict, IdempotencyConflict, InvalidRequest, NotFound, RateLimited, ScopeDenied
+from aldgate.core.files import lifetime_s
 from aldgate.core.principals import Principal
+from aldgate.gate.permission import check_path
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.ports import BatchStore
 from aldgate.surfaces.bodies import decoded
-from aldgate.surfaces.credentials import check_path
-from aldgate.surfaces.files import lifetime, page, whole_number
+from aldgate.surfaces.files import lifetime, page, retained_s, whole_number
 from aldgate.surfaces.paths import BATCHED
 
 MOST_LISTED = 100
@@ -103,7 +104,7 @@ class BatchesFace:
             raise InvalidRequest(error.message, param="input_file_id") from None
         if file.purpose != "batch":
             raise InvalidRequest(f"The purpose of this file is `{file.purpose}`, not `batch`.", param="input_file_id")
-        expiry, now = wanted.output_expires_after, time.time()
+        now = time.time()
         named = secrets.token_hex(12)
         if key is not None:
             named = blake2b(f"{principal.account}\0{key}".encode(), digest_size=12).hexdigest()
@@ -117,7 +118,7 @@ class BatchesFace:
             created_at=now,
             expires_at=now + WINDOW_S,
             metadata=wanted.metadata,
-            output_lifetime_s=expiry and lifetime(expiry.anchor, expiry.seconds, "output_expires_after"),
+            output_lifetime_s=_output_lifetime_s(principal, wanted),
         )
 
     async def _made_before(self, batch: StoredBatch) -> StoredBatch:
@@ -165,6 +166,15 @@ class BatchesFace:
         if batch is None:
             raise _no_such_batch(batch_id)
         return batch
+
+
+def _output_lifetime_s(principal: Principal, wanted: BatchRequest) -> int | None:
+    expiry = wanted.output_expires_after
+    lives_s = expiry and lifetime(expiry.anchor, expiry.seconds, "output_expires_after")
+    if principal.rights.retention_s is None:
+        return lives_s
+    kept_s = retained_s(principal, lives_s or lifetime_s("batch_output"))
+    return None if kept_s is None else max(1, int(kept_s))
 
 
 def require_batches(principal: Principal) -> None:

@@ -91,11 +91,13 @@ class Cache:
         self._kept.clear()
         self.bytes = 0
 
-    def terms(self, headers: Mapping[bytes, bytes], operation: Operation, peek: Peek) -> Terms | None:
+    def terms(
+        self, headers: Mapping[bytes, bytes], operation: Operation, peek: Peek, most_s: float | None = None
+    ) -> Terms | None:
         """How the request wants to be cached; None: not at all.
 
         A request's own word beats the operator's; without one, what is answered by chance is not cached: a temperature above 0,
-        or, unless `keeps_unset`, none, where one can be named.
+        or, unless `keeps_unset`, none, where one can be named. Nothing is kept for longer than `most_s`.
 
         Raises:
             InvalidRequest: The header is no length of time.
@@ -104,6 +106,8 @@ class Cache:
         terms = self._terms(headers, operation, peek)
         if terms is None:
             check_may_be_made(headers)
+        elif most_s is not None and most_s < terms.keep_s:
+            return msgspec.structs.replace(terms, keep_s=most_s)
         return terms
 
     def _terms(self, headers: Mapping[bytes, bytes], operation: Operation, peek: Peek) -> Terms | None:

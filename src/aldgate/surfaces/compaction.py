@@ -31,4 +31,5 @@ class CompactionFace(Face):
             self._in_flight.release(more)
 
     async def _asked(self, operation: Operation, principal: Principal, body: bytes, named: Named | None) -> Peek:
-        return COMPACTION.peek(operation, await self._history.filled(principal.account, COMPACTION.peek(operation, body)))
+        full = await self._history.filled(principal.account, COMPACTION.peek(operation, body))
+        return self._peek(operation, principal, full, named)

@@ -6,22 +6,34 @@ What comes from a carrier that keys do not come in is put behind that carrier's 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import parse_qs
 
+from aldgate.core.addresses import address_of
 from aldgate.core.errors import ForeignOrigin, PolicyDenied, UnknownKey
-from aldgate.core.policies import matches
 from aldgate.core.principals import Principal
 from aldgate.gate.identity import Identity
+from aldgate.gate.permission import check_path
 from aldgate.surfaces.asgi import Scope, headers_of
 from aldgate.surfaces.origins import TRUSTED
 
 SESSION_COOKIE = b"aldgate_session"
+_CARRIERS = (
+    b"authorization",
+    b"x-api-key",
+    b"x-goog-api-key",
+    b"client_id",
+    b"client-id",
+    b"x-admin-secret",
+    b"x-session-token",
+)
+_QUERIED = ("api_key", "token")
 
 
 def secret_of(headers: Mapping[bytes, bytes], *, is_read: bool = False) -> bytes:
     """The caller's secret; empty if there is none.
 
     Looked for in this order: `Authorization: Bearer`, `X-API-Key`, `X-Goog-Api-Key`, `client_id` with `client_secret` (or with
-    hyphens), `X-Session-Token`, the session cookie.
+    hyphens), `X-Admin-Secret`, `X-Session-Token`, the session cookie.
 
     Args:
         headers: The request's, by name in lower case.
@@ -41,11 +53,39 @@ def secret_of(headers: Mapping[bytes, bytes], *, is_read: bool = False) -> bytes
     return authorization[7:].strip()
 
 
+def brings_credential(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request has a header for a credential, be it an empty one."""
+    return any(name in headers for name in _CARRIERS)
+
+
+def socket_secret_of(scope: Scope) -> bytes:
+    """`secret_of` an upgrade to a WebSocket: browsers can give one no headers, so a key may also stand in its query.
+
+    `?api_key=` and then `?token=` are looked at where no header brings a credential, before the cookie: what a page says itself
+    goes before what its browser adds. Of HTTP requests the query is never read.
+
+    Raises:
+        UnknownKey: As `secret_of`; or the query holds a key twice.
+    """
+    headers = dict(scope["headers"])
+    if not brings_credential(headers):
+        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        for name in _QUERIED:
+            if name in query:
+                if len(query[name]) > 1:
+                    raise UnknownKey(f"The query brings `{name}` twice.")
+                return query[name][0].strip().replace("\0", "?").encode()  # a NUL would name another carrier
+    return secret_of(headers)
+
+
 def _carried(headers: Mapping[bytes, bytes], is_read: bool) -> bytes:
     client = headers.get(b"client_id") or headers.get(b"client-id")
     if client is not None:
         secret = headers.get(b"client_secret") or headers.get(b"client-secret") or b""
         return b"client\0%b\0%b" % (client.strip(), secret.strip())
+    admin = headers.get(b"x-admin-secret")
+    if admin is not None:
+        return admin.strip()
     token = headers.get(b"x-session-token")
     if token is not None:
         return b"session\0" + token.strip()
@@ -91,21 +131,15 @@ def check_place(principal: Principal, scope: Scope) -> None:
     Raises:
         PolicyDenied: One does not.
     """
-    check_path(principal, scope["path"])
-    peer = scope.get("client")
-    address = peer[0] if peer else ""
-    level = principal.rights.against_place(scope["path"], address)
+    path: str = scope["path"]
+    check_path(principal, path)
+    address = caller_address(scope)
+    level = principal.rights.against_place(path, address)
     if level is not None:
-        raise PolicyDenied(f"The policy of {level} takes no requests from `{address}`.")
+        raise PolicyDenied(f"The policy of {level} takes no requests from `{address or 'an unknown address'}`.")
 
 
-def check_path(principal: Principal, path: str) -> None:
-    """See that every level of the principal takes requests at this path, wherever from.
-
-    Raises:
-        PolicyDenied: One does not.
-    """
-    for level in principal.rights.levels:
-        endpoints = level.policy.endpoints
-        if endpoints is not None and not matches(path, endpoints):
-            raise PolicyDenied(f"The policy of {level} takes no requests at `{path[:200]}`.")
+def caller_address(scope: Scope) -> str:
+    """Where a request comes from: the peer's address, or what a trusted proxy says; empty if nobody knows."""
+    peer = scope.get("client")
+    return address_of(peer[0] if peer else "", scope["headers"], scope["state"]["trusted_proxies"])

@@ -13,10 +13,12 @@ from aldgate.core.principals import Operation, Principal
 from aldgate.dialects.openai.dialect import OPENAI
 from aldgate.gate.explain import explain
 from aldgate.gate.explanation import Explanation
+from aldgate.gate.permission import check_path
+from aldgate.gate.shaping import shaped
 from aldgate.ports import FaceDialect
 from aldgate.surfaces.asgi import Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.bodies import check_json, read_body
-from aldgate.surfaces.credentials import check_path, principal_of
+from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.dialects import DIALECTS
 from aldgate.surfaces.explained import encoded
 from aldgate.surfaces.face import Doors
@@ -110,6 +112,8 @@ class ExplainFace:
             if place.path == RESPONSES:
                 request = await self._responses.history.filled(who.account, place.dialect.peek("chat", request))
             asked = place.dialect.peek(place.operation, request, place.named)
+            if who.rights.tells_parameters:
+                asked = shaped(place.dialect, who, place.operation, asked, place.named)
         except GatewayError as error:
             asked = error
         return await explain(self._doors.gate, who, place.operation, place.dialect, asked)

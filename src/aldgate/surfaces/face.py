@@ -22,6 +22,7 @@ from aldgate.gate.explanation import Explanation
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.runs import Run
+from aldgate.gate.shaping import shaped
 from aldgate.gate.whole import Committed, left, recorded, whole
 from aldgate.limiter.headers import rate_headers
 from aldgate.ports import FaceDialect, Relay
@@ -145,7 +146,7 @@ class Face:
     async def _call(
         self, operation: Operation, call_id: str, principal: Principal, body: bytes, named: Named | None, outlet: Outlet
     ) -> None:
-        call = self._gate.call(call_id, operation, principal, self._dialect.peek(operation, body, named))
+        call = self._gate.call(call_id, operation, principal, self._peek(operation, principal, body, named))
         await self._run(self._gate.admit(call) or await self._gate.admit_shared(call), outlet)
 
     async def _explained(
@@ -159,7 +160,12 @@ class Face:
         return await explain(self._gate, principal, operation, self._dialect, asked, error)
 
     async def _asked(self, operation: Operation, principal: Principal, body: bytes, named: Named | None) -> Peek:
-        return self._dialect.peek(operation, body, named)
+        return self._peek(operation, principal, body, named)
+
+    def _peek(self, operation: Operation, principal: Principal, body: bytes, named: Named | None) -> Peek:
+        """What is asked, as the principal's policies will have it."""
+        peek = self._dialect.peek(operation, body, named)
+        return shaped(self._dialect, principal, operation, peek, named) if principal.rights.tells_parameters else peek
 
     def _run(self, admission: Admission, outlet: Outlet) -> Awaitable[Outcome]:
         return self._stream(admission, outlet) if admission.call.peek.stream else self._whole(admission, outlet)
@@ -178,8 +184,8 @@ class Face:
         if not self.may_be_cached or principal.rights.guardrails:  # what was passed once need not pass again
             check_may_be_made(headers)
             return await self._call(operation, call_id, principal, body, named, outlet)
-        call = self._gate.call(call_id, operation, principal, self._dialect.peek(operation, body, named))
-        terms = self._cache.terms(headers, call.operation, call.peek)
+        call = self._gate.call(call_id, operation, principal, self._peek(operation, principal, body, named))
+        terms = self._cache.terms(headers, call.operation, call.peek, principal.rights.retention_s)
         admission = self._gate.admit(call) or await self._gate.admit_shared(call)
         if terms is None:
             await self._run(admission, outlet)

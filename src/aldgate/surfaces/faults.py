@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 
 from aldgate.core.errors import GatewayError
@@ -14,6 +16,7 @@ Rendered = tuple[int, Headers, bytes]
 
 _DETAIL_PATHS = ("/admin", "/ui")
 _CODE_PATHS = ("/v1/users", "/v1/providers", "/v1/provider-credentials")
+_ENVELOPED_PATHS = ("/auth/keys",)
 
 
 def render_for_path(path: str, error: GatewayError, call_id: str = "") -> Rendered:
@@ -23,6 +26,11 @@ def render_for_path(path: str, error: GatewayError, call_id: str = "") -> Render
         return error.status, headers_of(error, body, call_id), body
     if path.startswith(_CODE_PATHS):
         body = msgspec.json.encode({"detail": {"code": error.code, "message": error.message}})
+        return error.status, headers_of(error, body, call_id), body
+    if path.startswith(_ENVELOPED_PATHS):
+        code = "INVALID_API_KEY" if error.status == 401 else error.code.upper()
+        told = {"success": False, "data": None, "error": {"code": code, "message": error.message}, "job_id": None}
+        body = msgspec.json.encode({**told, "timestamp": datetime.now(UTC).isoformat()})
         return error.status, headers_of(error, body, call_id), body
     return dialect_at(path).error(error, call_id)
 

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse
 
 from aldgate.core.errors import BodyTooLarge, ClientGone, InvalidRequest, ScopeDenied
-from aldgate.core.files import LEAST_LIFETIME_S, MOST_LIFETIME_S, Purpose, StoredFile, plain_name
+from aldgate.core.files import LEAST_LIFETIME_S, MOST_LIFETIME_S, Purpose, StoredFile, lifetime_s, plain_name
 from aldgate.core.principals import Principal
 from aldgate.jobs.files import Files
 from aldgate.ports import ByteBound
@@ -75,6 +75,7 @@ class FilesFace:
         try:
             form = await read_form(headers, request.stream(), "file", take)
             filename, purpose, lives_s = _described(form)
+            lives_s = retained_s(principal, lives_s or lifetime_s(purpose))
             file = await self._files.keep(
                 incoming, account=principal.account, purpose=purpose, filename=filename, lives_s=lives_s
             )
@@ -121,6 +122,12 @@ class FilesFace:
         require_files(principal)
         await self._files.delete(principal.account, file_id)
         return {"id": file_id, "object": "file", "deleted": True}
+
+
+def retained_s(principal: Principal, lives_s: float | None) -> float | None:
+    """How long something is kept that would be for `lives_s` seconds (None: for ever), as the principal's policies allow."""
+    most = principal.rights.retention_s
+    return lives_s if most is None else most if lives_s is None else min(lives_s, most)
 
 
 def require_files(principal: Principal) -> None:

@@ -13,21 +13,23 @@ from urllib.parse import parse_qs
 import msgspec
 
 from aldgate.core.calls import Named
-from aldgate.core.errors import GatewayError, InvalidRequest, MethodNotAllowed, ModelNotFound, NotFound, ScopeDenied
+from aldgate.core.errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound, ScopeDenied
 from aldgate.core.kinds import told_operations
 from aldgate.core.principals import Operation
+from aldgate.core.rights import Rights
 from aldgate.core.routes import Deployment
 from aldgate.dialects.gemini.dialect import GEMINI, GEMINI_ARRAY
 from aldgate.dialects.gemini.tokens import count_tokens
 from aldgate.dialects.openai.dialect import OPENAI
+from aldgate.gate.permission import check_shown, resolved
 from aldgate.ports import Backend
 from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.bodies import check_json, read_body
 from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.face import Doors, Face
-from aldgate.surfaces.models import listed
+from aldgate.surfaces.models import found, listed
 
-Find = Callable[[Scope, Receive], Awaitable[dict[str, Any]]]
+Find = Callable[[Rights, Scope, Receive], Awaitable[dict[str, Any]]]
 
 _CARRIERS = (b"authorization", b"x-api-key", b"x-goog-api-key")
 _METHODS: dict[Operation, tuple[str, ...]] = {
@@ -60,7 +62,7 @@ class GeminiFace:
         query = parse_qs(scope["query_string"].decode("latin-1"))
         headers = headers_of(scope)
         if "key" in query and not any(name in headers for name in _CARRIERS):
-            headers[b"x-goog-api-key"] = query["key"][-1].encode()
+            headers[b"x-goog-api-key"] = query["key"][-1].replace("\0", "?").encode()  # see `credentials`: no header holds a NUL
         await self._handler(scope, query)(scope, receive, send)
 
     def _handler(self, scope: Scope, query: dict[str, list[str]]) -> Handler:
@@ -93,7 +95,7 @@ class GeminiFace:
             principal = await principal_of(scope, self._doors.identity)
             if needed not in principal.rights.scopes:
                 raise ScopeDenied(f"This API key has not the scope `{needed}`.")
-            body = msgspec.json.encode(await find(scope, receive))
+            body = msgspec.json.encode(await find(principal.rights, scope, receive))
         except GatewayError as error:
             status, headers, body = GEMINI.error(error, call_id)
             return await send_whole(send, status, headers, body)
@@ -101,29 +103,27 @@ class GeminiFace:
         headers = [(b"content-type", b"application/json"), length, (b"x-request-id", call_id.encode())]
         await send_whole(send, 200, headers, body)
 
-    async def _count(self, scope: Scope, receive: Receive) -> dict[str, Any]:
+    async def _count(self, rights: Rights, scope: Scope, receive: Receive) -> dict[str, Any]:
         """`countTokens`: our own count, since the provider that a call would reach may have none."""
         doors, headers = self._doors, headers_of(scope)
         check_json(headers)
         body = await read_body(headers, receive, doors.max_body_bytes, doors.in_flight)
         try:
             model = _named(scope, stream=False).model.removeprefix("models/")
-            self._gate.catalogue.resolve(model)
+            resolved(self._gate.catalogue, rights, model)
             return {"totalTokens": count_tokens(body, model)}
         finally:
             doors.in_flight.release(len(body))
 
-    async def _models(self, query: dict[str, list[str]], scope: Scope, receive: Receive) -> dict[str, Any]:
+    async def _models(self, query: dict[str, list[str]], rights: Rights, scope: Scope, receive: Receive) -> dict[str, Any]:
         """`models.list` and `models.get`."""
         name = _resource(scope["path"])
         catalogue = self._gate.catalogue
         if name:
-            route = catalogue.routes.get(name)
-            if route is None:
-                raise ModelNotFound(f"The model `{name[:100]}` does not exist.", param="model")
-            return self._item(name, route.deployments[0])
+            route = found(catalogue, rights, name)
+            return self._item(name, check_shown(rights, name, route, route.deployments)[0])
         size, start = _page(query)
-        models = listed(catalogue)
+        models = listed(catalogue, rights)
         shown = [self._item(name, deployments[0]) for name, deployments in models[start : start + size]]
         rest = {"nextPageToken": str(start + size)} if start + size < len(models) else {}
         return {"models": shown, **rest}

@@ -54,6 +54,7 @@ _SINGLE = frozenset(
         b"content-encoding",
         b"authorization",
         b"x-api-key",
+        b"x-admin-secret",
         b"client_id",
         b"client-id",
         b"client_secret",

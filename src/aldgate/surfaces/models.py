@@ -12,9 +12,11 @@ from urllib.parse import parse_qs
 import msgspec
 
 from aldgate.core.errors import GatewayError, ModelNotFound, ScopeDenied
+from aldgate.core.rights import Rights
 from aldgate.core.routes import Catalogue, Deployment, Route
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
+from aldgate.gate.permission import check_shown, check_unknown, shown
 from aldgate.surfaces import anthropic_models, catalog_models
 from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.credentials import principal_of
@@ -64,7 +66,11 @@ class ModelsFace:
             principal = await principal_of(scope, self._identity)
             if "models" not in principal.rights.scopes:
                 raise ScopeDenied("This API key may not list models.")
-            answer = shape.many(self._all(shape), scope["query_string"]) if name is None else self._one(name, shape)
+            rights = principal.rights
+            if name is None:
+                answer = shape.many(self._all(rights, shape), scope["query_string"])
+            else:
+                answer = self._one(rights, name, shape)
         except GatewayError as error:
             return await send_whole(send, *DIALECTS.load(shape.dialect).error(error, call_id))
         body = msgspec.json.encode(answer)
@@ -72,15 +78,15 @@ class ModelsFace:
         headers = [(b"content-type", b"application/json"), length, *((name, call_id.encode()) for name in _REQUEST_IDS)]
         await send_whole(send, 200, headers, body)
 
-    def _all(self, shape: Shape) -> list[Object]:
-        return [shape.one(name, deployments, self._started_at) for name, deployments in listed(self._gate.catalogue)]
+    def _all(self, rights: Rights, shape: Shape) -> list[Object]:
+        models = listed(self._gate.catalogue, rights)
+        return [shape.one(name, deployments, self._started_at) for name, deployments in models]
 
-    def _one(self, name: str, shape: Shape) -> Object:
-        route = self._gate.catalogue.routes.get(name)
-        if route is None:
-            raise ModelNotFound(f"The model `{name[:100]}` does not exist.", param="model")
+    def _one(self, rights: Rights, name: str, shape: Shape) -> Object:
+        route = found(self._gate.catalogue, rights, name)
         is_own = route.is_listed and not is_alias(route)
-        return shape.one(route.deployments[0].id if is_own else route.name, answering(route), self._started_at)
+        deployments = check_shown(rights, name, route, answering(route))
+        return shape.one(route.deployments[0].id if is_own else route.name, deployments, self._started_at)
 
 
 class Shape(NamedTuple):
@@ -105,11 +111,27 @@ def _shape_for(scope: Scope) -> Shape:
     return _ANTHROPIC if b"anthropic-version" in headers_of(scope) else _OPENAI
 
 
-def listed(catalogue: Catalogue) -> list[tuple[str, tuple[Deployment, ...]]]:
-    """Every model by its full name, then every alias with its targets."""
+def listed(catalogue: Catalogue, rights: Rights) -> list[tuple[str, tuple[Deployment, ...]]]:
+    """Every model by its full name, then every alias with its targets; those that these rights let call."""
     models = [(deployment.id, (deployment,)) for deployment in catalogue.models]
     routes = (route for name, route in catalogue.routes.items() if name == route.name and is_alias(route))
-    return models + [(route.name, answering(route)) for route in routes]
+    every = models + [(route.name, answering(route)) for route in routes]
+    return [(name, able) for name, deployments in every if (able := shown(rights, name, deployments))]
+
+
+def found(catalogue: Catalogue, rights: Rights, name: str) -> Route:
+    """The route of a name.
+
+    Raises:
+        ModelNotFound: There is none.
+        PolicyDenied: There may be one: whoever may not call it is not told.
+    """
+    route = catalogue.routes.get(name)
+    if route is None:
+        if rights.tells_names:
+            check_unknown(rights, name)
+        raise ModelNotFound(f"The model `{name[:100]}` does not exist.", param="model")
+    return route
 
 
 def answering(route: Route) -> tuple[Deployment, ...]:

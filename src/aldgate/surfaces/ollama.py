@@ -15,17 +15,20 @@ import msgspec
 
 from aldgate.core.errors import GatewayError, InvalidRequest, ScopeDenied
 from aldgate.core.kinds import told_operations
+from aldgate.core.rights import Rights
 from aldgate.core.routes import Deployment
 from aldgate.dialects.ollama.errors import answer
 from aldgate.dialects.ollama.parse import ShowBody
 from aldgate.dialects.ollama.requests import bare
+from aldgate.gate.permission import resolved
 from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.bodies import read_body
 from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.face import Doors
-from aldgate.surfaces.models import is_alias
+from aldgate.surfaces.models import listed
 
 Object = dict[str, Any]
+Tell = Callable[[Rights, bytes], Object]
 
 OLLAMA_VERSION = "0.12.6"
 """The version of Ollama's API that this face answers as: clients look for features by it."""
@@ -56,13 +59,13 @@ class OllamaFace:
             "version": self._version,
         }
 
-    def _serving(self, tell: Callable[[bytes], Object]) -> Handler:
+    def _serving(self, tell: Tell) -> Handler:
         def serve(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
             return self._serve(tell, scope, receive, send)
 
         return serve
 
-    async def _serve(self, tell: Callable[[bytes], Object], scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, tell: Tell, scope: Scope, receive: Receive, send: Send) -> None:
         call_id = self._gate.new_id()
         try:
             principal = await principal_of(scope, self._identity)
@@ -72,7 +75,7 @@ class OllamaFace:
             if scope["method"] == "POST":
                 body = await read_body(headers_of(scope), receive, _MOST_BYTES, self._in_flight)
                 self._in_flight.release(len(body))
-            told = tell(body)
+            told = tell(principal.rights, body)
         except GatewayError as error:
             return await send_whole(send, *answer(error, call_id))
         await _send(send, told, call_id)
@@ -81,22 +84,19 @@ class OllamaFace:
         """Needs no credential: clients ask to see whether anybody is there."""
         await _send(send, {"version": OLLAMA_VERSION}, self._gate.new_id())
 
-    def _tags(self, _: bytes) -> Object:
-        catalogue = self._gate.catalogue
-        items = [self._item(deployment.id, deployment) for deployment in catalogue.models]
-        aliases = (route for name, route in catalogue.routes.items() if name == route.name and is_alias(route))
-        return {"models": items + [self._item(route.name, route.deployments[0]) for route in aliases]}
+    def _tags(self, rights: Rights, _: bytes) -> Object:
+        return {"models": [self._item(name, deployments[0]) for name, deployments in listed(self._gate.catalogue, rights)]}
 
-    def _loaded(self, _: bytes) -> Object:
+    def _loaded(self, rights: Rights, _: bytes) -> Object:
         """What holds memory is the providers' own matter; here nothing does."""
         return {"models": []}
 
-    def _shown(self, body: bytes) -> Object:
+    def _shown(self, rights: Rights, body: bytes) -> Object:
         try:
             asked = _show.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise InvalidRequest("The body is not a JSON object with `model`.", param="model") from None
-        deployment = self._gate.catalogue.resolve(bare(asked.model or asked.name)).deployments[0]
+        deployment = resolved(self._gate.catalogue, rights, bare(asked.model or asked.name))
         family = deployment.backend
         info: Object = {"general.architecture": family, "general.basename": deployment.model}
         if deployment.facts.context_window is not None:

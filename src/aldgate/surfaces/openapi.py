@@ -31,6 +31,7 @@ from aldgate.surfaces.ledger_query import DIMENSIONS
 from aldgate.surfaces.login import LoginRequest, RegisterRequest
 from aldgate.surfaces.own_credentials import CredentialRequest, ProviderKeyRequest
 from aldgate.surfaces.profile import PasswordRequest, ProfileRequest, TokenRequest, UiPasswordRequest
+from aldgate.surfaces.seed_keys import Enveloped, GenerateForm, NamedKey, RevokeForm
 from aldgate.surfaces.user_admin import InviteRequest, ResetRequest, UserChange, UserRequest
 
 REF = "#/components/schemas/{name}"
@@ -98,8 +99,14 @@ class AnchorReply(msgspec.Struct):
 
 _CALL_ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 429, 500, 502, 503, 504)
 _KEPT_ERRORS = (400, 401, 403, 404, 503)
-_ERRORS: dict[str, type] = {"openai": types.ErrorBody, "anthropic": anthropic.ErrorReply, "gemini": gemini.GeminiError}
+_ERRORS: dict[str, type] = {
+    "openai": types.ErrorBody,
+    "anthropic": anthropic.ErrorReply,
+    "gemini": gemini.GeminiError,
+    "keys": Enveloped,
+}
 """How an error is written on the paths of a tag; where it says nothing, as OpenAI does."""
+_FORM = "application/x-www-form-urlencoded"
 _LOOK_ERRORS = (400, 401, 403, 404, 503)
 _USAGE = ("group_by", *DIMENSIONS, "since", "until", "limit", "offset", "format")
 _ADMIN_ERRORS = (400, 401, 403, 404, 413, 415, 503)
@@ -357,6 +364,19 @@ PATHS = (
     Path("post", "/admin/keys", "Make a key", KeyRequest, None, 201, _ADMIN_ERRORS, tag="admin"),
     Path("patch", "/admin/keys/{key_id}", "Change a key", KeyPatch, None, 200, _CHANGE_ERRORS, tag="admin"),
     Path("get", "/admin/keys", "List keys", None, None, 200, (401, 403, 503), tag="admin"),
+    Path(
+        "post",
+        "/admin/keys/generate",
+        "Make a key, by a form",
+        GenerateForm,
+        errors=(*_ADMIN_ERRORS, 429),
+        tag="admin",
+        content=_FORM,
+    ),
+    Path("post", "/admin/keys/revoke", "Revoke a key, by a form", RevokeForm, errors=_ADMIN_ERRORS, tag="admin", content=_FORM),
+    Path("post", "/auth/keys", "Make a key", NamedKey, Enveloped, errors=(*_ADMIN_ERRORS, 429), tag="keys"),
+    Path("get", "/auth/keys", "List keys", None, Enveloped, errors=(401, 403, 503), tag="keys"),
+    Path("delete", "/auth/keys/{key}", "Revoke a key", None, Enveloped, errors=(401, 403, 404, 503), tag="keys"),
     Path("delete", "/admin/keys/{key_id}", "Revoke a key", None, None, 200, (401, 403, 404, 503), tag="admin"),
     Path(
         "post",

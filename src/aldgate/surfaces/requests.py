@@ -28,6 +28,15 @@ async def body_of(request: Request) -> bytes:
         BodyTooLarge: It has more than `MAX_ADMIN_BODY_BYTES`.
     """
     check_json(headers_of(request.scope))
+    return await bytes_of(request)
+
+
+async def bytes_of(request: Request) -> bytes:
+    """The whole body of a request, whatever it is.
+
+    Raises:
+        BodyTooLarge: It has more than `MAX_ADMIN_BODY_BYTES`.
+    """
     body = bytearray()
     async for piece in request.stream():
         body += piece

@@ -21,7 +21,7 @@ from aldgate.dialects.responses.requests import Governed, governed
 from aldgate.dialects.responses.written import framed, response_id
 from aldgate.dialects.sse import EventReader
 from aldgate.surfaces.asgi import Headers, Message, Receive, Scope, Send
-from aldgate.surfaces.credentials import check_place, secret_of
+from aldgate.surfaces.credentials import check_place, socket_secret_of
 from aldgate.surfaces.face import Doors
 from aldgate.surfaces.faults import refuse
 from aldgate.surfaces.response_history import MOST_KEPT
@@ -56,24 +56,25 @@ class ResponseSocket:
         doors = self._doors
         await receive()
         try:
-            secret = secret_of(dict(scope["headers"]))
+            secret = socket_secret_of(scope)
             principal = await doors.identity.identify(secret)
             if principal.rights.tells_places:
                 check_place(principal, scope)
         except GatewayError as error:
             return await refuse(send, scope["path"], error, doors.gate.new_id())
         await send({"type": "websocket.accept"})
-        await _Conversation(doors, self._face, secret, scope["aldgate.socket"], send).run(receive)
+        await _Conversation(doors, self._face, secret, scope, send).run(receive)
 
 
 class _Conversation:
     """One connection, from its upgrade to its close."""
 
-    def __init__(self, doors: Doors, face: ResponsesFace, secret: bytes, socket: Socket, send: Send) -> None:
+    def __init__(self, doors: Doors, face: ResponsesFace, secret: bytes, scope: Scope, send: Send) -> None:
         self._doors = doors
         self._face = face
         self._secret = secret
-        self._socket = socket
+        self._scope = scope
+        self._socket: Socket = scope["aldgate.socket"]
         self._send = send
         self._frames: asyncio.Queue[bytes | GatewayError | None] = asyncio.Queue(MOST_WAITING)
         self._is_lost = False
@@ -142,8 +143,10 @@ class _Conversation:
     async def _create(self, created: Created, outlet: _Outlet) -> None:
         doors = self._doors
         principal = doors.identity.known(self._secret) or await doors.identity.identify(self._secret)
+        if principal.rights.tells_places:
+            check_place(principal, self._scope)
         call_id = doors.gate.new_id()
-        peek = RESPONSES.peek("chat", created.body)
+        peek = self._face.asked(principal, created.body)
         wanted = governed(peek)
         if not created.generates:
             if "chat" not in principal.rights.scopes:

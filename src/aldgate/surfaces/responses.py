@@ -24,7 +24,7 @@ from aldgate.surfaces.background import BackgroundRun
 from aldgate.surfaces.event_log import EventLog
 from aldgate.surfaces.face import Doors, Face
 from aldgate.surfaces.response_history import History, Recall
-from aldgate.surfaces.shelf import Shelf
+from aldgate.surfaces.shelf import Shelf, retained
 from aldgate.surfaces.withheld import Withheld
 
 log = logging.getLogger("aldgate.responses")
@@ -53,14 +53,23 @@ class ResponsesFace(Face):
     async def _call(
         self, operation: Operation, call_id: str, principal: Principal, body: bytes, named: Named | None, outlet: Outlet
     ) -> None:
-        peek = RESPONSES.peek("chat", body)
+        peek = self._peek("chat", principal, body, None)
         if b'"background"' in peek.body and governed(peek).background:
             await self._detach(call_id, principal, peek, outlet)
         else:
             await self.respond(call_id, principal, peek, outlet)
 
     async def _asked(self, operation: Operation, principal: Principal, body: bytes, named: Named | None) -> Peek:
-        return RESPONSES.peek("chat", await self.history.filled(principal.account, RESPONSES.peek("chat", body)))
+        full = await self.history.filled(principal.account, RESPONSES.peek("chat", body))
+        return self._peek("chat", principal, full, None)
+
+    def asked(self, principal: Principal, body: bytes) -> Peek:
+        """What a request asks, as the principal's policies will have it.
+
+        Raises:
+            GatewayError: It asks for nothing, or for what they forbid.
+        """
+        return self._peek("chat", principal, body, None)
 
     async def respond(
         self, call_id: str, principal: Principal, peek: Peek, outlet: Outlet, recall: Recall | None = None
@@ -83,7 +92,7 @@ class ResponsesFace(Face):
                 return None
             if is_kept:
                 packed = await events.packed(withheld.last or b"") if events is not None else None
-                await self._keep(principal.account, peek, response, packed, withheld.warnings)
+                await self._keep(principal, peek, response, packed, withheld.warnings)
             return response
         finally:
             self._in_flight.release(more)
@@ -100,17 +109,18 @@ class ResponsesFace(Face):
         """See `ports.Memory`."""
         return await self._filled(account, RESPONSES.peek("chat", body), None)
 
-    async def keep(self, account: str, body: bytes, answer: bytes) -> None:
+    async def keep(self, principal: Principal, body: bytes, answer: bytes) -> None:
         """See `ports.Memory`."""
         peek = RESPONSES.peek("chat", body)
         if governed(peek).store is not False:
-            await self._keep(account, peek, answer, None, "")
+            await self._keep(principal, peek, answer, None, "")
 
-    async def _keep(self, account: str, peek: Peek, response: bytes, events: bytes | None, warnings: str) -> None:
+    async def _keep(self, principal: Principal, peek: Peek, response: bytes, events: bytes | None, warnings: str) -> None:
         told, previous_id = _told.decode(response), governed(peek).previous_response_id
         kept = self._shelf.labelled(told.id, previous_id, told.status, input_of(peek), response, warnings)
+        kept = retained(kept, principal)
         try:
-            await self._shelf.store.keep_response(account, kept, events, self._shelf.quota_bytes)
+            await self._shelf.store.keep_response(principal.account, kept, events, self._shelf.quota_bytes)
         except StoreUnavailable as error:  # the answer is made and paid for: its caller shall have it
             log.error("the database did not take a response", extra={"response": told.id}, exc_info=error)
 
@@ -118,7 +128,7 @@ class ResponsesFace(Face):
         """Begin with a response in the background, and tell of it: as queued, or as the stream that it is."""
         if governed(peek).store is False:
             raise InvalidRequest("What runs in the background is kept: `store` must not be false.", param="store")
-        full = RESPONSES.peek("chat", await self.history.filled(principal.account, peek))
+        full = self._peek("chat", principal, await self.history.filled(principal.account, peek), None)
         queued = framed(call_id, full).queued()
         call = self._gate.call(call_id, "chat", principal, full)
         admission = self._gate.admit(call) or await self._gate.admit_shared(call)
@@ -132,9 +142,10 @@ class ResponsesFace(Face):
 
     async def _begun(self, admission: Admission, peek: Peek, name: str, queued: bytes) -> BackgroundRun:
         """Keep an admitted call as queued, and let it run. Unless that comes about it is settled as one that never did."""
-        shelf, account, size = self._shelf, admission.call.principal.account, len(admission.call.peek.body)
+        shelf, principal, size = self._shelf, admission.call.principal, len(admission.call.peek.body)
+        account = principal.account
         kept = shelf.labelled(name, governed(peek).previous_response_id, "queued", input_of(peek), queued)
-        kept = replace(kept, lease_until=shelf.background.until())
+        kept = replace(retained(kept, principal), lease_until=shelf.background.until())
         try:
             shelf.background.reserve(account, size)
             try:

@@ -9,13 +9,14 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from typing import Any, NamedTuple, cast
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from aldgate.core.addresses import Network
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.listener import Bounds, Connection, bounded, sweep
 from aldgate.upstream.tls import refuse_pass_phrase
@@ -54,10 +55,12 @@ class Server:
     Args:
         addresses: Where to listen.
         bounds: What every listener tolerates.
+        trusted_proxies: Whose word on a caller's address is believed; for whoever asks, in every scope's `state`.
     """
 
-    def __init__(self, addresses: list[Address], bounds: Bounds) -> None:
+    def __init__(self, addresses: list[Address], bounds: Bounds, trusted_proxies: Sequence[Network] = ()) -> None:
         self._addresses = addresses
+        self._trusted_proxies = tuple(trusted_proxies)
         self._protocol = bounded(bounds)
         self._servers: list[asyncio.Server] = []
         self.state = ServerState()
@@ -103,7 +106,7 @@ class Server:
             self.urls.append(f"{'https' if context else 'http'}://{shown}:{port}")
 
     def _factory(self, config: Config) -> Callable[[], Connection]:
-        return lambda: self._protocol(config, self.state, {})
+        return lambda: self._protocol(config, self.state, {"trusted_proxies": self._trusted_proxies})
 
     def _tick(self) -> None:
         self.state.default_headers = [(b"date", b"date: %b\r\n" % formatdate(time.time(), usegmt=True).encode())]

@@ -7,6 +7,7 @@ import time
 import msgspec
 from msgspec.structs import replace
 
+from aldgate.core.principals import Principal
 from aldgate.dialects.responses.states import LOST, in_state
 from aldgate.ports import ByteBound, KeptResponse, Store
 from aldgate.surfaces.background import Background
@@ -60,3 +61,9 @@ class Shelf(msgspec.Struct, frozen=True):
             cancelled = replace(kept, status="cancelled", body=in_state(kept.body, "cancelled"), lease_until=None)
             await self.store.end_response(account, cancelled, None, self.quota_bytes)
         return await self.find(account, kept.id)
+
+
+def retained(kept: KeptResponse, principal: Principal) -> KeptResponse:
+    """The response, kept for no longer than the principal's policies allow."""
+    most = principal.rights.retention_s
+    return kept if most is None else replace(kept, expires_at=min(kept.expires_at, kept.created_at + most))
