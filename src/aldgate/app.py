@@ -30,6 +30,7 @@ from aldgate.gate.neighbours import Neighbours
 from aldgate.gate.reload import Reloader
 from aldgate.gate.roster import Roster
 from aldgate.gate.slices import Slices
+from aldgate.gate.watch import Watch
 from aldgate.jobs.batch_run import Shop
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
@@ -74,6 +75,8 @@ class App:
         self.gate: Gate
         self.roster: Roster
         self.reloader: Reloader
+        self.identity: Identity
+        self.watch: Watch
         self.neighbours: Neighbours
         self.writer: LedgerWriter
         self.cache: Cache
@@ -129,12 +132,15 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             retries=settings.routing.retries,
         )
         roster.serve(gate)
+        app.identity, app.watch = identity, Watch(gate, identity)
+        identity.on_change = app.watch.ask
         app.cache = cache = Cache(*_cache_terms(settings))
         app.reloader = reloader = Reloader(settings, roster, gate, identity, lambda new: cache.change(*_cache_terms(new)))
         changed = {"principals": identity.forget, "configuration": reloader.ask}
         app.neighbours = slices.neighbours = Neighbours(
             store, incarnation, slices.give_back, changed, settings.limits.recall_ms / 1000
         )
+        await app.neighbours.look()
         metrics.gauges |= {
             "aldgate_calls_under_way": ("Calls admitted and not settled.", lambda: gate.under_way),
             "aldgate_request_bytes_held": ("Bytes of request bodies held.", lambda: in_flight.held),
@@ -148,7 +154,8 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         doors = Doors(
             gate=gate,
             identity=identity,
-            once=Once(store, incarnation, time.time),
+            watch=app.watch,
+            once=Once(store, incarnation, time.time, app.neighbours.has),
             cache=cache,
             in_flight=in_flight,
             committed=writer.committed if settings.ledger.durability == "strict" else None,
@@ -162,9 +169,10 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         jobs = (
             writer.run(),
             roster.sweeper.run(),
+            app.watch.run(),
             reloader.run(),
             _looking(app),
-            _tidying(app.files),
+            _tidying(app.files, store),
             app.batches.run(),
             app.background.run(),
             app.neighbours.run(),
@@ -197,14 +205,15 @@ async def _looking(app: App) -> None:
         app.gate.slices.forget_past()
 
 
-async def _tidying(files: Files) -> None:
+async def _tidying(files: Files, store: Store) -> None:
     """Remove from time to time what has expired."""
     while True:
         await asyncio.sleep(TIDY_S)
         try:
             await files.sweep()
+            await store.forget_dead()
         except (GatewayError, OSError) as error:
-            log.warning("files that have expired could not be removed", exc_info=error)
+            log.warning("what has expired could not be removed", exc_info=error)
 
 
 def _files(settings: Settings, store: Store) -> Files:
@@ -300,6 +309,7 @@ def _handlers(settings: Settings, app: App, store: Store, doors: Doors, shelf: S
             files=app.files,
             batches=app.batches,
             reloader=app.reloader,
+            reloaded=partial(app.neighbours.change, "configuration"),
             in_flight=doors.in_flight,
             most_unfinished=settings.batches.max_unfinished,
         ).app

@@ -631,6 +631,10 @@ class ProcessStore(Protocol):
         """Remove what is known of processes that ended long ago without a word; not what they may have spent."""
         ...
 
+    async def announce(self, what: str) -> None:
+        """Count a change of something that processes cache, and tell them all; who misses that sees it by its next `beat`."""
+        ...
+
     async def tell(self, message: str) -> None:
         """Send a message to all processes, this one included."""
         ...

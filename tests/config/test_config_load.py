@@ -98,9 +98,13 @@ def some_text(path: str, directory: Path) -> str:
         return "no" if value else "on"
     if isinstance(value, int | float):
         return str(value + 1)
-    return {"ledger.durability": "strict", "ledger.on_failure": "refuse", "log.level": "debug", "log.format": "text"}.get(
-        path, "/some/text"
-    )
+    return {
+        "ledger.durability": "strict",
+        "ledger.on_failure": "refuse",
+        "log.level": "debug",
+        "log.format": "text",
+        "valkey.on_failure": "open",
+    }.get(path, "/some/text")
 
 
 def test_every_environment_name_sets_its_setting(tmp_path: Path) -> None:

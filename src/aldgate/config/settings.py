@@ -203,6 +203,19 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Keep, for these and for routes, also answers to requests that name no temperature, which most models answer by chance."""
 
 
+class Valkey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where several processes share rates and concurrency."""
+
+    url: str = ""
+    """`valkey://`, `redis://`, `valkeys://` or `unix://` URL; empty counts in this process alone."""
+    timeout_ms: Annotated[int, Meta(ge=1, le=60_000)] = 250
+    """Milliseconds within which it must answer; later it counts as away."""
+    on_failure: Literal["closed", "open"] = "closed"
+    """While it is away: refuse calls that have limits (503), or let them through uncounted; a limit may choose for itself."""
+    ca_bundle: str = ""
+    """PEM file of certificate authorities to trust instead of the system's, for `valkeys://`."""
+
+
 class Reload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a running gate learns that its configuration has changed. SIGHUP and `POST /admin/reload` always work."""
 
@@ -246,6 +259,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reload: Reload = Reload()
     cache: Cache = Cache()
     routing: Routing = Routing()
+    valkey: Valkey = Valkey()
     engines: dict[str, dict[str, Any]] = {}
     """Engines by name; each engine's own type reads its table."""
     providers: dict[str, dict[str, Any]] = {}

@@ -2,8 +2,8 @@
 
 GatewayError
 CallerError     InvalidRequest InvalidConfiguration MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound
-MethodNotAllowed HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
-VersionNotSupported PreviousResponseNotFound ThreadNotFound
+MethodNotAllowed HeadTimeout IdempotencyConflict IdempotencyUnknown IdempotencyInProgress Conflict BodyTooLarge
+UnsupportedMediaType HeadTooLarge VersionNotSupported PreviousResponseNotFound ThreadNotFound
 PolicyError     ScopeDenied PolicyDenied PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
@@ -142,6 +142,12 @@ class IdempotencyUnknown(CallerError):
     """The first call with this idempotency key may have been made, but there is no answer of it to give again."""
 
     code, status = "idempotency_unknown", 409
+
+
+class IdempotencyInProgress(CallerError):
+    """The first call with this idempotency key is under way in another process; once it has ended its answer is given again."""
+
+    code, status, retry = "idempotency_in_progress", 409, Retry.LATER
 
 
 class BodyTooLarge(CallerError):

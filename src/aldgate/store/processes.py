@@ -45,6 +45,12 @@ class Processes(QueryGroup):
             await connection.execute(delete(processes).where(processes.c.process == self._incarnation))
 
     @unbroken
+    async def announce(self, what: str) -> None:
+        """See `Store`."""
+        async with self._database.write(relaxed=True) as connection:
+            await self._announce(connection, what)
+
+    @unbroken
     async def tell(self, message: str) -> None:
         """See `Store`."""
         async with self._database.write(relaxed=True) as connection:

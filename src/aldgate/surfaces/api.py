@@ -52,6 +52,7 @@ class Api:
         committed: Waits until what was settled is on disk, so that whoever asks for usage sees the call made just before.
         new_id: Makes request ids.
         reloader: Reads the configuration again.
+        reloaded: Tells the other processes to do so, too.
         in_flight: The bound on bytes held.
         most_unfinished: Batches of one account that may wait or run.
     """
@@ -64,6 +65,7 @@ class Api:
         committed: Callable[[], Awaitable[None]],
         new_id: Callable[[], str],
         reloader: Reloader,
+        reloaded: Callable[[], Awaitable[None]],
         files: Files,
         batches: BatchWorker,
         in_flight: ByteBound,
@@ -77,6 +79,7 @@ class Api:
         self._new_id = new_id
         self._committed = committed
         self._reloader = reloader
+        self._reloaded = reloaded
         self.app = FastAPI(
             title="Aldgate",
             version=__version__,
@@ -168,9 +171,11 @@ class Api:
         async def act() -> dict[str, Any]:
             await self._admin(request)
             try:
-                return msgspec.structs.asdict(await self._reloader.reload())
+                reloaded = await self._reloader.reload()
             except ConfigError as error:
                 raise InvalidConfiguration(f"{error.message} ({error.hint})") from None
+            await self._reloaded()
+            return msgspec.structs.asdict(reloaded)
 
         return await self._answer(request, act)
 

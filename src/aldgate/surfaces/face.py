@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
@@ -22,6 +22,7 @@ from aldgate.gate.explanation import Explanation
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.runs import Run
+from aldgate.gate.watch import Watch
 from aldgate.gate.whole import Committed, left, recorded, whole
 from aldgate.limiter.headers import rate_headers
 from aldgate.ports import FaceDialect, Relay
@@ -49,6 +50,7 @@ class Doors(msgspec.Struct, frozen=True):
 
     gate: Gate
     identity: Identity
+    watch: Watch
     once: Once
     cache: Cache
     in_flight: BytesInFlight
@@ -98,10 +100,13 @@ class Face:
         headers = headers_of(scope)
         try:
             secret = secret_of(headers)
+            generation = self._identity.generation
             principal = (self._identity.known(secret) if secret else None) or await self._identity.identify(secret)
             check_json(headers)
             body = await read_body(headers, receive, self._max_body_bytes, self._in_flight)
             try:
+                if self._identity.generation != generation:  # to read a body can take long
+                    principal = await self._identity.identify(secret)
                 if ASKS in headers:
                     outlet = Telling(outlet)
                 named = read_named(scope) if read_named is not None else None
@@ -233,6 +238,8 @@ class Face:
         outcome = Outcome()
         relay: Relay | None = None
         last = b""
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._gate.streams[call.id] = admission, task
         try:
             run = await self._gate.run(admission, self._dialect)
             relay = run.relay
@@ -253,10 +260,16 @@ class Face:
             last += self._dialect.failed(error, call.id)
         except asyncio.CancelledError:
             cut = left(admission, outcome, self._gate)
-            if relay is not None:  # if it is the caller who left, this goes nowhere
-                outlet.end(self._dialect.failed(cut, call.id))
-            raise
+            if admission.cut is None:
+                if relay is not None:  # if it is the caller who left, this goes nowhere
+                    outlet.end(self._dialect.failed(cut, call.id))
+                raise
+            task.uncancel()  # the gate itself has ended the call, and its task goes on to say so
+            if relay is None:
+                raise cut from None
+            last = self._dialect.failed(cut, call.id)
         finally:
+            del self._gate.streams[call.id]
             if relay is not None:
                 _bill_stream(call, relay, outcome)
             self._gate.settle(admission, outcome)
