@@ -9,10 +9,11 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -46,13 +47,15 @@ from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
 from aldgate.surfaces.cache import Cache
 from aldgate.surfaces.face import Doors
+from aldgate.surfaces.fellows import Fellows
 from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
 from aldgate.surfaces.listener import Bounds
 from aldgate.surfaces.paths import SURFACES, batch_endpoint, every_path, health_paths
-from aldgate.surfaces.server import Address, CannotListen, Server, tls_context
+from aldgate.surfaces.server import BACKLOG, Address, CannotListen, Server, bind, tls_context
 from aldgate.surfaces.shelf import Shelf
+from aldgate.surfaces.workers import Seat, Workers
 
 log = logging.getLogger("aldgate")
 
@@ -84,11 +87,16 @@ class App:
         self.batches: BatchWorker
         self.shelf: Shelf
         self.background: Background
+        self.exposed: Callable[[], Awaitable[bytes]]
 
 
 @asynccontextmanager
-async def create(settings: Settings) -> AsyncGenerator[App]:
+async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator[App]:
     """Open everything the gate needs, in order; close it in reverse.
+
+    Args:
+        settings: What it is to be.
+        seat: This process's place among several workers; None: it is alone on its sockets.
 
     Raises:
         ConfigError: A setting cannot be used.
@@ -150,6 +158,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             "aldgate_processes": ("Processes that share the database and were seen lately.", lambda: len(app.neighbours.alive)),
             "aldgate_reload_failing": ("1 while the configuration cannot be used.", lambda: float(reloader.is_failing)),
         }
+        app.exposed = await _exposed(metrics, seat, stack)
         app.files = _files(settings, store)
         doors = Doors(
             gate=gate,
@@ -181,6 +190,20 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         stack.push_async_callback(_finish, tasks, writer, slices, store)
         stack.push_async_callback(app.background.aclose)
         yield app
+
+
+async def _exposed(metrics: Metrics, seat: Seat | None, stack: AsyncExitStack) -> Callable[[], Awaitable[bytes]]:
+    """What `/metrics` answers: of several workers on one machine, each for all."""
+    if seat is not None:
+        fellows = Fellows(seat.directory, seat.number, seat.places, metrics.expose)
+        await fellows.open()
+        stack.push_async_callback(fellows.aclose)
+        return fellows.exposed
+
+    async def own() -> bytes:
+        return metrics.expose()
+
+    return own
 
 
 def _cache_terms(settings: Settings) -> tuple[dict[str, int], int, bool]:
@@ -298,7 +321,7 @@ def _handlers(settings: Settings, app: App, store: Store, doors: Doors, shelf: S
             found.append(error.message)
         return found
 
-    health = HealthFace(gate, identity, reasons)
+    health = HealthFace(gate, identity, reasons, app.exposed)
 
     def administration() -> Handler:
         return SURFACES.load("api")(
@@ -320,9 +343,15 @@ def _handlers(settings: Settings, app: App, store: Store, doors: Doors, shelf: S
     }
 
 
-async def run(settings: Settings) -> None:
-    """Serve until told to stop, then let calls under way end."""
-    async with create(settings) as app:
+async def run(settings: Settings, seat: Seat | None = None, bound: Sequence[socket.socket | None] = ()) -> None:
+    """Serve until told to stop, then let calls under way end.
+
+    Args:
+        settings: What is to be served.
+        seat: This process's place among several workers.
+        bound: The sockets of the listeners, where others serve on them, too.
+    """
+    async with create(settings, seat) as app:
         bounds = Bounds(
             settings.server.max_head_bytes,
             settings.server.head_timeout_s,
@@ -331,15 +360,32 @@ async def run(settings: Settings) -> None:
             settings.server.max_connections,
             settings.server.max_body_bytes,
         )
-        server = Server([_address(listener, app) for listener in settings.server.listeners], bounds)
+        if seat is not None and seat.is_successor:
+            await _catch_up(app.reloader)
+        listeners = settings.server.listeners
+        sockets = bound or [None] * len(listeners)
+        addresses = [_address(listener, app, each) for listener, each in zip(listeners, sockets, strict=True)]
+        server = Server(addresses, bounds, seat.parent if seat is not None else None)
         await server.open()
         _on_hangup(app.reloader.ask)
         _spare_the_collector()
-        sys.stdout.write(banner(settings, server.urls, await app.make_admin_key(), app.gate.catalogue))
-        sys.stdout.flush()
+        fresh_admin_key = await app.make_admin_key()
+        if seat is None or seat.is_first_of_all:
+            sys.stdout.write(banner(settings, server.urls, fresh_admin_key, app.gate.catalogue))
+            sys.stdout.flush()
+        if seat is not None:
+            seat.ready()
         await server.until_stopped()
         app.gate.is_draining = True
         await asyncio.gather(*(each.drain(settings.server.drain_s) for each in (server, app.batches, app.background)))
+
+
+async def _catch_up(reloader: Reloader) -> None:
+    """Take over what the other workers have since they began."""
+    try:
+        await reloader.reload()
+    except ConfigError as error:
+        log.error("a worker begins with the configuration of the start: %s", error.message, extra={"hint": error.hint})
 
 
 def _on_hangup(ask: Callable[[], None]) -> None:
@@ -371,17 +417,42 @@ def _spare_the_collector() -> None:
     gc.set_threshold(5_000, 20, 50)
 
 
-def _address(listener: Listener, app: App) -> Address:
-    return Address(listener.host, listener.port, app.handlers[listener.faces], listener.tls_cert, listener.tls_key)
+def _address(listener: Listener, app: App, listening: socket.socket | None) -> Address:
+    handler = app.handlers[listener.faces]
+    return Address(listener.host, listener.port, handler, listener.tls_cert, listener.tls_key, listening)
 
 
 def serve(settings: Settings) -> None:
-    """Run the gate in this process; returns when it has stopped. Prints what went wrong, with a hint, and exits with 1."""
+    """Run the gate; returns when it has stopped. Prints what went wrong, with a hint, and exits with 1."""
     configure_logging(settings.log.level, settings.log.format)
     log.info("starting", extra={"version": __version__, "pid": os.getpid()})
+    with _telling():
+        if settings.server.workers == 1:
+            return _serve_here(settings)
+        bound = [bind(listener.host, listener.port) for listener in settings.server.listeners]
+        for each in bound:
+            each.listen(BACKLOG)
+
+    def work(seat: Seat) -> None:
+        with _telling():
+            _serve_here(settings, seat, bound)
+
+    def close() -> None:
+        for each in bound:
+            each.close()
+
+    sys.exit(Workers(settings.server.workers, work, close, settings.server.drain_s).run())
+
+
+def _serve_here(settings: Settings, seat: Seat | None = None, bound: Sequence[socket.socket] = ()) -> None:
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(run(settings, seat, bound))
+
+
+@contextmanager
+def _telling() -> Generator[None]:
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(run(settings))
+        yield
     except ConfigError as error:
         sys.exit(f"error: {error.message}\nhint: {error.hint}")
     except CannotListen as error:

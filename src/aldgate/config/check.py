@@ -1,5 +1,6 @@
 """What must hold between settings, and of the one secret among them."""
 
+import os
 import re
 from pathlib import Path
 
@@ -43,11 +44,20 @@ def check_workers(settings: Settings) -> None:
     """Refuse more processes than can share their counters.
 
     Raises:
-        ConfigError: More than one is asked for.
+        ConfigError: More than one is asked for, and they have nothing to share them in.
     """
-    if settings.server.workers > 1:
-        hint = "leave workers at 1: one process serves thousands of calls at once"
+    if settings.server.workers == 1:
+        return
+    missing: list[str] = []
+    if not settings.store.startswith("postgresql"):
+        missing.append("`store` (postgresql://user:password@host/database)")
+    if not settings.valkey.url:
+        missing.append("`valkey.url` (valkey://host:6379)")
+    if missing:
+        hint = f"set {' and '.join(missing)}, or leave workers at 1: one process serves thousands of calls at once"
         raise ConfigError("more than one worker needs PostgreSQL and Valkey", hint=hint)
+    if not hasattr(os, "fork"):
+        raise ConfigError("this system cannot fork workers", hint="leave workers at 1, and start several gates")
 
 
 def _check_admin_key(key: Secret) -> None:

@@ -49,7 +49,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     port: Port = 8000
     """Port to bind; 0 takes any free one."""
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
-    """Processes that serve; more than 1 is refused for now."""
+    """Processes that serve; more than 1 needs PostgreSQL and Valkey."""
     tls_cert: str = ""
     """PEM certificate chain; with it the gate speaks HTTPS."""
     tls_key: str = ""
