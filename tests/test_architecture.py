@@ -15,6 +15,7 @@ SOURCE = Path(aldgate.__file__).parent
 LEVELS = (
     {"", "logs"},
     {"core"},
+    {"sharing"},
     {"dialects", "ports", "registry", "config"},
     {"upstream", "store", "limiter", "artifacts", "devices"},
     {"providers", "engines", "memory", "tools"},
@@ -26,6 +27,7 @@ LEVELS = (
 )
 LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}
 LAZY = {
+    "cli/budgets.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/config.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/serve.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/usage.py": "msgspec is 40 ms that `--help` need not pay",

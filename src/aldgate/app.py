@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequ
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aldgate import __version__
 from aldgate.artifacts.local import Artifacts
@@ -23,7 +24,9 @@ from aldgate.config.caching import kept_s
 from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
+from aldgate.core.alerts import parse_percents
 from aldgate.core.errors import GatewayError
+from aldgate.gate.alerts import Alerts, Mailbox
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
@@ -56,6 +59,8 @@ from aldgate.surfaces.paths import SURFACES, batch_endpoint, every_path, health_
 from aldgate.surfaces.server import BACKLOG, Address, CannotListen, Server, bind, tls_context
 from aldgate.surfaces.shelf import Shelf
 from aldgate.surfaces.workers import Seat, Workers
+from aldgate.upstream.pool import Origin, Pool
+from aldgate.upstream.tls import client_context
 
 log = logging.getLogger("aldgate")
 
@@ -80,6 +85,7 @@ class App:
         self.reloader: Reloader
         self.identity: Identity
         self.watch: Watch
+        self.alerts: Alerts
         self.neighbours: Neighbours
         self.writer: LedgerWriter
         self.cache: Cache
@@ -113,11 +119,13 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         identity = await _identity(store, settings.auth.admin_key)
         app.make_admin_key = partial(_make_admin_key, store, identity, settings.auth.admin_key)
         slices = Slices(store, incarnation, time.time)
+        app.alerts = _alerts(settings, store)
+        stack.push_async_callback(app.alerts.aclose)
         app.writer = writer = LedgerWriter(
             store,
             window_s=settings.ledger.window_s,
             on_failure=settings.ledger.on_failure,
-            report=slices.reports,
+            report=lambda: app.alerts.noting(slices.reports()),
             on_alarm=lambda is_failing: None,  # the writer logs it, `/ready` and the metrics show it
         )
         await roster.look()
@@ -179,6 +187,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
             writer.run(),
             roster.sweeper.run(),
             app.watch.run(),
+            app.alerts.run(),
             reloader.run(),
             _looking(app),
             _tidying(app.files, store),
@@ -204,6 +213,17 @@ async def _exposed(metrics: Metrics, seat: Seat | None, stack: AsyncExitStack) -
         return metrics.expose()
 
     return own
+
+
+def _alerts(settings: Settings, store: Store) -> Alerts:
+    budgets, mailbox = settings.budgets, None
+    if budgets.alert_url and budgets.alert_secret is not None:
+        parts = urlsplit(budgets.alert_url)
+        origin = Origin.of(f"{parts.scheme}://{parts.netloc}")
+        upstream = settings.upstream
+        tls = client_context(verify=upstream.verify_tls, ca_bundle=upstream.ca_bundle, client_cert="") if origin.is_tls else None
+        mailbox = Mailbox(budgets.alert_url, budgets.alert_secret.reveal(), Pool(origin, max_body_bytes=65_536, tls=tls))
+    return Alerts(store, parse_percents(budgets.alerts), mailbox, now=time.time, wait=wait_for_event)
 
 
 def _cache_terms(settings: Settings) -> tuple[dict[str, int], int, bool]:

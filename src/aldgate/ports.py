@@ -16,6 +16,7 @@ from aldgate.core.policies import ANYTHING, Policy
 from aldgate.core.principals import Principal
 from aldgate.core.routes import Deployment, Source
 from aldgate.core.usage import Usage
+from aldgate.sharing import BudgetAuthority, ProcessStore
 
 Sink = Callable[[bytes], Awaitable[None] | bool]
 """Takes a piece. True: go on. False: enough. Something to await: go on after that; meanwhile the upstream is slowed down."""
@@ -609,45 +610,6 @@ class BatchStore(Protocol):
         ...
 
 
-class Pulse(msgspec.Struct, frozen=True):
-    """The processes that share the database now, this one among them, and how often what they cache was changed, by name."""
-
-    alive: frozenset[str]
-    revisions: Mapping[str, int]
-
-
-class ProcessStore(Protocol):
-    """Processes that share the database."""
-
-    async def beat(self) -> Pulse:
-        """Say that this process is alive. Returns who else is."""
-        ...
-
-    async def leave(self) -> None:
-        """This process ends."""
-        ...
-
-    async def forget_dead(self) -> None:
-        """Remove what is known of processes that ended long ago without a word; not what they may have spent."""
-        ...
-
-    async def announce(self, what: str) -> None:
-        """Count a change of something that processes cache, and tell them all; who misses that sees it by its next `beat`."""
-        ...
-
-    async def tell(self, message: str) -> None:
-        """Send a message to all processes, this one included."""
-        ...
-
-    async def listen(self, heard: Callable[[str], None]) -> None:
-        """Hand messages to `heard` until cancelled.
-
-        Raises:
-            StoreUnavailable: The connection was lost, and with it perhaps messages.
-        """
-        ...
-
-
 class AccountStore(Protocol):
     """Organisations, teams, clients and users."""
 
@@ -676,7 +638,7 @@ class AccountStore(Protocol):
         ...
 
 
-class Store(FileStore, BatchStore, AccountStore, ProcessStore, Protocol):
+class Store(FileStore, BatchStore, AccountStore, ProcessStore, BudgetAuthority, Protocol):
     """Everything that outlives the process. Every method may raise `StoreUnavailable`."""
 
     async def open(self) -> None:

@@ -89,7 +89,7 @@ def some_text(path: str, directory: Path) -> str:
     if path in ("server.tls_cert", "server.tls_key", "upstream.ca_bundle", "upstream.client_cert"):
         (directory / "some.pem").touch()
         return str(directory / "some.pem")
-    if path == "auth.admin_key":
+    if path in ("auth.admin_key", "budgets.alert_secret"):
         return ADMIN_KEY
     if path == "server.listen":
         return "0.0.0.0:9, :10/ops"
@@ -104,6 +104,8 @@ def some_text(path: str, directory: Path) -> str:
         "log.level": "debug",
         "log.format": "text",
         "valkey.on_failure": "open",
+        "budgets.alerts": "80",
+        "budgets.alert_url": "https://example.com/alerts",
     }.get(path, "/some/text")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from aldgate.cli import config, keys, models
+from aldgate.cli import budgets, config, keys, models
 from aldgate.cli.chat import chat
 from aldgate.cli.errors import CliError
 from aldgate.cli.explain import explain
@@ -23,6 +23,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions
 app.command()(serve)
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
+app.add_typer(budgets.app, name="budgets")
 app.command()(usage)
 app.command()(chat)
 app.command()(explain)

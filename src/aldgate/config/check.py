@@ -3,12 +3,14 @@
 import os
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aldgate.config.caching import kept_s
 from aldgate.config.errors import ConfigError
 from aldgate.config.prices import to_price
 from aldgate.config.secret import Secret
-from aldgate.config.settings import Settings
+from aldgate.config.settings import Budgets, Settings
+from aldgate.core.alerts import parse_percents
 
 MIN_ADMIN_KEY = 32
 _EXAMPLES = re.compile(
@@ -24,7 +26,8 @@ def check(settings: Settings) -> None:
         ConfigError: The first that is wrong.
     """
     if settings.auth.admin_key is not None:
-        _check_admin_key(settings.auth.admin_key)
+        _check_secret("the admin key", settings.auth.admin_key)
+    _check_alerts(settings.budgets)
     for listener in settings.server.listeners:
         _check_pair(listener.tls_cert, listener.tls_key)
     _check_addresses(settings)
@@ -60,17 +63,34 @@ def check_workers(settings: Settings) -> None:
         raise ConfigError("this system cannot fork workers", hint="leave workers at 1, and start several gates")
 
 
-def _check_admin_key(key: Secret) -> None:
+def _check_alerts(budgets: Budgets) -> None:
+    try:
+        parse_percents(budgets.alerts)
+    except ValueError as error:
+        raise ConfigError(f"`budgets.alerts`: {error}", hint="write percentages, as in `50,80,100`") from None
+    if not budgets.alert_url:
+        return
+    parts = urlsplit(budgets.alert_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None or parts.fragment:
+        raise ConfigError("`budgets.alert_url` is no http or https URL", hint="write `https://host/path`, without credentials")
+    if not budgets.alert_url.isascii() or not budgets.alert_url.isprintable() or " " in budgets.alert_url:
+        raise ConfigError("`budgets.alert_url` has characters that stand in no URL", hint="percent-encode them")
+    if budgets.alert_secret is None:
+        raise ConfigError("`budgets.alert_url` is set, `budgets.alert_secret` is not", hint="what is not signed anybody can send")
+    _check_secret("`budgets.alert_secret`", budgets.alert_secret)
+
+
+def _check_secret(what: str, key: Secret) -> None:
     text = key.reveal()
     hint = "make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
     if _EXAMPLES.search(text):
-        raise ConfigError("the admin key comes from an example that everybody knows", hint=hint)
+        raise ConfigError(f"{what} comes from an example that everybody knows", hint=hint)
     if len(text) < MIN_ADMIN_KEY:
-        raise ConfigError(f"the admin key has {len(text)} characters; it needs {MIN_ADMIN_KEY} or more", hint=hint)
+        raise ConfigError(f"{what} has {len(text)} characters; it needs {MIN_ADMIN_KEY} or more", hint=hint)
     if _VISIBLE.fullmatch(text) is None:
-        raise ConfigError("the admin key has a space or a character that no header can carry", hint=hint)
+        raise ConfigError(f"{what} has a space or a character that no header can carry", hint=hint)
     if len(set(text)) < 8:
-        raise ConfigError("the admin key repeats a few characters and is easily guessed", hint=hint)
+        raise ConfigError(f"{what} repeats a few characters and is easily guessed", hint=hint)
 
 
 def _check_pair(cert: str, key: str) -> None:

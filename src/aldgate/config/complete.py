@@ -20,7 +20,7 @@ def complete(tree: dict[str, Any], environment: Mapping[str, str], directory: Pa
         directory: What relative paths are relative to.
 
     Raises:
-        ConfigError: The admin key's reference leads nowhere, or a path starts at a home directory that nobody knows.
+        ConfigError: A secret's reference leads nowhere, or a path starts at a home directory that nobody knows.
     """
     server, upstream = tree.setdefault("server", {}), tree.setdefault("upstream", {})
     home = environment.get("HOME", "")
@@ -34,13 +34,14 @@ def complete(tree: dict[str, Any], environment: Mapping[str, str], directory: Pa
         inherited = {name: server.get(name, getattr(Server(), name)) for name in _INHERITED if name not in listener}
         own = {name: _absolute(listener[name], home, directory) for name in _INHERITED[1:] if listener.get(name)}
         listener |= inherited | own
-    _resolve_admin_key(tree.get("auth", {}), environment)
+    _resolve(tree.get("auth", {}), "admin_key", environment)
+    _resolve(tree.get("budgets", {}), "alert_secret", environment)
 
 
-def _resolve_admin_key(auth: dict[str, Any], environment: Mapping[str, str]) -> None:
-    key = auth.get("admin_key")
+def _resolve(section: dict[str, Any], name: str, environment: Mapping[str, str]) -> None:
+    key = section.get(name)
     if key is not None:
-        auth["admin_key"] = Secret(resolve_reference(key, environment) if is_reference(key) else key)
+        section[name] = Secret(resolve_reference(key, environment) if is_reference(key) else key)
 
 
 def _default_data(environment: Mapping[str, str]) -> str:

@@ -109,6 +109,17 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Milliseconds that other processes have to return what they do not hold of a budget before a call is refused."""
 
 
+class Budgets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is told when budgets are being spent."""
+
+    alerts: str = ""
+    """Percentages of a budget at which its operator is told, once per period, as in `50,80,100`; empty tells nobody."""
+    alert_url: str = ""
+    """Where to send alerts by POST, besides the log."""
+    alert_secret: Secret | None = None
+    """Signs what is sent there, 32 characters or more, as it is or as `env:NAME` or `file:/path`."""
+
+
 class Files(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What callers may keep with the gate, in the data directory."""
 
@@ -250,6 +261,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     auth: Auth = Auth()
     ledger: Ledger = Ledger()
     limits: Limits = Limits()
+    budgets: Budgets = Budgets()
     files: Files = Files()
     responses: Responses = Responses()
     batches: Batches = Batches()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlalchemy import delete, select
 
-from aldgate.ports import Pulse
+from aldgate.sharing import Pulse
 from aldgate.store.database import QueryGroup
 from aldgate.store.tables import processes, refills, revisions
 from aldgate.store.unbroken import unbroken

@@ -14,11 +14,12 @@ from aldgate.store.ledger import Ledger
 from aldgate.store.processes import Processes
 from aldgate.store.responses import Responses
 from aldgate.store.schema import bring_up_to_date, stored_revision
+from aldgate.store.standings import Standings
 from aldgate.store.tables import secrets
 from aldgate.store.unbroken import unbroken
 
 
-class SqlStore(Accounts, Keys, Ledger, Budgets, Idempotency, Responses, Files, Batches, Processes):
+class SqlStore(Accounts, Keys, Ledger, Budgets, Standings, Idempotency, Responses, Files, Batches, Processes):
     """A `ports.Store` in an SQL database."""
 
     async def open(self) -> None:

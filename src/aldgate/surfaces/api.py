@@ -31,6 +31,7 @@ from aldgate.surfaces.admin import KeyAdmin, require_admin
 from aldgate.surfaces.asgi import headers_of
 from aldgate.surfaces.batches import BatchesFace
 from aldgate.surfaces.bodies import check_json
+from aldgate.surfaces.budgets import BudgetAdmin
 from aldgate.surfaces.credentials import principal_of
 from aldgate.surfaces.faults import render_for_path
 from aldgate.surfaces.files import FilesFace
@@ -74,6 +75,7 @@ class Api:
         self._store = store
         self._identity = identity
         self._keys = KeyAdmin(store, identity)
+        self._budgets = BudgetAdmin(store)
         self._files = FilesFace(files, in_flight)
         self._batches = BatchesFace(store, files, batches, most_unfinished)
         self._new_id = new_id
@@ -94,6 +96,8 @@ class Api:
         route("/admin/keys", self._list_keys, methods=["GET"])
         route("/admin/keys/{key_id}", self._revoke_key, methods=["DELETE"])
         route("/admin/keys/{key_id}/rotate", self._rotate_key, methods=["POST"])
+        route("/admin/budgets", self._list_budgets, methods=["GET"])
+        route("/admin/budgets/release", self._release_budgets, methods=["POST"])
         route("/admin/reload", self._reload, methods=["POST"])
         route("/v1/usage", self._usage, methods=["GET"])
         self._add_files(route)
@@ -164,6 +168,21 @@ class Api:
         async def act() -> dict[str, Any]:
             await self._admin(request)
             return await self._keys.rotate(key_id, await _body(request))
+
+        return await self._answer(request, act)
+
+    async def _list_budgets(self, request: Request) -> Response:
+        async def act() -> dict[str, Any]:
+            await self._admin(request)
+            await self._committed()
+            return await self._budgets.list(request.query_params)
+
+        return await self._answer(request, act)
+
+    async def _release_budgets(self, request: Request) -> Response:
+        async def act() -> dict[str, Any]:
+            await self._admin(request)
+            return await self._budgets.release(await _body(request))
 
         return await self._answer(request, act)
 

@@ -19,6 +19,7 @@ from aldgate.gate.reload import Reloaded
 from aldgate.ports import UsageRow
 from aldgate.surfaces.admin import KeyRequest, RotateRequest
 from aldgate.surfaces.batches import BatchRequest
+from aldgate.surfaces.budgets import ReleaseRequest
 from aldgate.surfaces.explain import ExplainRequest
 from aldgate.surfaces.files import FileForm
 
@@ -230,6 +231,17 @@ PATHS = (
         None,
         200,
         (*_ADMIN_ERRORS, 409),
+        tag="admin",
+    ),
+    Path("get", "/admin/budgets", "Where the money of budgets is", errors=(400, 401, 403, 503), tag="admin"),
+    Path(
+        "post",
+        "/admin/budgets/release",
+        "Count as unspent what lost processes had",
+        ReleaseRequest,
+        None,
+        200,
+        _ADMIN_ERRORS,
         tag="admin",
     ),
     Path("post", "/admin/reload", "Read the configuration again", None, Reloaded, errors=(400, 401, 403, 503), tag="admin"),
