@@ -15,8 +15,9 @@ from bench.processes import NotAvailable, cores, pin_self
 from bench.routing import ROWS as ROUTING
 from bench.rows import ROWS as OTHERS
 from bench.rows import Plan
+from bench.valkey import ROWS as VALKEY
 
-ROWS = OTHERS | ROUTING
+ROWS = OTHERS | ROUTING | VALKEY
 RESULTS = Path(__file__).with_name("results.json")
 
 

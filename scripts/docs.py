@@ -66,6 +66,9 @@ environment name.
 - `aldgate config check` says whether the gate would start; `aldgate config show` prints what it would use, with secrets hidden.
 - A name that does not exist is refused, with the nearest one that does; in the environment, only under a section that exists
   (`ALDGATE_SERVER_PROT`), since other names may be somebody's secrets. An empty value there counts as unset.
+- Any other name that begins with `ALDGATE_` and sets nothing (`ALDGATE_PORT`) is warned of, with the nearest that does, by the
+  start and by `aldgate config check`. Names that clients read, that a reference (`env:ALDGATE_LAB_KEY`) mentions, or that
+  Kubernetes makes for a Service are known.
 - A running gate takes over what has changed of providers, prices and much more ([reload](reload.md)); the rest needs a restart.
 - `.env.example` has all of this as one file to copy.
 """

@@ -24,15 +24,18 @@ from aldgate.config.caching import kept_s
 from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Listener, Settings
+from aldgate.config.stray import warnings
 from aldgate.core.alerts import parse_percents
-from aldgate.core.errors import GatewayError
+from aldgate.core.errors import GatewayError, InvalidConfiguration
 from aldgate.gate.alerts import Alerts, Mailbox
+from aldgate.gate.clients import Clients
 from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.neighbours import Neighbours
 from aldgate.gate.reload import Reloader
 from aldgate.gate.roster import Roster
+from aldgate.gate.secret_checks import SecretChecks
 from aldgate.gate.slices import Slices
 from aldgate.gate.watch import Watch
 from aldgate.jobs.batch_run import Shop
@@ -40,10 +43,11 @@ from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.limiter.memory import MemoryLimiter
 from aldgate.logs import configure_logging
-from aldgate.ports import Store
+from aldgate.ports import Resolver, Store
 from aldgate.registry import UnknownName
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter, wait_for_event
+from aldgate.surfaces.acts import Unrecorded
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.background import Background
 from aldgate.surfaces.banner import banner
@@ -91,6 +95,7 @@ class App:
         self.cache: Cache
         self.files: Files
         self.batches: BatchWorker
+        self.clients: Clients
         self.shelf: Shelf
         self.background: Background
         self.exposed: Callable[[], Awaitable[bytes]]
@@ -116,7 +121,8 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         store = _store(settings, incarnation)
         stack.push_async_callback(store.aclose)
         await store.open()
-        identity = await _identity(store, settings.auth.admin_key)
+        app.clients = clients = await _clients(store, _directory(settings.auth.client_config_dir))
+        identity = await _identity(store, settings.auth.admin_key, (clients,))
         app.make_admin_key = partial(_make_admin_key, store, identity, settings.auth.admin_key)
         slices = Slices(store, incarnation, time.time)
         app.alerts = _alerts(settings, store)
@@ -152,20 +158,12 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         identity.on_change = app.watch.ask
         app.cache = cache = Cache(*_cache_terms(settings))
         app.reloader = reloader = Reloader(settings, roster, gate, identity, lambda new: cache.change(*_cache_terms(new)))
-        changed = {"principals": identity.forget, "configuration": reloader.ask}
+        changed = {"principals": identity.forget, "configuration": reloader.ask, "clients": clients.ask}
         app.neighbours = slices.neighbours = Neighbours(
             store, incarnation, slices.give_back, changed, settings.limits.recall_ms / 1000
         )
         await app.neighbours.look()
-        metrics.gauges |= {
-            "aldgate_calls_under_way": ("Calls admitted and not settled.", lambda: gate.under_way),
-            "aldgate_request_bytes_held": ("Bytes of request bodies held.", lambda: in_flight.held),
-            "aldgate_ledger_rows_lost": ("Ledger rows dropped because the database was away too long.", lambda: writer.lost_rows),
-            "aldgate_ledger_failing": ("1 while the ledger cannot be written.", lambda: float(writer.is_failing)),
-            "aldgate_cache_bytes": ("Bytes of answers kept to be given again.", lambda: cache.bytes),
-            "aldgate_processes": ("Processes that share the database and were seen lately.", lambda: len(app.neighbours.alive)),
-            "aldgate_reload_failing": ("1 while the configuration cannot be used.", lambda: float(reloader.is_failing)),
-        }
+        metrics.gauges |= _gauges(app, in_flight)
         app.exposed = await _exposed(metrics, seat, stack)
         app.files = _files(settings, store)
         doors = Doors(
@@ -189,6 +187,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
             app.watch.run(),
             app.alerts.run(),
             reloader.run(),
+            clients.run(identity.forget),
             _looking(app),
             _tidying(app.files, store),
             app.batches.run(),
@@ -199,6 +198,18 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         stack.push_async_callback(_finish, tasks, writer, slices, store)
         stack.push_async_callback(app.background.aclose)
         yield app
+
+
+def _gauges(app: App, in_flight: BytesInFlight) -> dict[str, tuple[str, Callable[[], float]]]:
+    return {
+        "aldgate_calls_under_way": ("Calls admitted and not settled.", lambda: app.gate.under_way),
+        "aldgate_request_bytes_held": ("Bytes of request bodies held.", lambda: in_flight.held),
+        "aldgate_ledger_rows_lost": ("Ledger rows dropped because the database was away too long.", lambda: app.writer.lost_rows),
+        "aldgate_ledger_failing": ("1 while the ledger cannot be written.", lambda: float(app.writer.is_failing)),
+        "aldgate_cache_bytes": ("Bytes of answers kept to be given again.", lambda: app.cache.bytes),
+        "aldgate_processes": ("Processes that share the database and were seen lately.", lambda: len(app.neighbours.alive)),
+        "aldgate_reload_failing": ("1 while the configuration cannot be used.", lambda: float(app.reloader.is_failing)),
+    }
 
 
 async def _exposed(metrics: Metrics, seat: Seat | None, stack: AsyncExitStack) -> Callable[[], Awaitable[bytes]]:
@@ -311,9 +322,22 @@ def _store(settings: Settings, incarnation: str) -> Store:
         raise ConfigError(f"`store`: {error}", hint=hint) from None
 
 
-async def _identity(store: Store, preset: Secret | None) -> Identity:
+async def _clients(store: Store, directory: Path | None) -> Clients:
+    clients = Clients(store, SecretChecks(), directory)
+    try:
+        await clients.reload()
+    except InvalidConfiguration as error:
+        raise ConfigError(error.message, hint="name a directory that can be read, or none") from None
+    return clients
+
+
+def _directory(name: str) -> Path | None:
+    return Path(name).expanduser().absolute() if name else None
+
+
+async def _identity(store: Store, preset: Secret | None, resolvers: Sequence[Resolver]) -> Identity:
     pepper, _ = await store.secret("pepper", secrets.token_bytes(32))
-    identity = Identity(store, pepper, b"")
+    identity = Identity(store, pepper, b"", resolvers=resolvers)
     if preset is not None:
         identity.appoint(identity.digest(preset.reveal().encode()))
     return identity
@@ -352,13 +376,15 @@ def _handlers(settings: Settings, app: App, store: Store, doors: Doors, shelf: S
             files=app.files,
             batches=app.batches,
             reloader=app.reloader,
-            reloaded=partial(app.neighbours.change, "configuration"),
             in_flight=doors.in_flight,
             most_unfinished=settings.batches.max_unfinished,
+            clients=app.clients,
+            acts=Unrecorded(),
+            tell=app.neighbours.change,
         ).app
 
     return {
-        "all": every_path(doors, shelf, health, administration),
+        "all": every_path(doors, shelf, health, app.clients, administration),
         "ops": Front(health_paths(health), new_id=gate.new_id),
     }
 
@@ -446,6 +472,8 @@ def serve(settings: Settings) -> None:
     """Run the gate; returns when it has stopped. Prints what went wrong, with a hint, and exits with 1."""
     configure_logging(settings.log.level, settings.log.format)
     log.info("starting", extra={"version": __version__, "pid": os.getpid()})
+    for warning in warnings(settings):
+        log.warning(warning)
     with _telling():
         if settings.server.workers == 1:
             return _serve_here(settings)

@@ -1,15 +1,17 @@
 """Every protocol that something plugs into. Implementations live to the right; nothing here imports them."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
 from aldgate.core.batches import BatchLine, LineError, LineResult, Status, StoredBatch
 from aldgate.core.calls import Attempt, LedgerRow, Named, Peek
+from aldgate.core.clients import ClientSecret, StoredClient
 from aldgate.core.errors import GatewayError, UpstreamError
 from aldgate.core.events import Event
 from aldgate.core.files import StoredFile
+from aldgate.core.kept import IdempotencyRecord, KeptResponse, SavedReply
 from aldgate.core.levels import AccountKind, Level, Operation
 from aldgate.core.operations import Request, Result
 from aldgate.core.policies import ANYTHING, Policy
@@ -458,49 +460,6 @@ class SliceGrant(msgspec.Struct, frozen=True):
     free: int
 
 
-class SavedReply(msgspec.Struct, frozen=True):
-    """A finished reply kept for an idempotency key. `headers` are as they were sent."""
-
-    status: int
-    headers: tuple[tuple[bytes, bytes], ...]
-    body: bytes
-
-
-class IdempotencyRecord(msgspec.Struct, frozen=True):
-    """What is known of an idempotency key: whose body it came with, and the reply once there is one."""
-
-    fingerprint: bytes
-    reply: SavedReply | None
-    incarnation: str
-    """The process that began it; a record without a reply from a process that is gone is a call of unknown fate."""
-
-
-class KeptResponse(msgspec.Struct, frozen=True):
-    """A response that is kept for its caller. Times in Unix seconds.
-
-    Attributes:
-        previous_id: The response that it continued.
-        expires_at: It cannot be fetched from then on, though what continues it still can be.
-        status: As in its body.
-        incarnation: The process that makes or made it.
-        input: What was asked, beyond what it continued: JSON, a string or a list of items.
-        body: JSON, as the caller got it.
-        warnings: What was left out of the request, as the header `x-aldgate-warnings` says it.
-        lease_until: While it is being made in the background: when it is given up unless its process holds it longer.
-    """
-
-    id: str
-    previous_id: str | None
-    created_at: float
-    expires_at: float
-    status: str
-    incarnation: str
-    input: bytes
-    body: bytes
-    warnings: str = ""
-    lease_until: float | None = None
-
-
 class FileStore(Protocol):
     """What is known of files. Nobody but their account is told of them."""
 
@@ -638,7 +597,42 @@ class AccountStore(Protocol):
         ...
 
 
-class Store(FileStore, BatchStore, AccountStore, ProcessStore, BudgetAuthority, Protocol):
+class ClientStore(Protocol):
+    """Clients that authenticate with an id and a secret. `delete_account` forgets them, too."""
+
+    async def add_client(self, account: StoredAccount, client: StoredClient) -> None:
+        """Keep a new one, its account with it. Raises `Conflict` as `add_account` does."""
+        ...
+
+    async def find_client(self, account_id: str) -> StoredClient | None:
+        """The client with this account."""
+        ...
+
+    async def save_client(self, account: StoredAccount, client: StoredClient) -> bool:
+        """Put both in place of what is kept, but for secrets; False if nothing is. Raises `Conflict` as `save_account` does."""
+        ...
+
+    async def rotate_client_secret(self, account_id: str, secret: ClientSecret, old_expire_at: float) -> bool:
+        """Add a secret and let the older ones end at `old_expire_at`; False if there is no such client."""
+        ...
+
+
+class Acts(Protocol):
+    """Is told of every administrative act, once it is done."""
+
+    async def did(self, who: Principal, act: str, target: str, details: Mapping[str, Any]) -> None:
+        """Take note of an act.
+
+        Args:
+            who: Did it.
+            act: What, as in `key.create`, `team.edit`, `client.rotate`.
+            target: Id of what it was done to.
+            details: What was asked for, without secrets; made of what JSON has.
+        """
+        ...
+
+
+class Store(FileStore, BatchStore, AccountStore, ClientStore, ProcessStore, BudgetAuthority, Protocol):
     """Everything that outlives the process. Every method may raise `StoreUnavailable`."""
 
     async def open(self) -> None:
@@ -675,6 +669,10 @@ class Store(FileStore, BatchStore, AccountStore, ProcessStore, BudgetAuthority, 
 
     async def key_uses(self) -> Mapping[str, KeyUse]:
         """Uses by key id, for keys that were used."""
+        ...
+
+    async def change_key(self, key: StoredKey) -> bool:
+        """Put its name, policy and end in place of what is kept under its id; False if nothing is."""
         ...
 
     async def revoke_key(self, key_id: str, at: float) -> bool:

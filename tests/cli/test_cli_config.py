@@ -70,6 +70,13 @@ def test_check_says_what_would_be_used(aldgate: Aldgate, home: Path) -> None:
     assert aldgate("config", "check").out == f"ok: {home / 'aldgate.toml'}; 1 providers; listens on 127.0.0.1:8801\n"
 
 
+def test_check_warns_of_names_that_set_nothing(aldgate: Aldgate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALDGATE_PORT", "1")
+    result = aldgate("config", "check")
+    assert result.code == 0 and result.out.startswith("ok: ")
+    assert result.err == "warning: `ALDGATE_PORT` in the environment sets nothing; did you mean `ALDGATE_SERVER_PORT`?\n"
+
+
 def test_check_refuses_with_a_hint(aldgate: Aldgate, home: Path) -> None:
     (home / "bad.toml").write_text("[server]\nprot = 1")
     result = aldgate("config", "check", "--config", "bad.toml")
@@ -134,6 +141,18 @@ def test_no_pass_phrase_is_asked_for_a_client_certificate(aldgate: Aldgate, home
     (home / "aldgate.toml").write_text("[providers.x]\nbase_url = 'https://127.0.0.1:1/v1'\nclient_cert = 'cert.pem,key.pem'")
     result = aldgate("config", "check")
     assert result.code == 1 and "error: [providers.x]: its key is under a pass phrase" in result.err
+
+
+@pytest.mark.parametrize("name", ["ca_bundle", "client_cert"])
+def test_check_reads_the_tls_files_though_no_provider_does_yet(aldgate: Aldgate, home: Path, name: str) -> None:
+    ours = trustme.CA().issue_cert("127.0.0.1")
+    (home / "aldgate.toml").write_text(f"[upstream]\n{name} = 'pair.pem'")
+    (home / "pair.pem").write_bytes(ours.private_key_and_cert_chain_pem.bytes())
+    assert aldgate("config", "check").code == 0
+    (home / "pair.pem").write_text("not PEM")
+    result = aldgate("config", "check")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(f"error: `upstream.{name}`: cannot use ") and "hint: it is a PEM file" in result.err
 
 
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -76,6 +76,13 @@ def test_a_decision_is_printed_with_its_reasons(aldgate: Aldgate, gate: Loopback
     ]
 
 
+def test_the_cost_says_at_whom_it_is_the_first_or_the_dearest(aldgate: Aldgate, gate: LoopbackGate) -> None:
+    first, second = TOLD["route"]["candidates"][0], TOLD["route"]["fallbacks"][0]["candidates"][0]
+    route = {"candidates": [second | {"order": 2}, first], "fallbacks": []}
+    gate.reply("POST", "/v1/explain", TOLD | {"route": route, "estimate": TOLD["estimate"] | {"most": {"usd": "0.30"}}})
+    assert "about $0.01 (a/big) at most $0.30 (the dearest)" in " ".join(aldgate("explain", "team").out.split())
+
+
 def test_a_request_that_is_never_read_is_printed_too(aldgate: Aldgate, gate: LoopbackGate) -> None:
     nothing = {"model": None, "limits": [], "budgets": [], "estimate": None, "route": None}
     gate.reply("POST", "/v1/explain", TOLD | nothing)

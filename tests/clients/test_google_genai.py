@@ -2,36 +2,24 @@
 
 import asyncio
 import os
-import subprocess
-import venv
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from aldgate.testing.upstream import FakeUpstream, faults, gemini
+from tests.clients import installing
 from tests.support import lab, running_gate
 
 pytestmark = pytest.mark.anyio
 
 HERE = Path(__file__).parent / "google"
-HOME = HERE / ".venv"
 
 
 @pytest.fixture(scope="module")
 def python() -> str:
-    """A Python with the pinned packages; they would not go with those of the other clients."""
-    wanted = (HERE / "requirements.txt").read_text()
-    done = HOME / "installed.txt"
-    python = HOME / "bin" / "python"
-    if not done.is_file() or done.read_text() != wanted:
-        venv.create(HOME, with_pip=True, clear=True, symlinks=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--retries=1", "-r", str(HERE / "requirements.txt")]
-        run = subprocess.run(install, capture_output=True, text=True, timeout=300)
-        if run.returncode:
-            pytest.skip(f"pip cannot install google-genai: {run.stderr.strip().splitlines()[-1]}")
-        done.write_text(wanted)
-    return str(python)
+    """The interpreter of an environment with what the lock names; it would not go with the other clients."""
+    return installing.python(HERE / "google.lock")
 
 
 async def test_the_suite(python: str, tmp_path: Path) -> None:

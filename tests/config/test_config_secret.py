@@ -134,7 +134,7 @@ def test_no_canary_is_ever_shown(tmp_path: Path) -> None:
     assert provider["secrets"] == {"a": "***", "b": {"c": ["***"], "d": "***"}}
     assert (provider["max_tokens"], provider["models"], provider["headers"]["Accept"]) == (4096, ["m"], "text/plain")
     assert shown["aliases"] == {"my-secret-model": "m"}
-    assert shown["auth"] == {"admin_key": "***"}
+    assert shown["auth"]["admin_key"] == "***"
     assert shown["store"] == "postgresql://***@db/aldgate"
     assert "environment" not in shown
 

@@ -48,6 +48,13 @@ def test_a_model_may_be_left_out_where_the_path_has_one() -> None:
     assert isinstance(error, LineError) and (error.code, error.param) == ("missing_required_parameter", "body.model")
 
 
+def test_a_line_that_wants_a_stream_is_refused_before_any_is_called() -> None:
+    raw = b'{"custom_id": "a", "method": "POST", "url": "%b", "body": {"model": "m", "stream": %b}}'
+    error = read_line(raw % (URL.encode(), b"true"), 3, URL)
+    assert isinstance(error, LineError) and (error.code, error.line, error.param) == ("invalid_request", 3, "body.stream")
+    assert read_line(raw % (URL.encode(), b"false"), 3, URL) == ("a", "m")
+
+
 @given(st.text(), st.text(min_size=1), st.dictionaries(st.text(), st.none() | st.integers() | st.text()))
 def test_a_good_line_is_read_as_it_was_meant(custom_id: str, model: str, more: dict[str, object]) -> None:
     body = {**more, "model": model}

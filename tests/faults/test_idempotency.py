@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from aldgate.surfaces.idempotency import asked_by
 from aldgate.testing.upstream import FakeUpstream, Step, Valve, faults
 from tests.faults.lab import HELLO, Lab, running_lab, within
 from tests.faults.wire import request, wire
@@ -87,6 +88,28 @@ async def test_another_path_is_a_conflict(lab: Lab, key: str) -> None:
     ]
     assert [reply.status_code for reply in replies] == [200, 409, 409]
     assert {reply.json()["error"]["code"] for reply in replies[1:]} == {"idempotency_conflict"}
+
+
+async def test_another_query_or_choice_of_anthropics_is_a_conflict(lab: Lab, key: str) -> None:
+    body = json.dumps({**HELLO, "max_tokens": 9}).encode()
+    headers = {"authorization": f"Bearer {key}", "idempotency-key": "chosen", "content-type": "application/json"}
+    statuses = [
+        (await lab.gate.http.post(f"/v1/messages{query}", content=body, headers=headers | more)).status_code
+        for query, more in (
+            ("", {}),
+            ("", {"user-agent": "another"}),
+            ("?beta=true", {}),
+            ("", {"anthropic-version": "2023-06-01"}),
+            ("", {}),
+        )
+    ]
+    assert statuses == [200, 200, 409, 409, 200]
+
+
+def test_a_credential_in_the_query_is_no_part_of_the_request() -> None:
+    scope = {"path": "/v1beta/models/m:streamGenerateContent", "query_string": b"key=secret&alt=sse"}
+    assert asked_by(scope, {}) == b"/v1beta/models/m:streamGenerateContent?alt=sse"
+    assert asked_by({"path": "/a", "query_string": b"key=secret"}, {b"host": b"x"}) == b"/a"
 
 
 async def test_keys_of_different_callers_are_different(lab: Lab, key: str) -> None:

@@ -42,6 +42,7 @@ class Receiver:
         more = "Location: http://127.0.0.1:1/elsewhere\r\n" if status == 302 else ""
         writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n{more}\r\n".encode())
         writer.close()
+        await writer.wait_closed()
 
 
 @asynccontextmanager
@@ -97,6 +98,8 @@ async def told(receiver: Receiver, *alerts: Alert, count: int) -> tuple[list[tup
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await teller.aclose()
+        for _ in range(3):  # until the loop has closed what was let go of
+            await asyncio.sleep(0)
 
 
 async def test_it_is_signed_and_says_whose_budget_it_is() -> None:

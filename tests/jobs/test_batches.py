@@ -60,16 +60,15 @@ async def test_every_line_is_a_call_in_the_ledger(lab: Lab) -> None:
 async def test_lines_that_fail_are_in_the_error_file(lab: Lab) -> None:
     caller = await batcher(lab, scopes=["chat", "files", "batches"])
     lab.upstream.script(faults.status(400))
-    lines = [line("good"), line("no-model", model="nobody/knows"), line("streamed", stream=True), line("bad", n="three")]
+    lines = [line("good"), line("no-model", model="nobody/knows"), line("bad", n="three")]
     batch = await caller.run(lines)
     assert (batch["status"], batch["model"]) == ("completed", None)
     failed = await caller.results(batch["error_file_id"])
     said = {name: (each["response"]["status_code"], each["response"]["body"]["error"]["code"]) for name, each in failed.items()}
     assert said["no-model"] == (404, "model_not_found")
-    assert said["streamed"] == said["bad"] == (400, "invalid_request")
-    assert failed["streamed"]["response"]["body"]["error"]["param"] == "stream"
+    assert said["bad"] == (400, "invalid_request")
     assert said["good"][0] == 400 and batch["output_file_id"] is None
-    assert batch["request_counts"] == {"total": 4, "completed": 0, "failed": 4}
+    assert batch["request_counts"] == {"total": 3, "completed": 0, "failed": 3}
 
 
 async def test_other_endpoints(lab: Lab) -> None:

@@ -80,6 +80,8 @@ async def test_b1_a_failure_after_the_head_is_told_and_ends_no_stream_well(house
     told = frames(reply.text)
     assert reply.status_code == 200 and "Hello" in reply.text
     assert ends_badly(face, told) and not ends_well(face, told)
+    if how == "reported":
+        assert "The provider failed: The server had an error while processing your request." in json.dumps(told[-2:])
     (row,) = await house.rows()
     assert row["status"] >= 500 and row["error_code"]
 

@@ -51,6 +51,10 @@ async def test_a_key_is_made_shown_once_and_listed(gate: RunningGate) -> None:
         "scopes": sorted(CALLER_SCOPES),
         "limits": NOTHING,
         "budget": None,
+        "budgets": [],
+        "owner": None,
+        "made_by": "admin",
+        "policy": {"scopes": sorted(CALLER_SCOPES)},
     }
     listed = await gate.http.get("/admin/keys")
     assert listed.json()["keys"][0]["id"] == made["id"] and secret not in listed.text

@@ -26,6 +26,12 @@ def test_later_starts_name_the_variable_that_holds_a_key(tmp_path: Path) -> None
     assert "with a key in $ALDGATE_ADMIN_KEY" in shown(tmp_path, environment=preset)
 
 
+def test_an_address_that_takes_no_calls_says_so(tmp_path: Path) -> None:
+    lines = shown(tmp_path, listen=":1/ops,:2").splitlines()
+    assert "  listening on   http://127.0.0.1:1 (health and metrics only)" in lines
+    assert "  listening on   http://127.0.0.1:2" in lines
+
+
 def test_the_call_goes_to_an_address_that_takes_calls(tmp_path: Path) -> None:
     assert "curl http://127.0.0.1:2/v1/chat/completions" in shown(tmp_path, listen=":1/ops,:2")
     assert "Try it" not in shown(tmp_path, listen=":1/ops")

@@ -148,6 +148,14 @@ async def test_the_callers_cache_control_is_honoured(lab: Lab) -> None:
     assert how(await lab.post(HELLO, **ASKED, **{"cache-control": "no-store"})) == (200, None)
     assert how(await lab.post(HELLO, **ASKED, **{"cache-control": "no-cache"})) == (200, "miss")
     assert how(await lab.post(HELLO, **{"cache-control": "no-cache"})) == (200, None)
+    only = {"cache-control": "only-if-cached"}
+    assert how(await lab.post(HELLO, **only)) == (200, "hit")
+    made = lab.upstream.calls
+    for none in ({"cache-control": "only-if-cached, no-store"}, {"cache-control": "only-if-cached, no-cache"}, only):
+        reply = await lab.post({**HELLO, "seed": 1} if none is only else HELLO, **none)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (504, "nothing_kept")
+        assert reply.headers["x-should-retry"] == "false"
+    assert lab.upstream.calls == made
     reply = await lab.post(HELLO, **{"x-aldgate-cache": "soon"})
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, "x-aldgate-cache")
     await lab.is_quiet()
@@ -254,7 +262,7 @@ def test_what_is_too_large_bad_or_unfinished_is_not_kept(recorded: Recorder) -> 
         ({}, None, True),
         ({b"cache-control": b"no-cache"}, None, True),
         ({b"cache-control": b"max-age=0"}, None, True),
-        ({b"cache-control": b"max-age=x, only-if-cached"}, None, True),
+        ({b"cache-control": b"max-age=x, only-if-cached"}, 0, True),
         ({b"cache-control": b'Private, Max-Age="30"'}, 30, True),
         ({b"x-aldgate-cache": b" 2h "}, 7200, True),
         ({b"x-aldgate-cache": b"2h", b"cache-control": b"no-cache"}, 7200, False),

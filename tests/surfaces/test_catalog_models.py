@@ -14,7 +14,7 @@ FACTS = Facts(context_window=1000, max_output=100, can=frozenset({"tools"}), can
 
 
 def model(name: str, *operations: Any, facts: Facts = FACTS, price: Price | None = None) -> dict[str, Any]:
-    return one(f"lab/{name}", Deployment(f"lab/{name}", "lab", name, price, "file", frozenset(operations) or None, facts), 7)
+    return one(f"lab/{name}", [Deployment(f"lab/{name}", "lab", name, price, "file", frozenset(operations) or None, facts)], 7)
 
 
 def test_a_model_says_what_is_known_of_it_in_both_ways() -> None:
@@ -31,6 +31,23 @@ def test_a_model_says_what_is_known_of_it_in_both_ways() -> None:
     assert shown["prices"] == prices
     assert (shown["name"], shown["modality"], shown["provider"], shown["status"]) == ("lab/m", "text", "lab", "available")
     assert model("m", facts=Facts())["context_window"] is model("m")["prices"] is None
+
+
+def test_a_route_tells_the_price_of_its_dearest_deployment_and_whose_it_is() -> None:
+    cheap, dear = Price(input=1_000_000, output=1_000_000), Price(input=2_000_000, output=9_000_000)
+    prices_of = {"a": cheap, "b": dear, "c": None}
+    deployments = [Deployment(f"lab/{name}", "lab", name, price, "file") for name, price in prices_of.items()]
+    prices = one("fast", deployments, 7)["prices"]
+    assert (prices["input"], prices["output"], prices["deployment"], prices["dearest_of"]) == ("2.00", "9.00", "lab/b", 3)
+    assert one("fast", deployments[2:], 7)["prices"] is None
+
+
+def test_what_an_operator_lists_is_known_by_its_name() -> None:
+    assert [model(name)["modality"] for name in ("text-embedding-3-small", "rerank-v3.5", "gpt-4.1")] == [
+        "embedding",
+        "rerank",
+        "text",
+    ]
 
 
 MODELS = [model("a", "chat"), model("b", "embed"), model("c"), model("d", "complete"), model("e", "rerank")]

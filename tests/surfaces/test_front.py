@@ -91,6 +91,34 @@ async def test_what_is_not_there_is_told_in_openais_shape(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v1/messages", 405), ("POST", "/v1/messages/nothing", 404)])
+async def test_anthropics_callers_find_the_id_in_the_body(gate: RunningGate, method: str, path: str, status: int) -> None:
+    reply = await gate.http.request(method, path)
+    assert reply.status_code == status and reply.json()["type"] == "error"
+    assert reply.json()["request_id"] == reply.headers["request-id"] == reply.headers["x-request-id"] != ""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allowed"),
+    [
+        ("GET", "/v1beta/nope", 404, None),
+        ("POST", "/v1beta/nope", 404, None),
+        ("DELETE", "/v1alpha/nope", 404, None),
+        ("GET", "/v1beta/models/m:generateContent", 405, "POST"),
+        ("POST", "/v1beta/models/m", 404, None),
+        ("DELETE", "/v1beta/models/m", 405, "GET"),
+        ("POST", "/v1beta/models/m:paint", 404, None),
+    ],
+)
+async def test_what_is_not_there_is_told_in_geminis_shape(
+    gate: RunningGate, method: str, path: str, status: int, allowed: str | None
+) -> None:
+    reply = await gate.http.request(method, path)
+    assert (reply.status_code, reply.headers.get("allow"), reply.json()["error"]["code"]) == (status, allowed, status)
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(("method", "status"), [("PUT", 405), ("HEAD", 405), ("GET", 404)])
 async def test_administration_has_a_shape_of_its_own(gate: RunningGate, method: str, status: int) -> None:
     reply = await gate.http.request(method, "/admin/keys" if status == 405 else "/admin/nothing")

@@ -265,6 +265,8 @@ async def test_models_are_listed_in_googles_shape_to_googles_clients(gate: Runni
     one = await gate.http.get("/v1beta/models/google/gemini-3.8-flash", headers={"x-goog-api-key": key})
     assert one.json()["outputTokenLimit"] == 65_536
     assert one.json()["supportedGenerationMethods"] == ["generateContent", "streamGenerateContent", "countTokens"]
+    embeds = await gate.http.get("/v1beta/models/lab/text-embedding-3-small", headers={"x-goog-api-key": key})
+    assert embeds.json()["supportedGenerationMethods"] == ["embedContent", "batchEmbedContents"]
     assert (await gate.http.get("/v1/models", headers={"authorization": f"Bearer {key}"})).json()["object"] == "list"
     assert (await gate.http.get("/v1beta/models/none", headers={"x-goog-api-key": key})).status_code == 404
     assert (await gate.http.get("/v1beta/models?pageSize=x", headers={"x-goog-api-key": key})).status_code == 400

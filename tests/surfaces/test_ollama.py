@@ -172,6 +172,28 @@ async def test_a_cut_answer_says_length(gate: RunningGate, model: str) -> None:
     assert lines[-1]["done_reason"] == "length"
 
 
+@pytest.mark.parametrize("stream", [None, False])
+async def test_loading_a_model_that_needs_none_is_answered_and_free(
+    gate: RunningGate, server: FakeUpstream, stream: bool | None
+) -> None:
+    headers = {"authorization": f"Bearer {await gate.key('loader', budget='1.00/month')}"}
+    for path, more, why in (
+        ("/api/chat", {"messages": []}, "load"),
+        ("/api/chat", {"keep_alive": 0}, "unload"),
+        ("/api/generate", {}, "load"),
+        ("/api/generate", {"prompt": "", "keep_alive": 0}, "unload"),
+    ):
+        body = {"model": "lab/gpt-4.1", **more} | ({} if stream is None else {"stream": stream})
+        reply = await gate.http.post(path, json=body, headers=headers)
+        assert (reply.status_code, reply.headers["content-type"]) == (200, "application/json")
+        told = reply.json()
+        assert (told["model"], told["done"], told["done_reason"]) == ("lab/gpt-4.1", True, why)
+        assert told.get("response", told.get("message", {}).get("content")) == ""
+    assert server.requests == []
+    reply = await gate.http.post("/api/chat", json={"model": "nobody"}, headers=headers)
+    assert reply.status_code == 404
+
+
 async def test_errors_have_ollamas_shape(gate: RunningGate, server: FakeUpstream) -> None:
     assert "does not exist" in (await asked(gate, "/api/chat", 404, model="nobody", **CHAT))["error"]
     assert (await asked(gate, "/api/chat", 400, model=1))["error"]

@@ -1,7 +1,7 @@
 """The good answers, read by the real `openai` client."""
 
 import pytest
-from openai import AsyncOpenAI, InternalServerError, NotFoundError
+from openai import AsyncOpenAI, BadRequestError, InternalServerError, NotFoundError
 
 from aldgate.testing.upstream import Reply, faults
 
@@ -63,6 +63,12 @@ async def test_embeddings(client, given):
     assert reply.data[0].embedding == [0.0, 0.25, 0.5, 0.75]
     plain = await client.embeddings.create(model="m", input=given, dimensions=4, encoding_format="float")
     assert plain.data[0].embedding == reply.data[0].embedding
+
+
+async def test_embeddings_of_nothing_are_refused(client):
+    with pytest.raises(BadRequestError, match="expected a text or a list of at least one") as refused:
+        await client.embeddings.create(model="m", input=[])
+    assert refused.value.param == "input"
 
 
 async def test_models(client, upstream):

@@ -148,7 +148,8 @@ def _refusal(status: int, data: bytes, retry_after: str | None) -> CliError:
     message = _reason(body, f"the gate answered {status}")
     if retry_after is not None and retry_after.isdigit():
         return CliError(message, hint=f"try again in {retry_after} s")
-    return CliError(message, hint=_HINTS.get(status, "`--help` shows how the command is used; the gate's log tells more"))
+    otherwise = "the gate's log tells more" if status >= 500 else "`--help` shows how the command is used"
+    return CliError(message, hint=_HINTS.get(status, otherwise))
 
 
 def _reason(body: Any, otherwise: str) -> str:

@@ -22,11 +22,14 @@ def check(config: ConfigFile = None) -> None:
     # Decoding settings loads msgspec (40 ms), which `--help` need not pay. Likewise below.
     from aldgate.config.check import check_workers
     from aldgate.config.loader import find_file, load
+    from aldgate.config.stray import warnings
 
     settings = load(flags={}, file=config)
     check_workers(settings)
     module, _, attribute = ENTRY.partition(":")
     getattr(importlib.import_module(module), attribute)(settings)
+    for warning in warnings(settings):
+        note(f"warning: {warning}")
     source = find_file(config, merged_environment(Path.cwd()), Path.cwd())
     listeners = ", ".join(f"{listener.host}:{listener.port}" for listener in settings.server.listeners)
     say(f"ok: {source or 'no file'}; {len(settings.providers)} providers; listens on {listeners}")

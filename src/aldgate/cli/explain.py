@@ -1,6 +1,6 @@
 """`aldgate explain`: what would become of a call, and why."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -67,14 +67,19 @@ def _summary(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"budget{whose}", f"${budget['free']['usd']} of ${budget['limit']['usd']} free in {budget['period']}{needed}{cut}"
     if estimate is not None:
         yield "tokens", f"about {estimate['input_tokens']} in, {estimate['output_tokens']} out"
-        yield (
-            "cost",
-            " ".join(
-                f"{name} ${estimate[field]['usd']}"
-                for name, field in (("about", "expected"), ("at most", "most"))
-                if estimate[field] is not None
-            ),
-        )
+        yield "cost", _cost(estimate, _order(told))
+
+
+def _order(told: Mapping[str, Any]) -> list[str]:
+    """Those that would be asked, one after the other."""
+    return [each["deployment"] for each in sorted(_candidates(told), key=lambda each: each["order"] or 0) if each["order"]]
+
+
+def _cost(estimate: Mapping[str, Any], asked: Sequence[str]) -> str:
+    """What the call would cost at the first of those `asked`, and at the dearest of them."""
+    whose = (f" ({asked[0]})", " (the dearest)") if len(asked) > 1 else ("", "")
+    told = zip(("about", "at most"), ("expected", "most"), whose, strict=True)
+    return " ".join(f"{name} ${estimate[field]['usd']}{who}" for name, field, who in told if estimate[field] is not None)
 
 
 def _candidates(told: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -1,16 +1,19 @@
-"""`aldgate keys`: make, list, revoke and rotate API keys."""
+"""`aldgate keys`: make, list, change, revoke and rotate API keys."""
 
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
+from aldgate.cli.accounts import Cleared, changes
 from aldgate.cli.client import connect
 from aldgate.cli.group import group
 from aldgate.cli.options import Json, Url
 from aldgate.cli.output import note, say, say_json, say_table
+from aldgate.cli.policies import read_policy, takes_policy
 
-app = group("Make, list, revoke and rotate API keys.")
+app = group("Make, list, change, revoke and rotate API keys.")
 
 
 @app.command()
@@ -20,9 +23,12 @@ def create(
     tpm: Annotated[int | None, typer.Option(min=1, help="Tokens per minute.")] = None,
     tpd: Annotated[int | None, typer.Option(min=1, help="Tokens per day.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Calls at once.")] = None,
-    budget: Annotated[str | None, typer.Option(help="Dollars per period, like 10.00/month, 2.50/day or 500/total.")] = None,
+    budget: Annotated[list[str] | None, typer.Option(help="Dollars per period, like 10.00/month; one for each period.")] = None,
     expires: Annotated[str | None, typer.Option(help="When it ends, like 30d, 12h or 90m from now.")] = None,
     scope: Annotated[list[str] | None, typer.Option(help="What it may do, like chat or embed; repeatable.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="A model it may call, or a pattern; repeatable.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Whose key it is, like team:research or client:shop.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="JSON file of a policy; the options above go before it.")] = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -33,9 +39,12 @@ def create(
         "tpm": tpm,
         "tpd": tpd,
         "concurrency": concurrency,
-        "budget": budget,
+        "budget": budget[0] if budget and len(budget) == 1 else None,
+        "budgets": budget if budget and len(budget) > 1 else None,
         "expires": expires,
         "scopes": scope or None,
+        "owner": owner,
+        "policy": {**({} if policy is None else read_policy(policy)), **({"models": model} if model else {})} or None,
     }
     body = {field: value for field, value in asked.items() if value is not None}
     _say_new(connect(url, admin=True).call("POST", "/admin/keys", body=body), as_json)
@@ -49,6 +58,27 @@ def list_keys(url: Url = None, as_json: Json = False) -> None:
         return say_json(keys)
     columns = ["id", "name", "prefix", "state", "uses", "last used", "limits", "budget", "expires"]
     say_table(columns, [_row(key) for key in keys["keys"]])
+
+
+@app.command()
+@takes_policy
+def edit(
+    key_id: Annotated[str, typer.Argument(metavar="ID")],
+    policy: dict[str, Any],
+    name: Annotated[str | None, typer.Option(help="A new name.")] = None,
+    expires: Annotated[str | None, typer.Option(help="When it ends, like 30d from now; `never`: not.")] = None,
+    clear: Cleared = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Change a key's name, end or policy; what is not named stays. Its secret and history stay, too."""
+    body = changes(name, None, policy, clear)
+    if expires is not None:
+        body["expires"] = None if expires == "never" else expires
+    key = connect(url, admin=True).call("PATCH", f"/admin/keys/{_segment(key_id)}", body=body)
+    if as_json:
+        return say_json(key)
+    note(f"Key `{key['name']}` was changed: {key['id']}")
 
 
 @app.command()

@@ -42,5 +42,6 @@ SEED_NAMES: dict[str, SeedName] = {
     "DEFAULT_MODEL": SeedName("routing.default_model", (DSP,)),
     "LLM_API_DEFAULT_MODEL": SeedName("routing.default_model", (PLUGGABLY,)),
     "DEFAULT_PROVIDER": SeedName("routing.default_provider", (DSP,)),
+    "CLIENT_CONFIG_DIR": SeedName("auth.client_config_dir", (DSP,)),
     "BACKEND_CLIENT_CERT": SeedName("upstream.client_cert", (LOCAL_AI,)),
 }

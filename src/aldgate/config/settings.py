@@ -87,6 +87,8 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     admin_key: Secret | None = None
     """Admin key, 32 characters or more, as it is or as `env:NAME` or `file:/path`; unset, one is made at the first start."""
+    client_config_dir: str = ""
+    """Directory of clients' JSON files; empty: clients are in the database alone."""
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,7 +4,7 @@ Wire: https://platform.openai.com/docs/api-reference/batch and https://platform.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -111,6 +111,7 @@ class _Input(msgspec.Struct):
 
 class _Model(msgspec.Struct):
     model: str = ""
+    stream: Any = None
 
 
 _input = msgspec.json.Decoder(_Input)
@@ -121,7 +122,7 @@ def read_line(raw: bytes, line: int, endpoint: str) -> tuple[str, str] | LineErr
     """The custom id and the model (empty where it may be left out) of a line of input, or what is wrong with it."""
     try:
         found = _input.decode(raw)
-        model = _model.decode(found.body).model
+        body = _model.decode(found.body)
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$")
         missing = text.rsplit("`", 2)[1] if "missing required field `" in text else None
@@ -135,9 +136,11 @@ def read_line(raw: bytes, line: int, endpoint: str) -> tuple[str, str] | LineErr
         return LineError("invalid_method", "The method of a line is `POST`.", line, "method")
     if found.url != endpoint:
         return LineError("url_mismatch", f"The URL of this line is not the batch's endpoint, `{endpoint}`.", line, "url")
-    if not model and endpoint not in MODEL_OPTIONAL:
+    if not body.model and endpoint not in MODEL_OPTIONAL:
         return LineError("missing_required_parameter", "Missing required parameter: 'body.model'.", line, "body.model")
-    return found.custom_id, model
+    if body.stream is True:
+        return LineError("invalid_request", "A line of a batch cannot be streamed.", line, "body.stream")
+    return found.custom_id, body.model
 
 
 def body_of(raw: bytes) -> bytes:

@@ -3,7 +3,8 @@
 GatewayError
 CallerError     InvalidRequest InvalidConfiguration MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound
 MethodNotAllowed HeadTimeout IdempotencyConflict IdempotencyUnknown IdempotencyInProgress Conflict BodyTooLarge
-UnsupportedMediaType HeadTooLarge VersionNotSupported PreviousResponseNotFound ThreadNotFound
+UnsupportedMediaType HeadTooLarge VersionNotSupported SocketVersionNotSupported NothingKept PreviousResponseNotFound
+ThreadNotFound
 PolicyError     ScopeDenied PolicyDenied PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
@@ -172,6 +173,18 @@ class VersionNotSupported(CallerError):
     """The request is in another version of HTTP than 1.1 or 1.0 (RFC 9110, 15.6.6)."""
 
     code, status = "http_version_not_supported", 505
+
+
+class SocketVersionNotSupported(CallerError):
+    """The WebSocket is not of version 13."""
+
+    code, status = "websocket_version_not_supported", 426
+
+
+class NothingKept(CallerError):
+    """A kept answer was asked for or none (`only-if-cached`, RFC 9111, 5.2.1.7), and none is kept."""
+
+    code, status = "nothing_kept", 504
 
 
 class PolicyError(GatewayError):

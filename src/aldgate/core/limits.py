@@ -99,14 +99,13 @@ class Bucket(msgspec.Struct):
         """Bring the level forward to `now_ns` and return it. A clock that steps back leaks nothing."""
         elapsed = now_ns - self.at_ns
         if elapsed > 0:
-            self._drain(elapsed * self.limit)
             self.at_ns = now_ns
+            level = self.level
+            gone = elapsed * self.limit
+            gone = gone if gone < level else level
+            self.level = level - gone
+            self.drained += gone
         return self.level
-
-    def _drain(self, amount: int) -> None:
-        gone = amount if amount < self.level else self.level
-        self.level -= gone
-        self.drained += gone
 
     def wait_ns(self, units: int, now_ns: int) -> int:
         """Nanoseconds until `units` fit, 0 if they fit now. Spends nothing.
@@ -115,7 +114,7 @@ class Bucket(msgspec.Struct):
         """
         limit, level = self.limit, self.level
         elapsed = now_ns - self.at_ns
-        if elapsed > 0:  # as `leak` does, without the two calls: every call comes through here once for each of its limits
+        if elapsed > 0:  # as `leak` does, without a call: every request comes through here once for each of its limits
             self.at_ns = now_ns
             gone = elapsed * limit
             gone = gone if gone < level else level
@@ -137,12 +136,19 @@ class Bucket(msgspec.Struct):
         Where they have, others were let through in their stead; given back as well, they would count for nobody.
         More may be used than was held: that is added.
         """
+        period_ns = self.period_ns
         if used > held:
-            self.spend(used - held)
-        else:
-            begin = place if place > self.drained else self.drained
-            period_ns = self.period_ns
-            self._drain(max(0, place + held * period_ns - begin) - max(0, place + used * period_ns - begin))
+            self.level += (used - held) * period_ns
+            return
+        drained = self.drained
+        begin = place if place > drained else drained
+        end = place + held * period_ns
+        keep = place + used * period_ns
+        gone = end - (keep if keep > begin else begin)
+        if gone > 0:
+            gone = gone if gone < self.level else self.level
+            self.level -= gone
+            self.drained = drained + gone
 
     def standing(self, now_ns: int) -> tuple[int, int]:
         """Whole units that would fit now, and nanoseconds until the bucket is empty again."""

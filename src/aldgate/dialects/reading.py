@@ -1,5 +1,6 @@
 """Reads a request's body for the first time: whatever is wrong with it becomes the caller's error, and says where."""
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -9,6 +10,8 @@ from aldgate.core.errors import InvalidRequest
 from aldgate.dialects.governed import MANY_BYTES, check_countable, is_plain, rewritten
 
 T = TypeVar("T")
+
+_LONE_SURROGATE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F]).*[}\]]\s*$", re.DOTALL)
 
 
 def read_body(
@@ -33,7 +36,7 @@ def read_body(
     except msgspec.ValidationError as error:
         raise invalid_field(error) from None
     except (msgspec.DecodeError, ValueError) as error:
-        raise InvalidRequest(f"The body is not valid JSON: {_reason(error)}.") from None
+        raise InvalidRequest(f"The body is not valid JSON: {_reason(error, body)}.") from None
     except RecursionError:
         raise InvalidRequest("The body is nested too deep.") from None
 
@@ -48,7 +51,14 @@ def invalid_field(error: msgspec.ValidationError) -> InvalidRequest:
     return InvalidRequest(f"{text}{f' (`{param}`)' if path and param else ''}.", param=param)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, body: bytes) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.start} is not UTF-8"
-    return str(error).removeprefix("JSON is malformed: ")
+    reason = str(error).removeprefix("JSON is malformed: ")
+    if "surrogate" in reason:
+        _, bracket, place = reason.partition(" (")
+        return f"an escape like `\\ud800` is half a character, and its other half is missing{bracket}{place}"
+    # msgspec looks for the other half before it looks at the string's end.
+    if "truncated" in reason and _LONE_SURROGATE.search(body[-64:]):
+        return "an escape like `\\ud800` is half a character, and its other half is missing (near the end)"
+    return reason

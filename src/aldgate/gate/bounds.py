@@ -117,6 +117,8 @@ def priced(candidates: tuple[Deployment, ...]) -> tuple[Deployment, ...]:
     Raises:
         PriceUnknown: None is.
     """
+    if len(candidates) == 1 and candidates[0].price is not None:
+        return candidates
     known = tuple(candidate for candidate in candidates if candidate.price is not None)
     if not known:
         raise PriceUnknown(

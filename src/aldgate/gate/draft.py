@@ -9,7 +9,7 @@ import msgspec
 
 from aldgate.config.errors import ConfigError
 from aldgate.config.prices import to_price
-from aldgate.config.settings import Settings
+from aldgate.config.settings import Settings, Upstream
 from aldgate.core.overrides import Said
 from aldgate.core.routes import Origin
 from aldgate.engines.builtin.backend import Builtin, Paces
@@ -17,6 +17,7 @@ from aldgate.ports import Backend
 from aldgate.providers.finding import in_environment
 from aldgate.providers.made import Made, make
 from aldgate.providers.section import Surroundings
+from aldgate.upstream.tls import client_context
 
 
 class Wanted(NamedTuple):
@@ -55,8 +56,9 @@ def draft(settings: Settings, now: Draft | None) -> Draft:
     """What `settings` ask for, with what is the same in `now` taken from there. Nothing is put to use.
 
     Raises:
-        ConfigError: A provider, an engine or a price cannot be made of its table.
+        ConfigError: A provider, an engine or a price cannot be made of its table, or a TLS file cannot be used.
     """
+    _check_trust(settings.upstream)
     surroundings = Surroundings(settings.upstream, settings.server.max_reply_bytes, settings.environment)
     old: Mapping[str, Made] = now.providers if now is not None else {}
     providers: dict[str, Made] = {}
@@ -83,6 +85,18 @@ def _wanted(settings: Settings, old: Mapping[str, Made]) -> Iterator[Wanted]:
     if settings.discovery.local:
         discovered = (name for name, made in old.items() if made.origin == "discovered" and name not in names)
         yield from (Wanted(name, old[name].table, "discovered") for name in discovered)
+
+
+def _check_trust(upstream: Upstream) -> None:
+    """Read the TLS files now, though there may be no https provider yet that would."""
+    for name, ca_bundle, client_cert in (("ca_bundle", upstream.ca_bundle, ""), ("client_cert", "", upstream.client_cert)):
+        file = ca_bundle or client_cert
+        try:
+            if file:
+                client_context(verify=True, ca_bundle=ca_bundle, client_cert=client_cert)
+        except OSError as error:  # ssl.SSLError is one
+            hint = "it is a PEM file of certificates; the key of `client_cert` is in it too, or in a second file after a comma"
+            raise ConfigError(f"`upstream.{name}`: cannot use {file}: {error}", hint=hint) from None
 
 
 def _builtin(settings: Settings) -> Builtin:

@@ -23,7 +23,7 @@ from aldgate.core.errors import (
 )
 from aldgate.core.limits import NO_UNITS
 from aldgate.core.principals import Operation, Principal
-from aldgate.core.routes import Catalogue, Deployment, Plan
+from aldgate.core.routes import Catalogue, Deployment, Plan, Route
 from aldgate.core.usage import Usage
 from aldgate.gate.attempts import Attempts
 from aldgate.gate.bills import bill
@@ -211,13 +211,22 @@ class Gate:
             check_name(call)
         route = call.catalogue.resolve(name) if name else call.catalogue.default(call.operation)
         plan = route.plan
-        each_once = route.deployments if plan is None else dict.fromkeys(plan.deployments)
+        able = self._able(call, route)
+        return (permitted(call, route, able) if rights.tells_names else able), plan
+
+    def _able(self, call: Call, route: Route) -> tuple[Deployment, ...]:
+        """The deployments that can do the operation, each once."""
+        if route.plan is None and len(route.deployments) == 1:
+            deployment = route.deployments[0]
+            if call.operation in (deployment.operations or call.backends[deployment.backend].operations):
+                return route.deployments
+        each_once = route.deployments if route.plan is None else dict.fromkeys(route.plan.deployments)
         able = tuple(each for each in each_once if call.operation in operations_of(call, each))
         if not able:
             first = route.deployments[0]
             can = ", ".join(sorted(operations_of(call, first)))
             raise InvalidRequest(f"`{first.id}` cannot {call.operation}; it can {can}.", param="model")
-        return (permitted(call, route, able) if rights.tells_names else able), plan
+        return able
 
     def _bound(self, admission: Admission, against: list[GatewayError] | None) -> bool:
         """Work out the most that the call can cost, whoever of its candidates comes to answer. False: nobody knows."""

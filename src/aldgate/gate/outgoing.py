@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
@@ -18,8 +17,6 @@ from aldgate.gate.signatures import is_sealed
 from aldgate.gate.spoken import spoken
 from aldgate.gate.translation import Translation
 from aldgate.ports import Backend, FaceDialect, Relay, UpstreamDialect
-
-log = logging.getLogger("aldgate.calls")
 
 
 def written(
@@ -55,7 +52,7 @@ def parsed(face: FaceDialect, admission: Admission) -> Request:
         InvalidRequest: It has what would be lost in any translation, or what its dialect does not have.
     """
     call = admission.call
-    with _blaming_the_caller():
+    with _not_too_deep():
         asked = face.parse(call.operation, call.peek)
     if isinstance(asked, Conversation):
         refuse_losses(asked, call.peek.model)
@@ -65,23 +62,19 @@ def parsed(face: FaceDialect, admission: Admission) -> Request:
 
 
 @contextmanager
-def _blaming_the_caller() -> Generator[None]:
-    """Parsing and building do nothing but read the request: what they trip over stands in it, in a place that has no type.
-
-    It is logged with where, for whoever looks: a place that callers can trip us in should get a type.
-    """
+def _not_too_deep() -> Generator[None]:
+    """How deep a request is nested is for its caller to answer for; whatever else is raised in reading and writing one is not."""
     try:
         yield
-    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
-        log.debug("a request could not be translated", exc_info=error)
-        raise InvalidRequest(f"Something in the request is not of the type that belongs there ({error!s:.100}).") from None
+    except RecursionError:
+        raise InvalidRequest("The request is nested too deep to be translated.") from None
 
 
 def _built(upstream: UpstreamDialect, asked: Request, admission: Admission, deployment: Deployment, warnings: list[str]) -> bytes:
     """The body for the provider; what it leaves out or refuses is named as the caller says it."""
     left_out: list[str] = []
     try:
-        with _blaming_the_caller():
+        with _not_too_deep():
             body = upstream.build(asked, deployment, stream=admission.call.peek.stream, warnings=left_out)
     except InvalidRequest as error:
         error.param = error.param and word(asked.origin, error.param)

@@ -25,12 +25,12 @@ class Accounts(QueryGroup):
         """See `Store`."""
         async with self._database.write() as connection:
             await self._announce(connection, PRINCIPALS)
-            await connection.execute(insert(accounts).values(_columns(account)))
+            await connection.execute(insert(accounts).values(columns_of(account)))
 
     @unbroken
     async def save_account(self, account: StoredAccount) -> bool:
         """See `Store`."""
-        statement = update(accounts).where(accounts.c.id == account.id).values(_columns(account))
+        statement = update(accounts).where(accounts.c.id == account.id).values(columns_of(account))
         async with self._database.write() as connection:
             await self._announce(connection, PRINCIPALS)
             return (await connection.execute(statement)).rowcount == 1
@@ -77,7 +77,8 @@ def written(policy: Policy) -> str:
     return msgspec.json.encode(policy, order="deterministic").decode()
 
 
-def _columns(account: StoredAccount) -> dict[str, Any]:
+def columns_of(account: StoredAccount) -> dict[str, Any]:
+    """An account as its table has it."""
     return msgspec.structs.asdict(account) | {"policy": written(account.policy)}
 
 

@@ -55,6 +55,14 @@ class Keys(QueryGroup):
             return [_key(row) for row in rows]
 
     @unbroken
+    async def change_key(self, key: StoredKey) -> bool:
+        """See `Store`."""
+        changes = {"name": key.name, "policy": written(key.policy), "expires_at": key.expires_at}
+        async with self._database.write() as connection:
+            await self._announce(connection, PRINCIPALS)
+            return (await connection.execute(update(keys).where(keys.c.id == key.id).values(changes))).rowcount == 1
+
+    @unbroken
     async def revoke_key(self, key_id: str, at: float) -> bool:
         """See `Store`."""
         statement = update(keys).where(keys.c.id == key_id).values(revoked_at=func.coalesce(keys.c.revoked_at, at))

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from aldgate.store.accounts import Accounts
 from aldgate.store.batches import Batches
 from aldgate.store.budgets import Budgets
+from aldgate.store.clients import Clients
 from aldgate.store.files import Files
 from aldgate.store.idempotency import Idempotency
 from aldgate.store.keys import Keys
@@ -19,7 +20,7 @@ from aldgate.store.tables import secrets
 from aldgate.store.unbroken import unbroken
 
 
-class SqlStore(Accounts, Keys, Ledger, Budgets, Standings, Idempotency, Responses, Files, Batches, Processes):
+class SqlStore(Accounts, Clients, Keys, Ledger, Budgets, Standings, Idempotency, Responses, Files, Batches, Processes):
     """A `ports.Store` in an SQL database."""
 
     async def open(self) -> None:

@@ -38,6 +38,25 @@ accounts = Table(
     Index("ix_accounts_kind_name", "kind", "name", unique=True),
 )
 
+# What clients have beyond their account.
+clients = Table(
+    "clients",
+    METADATA,
+    Column("account", Text, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+    Column("default_provider", Text, nullable=False),
+    Column("default_model", Text, nullable=False),
+)
+
+client_secrets = Table(
+    "client_secrets",
+    METADATA,
+    Column("account", Text, ForeignKey("clients.account", ondelete="CASCADE"), nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    PrimaryKeyConstraint("account", "hash"),
+)
+
 keys = Table(
     "keys",
     METADATA,

@@ -16,9 +16,9 @@ _USUAL_PAGE = 20
 _LARGEST_PAGE = 1000
 
 
-def one(name: str, deployment: Deployment, created: int) -> Object:
-    """One model. `created`: Unix seconds."""
-    facts = deployment.facts
+def one(name: str, deployments: Sequence[Deployment], created: int) -> Object:
+    """One model, by the first of those that may answer to its name. `created`: Unix seconds."""
+    facts = deployments[0].facts
     return {
         "id": name,
         "type": "model",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from aldgate import __version__
-from aldgate.config.settings import Settings
+from aldgate.config.settings import Listener, Settings
 from aldgate.core.routes import Catalogue
 
 SHOWN_MODELS = 12
@@ -16,7 +16,7 @@ def banner(settings: Settings, urls: list[str], fresh_admin_key: str | None, cat
     data = settings.store.partition("://")[0] if settings.store else str(Path(settings.data).expanduser())
     lines = [
         f"Aldgate {__version__}",
-        *(f"  listening on   {url}" for url in urls),
+        *(f"  listening on   {url}{_marked(listener)}" for url, listener in zip(urls, settings.server.listeners, strict=True)),
         f"  data in        {data}",
         f"  models         {_models(catalogue)}",
     ]
@@ -26,6 +26,10 @@ def banner(settings: Settings, urls: list[str], fresh_admin_key: str | None, cat
     if callable_urls:
         lines += ["", *_try_it(callable_urls[0], fresh_admin_key, settings), ""]
     return "\n".join(lines) + "\n"
+
+
+def _marked(listener: Listener) -> str:
+    return " (health and metrics only)" if listener.faces == "ops" else ""
 
 
 def _try_it(url: str, fresh_admin_key: str | None, settings: Settings) -> list[str]:

@@ -20,6 +20,7 @@ from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.ports import BatchStore
 from aldgate.surfaces.bodies import decoded
+from aldgate.surfaces.credentials import check_path
 from aldgate.surfaces.files import lifetime, page, whole_number
 from aldgate.surfaces.paths import BATCHED
 
@@ -70,6 +71,7 @@ class BatchesFace:
         Raises:
             InvalidRequest: A field is not what it should be, or the file is none for batches.
             ScopeDenied: The key may not make batches, or not such calls.
+            PolicyDenied: Its policies have not this endpoint.
             RateLimited: Too many of the account's batches are unfinished.
             IdempotencyConflict: The key came with another request before.
         """
@@ -93,6 +95,8 @@ class BatchesFace:
         operation = BATCHED[wanted.endpoint]
         if operation not in principal.rights.scopes:
             raise ScopeDenied(f"This API key may not {operation}.")
+        if principal.rights.tells_places:
+            check_path(principal, wanted.endpoint)
         try:
             file = await self._files.find(principal.account, wanted.input_file_id)
         except NotFound as error:

@@ -52,6 +52,14 @@ def check_json(headers: Mapping[bytes, bytes]) -> None:
         raise UnsupportedMediaType("The body must be JSON: send `Content-Type: application/json`.")
 
 
+def bounded(body: bytes, max_bytes: int, in_flight: BytesInFlight) -> bytes:
+    """A body that has come whole. As `read_body`, without waiting."""
+    if len(body) > max_bytes:
+        raise BodyTooLarge(f"The body has {len(body)} bytes; at most {max_bytes} are taken.")
+    in_flight.take(len(body))
+    return body
+
+
 async def read_body(headers: Mapping[bytes, bytes], receive: Receive, max_bytes: int, in_flight: BytesInFlight) -> bytes:
     """The whole body. Its bytes are taken from `in_flight`; the caller releases as many as it got.
 
@@ -65,11 +73,7 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, max_bytes:
         raise BodyTooLarge(f"The body has {int(length)} bytes; at most {max_bytes} are taken.")
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
-        body: bytes = message["body"]
-        if len(body) > max_bytes:
-            raise BodyTooLarge(f"The body has {len(body)} bytes; at most {max_bytes} are taken.")
-        in_flight.take(len(body))
-        return body
+        return bounded(message["body"], max_bytes, in_flight)
     return await _gather(message, receive, max_bytes, in_flight)
 
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import msgspec
 
 from aldgate.core.errors import InvalidRequest
-from aldgate.ports import Store
+from aldgate.core.principals import Principal
 from aldgate.sharing import BudgetStanding
+from aldgate.surfaces.acts import Administration, plain
 from aldgate.surfaces.bodies import decoded
 
 MOST = 1_000
@@ -30,8 +31,9 @@ class ReleaseRequest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=T
 class BudgetAdmin:
     """What the paths under `/admin/budgets` do."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, administration: Administration) -> None:
+        self._administration = administration
+        self._store = administration.store
 
     async def list(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Budgets that something was spent of; with `lost=true` only those that lost processes may have spent from.
@@ -45,7 +47,7 @@ class BudgetAdmin:
         standings = await self._store.budget_standings(query.get("account") or None, is_lost=lost == "true", limit=MOST + 1)
         return {"object": "list", "data": [_shown(each) for each in standings[:MOST]], "has_more": len(standings) > MOST}
 
-    async def release(self, body: bytes) -> dict[str, Any]:
+    async def release(self, who: Principal, body: bytes) -> dict[str, Any]:
         """Count as unspent what lost processes had and did not report.
 
         Raises:
@@ -54,7 +56,10 @@ class BudgetAdmin:
         wanted = decoded(body, ReleaseRequest)
         if wanted.all == (wanted.account is not None or wanted.period is not None or wanted.process is not None):
             raise InvalidRequest("Say of which `account`, `period` or `process`, or say `all`.")
-        return {"released_microusd": await self._store.release_lost(wanted.account, wanted.period, wanted.process)}
+        released = await self._store.release_lost(wanted.account, wanted.period, wanted.process)
+        details = {**plain(wanted), "released_microusd": released}
+        await self._administration.did(who, "budget.release", wanted.account or "all", details)
+        return {"released_microusd": released}
 
 
 def _shown(standing: BudgetStanding) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Answers kept in memory for the same request of the same account, where the operator or the request asks for it.
 
-`Cache-Control` is read as a cache would (RFC 9111, 5.2.1): `no-store`, `no-cache`, `max-age`.
+`Cache-Control` is read as a cache would (RFC 9111, 5.2.1): `no-store`, `no-cache`, `max-age`, `only-if-cached`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, cast
 import msgspec
 
 from aldgate.core.calls import Admission, Peek
-from aldgate.core.errors import InvalidRequest
+from aldgate.core.errors import InvalidRequest, NothingKept
 from aldgate.core.principals import Operation
 from aldgate.core.terms import parse_duration
 from aldgate.gate.bounds import GENERATES
@@ -54,12 +54,14 @@ class Terms(msgspec.Struct, frozen=True):
         keep_s: How long its answer is kept.
         max_age_s: How old a kept answer may be.
         may_read: It may be answered by a kept answer.
+        only_kept: It may be answered by nothing else.
     """
 
     asked: bytes
     keep_s: float
     max_age_s: float
     may_read: bool
+    only_kept: bool = False
 
 
 class Cache:
@@ -97,21 +99,30 @@ class Cache:
 
         Raises:
             InvalidRequest: The header is no length of time.
+            NothingKept: Only a kept answer would do, and there can be none.
         """
+        terms = self._terms(headers, operation, peek)
+        if terms is None:
+            check_may_be_made(headers)
+        return terms
+
+    def _terms(self, headers: Mapping[bytes, bytes], operation: Operation, peek: Peek) -> Terms | None:
         control = _directives(headers.get(b"cache-control", b""))
         asked = headers.get(b"x-aldgate-cache", b"").decode("latin-1").strip().lower()
         if "no-store" in control or asked == "no":
             return None
         max_age = control.get("max-age", "")
         age_s = min(int(max_age), _LONGEST_S) if max_age.isascii() and max_age.isdigit() else None
-        keep_s = _length(asked) if asked else age_s or None
+        only_kept = "only-if-cached" in control
+        keep_s = _length(asked) if asked else age_s or (0 if only_kept else None)
         is_explicit = keep_s is not None
         keep_s = self.models.get(peek.model) if keep_s is None else keep_s
         body = _decoded(peek.body) if keep_s is not None else None
         if keep_s is None or body is None or not (is_explicit or self._is_without_chance(operation, body)):
             return None
         asked_for = msgspec.json.encode(body, order="deterministic")
-        return Terms(asked_for, keep_s, _LONGEST_S if age_s is None else age_s, may_read="no-cache" not in control)
+        max_age_s = _LONGEST_S if age_s is None else age_s
+        return Terms(asked_for, keep_s, max_age_s, may_read="no-cache" not in control, only_kept=only_kept)
 
     def _is_without_chance(self, operation: Operation, body: Mapping[str, Any]) -> bool:
         heats = _heats(body)
@@ -171,6 +182,21 @@ class Cache:
         kept = self._kept.pop(key, None)
         if kept is not None:
             self.bytes -= kept.size
+
+
+def check_may_be_made(headers: Mapping[bytes, bytes]) -> None:
+    """Refuse a request that wants a kept answer or none.
+
+    Raises:
+        NothingKept: It does.
+    """
+    if "only-if-cached" in _directives(headers.get(b"cache-control", b"")):
+        raise nothing_kept()
+
+
+def nothing_kept() -> NothingKept:
+    """What `only-if-cached` gets where there is no kept answer."""
+    return NothingKept("No answer to this request is kept, and `only-if-cached` asks for no other.")
 
 
 def key_of(dialect: str, terms: Terms, admission: Admission) -> bytes:

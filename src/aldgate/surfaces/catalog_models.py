@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
+from aldgate.core.defaults import cost_of
 from aldgate.core.errors import InvalidRequest
+from aldgate.core.kinds import told_operations
 from aldgate.core.prices import Price
 from aldgate.core.routes import Deployment
 from aldgate.core.terms import format_usd
@@ -22,8 +24,9 @@ _MODALITIES = {"embed": "embedding", "rerank": "rerank", "moderate": "moderation
 _PRICES = {"input": "input", "output": "output", "cached": "cached_input", "cache_write": "cache_write"}
 
 
-def one(name: str, deployment: Deployment, created: int) -> Object:
-    """One model. `created`: Unix seconds."""
+def one(name: str, deployments: Sequence[Deployment], created: int) -> Object:
+    """One model, by the first of those that may answer to its name, with the prices of the dearest. `created`: Unix seconds."""
+    deployment = deployments[0]
     facts = deployment.facts
     modality = _modality(deployment)
     known = dict.fromkeys(sorted(facts.can), True) | dict.fromkeys(sorted(facts.cannot), False)
@@ -37,7 +40,7 @@ def one(name: str, deployment: Deployment, created: int) -> Object:
         "capabilities": {"max_context_tokens": facts.context_window, "output_formats": [modality], **known},
         "shutdown_date": facts.ends_on,
         "deprecated": facts.is_deprecated,
-        "prices": _prices(deployment.price),
+        "prices": _dearest(deployments),
         "name": name,
         "version": "",
         "modality": modality,
@@ -72,14 +75,22 @@ def page(models: Sequence[Object], query: bytes) -> Object:
 
 
 def _modality(deployment: Deployment) -> str:
-    operations = deployment.operations or frozenset({"chat"})
+    operations = told_operations(deployment) or frozenset({"chat"})
     return "text" if operations & {"chat", "complete"} else _MODALITIES.get(min(operations), min(operations))
 
 
-def _prices(price: Price | None) -> Object | None:
-    """Dollars per million tokens, and per request, as exact decimals."""
-    if price is None:
+def _dearest(deployments: Sequence[Deployment]) -> Object | None:
+    """The prices of the one that a typical call costs most at, and whose they are where that is a question."""
+    priced = [(each, each.price) for each in deployments if each.price is not None]
+    if not priced:
         return None
+    dearest, price = max(priced, key=lambda each: cost_of(each[0]))
+    whose = {"deployment": dearest.id, "dearest_of": len(deployments)} if len(deployments) > 1 else {}
+    return _prices(price) | whose
+
+
+def _prices(price: Price) -> Object:
+    """Dollars per million tokens, and per request, as exact decimals."""
     told = {shown: format_usd(value) for name, shown in _PRICES.items() if (value := getattr(price, name)) is not None}
     return {**told, "request": format_usd(-(-price.request // 1_000_000)), "version": price.version}
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aldgate.core.errors import UnknownKey
+from aldgate.core.errors import PolicyDenied, UnknownKey
+from aldgate.core.policies import matches
 from aldgate.core.principals import Principal
 from aldgate.gate.identity import Identity
 from aldgate.surfaces.asgi import Scope, headers_of
@@ -51,7 +52,36 @@ async def principal_of(scope: Scope, identity: Identity) -> Principal:
 
     Raises:
         GatewayError: As `Identity.identify`.
+        PolicyDenied: As `check_place`.
     """
     secret = secret_of(headers_of(scope))
-    principal = identity.known(secret) if secret else None
-    return principal if principal is not None else await identity.identify(secret)
+    principal = (identity.known(secret) if secret else None) or await identity.identify(secret)
+    if principal.rights.tells_places:
+        check_place(principal, scope)
+    return principal
+
+
+def check_place(principal: Principal, scope: Scope) -> None:
+    """See that every level of the principal takes requests at this path and from this address.
+
+    Raises:
+        PolicyDenied: One does not.
+    """
+    check_path(principal, scope["path"])
+    peer = scope.get("client")
+    address = peer[0] if peer else ""
+    level = principal.rights.against_place(scope["path"], address)
+    if level is not None:
+        raise PolicyDenied(f"The policy of {level} takes no requests from `{address}`.")
+
+
+def check_path(principal: Principal, path: str) -> None:
+    """See that every level of the principal takes requests at this path, wherever from.
+
+    Raises:
+        PolicyDenied: One does not.
+    """
+    for level in principal.rights.levels:
+        endpoints = level.policy.endpoints
+        if endpoints is not None and not matches(path, endpoints):
+            raise PolicyDenied(f"The policy of {level} takes no requests at `{path[:200]}`.")

@@ -42,6 +42,10 @@ class Carrier(Protocol):
         """The response of `cycle` is written."""
         ...
 
+    def ended(self, cycle: Cycle) -> None:
+        """The task of `cycle` does nothing more."""
+        ...
+
 
 class Cycle:
     """What an application is called with.
@@ -50,8 +54,10 @@ class Cycle:
         body: Bytes of the request body that nobody has received yet.
         is_lost: The caller has left.
         is_complete: The response is written.
+        task: Runs the application.
     """
 
+    task: asyncio.Task[None] | None = None
     body: bytes | bytearray = b""
     more_body = True
     is_lost = False
@@ -82,6 +88,8 @@ class Cycle:
         except asyncio.CancelledError:  # the caller left, or the gate stops and has run out of patience
             await self._fail(ShuttingDown("The gate is stopping.", retry_after_s=5))
             raise
+        finally:
+            self._connection.ended(self)
 
     async def _fail(self, error: GatewayError) -> None:
         if self.is_started:
@@ -105,6 +113,14 @@ class Cycle:
         """Something that `receive` waits for has happened."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def take_body(self) -> bytes | None:
+        """The whole request body, if it has come; None: `receive` it. Costs no coroutine."""
+        if self.more_body or self._is_received or self.is_lost or self.expects_continue:
+            return None
+        body, self.body = self.body, b""
+        self._is_received = True
+        return body if isinstance(body, bytes) else bytes(body)
 
     async def receive(self) -> Message:
         """Part of ASGI."""

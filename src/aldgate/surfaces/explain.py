@@ -16,11 +16,11 @@ from aldgate.gate.explanation import Explanation
 from aldgate.ports import FaceDialect
 from aldgate.surfaces.asgi import Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.bodies import check_json, read_body
-from aldgate.surfaces.credentials import principal_of
+from aldgate.surfaces.credentials import check_path, principal_of
 from aldgate.surfaces.dialects import DIALECTS
 from aldgate.surfaces.explained import encoded
 from aldgate.surfaces.face import Doors
-from aldgate.surfaces.paths import CALLS, MESSAGES, RESPONSES
+from aldgate.surfaces.paths import CALLS, GENERATE, MESSAGES, RESPONSES
 from aldgate.surfaces.responses import ResponsesFace
 from aldgate.surfaces.shelf import Shelf
 
@@ -105,6 +105,8 @@ class ExplainFace:
         try:
             if refused is not None:
                 raise refused
+            if who.rights.tells_places:
+                check_path(who, place.path)
             if place.path == RESPONSES:
                 request = await self._responses.history.filled(who.account, place.dialect.peek("chat", request))
             asked = place.dialect.peek(place.operation, request, place.named)
@@ -153,7 +155,7 @@ def _without(body: bytes, names: tuple[str, ...]) -> bytes:
 @cache
 def _fixed() -> dict[str, tuple[str, Operation]]:
     fixed: dict[str, tuple[str, Operation]] = {path: (dialect, operation) for path, dialect, operation in CALLS}
-    return {**fixed, MESSAGES: ("anthropic", "chat"), RESPONSES: ("responses", "chat")}
+    return {**fixed, GENERATE: ("prompt", "chat"), MESSAGES: ("anthropic", "chat"), RESPONSES: ("responses", "chat")}
 
 
 def _place(target: str) -> _Place:

@@ -27,11 +27,11 @@ from aldgate.gate.whole import Committed, left, recorded, whole
 from aldgate.limiter.headers import rate_headers
 from aldgate.ports import FaceDialect, Relay
 from aldgate.surfaces.asgi import Handler, Headers, Outlet, Receive, Scope, Send, headers_of
-from aldgate.surfaces.bodies import BytesInFlight, check_json, read_body
-from aldgate.surfaces.cache import LARGEST_ANSWER_BYTES, Cache, Kept, key_of
-from aldgate.surfaces.credentials import secret_of
+from aldgate.surfaces.bodies import BytesInFlight, bounded, check_json, read_body
+from aldgate.surfaces.cache import LARGEST_ANSWER_BYTES, Cache, Kept, check_may_be_made, key_of, nothing_kept
+from aldgate.surfaces.credentials import check_place, secret_of
 from aldgate.surfaces.explained import ASKS, Telling, is_denial, with_explanation
-from aldgate.surfaces.idempotency import Once, idempotency_key
+from aldgate.surfaces.idempotency import Once, asked_by, idempotency_key
 from aldgate.surfaces.listener import Connection
 from aldgate.surfaces.recorder import Recorder
 
@@ -102,11 +102,17 @@ class Face:
             secret = secret_of(headers)
             generation = self._identity.generation
             principal = (self._identity.known(secret) if secret else None) or await self._identity.identify(secret)
+            if principal.rights.tells_places:
+                check_place(principal, scope)
             check_json(headers)
-            body = await read_body(headers, receive, self._max_body_bytes, self._in_flight)
+            whole_body = connection.outlet.take_body()
+            if whole_body is not None:
+                body = bounded(whole_body, self._max_body_bytes, self._in_flight)
+            else:
+                body = await read_body(headers, receive, self._max_body_bytes, self._in_flight)
             try:
                 if self._identity.generation != generation:  # to read a body can take long
-                    principal = await self._identity.identify(secret)
+                    principal = await self._again(secret, scope)
                 if ASKS in headers:
                     outlet = Telling(outlet)
                 named = read_named(scope) if read_named is not None else None
@@ -118,7 +124,7 @@ class Face:
                 else:
                     connection.cancels_on_loss = False  # such a call runs to its end: its answer is owed to the repetition
                     call = partial(self._call, operation, call_id, principal, body, named)
-                    await self._once.serve(principal.id, key, scope["path"].encode() + b"\0" + body, outlet, call)
+                    await self._once.serve(principal.id, key, asked_by(scope, headers) + b"\0" + body, outlet, call)
             finally:
                 self._in_flight.release(len(body))
         except GatewayError as error:
@@ -140,6 +146,13 @@ class Face:
             connection.task.uncancel()  # the caller left, nobody cancels us: all is settled, and no one is there to answer
         finally:
             connection.cancels_on_loss = False
+
+    async def _again(self, secret: bytes, scope: Scope) -> Principal:
+        """Who calls, by what is known now."""
+        principal = await self._identity.identify(secret)
+        if principal.rights.tells_places:
+            check_place(principal, scope)
+        return principal
 
     async def _call(
         self, operation: Operation, call_id: str, principal: Principal, body: bytes, named: Named | None, outlet: Outlet
@@ -175,6 +188,7 @@ class Face:
     ) -> None:
         """A call that may be answered as one before was. It is admitted all the same; a kept answer costs nothing."""
         if not self.may_be_cached:
+            check_may_be_made(headers)
             return await self._call(operation, call_id, principal, body, named, outlet)
         call = self._gate.call(call_id, operation, principal, self._dialect.peek(operation, body, named))
         terms = self._cache.terms(headers, call.operation, call.peek)
@@ -190,6 +204,11 @@ class Face:
             gone.fail(ClientGone("The caller left."))
             self._gate.settle(admission, gone)
             raise
+        if kept is None and terms.only_kept:
+            missing, unmade = nothing_kept(), Outcome()
+            unmade.fail(missing)
+            self._gate.settle(admission, unmade)
+            raise missing
         if kept is not None:
             self._gate.settle(admission, Outcome(200, usage_source="cache", first_byte_s=0.0))
             return await self._replay(admission, kept, outlet)

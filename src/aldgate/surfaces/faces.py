@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from aldgate.core.principals import Operation
+from aldgate.registry import Registry
 from aldgate.surfaces.asgi import Handler, Receive, Scope, Send
 from aldgate.surfaces.dialects import DIALECTS
 from aldgate.surfaces.face import Doors, Face, ReadNamed
 
 ALWAYS_LOADED = "openai"
+OWN: Registry[type[Face]] = Registry(
+    "face",
+    {
+        "ollama": "aldgate.surfaces.ollama_calls:OllamaCalls",
+        "ollama-generate": "aldgate.surfaces.ollama_calls:OllamaCalls",
+    },
+)
+"""Dialects with calls of which some are answered without a model."""
 
 
 class Faces:
@@ -23,7 +32,8 @@ class Faces:
         """The face of a dialect, by its name in `DIALECTS`."""
         face = self._faces.get(dialect)
         if face is None:
-            face = self._faces[dialect] = Face(DIALECTS.load(dialect), self._doors)
+            made = OWN.load(dialect) if dialect in OWN.names() else Face
+            face = self._faces[dialect] = made(DIALECTS.load(dialect), self._doors)
         return face
 
     def serving(self, dialect: str, operation: Operation, read_named: ReadNamed | None = None) -> Handler:

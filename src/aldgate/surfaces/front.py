@@ -59,21 +59,18 @@ class Front:
 
     async def _method_not_allowed(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        status, headers, body = render_for_path(path, MethodNotAllowed(f"`{path}` does not answer to {scope['method']}."))
-        await send_whole(
-            send, status, [*headers, (b"allow", ", ".join(self._allowed(path)).encode()), self._request_id()], body
-        )  # RFC 9110, 15.5.6
+        refusal = MethodNotAllowed(f"`{path}` does not answer to {scope['method']}.")
+        status, headers, body = render_for_path(path, refusal, self._new_id())
+        allow = (b"allow", ", ".join(self._allowed(path)).encode())  # RFC 9110, 15.5.6
+        await send_whole(send, status, [*headers, allow], body)
 
     async def _not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
-        status, headers, body = render_for_path(scope["path"], NotFound(f"There is nothing at `{scope['path'][:200]}`."))
-        await send_whole(send, status, [*headers, self._request_id()], body)
+        path = scope["path"]
+        await send_whole(send, *render_for_path(path, NotFound(f"There is nothing at `{path[:200]}`."), self._new_id()))
 
     async def _no_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await refuse(send, scope["path"], NotFound(f"There is no WebSocket at `{scope['path'][:200]}`."), self._new_id())
-
-    def _request_id(self) -> tuple[bytes, bytes]:
-        return b"x-request-id", self._new_id().encode()
 
 
 def _is_under(path: str, prefix: str) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 
 from aldgate.core.calls import Named
 from aldgate.core.errors import GatewayError, InvalidRequest, MethodNotAllowed, ModelNotFound, NotFound, ScopeDenied
+from aldgate.core.kinds import told_operations
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment
 from aldgate.dialects.gemini.dialect import GEMINI, GEMINI_ARRAY
@@ -63,21 +64,27 @@ class GeminiFace:
         await self._handler(scope, query)(scope, receive, send)
 
     def _handler(self, scope: Scope, query: dict[str, list[str]]) -> Handler:
-        if scope["method"] == "GET":
-            return partial(self._answer, "models", partial(self._models, query))
-        verb = scope["path"].rpartition(":")[2]
+        method, verb = scope["method"], scope["path"].rpartition(":")[2]
         if verb == "streamGenerateContent" and query.get("alt", [""])[-1] == "sse":
             verb += "?alt=sse"
-        return self._verbs.get(verb) or self._misplaced
+        if method == "POST" and verb in self._verbs:
+            return self._verbs[verb]
+        if method == "GET" and verb not in self._verbs and _is_of_models(scope["path"]):
+            return partial(self._answer, "models", partial(self._models, query))
+        return self._misplaced
 
     async def _misplaced(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A path with a verb that does not exist, or under `/v1/models` with none, where OpenAI's clients ask for models."""
-        path, call_id = scope["path"], self._gate.new_id()
-        if path.startswith("/v1/") and ":" not in path:
-            status, headers, body = OPENAI.error(MethodNotAllowed(f"`{path[:200]}` does not answer to POST."), call_id)
-            return await send_whole(send, status, [*headers, (b"allow", b"GET")], body)
-        status, headers, body = GEMINI.error(NotFound(f"There is nothing at `{path[:200]}`."), call_id)
-        await send_whole(send, status, headers, body)
+        """What is not there, or not for this method. Under `/v1/models` it is OpenAI's clients who ask for models by a path."""
+        method, path, call_id = scope["method"], scope["path"], self._gate.new_id()
+        has_verb = path.rpartition(":")[2] in self._verbs
+        is_verb = has_verb or method == "POST" and ":" in path
+        face = OPENAI if path.startswith("/v1/") and not is_verb else GEMINI
+        is_listed = _is_of_models(path) and not is_verb and (method != "POST" or face is OPENAI)
+        allowed = b"POST" if has_verb else b"GET" if is_listed else None
+        if allowed is None:
+            return await send_whole(send, *face.error(NotFound(f"There is nothing at `{path[:200]}`."), call_id))
+        status, headers, body = face.error(MethodNotAllowed(f"`{path[:200]}` does not answer to {method}."), call_id)
+        await send_whole(send, status, [*headers, (b"allow", allowed)], body)
 
     async def _answer(self, needed: str, find: Find, scope: Scope, receive: Receive, send: Send) -> None:
         """An answer that is no call of a model."""
@@ -117,7 +124,7 @@ class GeminiFace:
             return self._item(name, route.deployments[0])
         size, start = _page(query)
         models = listed(catalogue)
-        shown = [self._item(*each) for each in models[start : start + size]]
+        shown = [self._item(name, deployments[0]) for name, deployments in models[start : start + size]]
         rest = {"nextPageToken": str(start + size)} if start + size < len(models) else {}
         return {"models": shown, **rest}
 
@@ -125,7 +132,7 @@ class GeminiFace:
         """A model as Google describes it (https://ai.google.dev/api/models#Model)."""
         facts = deployment.facts
         backend: Backend | None = self._gate.backends.get(deployment.backend)
-        can = deployment.operations or (backend.operations if backend is not None else frozenset[Operation]())
+        can = told_operations(deployment) or (backend.operations if backend is not None else frozenset[Operation]())
         methods = [method for operation, named in _METHODS.items() if operation in can for method in named]
         limits = {"inputTokenLimit": facts.context_window, "outputTokenLimit": facts.max_output}
         return {
@@ -145,6 +152,12 @@ def _resource(path: str) -> str:
     """
     named = path.split("/", 2)[2]
     return "" if named == "models" else named.removeprefix("models/")
+
+
+def _is_of_models(path: str) -> bool:
+    """Whether it names all models or one; a colon may be part of a name."""
+    below = path.split("/", 2)[2]
+    return below == "models" or below.startswith("models/")
 
 
 def _named(scope: Scope, *, stream: bool) -> Named:

@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: the same key and body give the same answer, once paid for; another body is a conflict.
+"""`Idempotency-Key`: the same key and request give the same answer, once paid for; another request is a conflict.
 
 What is kept is what was sent, so a replay is the same to the byte, streams included. A call that was refused or failed without
 costing anything is not kept: its key may be tried anew.
@@ -24,7 +24,7 @@ from aldgate.core.errors import (
     StoreUnavailable,
 )
 from aldgate.ports import IdempotencyRecord, SavedReply, Store
-from aldgate.surfaces.asgi import Outlet
+from aldgate.surfaces.asgi import Outlet, Scope
 from aldgate.surfaces.recorder import Recorder
 
 log = logging.getLogger("aldgate.idempotency")
@@ -49,6 +49,14 @@ def idempotency_key(headers: Mapping[bytes, bytes]) -> str | None:
     if not 0 < len(value) <= LONGEST_KEY or not all(32 < byte < 127 for byte in value):
         raise InvalidRequest(f"An `Idempotency-Key` has 1 to {LONGEST_KEY} printable ASCII characters.")
     return value.decode()
+
+
+def asked_by(scope: Scope, headers: Mapping[bytes, bytes]) -> bytes:
+    """What a request asks for beside its body: its path, its query but for a credential, and what Anthropic's headers choose."""
+    query = b"&".join(part for part in scope["query_string"].split(b"&") if part and not part.startswith(b"key="))
+    chosen = [b"%b: %b" % (name, value) for name, value in sorted(headers.items()) if name.startswith(b"anthropic-")]
+    path: bytes = scope["path"].encode()
+    return b"\n".join((path + b"?" + query if query else path, *chosen))
 
 
 class _UnderWay(msgspec.Struct):

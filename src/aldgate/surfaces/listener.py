@@ -21,11 +21,20 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from aldgate.core.errors import GatewayError, HeadTimeout, HeadTooLarge, InvalidRequest, Shedding, VersionNotSupported
+from aldgate.core.errors import (
+    GatewayError,
+    HeadTimeout,
+    HeadTooLarge,
+    InvalidRequest,
+    Shedding,
+    SocketVersionNotSupported,
+    VersionNotSupported,
+)
 from aldgate.registry import Registry
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.cycle import Cycle
 from aldgate.surfaces.faults import render_for_path
+from aldgate.surfaces.handshake import check_handshake
 
 log = logging.getLogger("aldgate.listener")
 
@@ -246,6 +255,7 @@ class Connection(HttpToolsProtocol):
         scope["headers"] = self.headers
         scope["aldgate.headers"] = index
         if http.should_upgrade() and self._should_upgrade():
+            check_handshake(http.get_method(), version, self.headers, index)
             self.scope = cast(Any, scope)
             return
         keep_alive = version != "1.0" and http.should_keep_alive()
@@ -297,9 +307,8 @@ class Connection(HttpToolsProtocol):
 
     def _start(self, cycle: Cycle) -> None:
         self._current = cycle
-        self.task = task = self.loop.create_task(cycle.run(self._handler))
+        self.task = cycle.task = task = self.loop.create_task(cycle.run(self._handler))
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
 
     def on_body(self, body: bytes) -> None:
         """Parser callback."""
@@ -338,6 +347,11 @@ class Connection(HttpToolsProtocol):
             self._is_idle = not self._head_bytes
             self._since = self.loop.time()
 
+    def ended(self, cycle: Cycle) -> None:
+        """Nothing serves this request any more."""
+        if cycle.task is not None:
+            self.tasks.discard(cycle.task)
+
     def shutdown(self) -> None:
         """Close when what is under way is answered."""
         if self._current is None:
@@ -356,6 +370,8 @@ class Connection(HttpToolsProtocol):
         if self._current is None or not self._current.is_started:
             status, headers, body = render_for_path(self.url.decode("latin-1"), error)
             lines = [name + b": " + value + b"\r\n" for name, value in headers]
+            if isinstance(error, SocketVersionNotSupported):
+                lines.append(b"sec-websocket-version: 13\r\n")  # RFC 6455, 4.2.2
             self.transport.write(b"".join((STATUS_LINE[status], *lines, b"connection: close\r\n\r\n", body)))
             self._give_up()
             self._hang_up()

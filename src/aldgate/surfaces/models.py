@@ -73,26 +73,26 @@ class ModelsFace:
         await send_whole(send, 200, headers, body)
 
     def _all(self, shape: Shape) -> list[Object]:
-        return [shape.one(name, deployment, self._started_at) for name, deployment in listed(self._gate.catalogue)]
+        return [shape.one(name, deployments, self._started_at) for name, deployments in listed(self._gate.catalogue)]
 
     def _one(self, name: str, shape: Shape) -> Object:
         route = self._gate.catalogue.routes.get(name)
         if route is None:
             raise ModelNotFound(f"The model `{name[:100]}` does not exist.", param="model")
-        deployment = route.deployments[0]
-        return shape.one(route.name if is_alias(route) or not route.is_listed else deployment.id, deployment, self._started_at)
+        is_own = route.is_listed and not is_alias(route)
+        return shape.one(route.deployments[0].id if is_own else route.name, answering(route), self._started_at)
 
 
 class Shape(NamedTuple):
     """How the callers of a dialect read models.
 
     Attributes:
-        one: A model, from its name, its deployment and the time it is said to be made.
+        one: A model, from its name, the deployments that may answer to it and the time it is said to be made.
         many: A list of such, as far as the query string asks for it.
     """
 
     dialect: str
-    one: Callable[[str, Deployment, int], Object]
+    one: Callable[[str, Sequence[Deployment], int], Object]
     many: Callable[[Sequence[Object], bytes], Object]
 
 
@@ -105,11 +105,17 @@ def _shape_for(scope: Scope) -> Shape:
     return _ANTHROPIC if b"anthropic-version" in headers_of(scope) else _OPENAI
 
 
-def listed(catalogue: Catalogue) -> list[tuple[str, Deployment]]:
-    """Every model by its full name, then every alias with its first target."""
-    models = [(deployment.id, deployment) for deployment in catalogue.models]
+def listed(catalogue: Catalogue) -> list[tuple[str, tuple[Deployment, ...]]]:
+    """Every model by its full name, then every alias with its targets."""
+    models = [(deployment.id, (deployment,)) for deployment in catalogue.models]
     routes = (route for name, route in catalogue.routes.items() if name == route.name and is_alias(route))
-    return models + [(route.name, route.deployments[0]) for route in routes]
+    return models + [(route.name, answering(route)) for route in routes]
+
+
+def answering(route: Route) -> tuple[Deployment, ...]:
+    """All that may come to answer, each once, the first in front."""
+    fallen_back_on = route.plan.deployments if route.plan is not None else ()
+    return tuple(dict.fromkeys((*route.deployments, *fallen_back_on)))
 
 
 def is_alias(route: Route) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from aldgate.core.errors import GatewayError, InvalidRequest, ScopeDenied
+from aldgate.core.kinds import told_operations
 from aldgate.core.routes import Deployment
 from aldgate.dialects.ollama.errors import answer
 from aldgate.dialects.ollama.parse import ShowBody
@@ -112,7 +113,7 @@ class OllamaFace:
         }
 
     def _capabilities(self, deployment: Deployment) -> list[str]:
-        operations = deployment.operations or self._gate.backends[deployment.backend].operations
+        operations = told_operations(deployment) or self._gate.backends[deployment.backend].operations
         words = {"chat": "completion", "embed": "embedding"}
         named = [word for operation, word in words.items() if operation in operations]
         facts = deployment.facts

@@ -12,14 +12,17 @@ from aldgate.dialects.anthropic import types as anthropic
 from aldgate.dialects.gemini import types as gemini
 from aldgate.dialects.ollama.parse import ChatBody, EmbedBody, EmbeddingsBody, GenerateBody, ShowBody
 from aldgate.dialects.openai import types
+from aldgate.dialects.prompt.requests import PromptReply, PromptRequest
 from aldgate.dialects.rerank.requests import RerankBody
 from aldgate.dialects.responses import types as response_types
 from aldgate.gate.explanation import Explanation
 from aldgate.gate.reload import Reloaded
 from aldgate.ports import UsageRow
-from aldgate.surfaces.admin import KeyRequest, RotateRequest
+from aldgate.surfaces.accounts import AccountPatch, AccountRequest
+from aldgate.surfaces.admin import KeyPatch, KeyRequest, RotateRequest
 from aldgate.surfaces.batches import BatchRequest
 from aldgate.surfaces.budgets import ReleaseRequest
+from aldgate.surfaces.client_admin import ClientPatch, ClientRequest
 from aldgate.surfaces.explain import ExplainRequest
 from aldgate.surfaces.files import FileForm
 
@@ -59,6 +62,7 @@ _ERRORS: dict[str, type] = {"openai": types.ErrorBody, "anthropic": anthropic.Er
 """How an error is written on the paths of a tag; where it says nothing, as OpenAI does."""
 _LOOK_ERRORS = (400, 401, 403, 404, 503)
 _ADMIN_ERRORS = (400, 401, 403, 404, 413, 415, 503)
+_CHANGE_ERRORS = (*_ADMIN_ERRORS, 409)
 
 _VERBS = "Gemini's verbs behind the model: `:generateContent`, `:streamGenerateContent`, `:embedContent` ..."
 _GEMINI = tuple(
@@ -79,7 +83,48 @@ _GEMINI = tuple(
     )
 )
 
+_ACCOUNTS = tuple(
+    Path(
+        method,
+        f"/admin/{kind}{below}",
+        words.format(one=one, all=kind),
+        request,
+        None,
+        status,
+        _CHANGE_ERRORS,
+        tag="admin",
+    )
+    for kind, one, made, changed in (
+        ("organisations", "an organisation", AccountRequest, AccountPatch),
+        ("teams", "a team", AccountRequest, AccountPatch),
+        ("clients", "a client", ClientRequest, ClientPatch),
+    )
+    for method, below, words, request, status in (
+        ("get", "", "List {all}", None, 200),
+        ("post", "", "Make {one}", made, 201),
+        ("get", "/{id}", "Show {one}", None, 200),
+        ("patch", "/{id}", "Change {one}", changed, 200),
+        ("delete", "/{id}", "Delete {one}", None, 200),
+        ("post", "/{id}/disable", "Refuse all calls under {one}", None, 200),
+        ("post", "/{id}/enable", "Let {one} call again", None, 200),
+    )
+)
+
 PATHS = (
+    *_ACCOUNTS,
+    Path(
+        "post",
+        "/admin/clients/{id}/rotate",
+        "Give a client a new secret",
+        RotateRequest,
+        None,
+        200,
+        _CHANGE_ERRORS,
+        tag="admin",
+    ),
+    Path("post", "/api/v1/generate", "Answer a prompt", PromptRequest, PromptReply, errors=_CALL_ERRORS, tag="clients"),
+    Path("get", "/api/v1/clients/reload", "Read the clients in files again", errors=_LOOK_ERRORS, tag="clients"),
+    Path("post", "/api/v1/clients/reload", "Read the clients in files again", errors=_LOOK_ERRORS, tag="clients"),
     *_GEMINI,
     Path("post", "/v1/models/{model}", _VERBS, gemini.GeminiRequest, None, errors=(*_CALL_ERRORS, 405), tag="gemini"),
     Path("post", "/v1/chat/completions", "Answer a conversation", types.ChatRequest, types.ChatCompletion, errors=_CALL_ERRORS),
@@ -221,6 +266,7 @@ PATHS = (
     Path("get", "/v1/batches/{id}", "Show a batch", errors=_LOOK_ERRORS, tag="batches"),
     Path("post", "/v1/batches/{id}/cancel", "Begin no more of its calls", errors=(*_LOOK_ERRORS, 409), tag="batches"),
     Path("post", "/admin/keys", "Make a key", KeyRequest, None, 201, _ADMIN_ERRORS, tag="admin"),
+    Path("patch", "/admin/keys/{key_id}", "Change a key", KeyPatch, None, 200, _CHANGE_ERRORS, tag="admin"),
     Path("get", "/admin/keys", "List keys", None, None, 200, (401, 403, 503), tag="admin"),
     Path("delete", "/admin/keys/{key_id}", "Revoke a key", None, None, 200, (401, 403, 404, 503), tag="admin"),
     Path(
@@ -230,7 +276,7 @@ PATHS = (
         RotateRequest,
         None,
         200,
-        (*_ADMIN_ERRORS, 409),
+        _CHANGE_ERRORS,
         tag="admin",
     ),
     Path("get", "/admin/budgets", "Where the money of budgets is", errors=(400, 401, 403, 503), tag="admin"),

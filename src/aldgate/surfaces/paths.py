@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from aldgate.core.principals import Operation
+from aldgate.gate.clients import Clients
 from aldgate.ports import Endpoint
 from aldgate.registry import Registry
 from aldgate.surfaces.asgi import Handler
@@ -39,6 +40,7 @@ CALLS: tuple[tuple[str, str, Operation], ...] = (
 )
 """Paths whose whole request stands in the body: path, dialect, operation."""
 EXPLAIN = "/v1/explain"
+GENERATE = "/api/v1/generate"
 MESSAGES = "/v1/messages"
 RESPONSES = "/v1/responses"
 """Where responses are made; below it, kept ones are found again."""
@@ -51,6 +53,7 @@ SURFACES: Registry[Any] = Registry(
         "explain": "aldgate.surfaces.explain:ExplainFace",
         "gemini": "aldgate.surfaces.gemini:GeminiFace",
         "ollama": "aldgate.surfaces.ollama:OllamaFace",
+        "prompts": "aldgate.surfaces.prompts:PromptFace",
         "responses": "aldgate.surfaces.responses_api:ResponsesApi",
     },
 )
@@ -64,8 +67,8 @@ BATCHED: dict[str, Operation] = {
 """Paths that the lines of a batch may ask for, and their operations."""
 
 
-_GEMINI = (("POST", ""), ("GET", "models/"))
-"""What is Gemini's below a version; what is no verb of a model there is not found."""
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+"""All that is below Gemini's versions is its own to answer, what is not there too."""
 
 
 def batch_endpoint(doors: Doors, shelf: Shelf, path: str) -> Endpoint:
@@ -89,7 +92,7 @@ def health_paths(health: HealthFace) -> dict[tuple[str, str], Handler]:
     }
 
 
-def every_path(doors: Doors, shelf: Shelf, health: HealthFace, rest: Callable[[], Handler]) -> Front:
+def every_path(doors: Doors, shelf: Shelf, health: HealthFace, clients: Clients, rest: Callable[[], Handler]) -> Front:
     """The entry of a listener that serves everything. `rest` makes FastAPI's application when somebody needs it."""
     faces = Faces(doors)
     models = ModelsFace(doors.gate, doors.identity, int(time.time()))
@@ -100,6 +103,7 @@ def every_path(doors: Doors, shelf: Shelf, health: HealthFace, rest: Callable[[]
     exact: dict[tuple[str, str], Handler] = {
         ("POST", EXPLAIN): Later(lambda: SURFACES.load("explain")(doors, shelf).serve),
         **{("POST", path): faces.serving(dialect, operation) for path, dialect, operation in CALLS},
+        ("POST", GENERATE): Later(lambda: SURFACES.load("prompts")(doors, clients).serving("chat")),
         ("POST", MESSAGES): anthropic["messages"],
         ("POST", f"{MESSAGES}/count_tokens"): anthropic["count_tokens"],
         ("POST", RESPONSES): responses["create"],
@@ -120,7 +124,7 @@ def every_path(doors: Doors, shelf: Shelf, health: HealthFace, rest: Callable[[]
     prefixes: list[tuple[str, str, Handler]] = [
         ("GET", MODELS, by_client(models.get, gemini)),
         ("POST", MODELS, gemini),
-        *((method, f"/{version}/{below}", gemini) for version in ("v1beta", "v1alpha") for method, below in _GEMINI),
+        *((method, f"/{version}/", gemini) for version in ("v1beta", "v1alpha") for method in _METHODS),
         ("GET", f"{RESPONSES}/", responses["get"]),
         ("DELETE", f"{RESPONSES}/", responses["delete"]),
         ("POST", f"{RESPONSES}/", responses["cancel"]),

@@ -21,7 +21,7 @@ from aldgate.dialects.responses.requests import Governed, governed
 from aldgate.dialects.responses.written import framed, response_id
 from aldgate.dialects.sse import EventReader
 from aldgate.surfaces.asgi import Headers, Message, Receive, Scope, Send
-from aldgate.surfaces.credentials import secret_of
+from aldgate.surfaces.credentials import check_place, secret_of
 from aldgate.surfaces.face import Doors
 from aldgate.surfaces.faults import refuse
 from aldgate.surfaces.response_history import MOST_KEPT
@@ -58,6 +58,8 @@ class ResponseSocket:
         try:
             secret = secret_of(dict(scope["headers"]))
             principal = await doors.identity.identify(secret)
+            if principal.rights.tells_places:
+                check_place(principal, scope)
         except GatewayError as error:
             return await refuse(send, scope["path"], error, doors.gate.new_id())
         await send({"type": "websocket.accept"})

@@ -14,27 +14,43 @@ import msgspec
 from aldgate.core.conversation import Media, Opaque, Part, Reasoning, Text, ToolCall, ToolResult
 from aldgate.core.errors import InvalidRequest
 from aldgate.dialects.anthropic.carried import ORIGIN, uncarried, with_proofs
+from aldgate.dialects.anthropic.shapes import check_block
 
 Object = dict[str, Any]
 
 
 def cache_of(block: Object) -> str | None:
-    """How long the prompt is to be kept up to here."""
+    """How long the prompt is to be kept up to here.
+
+    Raises:
+        InvalidRequest: It says so in no words.
+    """
     mark = block.get("cache_control")
-    return (cast(Object, mark).get("ttl") or "5m") if isinstance(mark, dict) else None
+    if not isinstance(mark, dict):
+        return None
+    ttl: Any = cast(Object, mark).get("ttl") or "5m"
+    if not isinstance(ttl, str):
+        raise InvalidRequest("`cache_control.ttl` is a text like `1h`.", param="cache_control")
+    return ttl
 
 
 def listed(content: Any, where: str) -> list[Object]:
     """`content` as blocks, whichever of its two forms it has.
 
     Raises:
-        InvalidRequest: It has neither.
+        InvalidRequest: It has neither, or a block is not what its type says.
     """
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
-    if isinstance(content, list) and all(isinstance(block, dict) and "type" in block for block in cast("list[Any]", content)):
+    if isinstance(content, list) and all(map(_is_block, cast("list[Any]", content))):
+        for block in cast("list[Object]", content):
+            check_block(block, where)
         return cast("list[Object]", content)
     raise InvalidRequest(f"`{where}` is a text or a list of blocks with a `type`.", param=where)
+
+
+def _is_block(block: Any) -> bool:
+    return isinstance(block, dict) and isinstance(cast(Object, block).get("type"), str)
 
 
 def texts(content: Any, where: str) -> Iterator[Text]:
@@ -44,7 +60,7 @@ def texts(content: Any, where: str) -> Iterator[Text]:
         InvalidRequest: There is something else.
     """
     for block in listed(content, where):
-        if block["type"] != "text" or not isinstance(block.get("text"), str):
+        if block["type"] != "text":
             raise InvalidRequest(f"`{where}` may hold only text.", param=where)
         if block["text"]:
             yield Text(block["text"], cache_of(block))
@@ -62,27 +78,24 @@ def parts(content: Any, where: str, others: Object) -> list[Part]:
 
 
 def _parts(block: Object, where: str, others: Object) -> Iterator[Part]:
-    try:
-        match block["type"]:
-            case "text":
-                _note(block, "citations", others)
-                if block["text"]:
-                    yield Text(block["text"], cache_of(block))
-            case "image" | "document" as kind:
-                yield from _media(kind, block, others)
-            case "thinking":
-                origin, signature = uncarried(block.get("signature") or "")
-                yield Reasoning(block["thinking"], signature or None, origin=origin)
-            case "redacted_thinking":
-                yield Reasoning(redacted=block["data"], origin=ORIGIN)
-            case "tool_use":
-                yield ToolCall(block["id"], block["name"], msgspec.json.encode(block.get("input") or {}).decode())
-            case "tool_result":
-                yield _tool_result(block, where, others)
-            case kind:
-                yield Opaque(ORIGIN, kind, block)
-    except (KeyError, TypeError, AttributeError):
-        raise InvalidRequest(f"A `{block['type']}` block lacks what it is named for.", param=where) from None
+    match block["type"]:
+        case "text":
+            _note(block, "citations", others)
+            if block["text"]:
+                yield Text(block["text"], cache_of(block))
+        case "image" | "document" as kind:
+            yield from _media(kind, block, others)
+        case "thinking":
+            origin, signature = uncarried(block.get("signature") or "")
+            yield Reasoning(block["thinking"], signature or None, origin=origin)
+        case "redacted_thinking":
+            yield Reasoning(redacted=block["data"], origin=ORIGIN)
+        case "tool_use":
+            yield ToolCall(block["id"], block["name"], msgspec.json.encode(block.get("input") or {}).decode())
+        case "tool_result":
+            yield _tool_result(block, where, others)
+        case kind:
+            yield Opaque(ORIGIN, kind, block)
 
 
 def _note(block: Object, field: str, others: Object) -> None:
@@ -97,18 +110,25 @@ def _media(kind: Literal["image", "document"], block: Object, others: Object) ->
     _note(block, "context", others)
     match source["type"]:
         case "base64":
-            yield Media(kind, source.get("media_type"), source["data"], name=name, cache=cache)
+            yield Media(kind, source.get("media_type"), _of(source, "data"), name=name, cache=cache)
         case "url":
-            yield Media(kind, url=source["url"], name=name, cache=cache)
+            yield Media(kind, url=_of(source, "url"), name=name, cache=cache)
         case "file":
-            yield Media(kind, file_id=source["file_id"], name=name, cache=cache)
+            yield Media(kind, file_id=_of(source, "file_id"), name=name, cache=cache)
         case "text":
-            data = base64.b64encode(source["data"].encode()).decode()
+            data = base64.b64encode(_of(source, "data").encode()).decode()
             yield Media(kind, source.get("media_type") or "text/plain", data, name=name, cache=cache)
         case "content":
-            yield from _said(source["content"], "source.content", others)
+            yield from _said(source.get("content"), "source.content", others)
         case other:
             raise InvalidRequest(f"The source of a `{kind}` cannot be a `{other}`.", param="messages")
+
+
+def _of(source: Object, name: str) -> str:
+    value = source.get(name)
+    if not isinstance(value, str):
+        raise InvalidRequest(f"A source of type `{source['type']}` needs `{name}`.", param="messages")
+    return value
 
 
 def _tool_result(block: Object, where: str, others: Object) -> ToolResult:

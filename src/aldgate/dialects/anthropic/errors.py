@@ -24,6 +24,7 @@ from aldgate.core.errors import (
     UpstreamTimeout,
 )
 from aldgate.dialects.openai.errors import headers_of
+from aldgate.dialects.quoting import saying
 
 _TYPES = {
     401: "authentication_error",
@@ -114,7 +115,7 @@ def read_error(status: int, body: bytes, retry_after_s: int | None) -> UpstreamE
 def error_in_reply(inner: ErrorBody | str) -> UpstreamError:
     """The error in a reply or stream that began with status 200."""
     inner = ErrorBody(message=inner) if isinstance(inner, str) else inner
-    return _classed(_meant(inner, 502), inner, None)
+    return saying(_classed(_meant(inner, 502), inner, None), inner.message)
 
 
 def _meant(inner: ErrorBody, status: int) -> int:

@@ -16,7 +16,7 @@ from aldgate.dialects.anthropic import types
 from aldgate.dialects.anthropic.blocks import Object, cache_of, listed, parts, texts
 from aldgate.dialects.anthropic.carried import ORIGIN
 from aldgate.dialects.anthropic.requests import NEWEST_VERSION, betas_of
-from aldgate.dialects.reading import invalid_field
+from aldgate.dialects.reading import read_body
 
 _READ = frozenset(types.MessagesRequest.__struct_fields__)
 _BESIDE_A_TOOL = ("input_examples", "defer_loading", "allowed_callers", "eager_input_streaming")
@@ -30,10 +30,7 @@ def parse(peek: Peek) -> Conversation:
     Raises:
         InvalidRequest: A field has a value that this dialect has not, or asks for what only Anthropic's own models do.
     """
-    try:
-        asked = _request.decode(peek.body)
-    except msgspec.ValidationError as error:
-        raise invalid_field(error) from None
+    asked = read_body(peek.body, (), _request.decode)
     others = {name: value for name, value in _members.decode(peek.body).items() if name not in _READ and value is not None}
     if betas := betas_of(peek.forward):
         others.setdefault("anthropic_beta", betas)

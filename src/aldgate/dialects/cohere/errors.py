@@ -8,6 +8,7 @@ import msgspec
 
 from aldgate.core.errors import ContextTooLong, UpstreamError, UpstreamInvalid
 from aldgate.dialects.openai import errors as openai
+from aldgate.dialects.quoting import quoted
 
 _TOO_LONG = re.compile(r"too many tokens|context length|exceeds the (maximum|limit)", re.IGNORECASE)
 _INVALID_TOKEN = 498
@@ -35,7 +36,7 @@ def read_error(status: int, body: bytes, retry_after_s: int | None) -> UpstreamE
 
 def gave_up(said: str | None) -> UpstreamError:
     """The model stopped with an error."""
-    return UpstreamError(f"The provider gave up in the middle of its answer: {(said or 'it did not say why')[:_LONGEST_MESSAGE]}")
+    return UpstreamError(f"The provider gave up in the middle of its answer: {quoted(said or 'it did not say why')}")
 
 
 def no_reply() -> UpstreamInvalid:

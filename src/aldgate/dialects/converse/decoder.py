@@ -22,7 +22,7 @@ from aldgate.core.events import (
     UsageReported,
 )
 from aldgate.dialects.converse.answers import ORIGIN, finish_of
-from aldgate.dialects.converse.errors import classed
+from aldgate.dialects.converse.errors import error_in_stream
 from aldgate.dialects.converse.eventstream import Framing, Message
 from aldgate.dialects.converse.usage import TokenUsage, usage_of
 
@@ -107,7 +107,7 @@ class ConverseDecoder:
         kind = message.headers.get(":message-type", "event")
         if kind == "error":
             name, text = message.headers.get(":error-code", ""), message.headers.get(":error-message", "")
-            self._fail(classed(name, None, text), events)
+            self._fail(error_in_stream(name, text), events)
             return
         try:
             payload = _payload.decode(message.payload)
@@ -115,7 +115,7 @@ class ConverseDecoder:
             raise UpstreamInvalid("An event of the provider's stream cannot be read.") from None
         if kind == "exception":
             text = payload.message or payload.originalMessage
-            self._fail(classed(message.headers.get(":exception-type", ""), None, text), events)
+            self._fail(error_in_stream(message.headers.get(":exception-type", ""), text), events)
             return
         match message.headers.get(":event-type"):
             case "contentBlockDelta":

@@ -16,6 +16,7 @@ from aldgate.core.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
+from aldgate.dialects.quoting import saying
 
 _STATUS = {
     "accessdeniedexception": 403,
@@ -59,13 +60,18 @@ def read_error(status: int, body: bytes, retry_after_s: int | None) -> UpstreamE
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         said = _Body()
     kind = (said.type or "").partition(":")[0].rpartition("#")[2]  # `prefix#Name:http://...`
-    return classed(kind, status, said.message or said.Message or "", retry_after_s)
+    return _classed(kind, status, said.message or said.Message or "", retry_after_s)
 
 
-def classed(kind: str, status: int | None, message: str, retry_after_s: int | None = None) -> UpstreamError:
-    """The error of AWS's `kind` (any case, empty if not said), by who has to act on it. In streams there is no `status`."""
+def error_in_stream(kind: str, said: str) -> UpstreamError:
+    """The error that ends a stream; it has no status of its own."""
+    return saying(_classed(kind, 500, said, None), said)
+
+
+def _classed(kind: str, status: int, message: str, retry_after_s: int | None) -> UpstreamError:
+    """The error of AWS's `kind` (any case, empty if not said), by who has to act on it."""
     name = kind.lower()
-    status = _STATUS.get(name, status or 500)
+    status = _STATUS.get(name, status)
     said = message[:_LONGEST_MESSAGE]
     code = kind or None
     if name in _QUOTA or status == 402:

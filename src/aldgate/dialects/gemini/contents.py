@@ -26,7 +26,7 @@ def messages_of(contents: list[Object], system: Object | None) -> list[Message]:
     """The conversation's messages, the system instruction first."""
     reading = _Reading()
     messages = [message for content in contents for message in reading.messages(content)]
-    instruction: list[Part] = [Text(part["text"]) for part in system["parts"] if part.get("text")] if system else []
+    instruction: list[Part] = [Text(part["text"]) for part in system.get("parts", ()) if part.get("text")] if system else []
     return [Message("system", instruction), *messages] if instruction else messages
 
 

@@ -10,8 +10,10 @@ from aldgate.core.errors import InvalidRequest, UpstreamInvalid
 from aldgate.core.operations import Embeddings, EmbedRequest
 from aldgate.dialects.gemini.errors import Status, error_in_reply
 from aldgate.dialects.gemini.keys import Object, normalised
+from aldgate.dialects.gemini.shapes import EmbedShape
 from aldgate.dialects.gemini.signatures import ORIGIN
 from aldgate.dialects.gemini.usage import UsageMetadata, metadata_of
+from aldgate.dialects.reading import read_body
 
 Task = Literal["query", "document", "similarity", "classification", "clustering"]
 
@@ -45,6 +47,7 @@ class _Reply(msgspec.Struct, rename="camel"):
     error: Status | None = None
 
 
+_members = msgspec.json.Decoder(dict[str, Any])
 _reply = msgspec.json.Decoder(_Reply)
 
 
@@ -54,15 +57,15 @@ def parse_embedding(body: bytes) -> EmbedRequest:
     Raises:
         InvalidRequest: An input is no text, or the requests of a batch want different things.
     """
-    asked: Object = normalised(msgspec.json.decode(body, type=dict[str, Any]))
-    requests: list[Object] = asked.get("requests") or [asked]
+    asked: Object = normalised(read_body(body, (), _members.decode))
     try:
-        wanted = {(each.get("outputDimensionality"), each.get("taskType")) for each in requests}
-        if len(wanted) > 1:
-            raise InvalidRequest("The requests differ in `taskType` or `outputDimensionality`.", param="requests")
-        inputs = ["".join(part["text"] for part in each["content"]["parts"]) for each in requests]
-    except (KeyError, TypeError, AttributeError):
-        raise InvalidRequest("Each `content` must be made of text parts.", param="content") from None
+        requests = msgspec.convert(asked.get("requests") or [asked], list[EmbedShape])
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"Each `content` must be made of text parts: {error}.", param="content") from None
+    wanted = {(int(each.output_dimensionality or 0), each.task_type) for each in requests}
+    if len(wanted) > 1:
+        raise InvalidRequest("The requests differ in `taskType` or `outputDimensionality`.", param="requests")
+    inputs = ["".join(part.text for part in each.content.parts) for each in requests]
     dimensions, task = wanted.pop()
     return EmbedRequest(ORIGIN, inputs, dimensions or None, task=_TASKS.get(task or ""))
 

@@ -23,6 +23,7 @@ from aldgate.core.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
+from aldgate.dialects.quoting import saying
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -118,7 +119,8 @@ def _status_in(body: bytes) -> Status | None:
 
 def error_in_reply(inner: Status) -> UpstreamError:
     """The error in a reply, or in a stream, that came with status 200."""
-    return _classed(inner.code if inner.code is not None and 400 <= inner.code <= 599 else 502, inner, None)
+    status = inner.code if inner.code is not None and 400 <= inner.code <= 599 else 502
+    return saying(_classed(status, inner, None), inner.message)
 
 
 def _classed(status: int, inner: Status, retry_after_s: int | None) -> UpstreamError:

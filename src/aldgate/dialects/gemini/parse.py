@@ -21,8 +21,11 @@ from aldgate.core.errors import InvalidRequest
 from aldgate.dialects.gemini.contents import messages_of
 from aldgate.dialects.gemini.keys import Object, normalised
 from aldgate.dialects.gemini.schemas import json_schema_of
+from aldgate.dialects.gemini.shapes import GenerateShape, check_shape
 from aldgate.dialects.gemini.signatures import ORIGIN
+from aldgate.dialects.reading import read_body
 
+_members = msgspec.json.Decoder(dict[str, Any])
 _PLACED = frozenset("""contents systemInstruction tools toolConfig generationConfig labels serviceTier model""".split())
 _NATIVE = {
     "cachedContent": "names content that is cached at Google",
@@ -42,11 +45,9 @@ def parse_chat(body: bytes, *, model: str) -> Conversation:
     Raises:
         InvalidRequest: A field is wrong, or means something only to Google.
     """
-    asked: Object = normalised(msgspec.json.decode(body, type=dict[str, Any]))
-    try:
-        return _conversation(asked)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InvalidRequest(f"The body for `{model}` is not a request of `generateContent` ({error!r:.100}).") from None
+    asked: Object = normalised(read_body(body, (), _members.decode))
+    check_shape(asked, GenerateShape)
+    return _conversation(asked)
 
 
 def _conversation(asked: Object) -> Conversation:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from aldgate.core.errors import InvalidRequest
 from aldgate.dialects.gemini.keys import camel
+from aldgate.dialects.schema_shape import check_schema
 
 Object = dict[str, Any]
 
@@ -30,6 +31,7 @@ def subset_of(schema: Object) -> Object:
     Raises:
         InvalidRequest: It refers to itself, or to what is not there.
     """
+    check_schema(schema, "tools")
     return _Subset(schema).of(schema, 0)
 
 
@@ -58,13 +60,13 @@ class _Subset:
         properties = said.get("properties")
         if isinstance(properties, dict):
             said["properties"] = {name: self.of(inner, depth) for name, inner in cast(Object, properties).items()}
-            said["required"] = [name for name in said.get("required", ()) if name in said["properties"]]
+            said["required"] = [name for name in said.get("required") or () if name in said["properties"]]
             if not said["required"]:
                 del said["required"]
         if "items" in said:
             said["items"] = self.of(said["items"], depth)
         if "anyOf" in said:
-            choices = [self.of(inner, depth) for inner in said["anyOf"]]
+            choices = [self.of(inner, depth) for inner in said["anyOf"] or ()]
             said["anyOf"] = [choice for choice in choices if choice.get("type") != "null"]
             if len(said["anyOf"]) < len(choices):
                 said["nullable"] = True
@@ -138,22 +140,39 @@ def _say_enum(said: Object) -> None:
 
 
 def json_schema_of(schema: Object) -> Object:
-    """An OpenAPI schema, in either spelling of its keywords, as JSON Schema."""
+    """An OpenAPI schema, in either spelling of its keywords, as JSON Schema.
+
+    Raises:
+        InvalidRequest: It is none.
+    """
+    check_schema(schema, "tools")
+    return _json_schema(schema)
+
+
+def _json_schema(schema: Any) -> Any:
+    if not isinstance(schema, dict):
+        return schema  # `true`: anything
+    return _json_schema_of(cast(Object, schema))
+
+
+def _json_schema_of(schema: Object) -> Object:
     said: Object = {}
     for key, value in schema.items():
         name = camel(key)
         match name:
+            case "properties" | "anyOf" | "maxItems" | "minItems" | "minLength" | "maxLength" if value is None:
+                pass
             case "type" if isinstance(value, str):
                 if value != "TYPE_UNSPECIFIED":
                     said["type"] = value.lower()
             case "properties":
-                said["properties"] = {each: json_schema_of(inner) for each, inner in value.items()}
+                said["properties"] = {each: _json_schema(inner) for each, inner in value.items()}
             case "items" | "additionalProperties" if isinstance(value, dict):
-                said[name] = json_schema_of(cast(Object, value))
+                said[name] = _json_schema(value)
             case "anyOf":
-                said["anyOf"] = [json_schema_of(inner) for inner in value]
+                said["anyOf"] = [_json_schema(inner) for inner in value]
             case "maxItems" | "minItems" | "minLength" | "maxLength" | "minProperties" | "maxProperties":
-                said[name] = int(value)  # proto3 writes 64-bit numbers as strings
+                said[name] = _integer(name, value)
             case "nullable" | "propertyOrdering" | "example":
                 pass
             case _:
@@ -161,6 +180,14 @@ def json_schema_of(schema: Object) -> Object:
     if schema.get("nullable") is True:
         _allow_null(said)
     return said
+
+
+def _integer(name: str, value: Any) -> int:
+    """A bound: proto3 writes 64-bit numbers as strings."""
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidRequest(f"A schema's `{name}` is a whole number.", param="tools") from None
 
 
 def _allow_null(said: Object) -> None:

@@ -63,8 +63,10 @@ def without_foreign(body: bytes, model: str) -> bytes:
     if _MARKED not in body:
         return body
     asked: dict[str, Any] = msgspec.json.decode(body)
-    for content in asked.get("contents", ()):
-        content["parts"] = [kept for part in content.get("parts") or () if (kept := _own(part, model)) is not None]
+    for content in asked.get("contents") or ():
+        parts: Any = cast("dict[str, Any]", content).get("parts") if isinstance(content, dict) else None
+        if isinstance(parts, list):  # else its provider says what is wrong with it
+            content["parts"] = [kept for part in cast("list[Any]", parts) if (kept := _own(part, model)) is not None]
     return msgspec.json.encode(asked)
 
 

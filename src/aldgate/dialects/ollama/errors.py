@@ -11,6 +11,7 @@ import msgspec
 
 from aldgate.core.errors import ContextTooLong, GatewayError, UpstreamError, UpstreamInvalid
 from aldgate.dialects.openai import errors as openai
+from aldgate.dialects.quoting import quoted
 
 _TOO_LONG = re.compile(r"context (length|window|size)|prompt (is )?too long", re.IGNORECASE)
 _BUSY = re.compile(r"server busy|overloaded|loading model", re.IGNORECASE)
@@ -61,7 +62,7 @@ def error_in_stream(line: bytes) -> UpstreamError | None:
         return read_error(fault.status, line, None)
     if _TOO_LONG.search(fault.error):
         return ContextTooLong(fault.error[:_LONGEST_MESSAGE])
-    return UpstreamError(f"The provider gave up: {fault.error[:_LONGEST_MESSAGE]}")
+    return UpstreamError(f"The provider gave up: {quoted(fault.error)}")
 
 
 def no_reply() -> UpstreamInvalid:

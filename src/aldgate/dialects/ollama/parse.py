@@ -6,6 +6,7 @@ Shapes: https://docs.ollama.com/api/chat, /generate and /embed.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -26,7 +27,7 @@ from aldgate.core.conversation import (
 )
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.operations import EmbedRequest
-from aldgate.dialects.reading import invalid_field
+from aldgate.dialects.reading import read_body
 
 T = TypeVar("T")
 Object = dict[str, Any]
@@ -138,7 +139,7 @@ def parse_chat(body: bytes) -> Conversation:
     """
     asked = decode(body, ChatBody)
     if not asked.messages:
-        raise InvalidRequest("There are no messages. Models here need not be loaded first.", param="messages")
+        raise InvalidRequest("There are no messages.", param="messages")
     tools = [Tool(each.function.name, each.function.description, each.function.parameters) for each in asked.tools or ()]
     return _conversation(asked, _History().messages(asked.messages), tools, body, _READ)
 
@@ -154,7 +155,7 @@ def parse_generate(body: bytes) -> Conversation:
         if getattr(asked, name):
             raise InvalidRequest(f"`{name}` cannot be kept for this model; use /api/chat with whole messages.", param=name)
     if not asked.prompt and not asked.images:
-        raise InvalidRequest("There is no prompt. Models here need not be loaded first.", param="prompt")
+        raise InvalidRequest("There is no prompt.", param="prompt")
     messages = [Message("system", [Text(asked.system)])] if asked.system else []
     messages.append(Message("user", [*_text(asked.prompt), *_images(asked.images)]))
     return _conversation(asked, messages, [], body, frozenset(GenerateBody.__struct_fields__))
@@ -177,10 +178,7 @@ def decode(body: bytes, kind: type[T]) -> T:
     Raises:
         InvalidRequest: Names the field that is wrong.
     """
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        raise invalid_field(error) from None
+    return read_body(body, (), partial(msgspec.json.decode, type=kind))
 
 
 def _conversation(asked: _Common, messages: list[Message], tools: list[Tool], body: bytes, read: frozenset[str]) -> Conversation:

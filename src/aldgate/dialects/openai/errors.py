@@ -21,6 +21,7 @@ from aldgate.core.errors import (
     UpstreamOverloaded,
     UpstreamRejected,
 )
+from aldgate.dialects.quoting import saying
 
 _TYPES = {
     401: "authentication_error",
@@ -100,7 +101,7 @@ def should_retry(error: GatewayError) -> bool:
 
     https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py
     """
-    if isinstance(error, UpstreamAuth):  # waiting gives the gate no other credential
+    if isinstance(error, CallerError | UpstreamAuth):  # waiting gives the gate no other request, and no other credential
         return False
     if error.retry_after_s is not None:
         return error.retry_after_s <= _LONGEST_WAIT_S
@@ -133,7 +134,7 @@ def error_in_reply(inner: ErrorBody | str) -> UpstreamError:
     if isinstance(inner, str):
         inner = ErrorBody(message=inner)
     status = inner.code if isinstance(inner.code, int) and 400 <= inner.code <= 599 else 502
-    return _classed(status, inner, None)
+    return saying(_classed(status, inner, None), inner.message)
 
 
 def _meant(status: int, inner: ErrorBody) -> int:

@@ -6,6 +6,7 @@ Shapes: https://platform.openai.com/docs/api-reference/chat/create and /embeddin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -30,7 +31,7 @@ from aldgate.core.errors import InvalidRequest
 from aldgate.core.operations import EmbedRequest, RerankRequest
 from aldgate.dialects.openai import types
 from aldgate.dialects.openai.pieces import Image
-from aldgate.dialects.reading import invalid_field
+from aldgate.dialects.reading import read_body
 
 Object = dict[str, Any]
 T = TypeVar("T")
@@ -51,10 +52,7 @@ def decode(body: bytes, kind: type[T]) -> T:
     Raises:
         InvalidRequest: Names the field that is wrong.
     """
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        raise invalid_field(error) from None
+    return read_body(body, (), partial(msgspec.json.decode, type=kind))
 
 
 def parse_embedding(body: bytes) -> EmbedRequest:
@@ -141,6 +139,13 @@ def _tool_result(message: Object, names: dict[str, str]) -> ToolResult:
     return ToolResult(call_id, said, name=message.get("name") or names.get(call_id))
 
 
+class _Thought(msgspec.Struct):
+    thinking: str | None = None
+    signature: str | None = None
+    data: str | None = None
+    origin: str | None = None
+
+
 def _reasoning(message: Object) -> list[Part]:
     """Thoughts that an earlier answer held, in whichever of the common extensions they come back.
 
@@ -149,10 +154,11 @@ def _reasoning(message: Object) -> list[Part]:
     """
     blocks = message.get("thinking_blocks")
     if isinstance(blocks, list):
-        return [
-            Reasoning(block.get("thinking", ""), block.get("signature"), block.get("data"), block.get("origin", "anthropic"))
-            for block in cast("list[Object]", blocks)
-        ]
+        try:
+            thoughts = msgspec.convert(blocks, list[_Thought])
+        except msgspec.ValidationError as error:
+            raise InvalidRequest(f"`thinking_blocks` are not what they are called: {error}.", param="messages") from None
+        return [Reasoning(each.thinking or "", each.signature, each.data, each.origin or "anthropic") for each in thoughts]
     text = message.get("reasoning_content") or message.get("reasoning")
     return [Reasoning(text)] if isinstance(text, str) and text else []
 
@@ -173,7 +179,7 @@ def _calls(message: Object, names: dict[str, str]) -> list[Part]:
     calls: list[Part] = []
     for call in message.get("tool_calls") or ():
         inner = call.get("function") or call["custom"]
-        signature = _google(call).get("thought_signature")
+        signature = _google(call)
         arguments = inner.get("arguments", inner.get("input", ""))
         origin = "gemini" if signature else ""
         calls.append(ToolCall(call["id"], inner["name"], arguments, call.get("type") == "custom", signature, origin))
@@ -184,11 +190,12 @@ def _calls(message: Object, names: dict[str, str]) -> list[Part]:
     return calls
 
 
-def _google(call: Mapping[str, Any]) -> Object:
+def _google(call: Mapping[str, Any]) -> str | None:
     """Where Gemini's OpenAI form carries a call's signature (https://ai.google.dev/gemini-api/docs/thought-signatures)."""
     extra = call.get("extra_content")
     google = cast(Object, extra).get("google") if isinstance(extra, dict) else None
-    return cast(Object, google) if isinstance(google, dict) else {}
+    signature = cast(Object, google).get("thought_signature") if isinstance(google, dict) else None
+    return signature if isinstance(signature, str) else None
 
 
 def _parts(content: str | list[Object] | None) -> list[Part]:
@@ -201,10 +208,9 @@ def _part(part: Object) -> Part:
     reader = _PARTS.get(part["type"])
     if reader is None:
         raise InvalidRequest(f"A message part cannot be a `{part['type']}` for this model.", param="messages")
-    try:
-        return reader(part)
-    except (KeyError, TypeError):
-        raise InvalidRequest(f"A `{part['type']}` part lacks what it is named for.", param="messages") from None
+    if part.get(part["type"]) is None:
+        raise InvalidRequest(f"A `{part['type']}` part lacks what it is named for.", param="messages")
+    return reader(part)
 
 
 def _text(part: Object) -> Part:
@@ -225,6 +231,8 @@ def _file(part: Object) -> Part:
     file = part["file"]
     if file.get("file_data"):
         return located("document", file["file_data"], name=file.get("filename"), cache=_cache(part))
+    if not file.get("file_id"):
+        raise InvalidRequest("A `file` part has `file_data` or a `file_id`.", param="messages")
     return Media("document", file_id=file["file_id"], name=file.get("filename"), cache=_cache(part))
 
 
@@ -250,7 +258,12 @@ def located(kind: Any, url: str, **more: Any) -> Media:
 def _cache(part: Object) -> str | None:
     """OpenAI's explicit breakpoint, or Anthropic's `cache_control`, which many clients send in OpenAI's shape too."""
     mark = part.get("prompt_cache_breakpoint") or part.get("cache_control")
-    return (cast(Object, mark).get("ttl") or "5m") if isinstance(mark, dict) else None
+    if not isinstance(mark, dict):
+        return None
+    ttl: Any = cast(Object, mark).get("ttl") or "5m"
+    if not isinstance(ttl, str):
+        raise InvalidRequest("A mark's `ttl` is a text like `1h`.", param="messages")
+    return ttl
 
 
 def _tool(tool: Object) -> Tool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, cast
 
+import msgspec
+
 from aldgate.core.conversation import Media, Refusal, Text
 from aldgate.core.errors import InvalidRequest
 
@@ -16,6 +18,45 @@ Kind = Literal["image", "audio", "video", "document"]
 Piece = Text | Refusal | Media
 
 _AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+
+
+class _Said(msgspec.Struct):
+    text: str
+
+
+class _Refused(msgspec.Struct):
+    refusal: str
+
+
+class _Image(msgspec.Struct):
+    image_url: str | None = None
+    file_id: str | None = None
+    detail: str | None = None
+
+
+class _File(msgspec.Struct):
+    filename: str | None = None
+    file_data: str | None = None
+    file_url: str | None = None
+    file_id: str | None = None
+
+
+class _Sound(msgspec.Struct):
+    data: str
+    format: str
+
+
+class _Audio(msgspec.Struct):
+    input_audio: _Sound
+
+
+_SHAPES: dict[str, type[msgspec.Struct]] = {
+    "refusal": _Refused,
+    "input_image": _Image,
+    "input_file": _File,
+    "input_audio": _Audio,
+}
+"""Of parts that are no texts."""
 
 
 def pieces_of(content: object, where: str) -> list[Piece]:
@@ -44,9 +85,10 @@ def _piece(part: object, where: str) -> Piece:
     match part:
         case {"type": str(kind)} if kind in _READERS:
             try:
-                return _READERS[kind](cast(Object, part))
-            except (KeyError, TypeError, AttributeError):
-                raise InvalidRequest(f"A part of type `{kind}` lacks what it is named for.", param=where) from None
+                msgspec.convert(part, _SHAPES.get(kind, _Said))
+            except msgspec.ValidationError as error:
+                raise InvalidRequest(f"A part of type `{kind}` lacks what it is named for: {error}.", param=where) from None
+            return _READERS[kind](cast(Object, part))
         case {"type": str(kind)}:
             raise InvalidRequest(f"A part of type `{kind}` cannot be sent to this model.", param=where)
         case _:
@@ -54,15 +96,13 @@ def _piece(part: object, where: str) -> Piece:
 
 
 def _text(part: Object) -> Piece:
-    if not isinstance(part["text"], str):
-        raise TypeError
     return Text(part["text"], _cache(part))
 
 
 def _image(part: Object) -> Piece:
     url, detail = part.get("image_url"), part.get("detail")
     if url is None:
-        return Media("image", file_id=part["file_id"], detail=detail, cache=_cache(part))
+        return Media("image", file_id=_file_id(part), detail=detail, cache=_cache(part))
     return located("image", url, detail=detail, cache=_cache(part))
 
 
@@ -72,7 +112,13 @@ def _file(part: Object) -> Piece:
         return located("document", part["file_data"], name=name, cache=cache)
     if part.get("file_url"):
         return Media("document", url=part["file_url"], name=name, cache=cache)
-    return Media("document", file_id=part["file_id"], name=name, cache=cache)
+    return Media("document", file_id=_file_id(part), name=name, cache=cache)
+
+
+def _file_id(part: Object) -> str:
+    if not part.get("file_id"):
+        raise InvalidRequest(f"A part of type `{part['type']}` lacks what it is named for.", param="input")
+    return part["file_id"]
 
 
 def _audio(part: Object) -> Piece:

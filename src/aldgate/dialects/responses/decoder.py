@@ -46,7 +46,7 @@ class StreamEvent(msgspec.Struct):
         """The failure that it reports."""
         if self.type == "response.failed" or (self.response is not None and self.response.status in ("failed", "cancelled")):
             error = self.response.error if self.response is not None else None
-            return failure_of(error or "The provider's response failed.")
+            return failure_of(error or ErrorBody())
         if self.type == "error" or (self.error is not None and not self.type):
             return failure_of(self.error or ErrorBody(self.message, None, self.param, self.code))
         return None

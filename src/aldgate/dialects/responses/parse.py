@@ -12,7 +12,7 @@ import msgspec
 
 from aldgate.core.conversation import Conversation, Message, OutputFormat, Text, Thinking
 from aldgate.core.errors import InvalidRequest
-from aldgate.dialects.reading import invalid_field
+from aldgate.dialects.reading import read_body
 from aldgate.dialects.responses.items import Folded
 from aldgate.dialects.responses.sealed import ORIGIN
 from aldgate.dialects.responses.tools import ToolTable, added_by
@@ -42,10 +42,7 @@ def parse(body: bytes) -> Conversation:
     Raises:
         InvalidRequest: A field has a value that there is not, or asks for what only OpenAI has.
     """
-    try:
-        asked = _request.decode(body)
-    except msgspec.ValidationError as error:
-        raise invalid_field(error) from None
+    asked = read_body(body, (), _request.decode)
     folded = Folded()
     if asked.instructions:
         folded.messages.append(Message("system", [Text(asked.instructions)]))

@@ -28,6 +28,12 @@ class Declared(msgspec.Struct, frozen=True):
     is_custom: bool = False
 
 
+class _Described(msgspec.Struct):
+    description: str | None = None
+    parameters: Object | None = None
+    strict: bool | None = None
+
+
 class ToolTable:
     """The tools of one request.
 
@@ -70,17 +76,20 @@ class ToolTable:
                 raise InvalidRequest("A tool needs a `type`.", param="tools")
 
     def _declare(self, declared: Declared, tool: Object) -> None:
+        try:
+            told = msgspec.convert(tool, _Described)
+        except msgspec.ValidationError as error:
+            raise InvalidRequest(f"The tool `{declared.name}` is not as tools are: {error}.", param="tools") from None
         name = flat_name(declared.name, declared.namespace)
         if name in self._declared:
             if not self._may_replace:
                 raise InvalidRequest(f"Two tools are called `{name}`.", param="tools")
             self.tools = [each for each in self.tools if each.name != name]
         self._declared[name] = declared
-        description = tool.get("description")
         if declared.is_custom:
-            self.tools.append(Tool(name, _described(description, tool), _FREE_TEXT))
+            self.tools.append(Tool(name, _described(told.description, tool), _FREE_TEXT))
         else:
-            self.tools.append(Tool(name, description, tool.get("parameters"), tool.get("strict")))
+            self.tools.append(Tool(name, told.description, told.parameters, told.strict))
 
     def declared(self, name: str) -> Declared:
         """What the caller calls the tool that the model knows as `name`."""
@@ -106,8 +115,11 @@ class ToolTable:
 
     def _allowed(self, tools: list[Object]) -> Iterator[str]:
         for tool in tools:
-            if tool.get("type") in ("function", "custom"):
-                yield self._known(str(tool.get("name")), tool.get("namespace"))
+            match tool:
+                case {"type": "function" | "custom", "name": str(name)}:
+                    yield self._known(name, tool.get("namespace"))
+                case _:
+                    pass  # OpenAI's own
 
     def _known(self, name: str, namespace: str | None) -> str:
         flat = flat_name(name, namespace)

@@ -110,7 +110,7 @@ def render(path: str, body: bytes, reply: Reply) -> Rendered:
         case "/v1/completions":
             return _completion(asked, reply, _TEXT)
         case "/v1/embeddings":
-            return whole(_embeddings(asked, reply), reply.prompt_tokens)
+            return _embedded(asked, reply)
         case "/v1/models":
             return whole({"object": "list", "data": [_model(name) for name in reply.models]})
         case _:
@@ -227,6 +227,13 @@ def _whole_usage(reply: Reply, usage: Object) -> Object:
             return {"usage": None}
         case _:
             return {"usage": usage}
+
+
+def _embedded(asked: Object, reply: Reply) -> Rendered:
+    if asked.get("input") == []:
+        message = "Invalid 'input': expected a text or a list of at least one."
+        return whole(error_body(message, None, param="input"), status=400)
+    return whole(_embeddings(asked, reply), reply.prompt_tokens)
 
 
 def _embeddings(asked: Object, reply: Reply) -> Object:
