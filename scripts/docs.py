@@ -17,10 +17,12 @@ from typer.main import get_command
 from aldgate.cli.main import app
 from aldgate.config.example import env_example, field_help
 from aldgate.config.fields import ALSO_NAMED, Leaf, leaves
+from aldgate.config.issuers import IssuerEntry
 from aldgate.config.models import ModelEntry
 from aldgate.config.prices import PriceEntry
 from aldgate.config.seed_names import SEED_NAMES
 from aldgate.config.settings import Cache, Listener, Settings
+from aldgate.core.claims import ClaimNames
 from aldgate.core.errors import ClientGone, GatewayError, HedgeLost, Retry, UpstreamLimited
 from aldgate.core.plans import DeploymentEntry, RouteEntry
 from aldgate.dialects.openai.errors import error_type, should_retry
@@ -112,14 +114,18 @@ def _settings(members: Iterable[Leaf]) -> Iterator[str]:
 
 
 def _default(value: Any) -> str:
-    if value is None or value in ("", (), msgspec.NODEFAULT):
+    if value is None or value in ("", (), msgspec.NODEFAULT) or isinstance(value, msgspec.Struct):
         return ""
+    if isinstance(value, tuple):
+        return ", ".join(f"`{each}`" for each in value)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def _tables() -> Iterator[str]:
     for title, section in (
         ("`[[server.listen]]`", Listener),
+        ("`[auth.issuers.NAME]`", IssuerEntry),
+        ("`[auth.issuers.NAME.claims]`", ClaimNames),
         ("`[providers.NAME]`", ProviderSection),
         ("`[providers.NAME]` of kind `azure`: its own keys", AzureSection),
         ("`[providers.NAME]` of kind `bedrock`: its own keys", BedrockSection),

@@ -17,6 +17,7 @@ LATER = {
     "python_multipart",
     "starlette",
     "alembic",
+    "argon2",
     "genai_prices",
     "prometheus_client",
     "asyncpg",
@@ -52,6 +53,11 @@ def test_the_decisions_load_nothing_but_msgspec() -> None:
     modules = ", ".join(f"aldgate.core.{path.stem}" for path in (SOURCE / "core").glob("*.py") if path.stem != "__init__")
     loaded = loaded_by(f"import {modules}")
     assert not loaded & {"asyncio", "socket", "ssl", "sqlalchemy", "uvicorn", "fastapi"}
+
+
+def test_an_issuer_loads_nothing_before_its_first_token() -> None:
+    loaded = loaded_by("import aldgate.oidc.tokens, aldgate.oidc.login, aldgate.surfaces.oidc")
+    assert not loaded & (NEVER | LATER)
 
 
 def test_a_wheel_holds_the_package_and_no_start_up_hooks() -> None:

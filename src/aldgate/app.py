@@ -12,10 +12,11 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from aldgate import __version__
@@ -27,27 +28,40 @@ from aldgate.config.settings import Listener, Settings
 from aldgate.config.stray import warnings
 from aldgate.core.alerts import parse_percents
 from aldgate.core.errors import GatewayError, InvalidConfiguration
+from aldgate.core.guardrails.kinds import Moderation, Webhook
+from aldgate.gate.acts import LoggedActs
 from aldgate.gate.alerts import Alerts, Mailbox
 from aldgate.gate.clients import Clients
 from aldgate.gate.gate import Gate
+from aldgate.gate.guarding import Guarding
 from aldgate.gate.identity import Identity
+from aldgate.gate.issued import TokenResolver
 from aldgate.gate.metrics import Metrics
+from aldgate.gate.moderating import Moderator
 from aldgate.gate.neighbours import Neighbours
+from aldgate.gate.own_credentials import OwnCredentials
+from aldgate.gate.people import People
 from aldgate.gate.reload import Reloader
 from aldgate.gate.roster import Roster
 from aldgate.gate.secret_checks import SecretChecks
+from aldgate.gate.sessions import SessionResolver, Sessions
 from aldgate.gate.slices import Slices
+from aldgate.gate.users import Users
+from aldgate.gate.vault import Vault
+from aldgate.gate.vouched import VouchedUsers
 from aldgate.gate.watch import Watch
 from aldgate.jobs.batch_run import Shop
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.limiter.memory import MemoryLimiter
 from aldgate.logs import configure_logging
-from aldgate.ports import Resolver, Store
+from aldgate.oidc.login import Logins
+from aldgate.oidc.tokens import Tokens, build_tokens
+from aldgate.ports import Acts, Resolver, Store
 from aldgate.registry import UnknownName
+from aldgate.store.store import SqlStore
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter, wait_for_event
-from aldgate.surfaces.acts import Unrecorded
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.background import Background
 from aldgate.surfaces.banner import banner
@@ -59,12 +73,16 @@ from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
 from aldgate.surfaces.listener import Bounds
+from aldgate.surfaces.oidc import OidcFace
+from aldgate.surfaces.origins import Origins
 from aldgate.surfaces.paths import SURFACES, batch_endpoint, every_path, health_paths
 from aldgate.surfaces.server import BACKLOG, Address, CannotListen, Server, bind, tls_context
 from aldgate.surfaces.shelf import Shelf
+from aldgate.surfaces.sign_in import VouchedSignIn
 from aldgate.surfaces.workers import Seat, Workers
 from aldgate.upstream.pool import Origin, Pool
 from aldgate.upstream.tls import client_context
+from aldgate.upstream.webhooks import Webhooks
 
 log = logging.getLogger("aldgate")
 
@@ -91,6 +109,7 @@ class App:
         self.watch: Watch
         self.alerts: Alerts
         self.neighbours: Neighbours
+        self.oidc: OidcFace
         self.writer: LedgerWriter
         self.cache: Cache
         self.files: Files
@@ -121,8 +140,16 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         store = _store(settings, incarnation)
         stack.push_async_callback(store.aclose)
         await store.open()
+        own = OwnCredentials(store, await _vault(store, settings.auth.encryption_key))
         app.clients = clients = await _clients(store, _directory(settings.auth.client_config_dir))
-        identity = await _identity(store, settings.auth.admin_key, (clients,))
+        resolvers: list[Resolver] = [clients]
+        identity = await _identity(store, settings.auth.admin_key, resolvers, own)
+        users = _users(settings, store, identity, own)
+        resolvers += [SessionResolver(users.sessions, carrier) for carrier in (b"session", b"")]
+        tokens = build_tokens(settings.auth.issuers, ca_bundle=settings.upstream.ca_bundle)
+        stack.push_async_callback(tokens.aclose)
+        vouched = VouchedUsers(store, users, own.bring)
+        resolvers.append(TokenResolver(tokens, store, vouched))
         app.make_admin_key = partial(_make_admin_key, store, identity, settings.auth.admin_key)
         slices = Slices(store, incarnation, time.time)
         app.alerts = _alerts(settings, store)
@@ -156,6 +183,9 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         roster.serve(gate)
         app.identity, app.watch = identity, Watch(gate, identity)
         identity.on_change = app.watch.ask
+        webhooks = _webhooks(settings, roster)
+        stack.push_async_callback(webhooks.aclose)
+        gate.attempts.guarding = Guarding({Moderation: Moderator(gate).judge, Webhook: webhooks.judge})
         app.cache = cache = Cache(*_cache_terms(settings))
         app.reloader = reloader = Reloader(settings, roster, gate, identity, lambda new: cache.change(*_cache_terms(new)))
         changed = {"principals": identity.forget, "configuration": reloader.ask, "clients": clients.ask}
@@ -180,21 +210,11 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         app.shelf = shelf
         app.background = shelf.background
         app.batches = _batches(settings, app, store, doors, shelf)
-        app.handlers = _handlers(settings, app, store, doors, shelf)
-        jobs = (
-            writer.run(),
-            roster.sweeper.run(),
-            app.watch.run(),
-            app.alerts.run(),
-            reloader.run(),
-            clients.run(identity.forget),
-            _looking(app),
-            _tidying(app.files, store),
-            app.batches.run(),
-            app.background.run(),
-            app.neighbours.run(),
-        )
-        tasks = [asyncio.create_task(job) for job in jobs]
+        acts = LoggedActs()
+        people = People(store, gate, identity, users, own, acts)
+        app.oidc = await _oidc(settings, store, tokens, vouched, gate)
+        app.handlers = _handlers(settings, app, store, doors, shelf, people, acts)
+        tasks = [asyncio.create_task(job) for job in _jobs(app, store)]
         stack.push_async_callback(_finish, tasks, writer, slices, store)
         stack.push_async_callback(app.background.aclose)
         yield app
@@ -210,6 +230,22 @@ def _gauges(app: App, in_flight: BytesInFlight) -> dict[str, tuple[str, Callable
         "aldgate_processes": ("Processes that share the database and were seen lately.", lambda: len(app.neighbours.alive)),
         "aldgate_reload_failing": ("1 while the configuration cannot be used.", lambda: float(app.reloader.is_failing)),
     }
+
+
+def _jobs(app: App, store: Store) -> tuple[Coroutine[Any, Any, None], ...]:
+    return (
+        app.writer.run(),
+        app.roster.sweeper.run(),
+        app.watch.run(),
+        app.alerts.run(),
+        app.reloader.run(),
+        app.clients.run(app.identity.forget),
+        _looking(app),
+        _tidying(app.files, store),
+        app.batches.run(),
+        app.background.run(),
+        app.neighbours.run(),
+    )
 
 
 async def _exposed(metrics: Metrics, seat: Seat | None, stack: AsyncExitStack) -> Callable[[], Awaitable[bytes]]:
@@ -235,6 +271,16 @@ def _alerts(settings: Settings, store: Store) -> Alerts:
         tls = client_context(verify=upstream.verify_tls, ca_bundle=upstream.ca_bundle, client_cert="") if origin.is_tls else None
         mailbox = Mailbox(budgets.alert_url, budgets.alert_secret.reveal(), Pool(origin, max_body_bytes=65_536, tls=tls))
     return Alerts(store, parse_percents(budgets.alerts), mailbox, now=time.time, wait=wait_for_event)
+
+
+def _webhooks(settings: Settings, roster: Roster) -> Webhooks:
+    trust = settings.upstream
+    return Webhooks(
+        settings.guardrails.webhook_secret,
+        partial(client_context, verify=trust.verify_tls, ca_bundle=trust.ca_bundle, client_cert=trust.client_cert),
+        roster.sweeper,
+        max_body_bytes=settings.server.max_reply_bytes,
+    )
 
 
 def _cache_terms(settings: Settings) -> tuple[dict[str, int], int, bool]:
@@ -305,7 +351,7 @@ def _batches(settings: Settings, app: App, store: Store, doors: Doors, shelf: Sh
     )
 
 
-def _store(settings: Settings, incarnation: str) -> Store:
+def _store(settings: Settings, incarnation: str) -> SqlStore:
     data = Path(settings.data).absolute()
     url = settings.store or f"sqlite:///{data / 'aldgate.db'}"
     try:
@@ -335,12 +381,32 @@ def _directory(name: str) -> Path | None:
     return Path(name).expanduser().absolute() if name else None
 
 
-async def _identity(store: Store, preset: Secret | None, resolvers: Sequence[Resolver]) -> Identity:
+async def _identity(store: Store, preset: Secret | None, resolvers: list[Resolver], own: OwnCredentials) -> Identity:
     pepper, _ = await store.secret("pepper", secrets.token_bytes(32))
-    identity = Identity(store, pepper, b"", resolvers=resolvers)
+    identity = Identity(store, pepper, b"", resolvers=resolvers, dress=own.bring)
     if preset is not None:
         identity.appoint(identity.digest(preset.reveal().encode()))
     return identity
+
+
+async def _vault(store: SqlStore, preset: Secret | None) -> Vault:
+    """The keys that are configured come first; what the store's own sealed before opens all the same."""
+    kept, _ = await store.secret("vault", secrets.token_bytes(32))
+    configured = [] if preset is None else [part.encode() for part in preset.reveal().split()]
+    return Vault([*configured, kept])
+
+
+async def _oidc(settings: Settings, store: SqlStore, tokens: Tokens, vouched: VouchedUsers, gate: Gate) -> OidcFace:
+    secret, _ = await store.secret("oidc_login", secrets.token_bytes(32))
+    public_url = settings.auth.public_url
+    sign_in = VouchedSignIn(vouched, is_secure=public_url.startswith("https:"))
+    return OidcFace(Logins(tokens.issuers, secret, time.time), sign_in, public_url=public_url, new_id=gate.new_id)
+
+
+def _users(settings: Settings, store: SqlStore, identity: Identity, own: OwnCredentials) -> Users:
+    auth = settings.auth
+    idle_s, lifetime_s = auth.session_idle_s, auth.session_lifetime_s
+    return Users(store, identity, Sessions(store, identity, own.bring, idle_s=idle_s, lifetime_s=lifetime_s, now=time.time))
 
 
 async def _make_admin_key(store: Store, identity: Identity, preset: Secret | None) -> str | None:
@@ -352,7 +418,9 @@ async def _make_admin_key(store: Store, identity: Identity, preset: Secret | Non
     return fresh if is_new else None
 
 
-def _handlers(settings: Settings, app: App, store: Store, doors: Doors, shelf: Shelf) -> dict[str, Handler]:
+def _handlers(
+    settings: Settings, app: App, store: Store, doors: Doors, shelf: Shelf, people: People, acts: Acts
+) -> dict[str, Handler]:
     gate, writer, identity = app.gate, app.writer, doors.identity
 
     async def reasons() -> list[str]:
@@ -379,12 +447,13 @@ def _handlers(settings: Settings, app: App, store: Store, doors: Doors, shelf: S
             in_flight=doors.in_flight,
             most_unfinished=settings.batches.max_unfinished,
             clients=app.clients,
-            acts=Unrecorded(),
+            acts=acts,
             tell=app.neighbours.change,
+            people=people,
         ).app
 
     return {
-        "all": every_path(doors, shelf, health, app.clients, administration),
+        "all": every_path(doors, shelf, health, app.clients, app.oidc, administration, Origins(settings.server.cors_origins)),
         "ops": Front(health_paths(health), new_id=gate.new_id),
     }
 
@@ -447,6 +516,7 @@ def check(settings: Settings) -> None:
         ConfigError: One cannot.
     """
     Roster(settings)
+    build_tokens(settings.auth.issuers, ca_bundle=settings.upstream.ca_bundle)
     if settings.store:
         _store(settings, "check")
     for listener in settings.server.listeners:

@@ -6,11 +6,12 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 
 from aldgate.core.batches import BatchLine, LineError, LineResult, Status, StoredBatch
-from aldgate.core.calls import Attempt, LedgerRow, Named, Peek
+from aldgate.core.calls import Attempt, Call, LedgerRow, Named, Peek
 from aldgate.core.clients import ClientSecret, StoredClient
 from aldgate.core.errors import GatewayError, UpstreamError
 from aldgate.core.events import Event
 from aldgate.core.files import StoredFile
+from aldgate.core.guardrails.verdicts import Question, Verdict
 from aldgate.core.kept import IdempotencyRecord, KeptResponse, SavedReply
 from aldgate.core.levels import AccountKind, Level, Operation
 from aldgate.core.operations import Request, Result
@@ -20,6 +21,8 @@ from aldgate.core.routes import Deployment, Source
 from aldgate.core.usage import Usage
 from aldgate.sharing import BudgetAuthority, ProcessStore
 
+Judge = Callable[[Call, Question], Awaitable[Verdict]]
+"""Somebody else who judges texts for a guardrail. A `GatewayError` is no verdict."""
 Sink = Callable[[bytes], Awaitable[None] | bool]
 """Takes a piece. True: go on. False: enough. Something to await: go on after that; meanwhile the upstream is slowed down."""
 
@@ -83,7 +86,7 @@ class Relay(Protocol):
     is_done: bool
     """The answer is complete."""
     failure: GatewayError | None
-    """The error that followed what `feed` returned last; to be raised once that is passed on."""
+    """The error that followed what `feed` or `whole` returned last; to be raised once that is passed on."""
 
     def whole(self, body: bytes) -> bytes:
         """A whole reply as the caller gets it. `usage` and `delivered` tell its cost afterwards.
@@ -373,6 +376,8 @@ class Standing(msgspec.Struct):
     principal: Principal | None = None
     expires_at: float = float("inf")
     error: GatewayError | None = None
+    is_renewed: bool = False
+    """At its end it is looked up again instead of refused: it goes on as long as it is used."""
 
 
 class Resolver(Protocol):

@@ -89,8 +89,10 @@ def some_text(path: str, directory: Path) -> str:
     if path in ("server.tls_cert", "server.tls_key", "upstream.ca_bundle", "upstream.client_cert"):
         (directory / "some.pem").touch()
         return str(directory / "some.pem")
-    if path in ("auth.admin_key", "budgets.alert_secret"):
+    if path in ("auth.admin_key", "guardrails.webhook_secret", "budgets.alert_secret"):
         return ADMIN_KEY
+    if path == "auth.public_url":
+        return "https://gate.example.com"
     if path == "server.listen":
         return "0.0.0.0:9, :10/ops"
     value: Any = leaf.default
@@ -106,6 +108,8 @@ def some_text(path: str, directory: Path) -> str:
         "valkey.on_failure": "open",
         "budgets.alerts": "80",
         "budgets.alert_url": "https://example.com/alerts",
+        "server.cors_origins": "https://a.example.com, http://b:3000",
+        "auth.encryption_key": "a key that is long 0123456789012345678901234567890".replace(" ", "-"),
     }.get(path, "/some/text")
 
 
@@ -117,6 +121,13 @@ def test_every_environment_name_sets_its_setting(tmp_path: Path) -> None:
         for name in path.split("."):
             value = getattr(value, name)
         assert value != leaf.default, path
+
+
+def test_the_secret_of_webhooks_may_be_named_and_must_be_long(tmp_path: Path) -> None:
+    named = read(tmp_path, environment={"ALDGATE_GUARDRAILS_WEBHOOK_SECRET": "env:SIGNING", "SIGNING": ADMIN_KEY})
+    assert named.guardrails.webhook_secret is not None and named.guardrails.webhook_secret.reveal() == ADMIN_KEY
+    with pytest.raises(ConfigError, match="too short"):
+        read(tmp_path, environment={"ALDGATE_GUARDRAILS_WEBHOOK_SECRET": "x" * 23})
 
 
 def test_every_seed_name_sets_its_setting(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from aldgate.core.principals import Principal
-from aldgate.surfaces.acts import Unrecorded
+from aldgate.gate.acts import LoggedActs
 from tests.support import RunningGate, anonymous, running_gate
 
 pytestmark = pytest.mark.anyio
@@ -227,10 +227,10 @@ async def test_a_client_of_the_database_has_its_defaults_and_its_policy(gate: Ru
 async def test_every_act_reaches_whoever_keeps_a_record(gate: RunningGate, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[str, str, str, Mapping[str, Any]]] = []
 
-    async def did(self: Unrecorded, who: Principal, act: str, target: str, details: Mapping[str, Any]) -> None:
+    async def did(self: LoggedActs, who: Principal, act: str, target: str, details: Mapping[str, Any]) -> None:
         told.append((who.id, act, target, details))
 
-    monkeypatch.setattr(Unrecorded, "did", did)
+    monkeypatch.setattr(LoggedActs, "did", did)
     client = await made(gate, "clients", "watched", policy={"models": ["a"]})
     await gate.http.patch("/admin/clients/watched", json={"policy": {"models": None}})
     rotated = (await gate.http.post("/admin/clients/watched/rotate")).json()

@@ -25,7 +25,8 @@ async def asked(front: Front, method: str, path: str, kind: str = "http") -> lis
     async def receive() -> Message:
         raise AssertionError("nothing here reads")
 
-    await front({"type": kind, "method": method, "path": path}, receive, send)
+    scope: Scope = {"type": kind, "method": method, "path": path, "headers": [], "aldgate.headers": {}}
+    await front(scope, receive, send)
     return sent
 
 

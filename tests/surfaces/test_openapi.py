@@ -41,8 +41,8 @@ def test_an_operation_is_described_in_full(path: str, method: str) -> None:
         assert re.fullmatch(r"[2-5]\d\d", status) and response["description"]
     for scheme in operation["security"]:
         assert set(scheme) <= set(DOCUMENT["components"]["securitySchemes"])
-    takes_nothing = path.endswith(("/reload", "/cancel", "/disable", "/enable"))
-    assert ("requestBody" in operation) == (method in ("post", "patch") and not takes_nothing)
+    takes_nothing = path.endswith(("/reload", "/cancel", "/logout", "/test", "/disable", "/enable", "/seal"))
+    assert ("requestBody" in operation) == (method in ("post", "put", "patch") and not takes_nothing)
 
 
 def test_statuses_are_those_that_errors_have() -> None:

@@ -279,3 +279,32 @@ async def test_closing_leaves_what_is_under_way_and_no_idle_connection() -> None
         assert b"gpt-4.1" in await call
         await pool.aclose()
         await paused(lambda: upstream.open_connections == 0)
+
+
+@pytest.mark.anyio
+async def test_a_connection_carries_one_callers_credential_or_the_gates() -> None:
+    async def ask_for(pool: Pool, realm: str | None) -> None:
+        await (await pool.request(LIST, b"", realm)).read()
+
+    async with FakeUpstream() as upstream, pool_to(upstream) as pool:
+        for _ in range(3):
+            for realm in (None, "own-1", "own-2"):
+                await ask_for(pool, realm)
+        assert upstream.connections == 3 and pool.busy == 0
+
+
+@pytest.mark.anyio
+async def test_idle_connections_of_one_caller_make_room_for_another() -> None:
+    async with FakeUpstream() as upstream, pool_to(upstream, max_connections=2) as pool:
+        for realm in ("own-1", "own-2", "own-3", "own-1", None):
+            await (await pool.request(LIST, b"", realm)).read()
+        assert upstream.connections == 5 and pool.busy == 0
+        await paused(lambda: upstream.open_connections == 2)
+
+
+@pytest.mark.anyio
+async def test_connections_of_callers_close_with_the_pool() -> None:
+    async with FakeUpstream() as upstream:
+        async with pool_to(upstream) as pool:
+            await (await pool.request(LIST, b"", "own-1")).read()
+        await paused(lambda: upstream.open_connections == 0)

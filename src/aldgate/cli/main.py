@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from aldgate.cli import budgets, clients, config, keys, models, organisations, teams
+from aldgate.cli import budgets, clients, config, keys, models, organisations, teams, users
 from aldgate.cli.chat import chat
 from aldgate.cli.errors import CliError
 from aldgate.cli.explain import explain
@@ -25,6 +25,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(organisations.app, name="organisations")
 app.add_typer(teams.app, name="teams")
 app.add_typer(clients.app, name="clients")
+app.add_typer(users.app, name="users")
 app.add_typer(models.app, name="models")
 app.add_typer(budgets.app, name="budgets")
 app.command()(usage)

@@ -1,4 +1,4 @@
-"""What must hold between settings, and of the one secret among them."""
+"""What must hold between settings, and of the secrets among them."""
 
 import os
 import re
@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from aldgate.config.caching import kept_s
 from aldgate.config.errors import ConfigError
+from aldgate.config.issuers import check_issuers, is_safe_url
 from aldgate.config.prices import to_price
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Budgets, Settings
@@ -16,6 +17,9 @@ MIN_ADMIN_KEY = 32
 _EXAMPLES = re.compile(
     r"change[-_ ]?me|replace[-_ ]?(me|this)|your[-_ ](key|secret|token|admin)|placeholder|insecure", re.IGNORECASE
 )
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]_-]+")
+MIN_SECRET = 24
+"""Characters of a secret that signs (Standard Webhooks: 24 bytes)."""
 _VISIBLE = re.compile(r"[!-~]+")
 
 
@@ -27,6 +31,18 @@ def check(settings: Settings) -> None:
     """
     if settings.auth.admin_key is not None:
         _check_secret("the admin key", settings.auth.admin_key)
+    if settings.auth.encryption_key is not None:
+        _check_encryption_key(settings.auth.encryption_key)
+    for origin in settings.server.cors_origins:
+        _check_origin(origin)
+    check_issuers(settings.auth.issuers)
+    if settings.auth.public_url and not is_safe_url(settings.auth.public_url):
+        hint = 'write it like "https://gate.example.com"; plain http is for loopback only'
+        raise ConfigError(f"`auth.public_url`: `{settings.auth.public_url}` is no such URL", hint=hint)
+    secret = settings.guardrails.webhook_secret
+    if secret is not None and len(secret.reveal()) < MIN_SECRET:
+        hint = f"use {MIN_SECRET} characters or more, made at random"
+        raise ConfigError("`guardrails.webhook_secret` is too short to sign with", hint=hint)
     _check_alerts(settings.budgets)
     for listener in settings.server.listeners:
         _check_pair(listener.tls_cert, listener.tls_key)
@@ -93,6 +109,19 @@ def _check_secret(what: str, key: Secret) -> None:
         raise ConfigError(f"{what} repeats a few characters and is easily guessed", hint=hint)
 
 
+def _check_encryption_key(key: Secret) -> None:
+    parts = key.reveal().split()
+    if not parts or min(map(len, parts)) < MIN_ADMIN_KEY or any(_EXAMPLES.search(part) for part in parts):
+        message = f"`auth.encryption_key` needs {MIN_ADMIN_KEY} characters or more that nobody knows"
+        raise ConfigError(message, hint="make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'")
+
+
+def _check_origin(origin: str) -> None:
+    if _ORIGIN.fullmatch(origin) is None:
+        message = f"`server.cors_origins`: `{origin}` is no origin"
+        raise ConfigError(message, hint="write scheme, host and port alone, like `https://app.example.com`; `*` is not taken")
+
+
 def _check_pair(cert: str, key: str) -> None:
     if bool(cert) != bool(key):
         given, missing = ("tls_cert", "tls_key") if cert else ("tls_key", "tls_cert")
@@ -112,6 +141,7 @@ def _check_files(settings: Settings) -> None:
     named = [("server.tls_cert", listener.tls_cert) for listener in settings.server.listeners]
     named += [("server.tls_key", listener.tls_key) for listener in settings.server.listeners]
     named += [("upstream.ca_bundle", settings.upstream.ca_bundle)]
+    named += [(f"auth.issuers.{name}.ca_bundle", issuer.ca_bundle) for name, issuer in settings.auth.issuers.items()]
     named += [("upstream.client_cert", part) for part in settings.upstream.client_cert.split(",")]
     for path, file in named:
         if file and not Path(file).is_file():

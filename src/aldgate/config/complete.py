@@ -1,4 +1,4 @@
-"""What the joined settings still lack: inherited values, absolute paths, and the secret that a reference names."""
+"""What the joined settings still lack: inherited values, absolute paths, and the secrets that references name."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,14 +34,29 @@ def complete(tree: dict[str, Any], environment: Mapping[str, str], directory: Pa
         inherited = {name: server.get(name, getattr(Server(), name)) for name in _INHERITED if name not in listener}
         own = {name: _absolute(listener[name], home, directory) for name in _INHERITED[1:] if listener.get(name)}
         listener |= inherited | own
-    _resolve(tree.get("auth", {}), "admin_key", environment)
-    _resolve(tree.get("budgets", {}), "alert_secret", environment)
+    auth = tree.get("auth", {})
+    secrets = (("auth", "admin_key"), ("auth", "encryption_key"), ("guardrails", "webhook_secret"), ("budgets", "alert_secret"))
+    for section, name in secrets:
+        _resolve_secret(tree.get(section, {}), name, environment)
+    for name, issuer in auth.get("issuers", {}).items():
+        issuer["ca_bundle"] = _absolute(issuer["ca_bundle"], home, directory) if issuer.get("ca_bundle") else ""
+        _resolve_client_secret(name, issuer, environment)
 
 
-def _resolve(section: dict[str, Any], name: str, environment: Mapping[str, str]) -> None:
-    key = section.get(name)
-    if key is not None:
-        section[name] = Secret(resolve_reference(key, environment) if is_reference(key) else key)
+def _resolve_secret(section: dict[str, Any], name: str, environment: Mapping[str, str]) -> None:
+    given = section.get(name)
+    if given is not None:
+        section[name] = Secret(resolve_reference(given, environment) if is_reference(given) else given)
+
+
+def _resolve_client_secret(name: str, issuer: dict[str, Any], environment: Mapping[str, str]) -> None:
+    reference = issuer.get("client_secret")
+    if reference is None:
+        return
+    try:
+        issuer["client_secret"] = Secret(resolve_reference(reference, environment))
+    except ConfigError as error:
+        raise ConfigError(f"`auth.issuers.{name}.client_secret`: {error.message}", hint=error.hint) from None
 
 
 def _default_data(environment: Mapping[str, str]) -> str:

@@ -48,6 +48,8 @@ class Leaf(NamedTuple):
         """What values it takes, in words."""
         if self.kind == tuple[Listener, ...]:
             return "addresses like `127.0.0.1:8000`, `:1301` or `:8801/ops`, separated by commas"
+        if self.kind == tuple[str, ...]:
+            return "texts separated by commas"
         if get_origin(self.kind) is Literal:
             return "one of " + ", ".join(f"`{word}`" for word in get_args(self.kind))
         if self.kind in (int, float):
@@ -62,6 +64,8 @@ class Leaf(NamedTuple):
         """
         if self.kind == tuple[Listener, ...]:
             return [_address(part.strip()) for part in text.split(",")]
+        if self.kind == tuple[str, ...]:
+            return [part.strip() for part in text.split(",") if part.strip()]
         if get_origin(self.kind) is Literal:
             return _choose(text, {word.casefold(): word for word in get_args(self.kind)})
         if self.kind is bool:

@@ -43,5 +43,7 @@ SEED_NAMES: dict[str, SeedName] = {
     "LLM_API_DEFAULT_MODEL": SeedName("routing.default_model", (PLUGGABLY,)),
     "DEFAULT_PROVIDER": SeedName("routing.default_provider", (DSP,)),
     "CLIENT_CONFIG_DIR": SeedName("auth.client_config_dir", (DSP,)),
+    "USER_SESSION_TTL_SEC": SeedName("auth.session_idle_s", (LOCAL_AI,)),
+    "LLM_API_ENCRYPTION_KEY": SeedName("auth.encryption_key", (PLUGGABLY,)),
     "BACKEND_CLIENT_CERT": SeedName("upstream.client_cert", (LOCAL_AI,)),
 }

@@ -1,8 +1,8 @@
 """Every setting there is, its default and what it is for: one frozen tree, read once.
 
 The line beneath a field is its help; `.env.example` and the reference page are made of these lines. Tables (`providers`,
-`engines`, `aliases`, `routes`, `prices`, `models`, `server.listen`) live in the file; every other field also has an environment
-name.
+`engines`, `aliases`, `routes`, `prices`, `models`, `server.listen`, `auth.issuers`) live in the file; every other field also has
+an environment name.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from aldgate.config.issuers import IssuerEntry
 from aldgate.config.models import ModelEntry
 from aldgate.config.prices import PriceEntry
 from aldgate.config.redaction import redacted
@@ -72,6 +73,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Seconds an idle connection is kept."""
     max_connections: Count = 10_000
     """Connections at once; further ones get 503."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may call the gate and use its cookie, separated by commas; empty is any port of this machine's."""
     drain_s: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
     """Seconds that calls under way may take to end when the gate stops."""
 
@@ -83,12 +86,22 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who may administer the gate."""
+    """Who may administer the gate, who vouches for others, and how long a login lasts."""
 
     admin_key: Secret | None = None
     """Admin key, 32 characters or more, as it is or as `env:NAME` or `file:/path`; unset, one is made at the first start."""
     client_config_dir: str = ""
     """Directory of clients' JSON files; empty: clients are in the database alone."""
+    session_idle_s: Seconds = 43_200.0
+    """Seconds without a request after which a login is over."""
+    session_lifetime_s: Annotated[float, Meta(gt=0, le=31_536_000)] = 604_800.0
+    """Seconds after which any login is over."""
+    encryption_key: Secret | None = None
+    """What seals users' provider credentials, likewise; old ones may follow, each behind a space. Unset, one is made and kept."""
+    public_url: str = ""
+    """Where browsers find the gate, for logins that come back to it; empty takes the address they used, on loopback only."""
+    issuers: dict[str, IssuerEntry] = {}
+    """Who else may say who somebody is: issuers of JSON Web Tokens."""
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -216,6 +229,13 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Keep, for these and for routes, also answers to requests that name no temperature, which most models answer by chance."""
 
 
+class Guardrails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What policies' guardrails need beyond what policies say."""
+
+    webhook_secret: Secret | None = None
+    """Signs what guardrails ask webhooks; 24 characters or more, as it is or as `env:NAME` or `file:/path`. Unset asks none."""
+
+
 class Valkey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where several processes share rates and concurrency."""
 
@@ -272,6 +292,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     upstream: Upstream = Upstream()
     reload: Reload = Reload()
     cache: Cache = Cache()
+    guardrails: Guardrails = Guardrails()
     routing: Routing = Routing()
     valkey: Valkey = Valkey()
     engines: dict[str, dict[str, Any]] = {}

@@ -6,8 +6,9 @@ from typing import Any, Literal
 import msgspec
 
 from aldgate.core.errors import GatewayError
+from aldgate.core.guardrails.guard import Guarded
 from aldgate.core.limits import NO_UNITS, Units
-from aldgate.core.principals import Operation, Principal
+from aldgate.core.principals import Operation, OwnCredential, Principal
 from aldgate.core.routes import Catalogue, Deployment, Plan
 from aldgate.core.usage import NOTHING, Usage
 
@@ -63,6 +64,7 @@ class Call(msgspec.Struct):
         started_at: Monotonic seconds.
         catalogue: The snapshot the call began with; reloads do not change it.
         backends: What runs the catalogue's deployments, by name: a `ports.Backend` each, which is to the right of here.
+        is_inner: Another call needs it, and is under way: it may begin while the gate stops.
     """
 
     id: str
@@ -73,6 +75,7 @@ class Call(msgspec.Struct):
     started_at: float
     catalogue: Catalogue
     backends: Mapping[str, Any]
+    is_inner: bool = False
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -111,6 +114,7 @@ class Admission(msgspec.Struct):
         is_waiting: All attempts so far have failed and the next has not begun: whoever leaves now owes nothing for it.
         leave: Gives up the call's place at the deployment, which is told how many tokens were used there.
         cut: Why it was ended from within, by cancelling its task.
+        guarded: What guardrails made of the request; None: there are none, or they have not acted yet.
     """
 
     call: Call
@@ -130,6 +134,7 @@ class Admission(msgspec.Struct):
     is_waiting: bool = False
     leave: Callable[[int], None] | None = None
     cut: GatewayError | None = None
+    guarded: Guarded | None = None
 
 
 class Attempt(msgspec.Struct):
@@ -138,6 +143,7 @@ class Attempt(msgspec.Struct):
     Attributes:
         dialect: Name of the dialect that `body` is in, one of the backend's.
         forward: Header lines of the caller's that go on with it, each with its line end.
+        own: The caller's credential, to be used instead of the backend's.
     """
 
     call_id: str
@@ -147,6 +153,7 @@ class Attempt(msgspec.Struct):
     stream: bool
     dialect: str = "openai"
     forward: bytes = b""
+    own: OwnCredential | None = None
 
 
 class Outcome(msgspec.Struct):

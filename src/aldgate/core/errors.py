@@ -1,14 +1,15 @@
 """Everything that can go wrong, in one tree. Status, code and retry advice are facts of the class; dialects only render them.
 
 GatewayError
-CallerError     InvalidRequest InvalidConfiguration MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound
+CallerError     InvalidRequest InvalidConfiguration BadLogin MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound
 MethodNotAllowed HeadTimeout IdempotencyConflict IdempotencyUnknown IdempotencyInProgress Conflict BodyTooLarge
 UnsupportedMediaType HeadTooLarge VersionNotSupported SocketVersionNotSupported NothingKept PreviousResponseNotFound
 ThreadNotFound
-PolicyError     ScopeDenied PolicyDenied PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited
+PolicyError     ScopeDenied PolicyDenied ForeignOrigin PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited
+ContentBlocked
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
-InternalError   NotSupported Shedding ShuttingDown StoreUnavailable
+InternalError   NotSupported Shedding ShuttingDown StoreUnavailable IssuerUnavailable
 ClientGone      nobody is left to answer; recorded, never rendered
 HedgeLost       another attempt began to answer sooner; recorded, never rendered
 """
@@ -36,9 +37,11 @@ class GatewayError(Exception):
     Attributes:
         has_run: The provider did the work all the same: to call again is to pay again.
         attempts: How many deployments were asked, or how often one was, before this became the answer.
+        is_callers: A credential that the caller brought is to blame: it says nothing of the provider to anybody else.
     """
 
     has_run = False
+    is_callers = False
     attempts = 1
     code: ClassVar[str] = "internal_error"
     status: int = 500
@@ -65,6 +68,12 @@ class InvalidConfiguration(CallerError):
     """The configuration cannot be used; the gate goes on with the one it has."""
 
     code = "invalid_configuration"
+
+
+class BadLogin(CallerError):
+    """No enabled user has this name and this password; which of them is wrong nobody is told."""
+
+    code, status = "invalid_credentials", 401
 
 
 class MissingKey(CallerError):
@@ -205,6 +214,12 @@ class PolicyDenied(PolicyError):
     code, status = "policy_denied", 403
 
 
+class ForeignOrigin(PolicyError):
+    """A browser sent this from a page of somewhere else, with a cookie that only pages of the gate may use."""
+
+    code, status = "foreign_origin", 403
+
+
 class PriceUnknown(PolicyError):
     """A budget cannot be kept for a model whose price nobody knows."""
 
@@ -233,6 +248,12 @@ class ConcurrencyLimited(PolicyError):
     """As many calls as allowed are under way."""
 
     code, status, retry = "concurrency_limit_exceeded", 429, Retry.LATER
+
+
+class ContentBlocked(PolicyError):
+    """A guardrail of the principal's policy found what may not pass, in the request or in the answer."""
+
+    code, status = "content_blocked", 400
 
 
 class UpstreamError(GatewayError):
@@ -351,6 +372,12 @@ class StoreUnavailable(InternalError):
     """The database did not answer, and this call cannot go on without it."""
 
     code, status, retry = "store_unavailable", 503, Retry.LATER
+
+
+class IssuerUnavailable(InternalError):
+    """The issuer of this token does not give its keys, and without them nobody can say whether the token is genuine."""
+
+    code, status, retry = "issuer_unavailable", 503, Retry.LATER
 
 
 class ClientGone(GatewayError):

@@ -69,5 +69,39 @@ class Ranking(Struct):
     model: str = ""
 
 
-Request = Conversation | EmbedRequest | RerankRequest
-Result = Answer | Embeddings | Ranking
+class CompletionRequest(Struct):
+    """A text to be gone on with, as before there were chats.
+
+    Attributes:
+        suffix: What shall follow the answer.
+        others: The caller's fields that have no place above, by their names in `origin`.
+    """
+
+    origin: str
+    prompt: str
+    suffix: str | None = None
+    max_output_tokens: int | None = None
+    others: dict[str, Any] = {}
+
+
+class ModerationRequest(Struct):
+    """Texts, or parts of one message, to be judged.
+
+    Attributes:
+        is_list: The caller sent a list.
+    """
+
+    origin: str
+    inputs: list[str | dict[str, Any]]
+    is_list: bool = True
+
+
+class Moderations(Struct):
+    """Verdicts, as the provider words them."""
+
+    raw: dict[str, Any]
+    usage: Usage | None = None
+
+
+Request = Conversation | EmbedRequest | RerankRequest | CompletionRequest | ModerationRequest
+Result = Answer | Embeddings | Ranking | Moderations

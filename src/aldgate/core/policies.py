@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from aldgate.core.budgets import Budget
+from aldgate.core.guardrails.kinds import Guardrail
 from aldgate.core.limits import UNLIMITED, Limits
 
 
@@ -44,6 +45,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     """Regions that a model's data may stay in: each of the model's tags must be one of them, and it must have one."""
     expires_at: float | None = None
     """Unix seconds from which on nothing is allowed."""
+    guardrails: tuple[Guardrail, ...] = ()
+    """What looks at texts on their way; those of the levels above act first, and none of them can be taken away."""
     limits: Limits = UNLIMITED
     """Of the level: all that is below it counts together."""
     budgets: tuple[Budget, ...] = ()

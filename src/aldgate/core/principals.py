@@ -1,12 +1,24 @@
 """Who calls, and what that principal may do."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from aldgate.core.levels import ALL_SCOPES, CALLER_SCOPES, Kind, Level, Operation
 from aldgate.core.policies import Policy
 from aldgate.core.rights import Rights
 
-__all__ = ["ADMIN", "ALL_SCOPES", "CALLER_SCOPES", "Kind", "Level", "Operation", "Policy", "Principal"]
+__all__ = ["ADMIN", "ALL_SCOPES", "CALLER_SCOPES", "Kind", "Level", "Operation", "OwnCredential", "Policy", "Principal"]
+
+
+class OwnCredential(msgspec.Struct, frozen=True):
+    """A credential that a user brought for a provider; `id` is new with each that is saved. Never shows its secret."""
+
+    id: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"OwnCredential({self.id!r}, '***')"
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -20,6 +32,7 @@ class Principal(msgspec.Struct, frozen=True):
         rights: What all of them allow.
         expires_at: Unix seconds; None lives for ever.
         organisation: Account id of that level, for the ledger; so are the next three.
+        own: By provider, what its calls are made with and paid by instead of the gate's credential; None: nothing.
     """
 
     id: str
@@ -33,6 +46,7 @@ class Principal(msgspec.Struct, frozen=True):
     team: str | None = None
     client: str | None = None
     user: str | None = None
+    own: Mapping[str, OwnCredential] | None = None
 
     @classmethod
     def of(cls, kind: Kind, own: Level, above: tuple[Level, ...] = (), expires_at: float | None = None) -> "Principal":
@@ -40,8 +54,9 @@ class Principal(msgspec.Struct, frozen=True):
         levels = (*above, own)
         rights = Rights(levels)
         ends = [at for at in (expires_at, rights.expires_at) if at is not None]
-        accounts = {level.kind: level.account for level in levels if level.kind in ("organisation", "team", "client", "user")}
-        return cls(own.account, kind, own.name, own.account, levels, rights, min(ends, default=None), **accounts)
+        of = {level.kind: level.account for level in levels}.get
+        above_key = of("organisation"), of("team"), of("client"), of("user")
+        return cls(own.account, kind, own.name, own.account, levels, rights, min(ends, default=None), *above_key)
 
 
 ADMIN = Principal.of("admin", Level("admin", "admin", "admin", Policy(scopes=ALL_SCOPES)))

@@ -7,6 +7,7 @@ from functools import lru_cache, reduce
 from ipaddress import ip_address, ip_network
 from typing import Any, TypeVar
 
+from aldgate.core.guardrails.kinds import united
 from aldgate.core.levels import CALLER_SCOPES, Level
 from aldgate.core.policies import Policy, matches
 from aldgate.core.routes import Deployment
@@ -29,6 +30,7 @@ class Rights:
         tells_places: Some level has a word on endpoints or networks.
         tells_parameters: Some level has a word on what stands in a request.
         expires_at: Unix seconds; None: never.
+        guardrails: Those of all levels.
     """
 
     def __init__(self, levels: tuple[Level, ...]) -> None:
@@ -46,6 +48,7 @@ class Rights:
         self.forced_parameters = _first_of_each(policy.forced_parameters for policy in policies)
         self.parameter_defaults = _first_of_each(policy.parameter_defaults for policy in reversed(policies))
         self._tools = _said(policy.tools for policy in policies)
+        self.guardrails = united(*(policy.guardrails for policy in policies))
         budgets = [budget for policy in policies for budget in policy.budgets]
         self.has_budget = bool(budgets)
         self.has_soft_budget = any(budget.is_soft for budget in budgets)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from copy import deepcopy
 
 from aldgate.core.calls import Admission, Attempt
 from aldgate.core.errors import GatewayError, UpstreamInvalid
 from aldgate.core.operations import Request
 from aldgate.core.routes import Deployment, Plan, Seat, Stage
 from aldgate.gate.affinity import Served
+from aldgate.gate.brought import of_own, own_credential
+from aldgate.gate.guarded import GuardedTranslation, JudgedExchange
+from aldgate.gate.guarding import Guarding
 from aldgate.gate.live import Live
-from aldgate.gate.outgoing import may_be_sealed, parsed, written
+from aldgate.gate.outgoing import guarded, may_be_sealed, parsed, written
 from aldgate.gate.runs import Run
 from aldgate.gate.signatures import unsealed
 from aldgate.gate.spoken import spoken
@@ -27,15 +31,23 @@ class Attempts:
         live: How deployments are doing.
         count: Is told of each attempt that failed.
         retries: How often a deployment that is on no route is asked again.
+
+    Attributes:
+        guarding: What policies' guardrails do; one that can ask somebody else takes the place of this one.
     """
 
     def __init__(self, live: Live, count: Count, retries: int) -> None:
+        self.guarding = Guarding({})
         self._live = live
         self._count = count
         self.retries = retries
 
     async def run(self, admission: Admission, face: FaceDialect) -> Run:
         """See `Gate.run`."""
+        if admission.call.principal.rights.guardrails:
+            admission.is_waiting = True  # nobody was asked yet: whoever leaves meanwhile owes nothing
+            admission.guarded = await self.guarding.check(admission, face)
+            admission.is_waiting = False
         plan = admission.plan
         if plan is not None:
             return await Trial(admission, plan, self._live, self._asking(admission, face), self._count).run()
@@ -65,7 +77,11 @@ class Attempts:
         async def ask(deployment: Deployment, served: Served | None) -> Run:
             nonlocal asked
             if sealed and (served is None or served.backend != deployment.backend):
-                return await self._try(admission, deployment, face, unsealed(parsed(face, admission)))
+                given = admission.guarded
+                whole = parsed(face, admission) if given is None else deepcopy(given.changed)
+                return await self._try(admission, deployment, face, unsealed(whole))
+            if admission.guarded is not None:
+                return await self._try(admission, deployment, face)
             backend: Backend = call.backends[deployment.backend]
             upstream = spoken(backend, deployment).get(face.name)
             if upstream is not None and call.operation in upstream.operations:
@@ -80,13 +96,24 @@ class Attempts:
         call = admission.call
         backend: Backend = call.backends[deployment.backend]
         warnings: list[str] = []
-        upstream, body, relay = written(admission, deployment, backend, face, warnings, asked)
-        exchange = await backend.start(
-            Attempt(call.id, call.operation, deployment, body, call.peek.stream, upstream.name, call.peek.forward)
-        )
+        given = admission.guarded
+        waits = False
+        if given is None:
+            upstream, body, relay = written(admission, deployment, backend, face, warnings, asked)
+        else:
+            upstream, body, relay = guarded(admission, given, deployment, backend, face, warnings, asked)
+            waits = relay.waits
+        attempt = Attempt(call.id, call.operation, deployment, body, call.peek.stream, upstream.name, call.peek.forward)
+        if call.principal.own is not None:
+            attempt.own = own_credential(call, deployment)
+        exchange = await backend.start(attempt)
+        if waits and isinstance(relay, GuardedTranslation):
+            exchange = JudgedExchange(exchange, relay, self.guarding.judge(admission))
+            relay = exchange.told
         try:
             if exchange.status != 200:
-                raise await _fault(exchange, upstream)
+                fault = await _fault(exchange, upstream)
+                raise fault if attempt.own is None else of_own(fault, deployment.backend)
             first_byte_s = time.perf_counter() - call.started_at
             if call.peek.stream:
                 first = await _first(exchange, relay, upstream, is_alone=len(admission.candidates) == 1)
@@ -117,7 +144,7 @@ async def _first(exchange: Exchange, relay: Relay, upstream: UpstreamDialect, *,
         if piece is None:
             return events + relay.end()
         events += relay.feed(piece)
-        if relay.is_done or (events and (is_alone or relay.delivered or not _is_overture(events))):
+        if relay.is_done or relay.failure is not None or (events and (is_alone or relay.delivered or not _is_overture(events))):
             return events
 
 

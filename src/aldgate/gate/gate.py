@@ -28,6 +28,7 @@ from aldgate.core.usage import Usage
 from aldgate.gate.attempts import Attempts
 from aldgate.gate.bills import bill
 from aldgate.gate.bounds import cap_of, cost_of, expected_tokens, most_input, priced
+from aldgate.gate.brought import unpaid
 from aldgate.gate.ids import CallIds
 from aldgate.gate.live import Live
 from aldgate.gate.metrics import Metrics
@@ -182,7 +183,7 @@ class Gate:
 
     def _check_opening(self, call: Call, against: list[GatewayError] | None) -> None:
         """What speaks against any call now, and against one of this kind by its principal."""
-        if self.is_draining:
+        if self.is_draining and not call.is_inner:
             _refuse(ShuttingDown("The gate is stopping.", retry_after_s=5), against)
         if not self._may_record():
             lost = "The ledger cannot be written, and calls without it are not allowed."
@@ -212,7 +213,8 @@ class Gate:
         route = call.catalogue.resolve(name) if name else call.catalogue.default(call.operation)
         plan = route.plan
         able = self._able(call, route)
-        return (permitted(call, route, able) if rights.tells_names else able), plan
+        able = permitted(call, route, able) if rights.tells_names else able
+        return (able if call.principal.own is None else unpaid(call, able)), plan
 
     def _able(self, call: Call, route: Route) -> tuple[Deployment, ...]:
         """The deployments that can do the operation, each once."""
@@ -354,9 +356,8 @@ class Gate:
 
     def _settle_failure(self, call: Call, failure: Failure) -> int:
         """Record an attempt that did not come to answer. Returns its cost in micro-dollars."""
-        price = failure.deployment.price
-        cost = price.cost(failure.usage) if price is not None else 0
-        self._append(failure_row(call, failure, cost, price.version if price is not None else "unknown"))
+        _, cost, version = bill(call, failure.deployment, failure.usage)
+        self._append(failure_row(call, failure, cost, version))
         return cost
 
     def _count(self, deployment: Deployment, error: GatewayError) -> None:
@@ -365,7 +366,7 @@ class Gate:
 
     def _hear(self, deployment: Deployment, error: GatewayError) -> None:
         """Note how its provider answered last. An error of anybody else says nothing of it; a request refused is an answer."""
-        if isinstance(error, UpstreamError):
+        if isinstance(error, UpstreamError) and not error.is_callers:
             is_fault = not isinstance(error, UpstreamRejected)
             self.heard[deployment.backend] = (error.status, error.code) if is_fault else None
 

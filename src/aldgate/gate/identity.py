@@ -2,13 +2,15 @@
 
 import hmac
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
 
 from aldgate.core.errors import ExpiredKey, GatewayError, MissingKey, RevokedKey, UnknownKey
 from aldgate.core.levels import Level
 from aldgate.core.principals import ADMIN, Principal
 from aldgate.ports import Credential, Resolver, Standing, Store, StoredAccount, StoredKey
+
+Dress = Callable[[Principal], Awaitable[Principal]]
 
 CACHE_SIZE = 100_000
 LONGEST_SECRET = 16_384
@@ -23,6 +25,7 @@ class Identity:
         admin_digest: Digest of the admin key; empty while nobody has it.
         now: Unix seconds.
         resolvers: Know credentials other than keys.
+        dress: Puts what the user of a key brings with them to its principal.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class Identity:
         admin_digest: bytes,
         now: Callable[[], float] = time.time,
         resolvers: Sequence[Resolver] = (),
+        dress: Dress | None = None,
     ) -> None:
         self._store = store
         self._pepper = pepper
@@ -43,6 +47,7 @@ class Identity:
         """Another one whenever somebody may have changed: what was known before has to be asked anew."""
         self.on_change: Callable[[], None] | None = None
         """Told when somebody may have changed, for who acts on more than the next call."""
+        self._dress = dress
 
     def digest(self, secret: bytes) -> bytes:
         """The keyed digest under which a secret is kept: BLAKE2b, whose keyed mode is a MAC (RFC 7693)."""
@@ -67,6 +72,8 @@ class Identity:
         if known.error is not None:
             raise _again(known.error)
         if self._now() >= known.expires_at:
+            if known.is_renewed:
+                return None
             raise ExpiredKey("This API key has expired.")
         return known.principal
 
@@ -117,7 +124,7 @@ class Identity:
         if key is None:
             raise UnknownKey("This API key is not known here.")
         above = () if key.owner is None else await self._store.lineage(key.owner)
-        principal = principal_of(key, above)
+        principal = await self._dressed(principal_of(key, above))
         if key.revoked_at is not None:
             return principal, RevokedKey("This API key was revoked.")
         if principal.expires_at is not None and self._now() >= principal.expires_at:
@@ -135,8 +142,11 @@ class Identity:
             return await self._resolve(b"", secret)
         if credential.key.revoked_at is not None:
             return Standing(error=RevokedKey("This API key was revoked."))
-        principal = principal_of(credential.key, credential.above)
+        principal = await self._dressed(principal_of(credential.key, credential.above))
         return Standing(principal, _end(credential, principal), closed(credential.above))
+
+    async def _dressed(self, principal: Principal) -> Principal:
+        return principal if self._dress is None or principal.user is None else await self._dress(principal)
 
     async def _resolve(self, carrier: bytes, secret: bytes) -> Standing:
         for resolver in self._resolvers:

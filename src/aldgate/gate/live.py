@@ -144,7 +144,7 @@ class Live:
 
     def failed(self, deployment: Deployment, error: GatewayError) -> None:
         """An attempt failed. What the caller asked is no fault of the deployment's; nor is anything of a builtin engine's."""
-        if deployment.backend == BUILTIN or not isinstance(error, UpstreamError):
+        if deployment.backend == BUILTIN or not isinstance(error, UpstreamError) or error.is_callers:
             return
         now, resting = self.clock(), resting_after(error)
         rest_s = error.retry_after_s or CREDENTIAL_REST_S

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from aldgate.core.calls import Admission
 from aldgate.core.conversation import Conversation
 from aldgate.core.errors import InvalidRequest
+from aldgate.core.guardrails.guard import Guarded
 from aldgate.core.lossy import refuse_losses
-from aldgate.core.operations import Request
+from aldgate.core.operations import CompletionRequest, Request
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment
 from aldgate.core.words import word, worded
+from aldgate.gate.guarded import GuardedTranslation
 from aldgate.gate.signatures import is_sealed
 from aldgate.gate.spoken import spoken
 from aldgate.gate.translation import Translation
@@ -45,6 +47,29 @@ def written(
     return upstream, body, Translation(call.id, call.operation, call.peek, asked, face, upstream)
 
 
+def guarded(
+    admission: Admission,
+    given: Guarded,
+    deployment: Deployment,
+    backend: Backend,
+    face: FaceDialect,
+    warnings: list[str],
+    asked: Request | None,
+) -> tuple[UpstreamDialect, bytes, GuardedTranslation]:
+    """The same for a call that has passed guardrails: what they left of it, always written anew.
+
+    Raises:
+        InvalidRequest: It asks for what the provider's dialect cannot say.
+    """
+    call = admission.call
+    dialects = spoken(backend, deployment)
+    upstream = dialects.get(face.name)
+    if upstream is None or call.operation not in upstream.operations:
+        upstream = _speaking(dialects, call.operation, deployment)
+    body = _built(upstream, asked or given.changed, admission, deployment, warnings)
+    return upstream, body, GuardedTranslation(call, given, face, upstream)
+
+
 def parsed(face: FaceDialect, admission: Admission) -> Request:
     """All of the request, bounded as money is held for it.
 
@@ -56,8 +81,8 @@ def parsed(face: FaceDialect, admission: Admission) -> Request:
         asked = face.parse(call.operation, call.peek)
     if isinstance(asked, Conversation):
         refuse_losses(asked, call.peek.model)
-        if admission.cap is not None:
-            asked.max_output_tokens = admission.cap
+    if isinstance(asked, Conversation | CompletionRequest) and admission.cap is not None:
+        asked.max_output_tokens = admission.cap
     return asked
 
 

@@ -125,7 +125,7 @@ class Prospect:
         assert self._admission is not None and self._outlook is not None
         backend: Backend = self._call.backends[deployment.backend]
         same = spoken(backend, deployment).get(self._face.name)
-        passes = same is not None and self._call.operation in same.operations
+        passes = same is not None and self._call.operation in same.operations and not self._call.principal.rights.guardrails
         how = "passes through" if passes else "translated"
         warnings: list[str] = []
         try:

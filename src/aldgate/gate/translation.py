@@ -62,7 +62,7 @@ class Translation:
         """See `ports.Relay`."""
         result = self._upstream.read(self._operation, body)
         self.usage = result.usage
-        self.delivered = _said(result)
+        self.delivered = said_tokens(result)
         return self._face.write(self._call_id, self._peek, self._asked, result)
 
     def feed(self, piece: bytes) -> bytes:
@@ -105,10 +105,14 @@ class Translation:
                 self.failure = event.error
                 events = events[:place]
                 break
-        return self._encoder.feed(events) if events else b""
+        return self._write(events) if events else b""
+
+    def _write(self, events: Sequence[Event]) -> bytes:
+        """What the caller gets of these events."""
+        return self._encoder.feed(events)
 
 
-def _said(result: Result) -> int:
+def said_tokens(result: Result) -> int:
     """Output tokens by our own count: about one for four bytes of what was said."""
     if not isinstance(result, Answer):
         return 0

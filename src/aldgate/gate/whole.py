@@ -32,6 +32,8 @@ async def whole(gate: Gate, admission: Admission, face: FaceDialect, outcome: Ou
         run = await gate.run(admission, face)
         outcome.status, outcome.first_byte_s = 200, run.first_byte_s
         _bill_whole(admission.call, run.relay, outcome)
+        if run.relay.failure is not None:  # it was made, and is to be paid for, but may not be given out
+            raise run.relay.failure
     except GatewayError as error:
         outcome.fail(error)
         raise

@@ -12,7 +12,7 @@ import msgspec
 
 from aldgate.core.calls import Attempt
 from aldgate.core.errors import UpstreamInvalid
-from aldgate.core.principals import Operation
+from aldgate.core.principals import Operation, OwnCredential
 from aldgate.core.routes import Deployment, Facts, Origin, Source
 from aldgate.dialects.anthropic.dialect import ANTHROPIC
 from aldgate.dialects.anthropic.errors import read_error
@@ -112,22 +112,29 @@ class Anthropic:
         self._models = models
         self._origin: Origin = origin
         self._prices = prices
-        credential = f"x-api-key: {api_key}\r\n" if api_key else ""
-        self._common = f"host: {pool.origin.host_header}\r\n{credential}accept-encoding: identity\r\n"
-        self._message_head = self._post("/messages")
-        self._count_head = self._post("/messages/count_tokens")
+        self.has_credential = bool(api_key) or pool.origin.host in LOOPBACK
+        self._api_key = api_key
+        self._message_head = self._post("/messages", api_key)
+        self._count_head = self._post("/messages/count_tokens", api_key)
 
-    def _post(self, path: str) -> bytes:
+    def _common(self, api_key: str) -> str:
+        credential = f"x-api-key: {api_key}\r\n" if api_key else ""
+        return f"host: {self._pool.origin.host_header}\r\n{credential}accept-encoding: identity\r\n"
+
+    def _post(self, path: str, api_key: str) -> bytes:
         accept = "accept: application/json, text/event-stream\r\ncontent-type: application/json\r\n"
-        return f"POST {self._path}{path} HTTP/1.1\r\n{self._common}{accept}".encode("latin-1")
+        return f"POST {self._path}{path} HTTP/1.1\r\n{self._common(api_key)}{accept}".encode("latin-1")
 
     def start(self, attempt: Attempt) -> Awaitable[Reply]:
         """Send the attempt; see `ports.Backend`."""
+        own = attempt.own
+        if own is not None:
+            return self._send(self._post("/messages", own.secret), attempt.forward, attempt.body, own.id)
         return self._send(self._message_head, attempt.forward, attempt.body)
 
-    def _send(self, head: bytes, forward: bytes, body: bytes) -> Awaitable[Reply]:
+    def _send(self, head: bytes, forward: bytes, body: bytes, realm: str | None = None) -> Awaitable[Reply]:
         version = b"" if _NAMES_VERSION in forward else VERSION
-        return self._pool.request(b"%b%b%bcontent-length: %d\r\n\r\n" % (head, version, forward, len(body)), body)
+        return self._pool.request(b"%b%b%bcontent-length: %d\r\n\r\n" % (head, version, forward, len(body)), body, realm)
 
     async def count_tokens(self, body: bytes, forward: bytes) -> int:
         """See `ports.CountsTokens`."""
@@ -154,6 +161,10 @@ class Anthropic:
         """The provider while its list is not known: any name is taken as `provider/name`."""
         return self._source({name: Facts() for name in self._models or ()}, accepts_any=self._models is None)
 
+    async def check(self, own: OwnCredential) -> None:
+        """See `gate.brought.TakesCredentials`."""
+        await self._page("", own)
+
     async def list_models(self) -> list[_Model]:
         """What `GET /v1/models` lists, page by page.
 
@@ -170,9 +181,10 @@ class Anthropic:
             after = f"&after_id={page.last_id}"
         return models
 
-    async def _page(self, after: str) -> _Models:
-        head = f"GET {self._path}/models?limit={_PAGE}{after} HTTP/1.1\r\n{self._common}accept: application/json\r\n"
-        reply = await self._pool.request(head.encode("latin-1") + VERSION + b"\r\n", b"")
+    async def _page(self, after: str, own: OwnCredential | None = None) -> _Models:
+        common = self._common(self._api_key if own is None else own.secret)
+        head = f"GET {self._path}/models?limit={_PAGE}{after} HTTP/1.1\r\n{common}accept: application/json\r\n"
+        reply = await self._pool.request(head.encode("latin-1") + VERSION + b"\r\n", b"", own and own.id)
         try:
             body = await reply.read()
         finally:

@@ -9,7 +9,7 @@ import msgspec
 
 from aldgate.core.calls import Attempt
 from aldgate.core.errors import UpstreamInvalid
-from aldgate.core.principals import Operation
+from aldgate.core.principals import Operation, OwnCredential
 from aldgate.core.routes import UNKNOWN, Deployment, Facts, Origin, Source
 from aldgate.dialects.cohere.dialect import Cohere
 from aldgate.ports import UpstreamDialect
@@ -22,6 +22,7 @@ from aldgate.upstream.reply import Reply
 
 BASE_URL = "https://api.cohere.com"
 _PATHS: dict[Operation, str] = {"chat": "/v2/chat", "embed": "/v2/embed", "rerank": "/v2/rerank"}
+_ACCEPT = "text/event-stream, application/json"
 _MODELS = "/v1/models?page_size=1000"
 _FEATURES = {"tools": "tools", "tool_choice": "tools", "vision": "vision", "json_schema": "json_schema", "reasoning": "reasoning"}
 
@@ -64,12 +65,19 @@ class CohereProvider:
         self._models = models
         self._origin: Origin = origin
         self._prices = prices
-        accept = "text/event-stream, application/json"
-        self._heads = {operation: wire.head(path, accept) for operation, path in _PATHS.items()}
+        self.has_credential = wire.has_credential
+        self._heads = {operation: wire.head(path, _ACCEPT) for operation, path in _PATHS.items()}
 
     def start(self, attempt: Attempt) -> Awaitable[Reply]:
         """Send the attempt; see `ports.Backend`."""
+        own = attempt.own
+        if own is not None:
+            return self._wire.send(self._wire.head(_PATHS[attempt.operation], _ACCEPT, own), attempt.body, own.id)
         return self._wire.send(self._heads[attempt.operation], attempt.body)
+
+    async def check(self, own: OwnCredential) -> None:
+        """See `gate.brought.TakesCredentials`."""
+        await self._wire.get(_MODELS, own)
 
     async def discover(self) -> Source:
         """The operator's list of models, or else Cohere's own, with what each is for."""

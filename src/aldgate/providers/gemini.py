@@ -10,7 +10,7 @@ import msgspec
 
 from aldgate.core.calls import Attempt
 from aldgate.core.errors import UpstreamInvalid
-from aldgate.core.principals import Operation
+from aldgate.core.principals import Operation, OwnCredential
 from aldgate.core.routes import Deployment, Facts, Origin, Source
 from aldgate.dialects.gemini.dialect import GEMINI
 from aldgate.dialects.gemini.errors import read_error
@@ -91,21 +91,25 @@ class Gemini:
         self._origin: Origin = origin
         self._prices = prices
         self._base_path = base_path.encode("latin-1")
+        self.has_credential = bool(api_key)
+        self._gates = self._common(api_key)
+
+    def _common(self, api_key: str) -> bytes:
         credential = f"x-goog-api-key: {api_key}\r\n" if api_key else ""
-        self._common = f"host: {pool.origin.host_header}\r\n{credential}accept-encoding: identity\r\n".encode("latin-1")
+        return f"host: {self._pool.origin.host_header}\r\n{credential}accept-encoding: identity\r\n".encode("latin-1")
 
     def start(self, attempt: Attempt) -> Awaitable[Reply]:
         """Send the attempt; see `ports.Backend`."""
-        body = attempt.body
+        body, own = attempt.body, attempt.own
         verb = verb_of(attempt.operation, body, stream=attempt.stream)
         head = b"POST %b/%b:%b HTTP/1.1\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (
             self._base_path,
             _resource(attempt.deployment.model),
             verb,
-            self._common,
+            self._gates if own is None else self._common(own.secret),
             len(body),
         )
-        return self._pool.request(head, body)
+        return self._pool.request(head, body, own and own.id)
 
     async def discover(self) -> Source:
         """The operator's list of models, or else the provider's own (`GET /models`); see `ports.Backend`."""
@@ -129,10 +133,15 @@ class Gemini:
                 break
         return found
 
-    async def _list_page(self, token: str) -> _Models:
+    async def check(self, own: OwnCredential) -> None:
+        """See `gate.brought.TakesCredentials`."""
+        await self._list_page("", own)
+
+    async def _list_page(self, token: str, own: OwnCredential | None = None) -> _Models:
         query = urlencode({"pageSize": _PAGE} | ({"pageToken": token} if token else {})).encode()
-        head = b"GET %b/models?%b HTTP/1.1\r\n%baccept: application/json\r\n\r\n" % (self._base_path, query, self._common)
-        reply = await self._pool.request(head, b"")
+        common = self._gates if own is None else self._common(own.secret)
+        head = b"GET %b/models?%b HTTP/1.1\r\n%baccept: application/json\r\n\r\n" % (self._base_path, query, common)
+        reply = await self._pool.request(head, b"", own and own.id)
         try:
             body = await reply.read()
         finally:

@@ -9,13 +9,14 @@ import msgspec
 
 from aldgate.core.calls import Attempt
 from aldgate.core.errors import UpstreamInvalid
-from aldgate.core.principals import Operation
+from aldgate.core.principals import Operation, OwnCredential
 from aldgate.core.routes import Deployment, Origin, Source
 from aldgate.dialects.openai.errors import read_error
 from aldgate.dialects.rerank.dialect import JINA
 from aldgate.ports import UpstreamDialect
 from aldgate.providers.listing import Listed
 from aldgate.providers.prices import PriceBook
+from aldgate.providers.wire import LOOPBACK
 from aldgate.upstream.pool import Pool
 from aldgate.upstream.reply import Reply
 
@@ -69,23 +70,28 @@ class OpenAICompatible:
         self._models = models
         self._origin: Origin = origin
         self._prices = prices
-        credential = f"authorization: Bearer {api_key}\r\n" if api_key else ""
-        common = f"host: {pool.origin.host_header}\r\n{credential}accept-encoding: identity\r\n"
+        self.has_credential = bool(api_key) or pool.origin.host in LOOPBACK
+        self._base_path = base_path
+        self._api_key = api_key
         self._heads = {
-            name: {
-                operation: (
-                    f"POST {base_path}{path} HTTP/1.1\r\n{common}accept: application/json, text/event-stream\r\n"
-                    "content-type: application/json\r\ncontent-length: "
-                ).encode("latin-1")
-                for operation, path in _PATHS[name].items()
-            }
-            for name in self.dialects
+            name: {operation: self._head(path, api_key) for operation, path in _PATHS[name].items()} for name in self.dialects
         }
-        self._list_head = f"GET {base_path}/models HTTP/1.1\r\n{common}accept: application/json\r\n\r\n".encode("latin-1")
+
+    def _common(self, api_key: str) -> str:
+        credential = f"authorization: Bearer {api_key}\r\n" if api_key else ""
+        return f"host: {self._pool.origin.host_header}\r\n{credential}accept-encoding: identity\r\n"
+
+    def _head(self, path: str, api_key: str) -> bytes:
+        accept = "accept: application/json, text/event-stream\r\n"
+        content = "content-type: application/json\r\ncontent-length: "
+        return f"POST {self._base_path}{path} HTTP/1.1\r\n{self._common(api_key)}{accept}{content}".encode("latin-1")
 
     def start(self, attempt: Attempt) -> Awaitable[Reply]:
         """Send the attempt; see `ports.Backend`."""
-        body = attempt.body
+        body, own = attempt.body, attempt.own
+        if own is not None:
+            head = self._head(_PATHS[attempt.dialect][attempt.operation], own.secret)
+            return self._pool.request(b"%s%d\r\n\r\n" % (head, len(body)), body, own.id)
         return self._pool.request(b"%s%d\r\n\r\n" % (self._heads[attempt.dialect][attempt.operation], len(body)), body)
 
     async def discover(self) -> Source:
@@ -98,13 +104,19 @@ class OpenAICompatible:
         """The provider while its list is not known: any name is taken as `provider/name`."""
         return self._source(map(Listed, self._models or ()), accepts_any=self._models is None)
 
-    async def list_models(self) -> list[Listed]:
+    async def check(self, own: OwnCredential) -> None:
+        """See `gate.brought.TakesCredentials`."""
+        await self.list_models(own)
+
+    async def list_models(self, own: OwnCredential | None = None) -> list[Listed]:
         """What `GET /models` lists. Together answers with a bare array, everybody else with `{"data": [...]}`.
 
         Raises:
             UpstreamError: No answer, an error, or not such a list.
         """
-        reply = await self._pool.request(self._list_head, b"")
+        common = self._common(self._api_key if own is None else own.secret)
+        head = f"GET {self._base_path}/models HTTP/1.1\r\n{common}accept: application/json\r\n\r\n".encode("latin-1")
+        reply = await self._pool.request(head, b"", own and own.id)
         try:
             body = await reply.read()
         finally:

@@ -21,13 +21,13 @@ from aldgate.providers.natives import NATIVES
 from aldgate.providers.openai import OpenAICompatible
 from aldgate.providers.prices import PriceBook
 from aldgate.providers.rows import ROWS, Row
+from aldgate.providers.wire import LOOPBACK
 from aldgate.registry import Registry
 from aldgate.upstream.pool import Origin as Address
 from aldgate.upstream.pool import Pool, Timeouts
 from aldgate.upstream.tls import client_context
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class ProviderSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -47,14 +47,14 @@ class Accounts(QueryGroup):
         query = select(accounts).where(accounts.c.kind == kind, accounts.c.name == name)
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
-        return None if row is None else _account(row)
+        return None if row is None else account_of(row)
 
     async def list_accounts(self, kind: AccountKind | None = None) -> list[StoredAccount]:
         """See `Store`."""
         query = select(accounts).order_by(accounts.c.kind, accounts.c.name)
         async with self._database.read() as connection:
             rows = await connection.execute(query if kind is None else query.where(accounts.c.kind == kind))
-            return [_account(row) for row in rows]
+            return [account_of(row) for row in rows]
 
     async def lineage(self, account_id: str) -> tuple[StoredAccount, ...]:
         """See `Store`."""
@@ -69,7 +69,7 @@ async def lineage(connection: AsyncConnection, account_id: str) -> tuple[StoredA
     above = select(accounts, (chain.c.height + 1).label("height")).join(chain, accounts.c.id == chain.c.parent)
     chain = chain.union_all(above.where(chain.c.height < DEEPEST))
     rows = await connection.execute(select(chain).order_by(chain.c.height.desc()))
-    return tuple(_account(row) for row in rows)
+    return tuple(account_of(row) for row in rows)
 
 
 def written(policy: Policy) -> str:
@@ -82,7 +82,8 @@ def columns_of(account: StoredAccount) -> dict[str, Any]:
     return msgspec.structs.asdict(account) | {"policy": written(account.policy)}
 
 
-def _account(row: Row[*tuple[Any, ...]]) -> StoredAccount:
+def account_of(row: Row[*tuple[Any, ...]]) -> StoredAccount:
+    """The account that a row is of."""
     return StoredAccount(
         id=row.id,
         kind=row.kind,

@@ -12,15 +12,31 @@ from aldgate.store.files import Files
 from aldgate.store.idempotency import Idempotency
 from aldgate.store.keys import Keys
 from aldgate.store.ledger import Ledger
+from aldgate.store.own_credentials import OwnCredentials
 from aldgate.store.processes import Processes
 from aldgate.store.responses import Responses
 from aldgate.store.schema import bring_up_to_date, stored_revision
 from aldgate.store.standings import Standings
 from aldgate.store.tables import secrets
 from aldgate.store.unbroken import unbroken
+from aldgate.store.users import Users
 
 
-class SqlStore(Accounts, Clients, Keys, Ledger, Budgets, Standings, Idempotency, Responses, Files, Batches, Processes):
+class SqlStore(
+    Accounts,
+    Clients,
+    Users,
+    OwnCredentials,
+    Keys,
+    Ledger,
+    Budgets,
+    Standings,
+    Idempotency,
+    Responses,
+    Files,
+    Batches,
+    Processes,
+):
     """A `ports.Store` in an SQL database."""
 
     async def open(self) -> None:

@@ -3,7 +3,6 @@
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from aldgate.ports import Store
 from aldgate.registry import Registry
 from aldgate.store.database import Database, Durability
 from aldgate.store.store import SqlStore
@@ -14,7 +13,7 @@ STORES: Registry[type[Database]] = Registry(
 )
 
 
-def open_url(url: str, incarnation: str, *, durability: Durability = "batched") -> Store:
+def open_url(url: str, incarnation: str, *, durability: Durability = "batched") -> SqlStore:
     """Build the store that `url` names; nothing is connected before its `open`.
 
     Args:

@@ -79,6 +79,54 @@ credentials = Table(
     Column("expires_at", Double),
 )
 
+# What is kept of a user beside the account; the name to log in by is the account's.
+users = Table(
+    "users",
+    METADATA,
+    Column("id", Text, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+    Column("email", Text, unique=True),
+    Column("display_name", Text),
+    Column("password", Text),
+    Column("role", Text, nullable=False),
+    Column("must_change", Boolean, nullable=False),
+    Column("preferred_model", Text),
+    Column("preferences", LargeBinary, nullable=False),
+    Column("last_login_at", Double),
+)
+
+sessions = Table(
+    "sessions",
+    METADATA,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("user", Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False, index=True),
+)
+
+invites = Table(
+    "invites",
+    METADATA,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("parent", Text, ForeignKey("accounts.id", ondelete="CASCADE")),
+    Column("email", Text),
+    Column("made_by", Text, nullable=False),
+    Column("expires_at", Double, nullable=False),
+)
+
+own_credentials = Table(
+    "own_credentials",
+    METADATA,
+    Column("id", Text, nullable=False),
+    Column("user", Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    PrimaryKeyConstraint("user", "provider"),
+)
+
 # Columns in the order of `LedgerRow`, so that a row is written as the tuple it is. Call ids are time-ordered: a table
 # clustered on them (no rowid) is appended to at its end and needs no second index.
 ledger = Table(

@@ -24,13 +24,6 @@ _ABOVE: dict[AccountKind, tuple[AccountKind, ...]] = {
 """What an account of a kind may be under. As each is under another kind, there can be no circle."""
 
 
-class Unrecorded:
-    """Implements `ports.Acts` where nobody wants to know."""
-
-    async def did(self, who: Principal, act: str, target: str, details: Mapping[str, Any]) -> None:
-        """See `ports.Acts`."""
-
-
 class Administration:
     """What all of administration shares.
 

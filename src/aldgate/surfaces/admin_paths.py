@@ -7,21 +7,14 @@ from typing import Any, NamedTuple
 
 from fastapi import Request, Response
 
-from aldgate.core.errors import BodyTooLarge
 from aldgate.core.principals import Principal
 from aldgate.gate.clients import Clients
 from aldgate.surfaces.accounts import AccountAdmin
 from aldgate.surfaces.acts import Administration
 from aldgate.surfaces.admin import KeyAdmin, require_admin
-from aldgate.surfaces.asgi import headers_of
-from aldgate.surfaces.bodies import check_json
 from aldgate.surfaces.budgets import BudgetAdmin
 from aldgate.surfaces.client_admin import ClientAdmin
-
-MAX_ADMIN_BODY_BYTES = 1_048_576
-
-Act = Callable[[Principal, Request], Awaitable[dict[str, Any] | Response]]
-"""What a path does for who asks."""
+from aldgate.surfaces.requests import Act, body_of
 
 
 class AdminPath(NamedTuple):
@@ -109,19 +102,3 @@ def only_admin(act: Act) -> Act:
         return await act(who, request)
 
     return acting
-
-
-async def body_of(request: Request) -> bytes:
-    """The JSON body of a request that is no call.
-
-    Raises:
-        UnsupportedMediaType: It says it is not JSON.
-        BodyTooLarge: It is too large.
-    """
-    check_json(headers_of(request.scope))
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_ADMIN_BODY_BYTES:
-            raise BodyTooLarge(f"The body has more than {MAX_ADMIN_BODY_BYTES} bytes.")
-    return bytes(body)

@@ -53,7 +53,7 @@ class AnthropicFace(Face):
             check_json(headers)
             body = await read_body(headers, receive, self._max_body_bytes, self._in_flight)
             try:
-                count = await self._count(peek_count(body, read_headers(scope)))
+                count = await self._count(principal, peek_count(body, read_headers(scope)))
             finally:
                 self._in_flight.release(len(body))
         except GatewayError as error:
@@ -63,13 +63,13 @@ class AnthropicFace(Face):
         length = (b"content-length", b"%d" % len(answer))
         await send_whole(send, 200, [(b"content-type", b"application/json"), length, request_id], answer)
 
-    async def _count(self, peek: Peek) -> int:
+    async def _count(self, principal: Principal, peek: Peek) -> int:
         route = self._gate.catalogue.resolve(peek.model)
         deployment = route.deployments[0]
         backend = self._gate.backends.get(deployment.backend)
         if backend is None:
             raise ModelNotFound(f"The provider of `{route.name}` was removed.", param="model")
-        if isinstance(backend, CountsTokens):
+        if isinstance(backend, CountsTokens) and not principal.rights.guardrails:  # which would not have seen what is sent there
             return await backend.count_tokens(ANTHROPIC.outgoing("chat", peek, deployment, cap=None, warnings=[]), peek.forward)
         return estimate(peek.body)
 

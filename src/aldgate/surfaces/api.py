@@ -23,12 +23,13 @@ from aldgate.core.errors import (
 from aldgate.core.principals import Principal
 from aldgate.gate.clients import Clients
 from aldgate.gate.identity import Identity
+from aldgate.gate.people import People
 from aldgate.gate.reload import Reloader
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.ports import Acts, ByteBound, Store
 from aldgate.surfaces.acts import Administration
-from aldgate.surfaces.admin_paths import Act, admin_paths, body_of, only_admin
+from aldgate.surfaces.admin_paths import admin_paths, only_admin
 from aldgate.surfaces.asgi import headers_of
 from aldgate.surfaces.batches import BatchesFace
 from aldgate.surfaces.client_reload import RELOAD_PATH, ClientReload, Tell
@@ -37,7 +38,9 @@ from aldgate.surfaces.faults import render_for_path
 from aldgate.surfaces.files import FilesFace
 from aldgate.surfaces.idempotency import idempotency_key
 from aldgate.surfaces.openapi import document
+from aldgate.surfaces.people import paths_of
 from aldgate.surfaces.reference_page import CONTENT_SECURITY_POLICY, reference_page
+from aldgate.surfaces.requests import Act, OpenAct, body_of
 from aldgate.surfaces.usage import usage
 
 
@@ -53,6 +56,7 @@ class Api:
         acts: Is told of every administrative act.
         tell: Tells other processes what has changed.
         most_unfinished: Batches of one account that may wait or run.
+        people: What is done with users.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Api:
         clients: Clients,
         acts: Acts,
         tell: Tell,
+        people: People,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -99,6 +104,7 @@ class Api:
         route("/v1/usage", self._usage, methods=["GET"])
         self._add_files(route)
         self._add_batches(route)
+        self._add_people(route, people)
         for path in ("/docs", "/redoc"):
             route(path, _reference, methods=["GET"])
 
@@ -126,12 +132,20 @@ class Api:
         route("/v1/batches/{id}", self._serving(_of_one(batches.get)), methods=["GET"])
         route("/v1/batches/{id}/cancel", self._serving(_of_one(batches.cancel)), methods=["POST"])
 
-    def _serving(self, act: Act, status: int = 200) -> Callable[[Request], Awaitable[Response]]:
-        async def serve(request: Request) -> Response:
-            async def acted() -> dict[str, Any] | Response:
-                return await act(await principal_of(request.scope, self._identity), request)
+    def _add_people(self, route: Callable[..., None], people: People) -> None:
+        for path in paths_of(people):
+            serve = self._serving(path.act, path.status) if path.act is not None else self._open(path.open_act, path.status)
+            route(path.path, serve, methods=[path.method])
 
-            return await self._answer(request, acted, status)
+    def _serving(self, act: Act, status: int = 200) -> Callable[[Request], Awaitable[Response]]:
+        async def known(request: Request) -> Any:
+            return await act(await principal_of(request.scope, self._identity), request)
+
+        return self._open(known, status)
+
+    def _open(self, act: OpenAct, status: int) -> Callable[[Request], Awaitable[Response]]:
+        async def serve(request: Request) -> Response:
+            return await self._answer(request, lambda: act(request), status)
 
         return serve
 
@@ -151,9 +165,7 @@ class Api:
 
         return await self._answer(request, act)
 
-    async def _answer(
-        self, request: Request, act: Callable[[], Awaitable[dict[str, Any] | Response]], status: int = 200
-    ) -> Response:
+    async def _answer(self, request: Request, act: Callable[[], Awaitable[Any]], status: int = 200) -> Response:
         request_id = self._new_id()
         try:
             answer = await act()

@@ -7,44 +7,68 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aldgate.core.errors import PolicyDenied, UnknownKey
+from aldgate.core.errors import ForeignOrigin, PolicyDenied, UnknownKey
 from aldgate.core.policies import matches
 from aldgate.core.principals import Principal
 from aldgate.gate.identity import Identity
 from aldgate.surfaces.asgi import Scope, headers_of
+from aldgate.surfaces.origins import TRUSTED
 
 SESSION_COOKIE = b"aldgate_session"
 
 
-def secret_of(headers: Mapping[bytes, bytes]) -> bytes:
+def secret_of(headers: Mapping[bytes, bytes], *, is_read: bool = False) -> bytes:
     """The caller's secret; empty if there is none.
 
     Looked for in this order: `Authorization: Bearer`, `X-API-Key`, `X-Goog-Api-Key`, `client_id` with `client_secret` (or with
-    hyphens), the session cookie.
+    hyphens), `X-Session-Token`, the session cookie.
+
+    Args:
+        headers: The request's, by name in lower case.
+        is_read: The request changes nothing, whoever makes a browser send it.
 
     Raises:
         UnknownKey: There is an `Authorization` header, but not a Bearer one.
+        ForeignOrigin: The cookie decides, and what it is to do may have been thought of by a page of somebody else.
     """
     authorization = headers.get(b"authorization")
     if authorization is None:
         secret = headers.get(b"x-api-key")
         secret = headers.get(b"x-goog-api-key") if secret is None else secret
-        return _carried(headers) if secret is None else secret.strip()
+        return _carried(headers, is_read) if secret is None else secret.strip()
     if authorization[:7].lower() != b"bearer ":
         raise UnknownKey("The `Authorization` header is not `Bearer KEY`.")
     return authorization[7:].strip()
 
 
-def _carried(headers: Mapping[bytes, bytes]) -> bytes:
+def _carried(headers: Mapping[bytes, bytes], is_read: bool) -> bytes:
     client = headers.get(b"client_id") or headers.get(b"client-id")
     if client is not None:
         secret = headers.get(b"client_secret") or headers.get(b"client-secret") or b""
         return b"client\0%b\0%b" % (client.strip(), secret.strip())
+    token = headers.get(b"x-session-token")
+    if token is not None:
+        return b"session\0" + token.strip()
+    value = session_cookie(headers)
+    if value and not is_read and not is_from_here(headers):
+        raise ForeignOrigin("With a cookie, this needs an `Origin` that is the gate's own or one of `server.cors_origins`.")
+    return value and b"session\0" + value
+
+
+def session_cookie(headers: Mapping[bytes, bytes]) -> bytes:
+    """The token in the session cookie; empty if there is none."""
     for part in headers.get(b"cookie", b"").split(b";"):
         name, _, value = part.strip().partition(b"=")
         if name == SESSION_COOKIE and value:
-            return b"session\0" + value
+            return value
     return b""
+
+
+def is_from_here(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser says that a page of the gate itself, or of a listed origin, sent this. Other clients say nothing."""
+    if b"origin" in headers:
+        return TRUSTED in headers
+    return headers.get(b"sec-fetch-site") == b"same-origin"
 
 
 async def principal_of(scope: Scope, identity: Identity) -> Principal:
@@ -54,7 +78,7 @@ async def principal_of(scope: Scope, identity: Identity) -> Principal:
         GatewayError: As `Identity.identify`.
         PolicyDenied: As `check_place`.
     """
-    secret = secret_of(headers_of(scope))
+    secret = secret_of(headers_of(scope), is_read=scope.get("method") in ("GET", "HEAD"))
     principal = (identity.known(secret) if secret else None) or await identity.identify(secret)
     if principal.rights.tells_places:
         check_place(principal, scope)

@@ -69,6 +69,8 @@ class Cycle:
     _length = 0
     _head: bytes | None = None
     _waiter: asyncio.Future[None] | None = None
+    more_headers: Headers | None = None
+    """Added to those of the answer, whoever gives it."""
 
     def __init__(self, connection: Carrier, scope: dict[str, Any], *, expects_continue: bool, keep_alive: bool) -> None:
         self._connection = connection
@@ -183,6 +185,8 @@ class Cycle:
         """
         if self._head is not None or self.is_started:
             raise BrokenResponse("a second start of the response")
+        if self.more_headers is not None:
+            headers = [*headers, *self.more_headers]
         parts = [STATUS_LINE[status], self._connection.date_header]
         lines = 2
         length = None

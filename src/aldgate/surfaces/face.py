@@ -187,7 +187,7 @@ class Face:
         outlet: Outlet,
     ) -> None:
         """A call that may be answered as one before was. It is admitted all the same; a kept answer costs nothing."""
-        if not self.may_be_cached:
+        if not self.may_be_cached or principal.rights.guardrails:  # what was passed once need not pass again
             check_may_be_made(headers)
             return await self._call(operation, call_id, principal, body, named, outlet)
         call = self._gate.call(call_id, operation, principal, self._dialect.peek(operation, body, named))
@@ -256,6 +256,7 @@ class Face:
         call = admission.call
         outcome = Outcome()
         relay: Relay | None = None
+        has_begun = False
         last = b""
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._gate.streams[call.id] = admission, task
@@ -264,6 +265,9 @@ class Face:
             relay = run.relay
             try:
                 outcome.first_byte_s = run.first_byte_s
+                if relay.failure is not None and not run.first:
+                    raise relay.failure
+                has_begun = True
                 outlet.begin(200, self._stream_headers + self._headers(admission, run))
                 last = await self._relay(admission, run, outlet)
             finally:
@@ -273,7 +277,7 @@ class Face:
                 raise relay.failure
         except GatewayError as error:
             outcome.fail(error)
-            if relay is None:
+            if relay is None or not has_begun:
                 raise
             _untie(error)
             last += self._dialect.failed(error, call.id)

@@ -12,13 +12,17 @@ from aldgate.surfaces.dialects import dialect_at
 Headers = list[tuple[bytes, bytes]]
 Rendered = tuple[int, Headers, bytes]
 
-_DETAIL_PATHS = ("/admin",)
+_DETAIL_PATHS = ("/admin", "/ui")
+_CODE_PATHS = ("/v1/users", "/v1/providers", "/v1/provider-credentials")
 
 
 def render_for_path(path: str, error: GatewayError, call_id: str = "") -> Rendered:
-    """`{"detail": ...}` for administration, the path's dialect everywhere else. `call_id` goes into the headers."""
+    """`{"detail": ...}` for administration and people, the path's dialect everywhere else. `call_id` goes into the headers."""
     if path.startswith(_DETAIL_PATHS):
         body = msgspec.json.encode({"detail": error.message, "code": error.code})
+        return error.status, headers_of(error, body, call_id), body
+    if path.startswith(_CODE_PATHS):
+        body = msgspec.json.encode({"detail": {"code": error.code, "message": error.message}})
         return error.status, headers_of(error, body, call_id), body
     return dialect_at(path).error(error, call_id)
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from aldgate.core.errors import MethodNotAllowed, NotFound
 from aldgate.surfaces.asgi import Handler, Receive, Scope, Send, send_whole
 from aldgate.surfaces.faults import refuse, render_for_path
+from aldgate.surfaces.origins import Origins
 
 
 class Front:
@@ -19,6 +20,7 @@ class Front:
         rest: Takes what is in neither table; None refuses it.
         new_id: Makes the request ids of refusals.
         sockets: Path -> handler of WebSockets.
+        origins: Judges requests that come from a page.
     """
 
     def __init__(
@@ -28,18 +30,23 @@ class Front:
         rest: Handler | None = None,
         new_id: Callable[[], str] = str,
         sockets: Mapping[str, Handler] = MappingProxyType({}),
+        origins: Origins = Origins(),
     ) -> None:
         self._exact = dict(exact)
         self._prefixes = tuple(prefixes)
         self._rest = rest
         self._new_id = new_id
         self._sockets = dict(sockets)
+        self._origins = origins
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """ASGI. Hands over without a frame of its own: what is awaited is the handler."""
         if scope["type"] == "http":
+            if b"origin" in scope["aldgate.headers"] and (answer := self._origins.judge(scope)) is not None:
+                return answer(scope, receive, send)
             handler = self._exact.get((scope["method"], scope["path"])) or self._look(scope)
         else:
+            self._origins.judge_socket(scope)
             handler = self._sockets.get(scope["path"]) or self._no_socket
         return handler(scope, receive, send)
 

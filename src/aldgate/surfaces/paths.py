@@ -23,6 +23,9 @@ from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.later import Later
 from aldgate.surfaces.models import PREFIX as MODELS
 from aldgate.surfaces.models import ModelsFace, by_client
+from aldgate.surfaces.oidc import PATH as OIDC
+from aldgate.surfaces.oidc import OidcFace
+from aldgate.surfaces.origins import Origins
 from aldgate.surfaces.shelf import Shelf
 
 CALLS: tuple[tuple[str, str, Operation], ...] = (
@@ -92,7 +95,15 @@ def health_paths(health: HealthFace) -> dict[tuple[str, str], Handler]:
     }
 
 
-def every_path(doors: Doors, shelf: Shelf, health: HealthFace, clients: Clients, rest: Callable[[], Handler]) -> Front:
+def every_path(
+    doors: Doors,
+    shelf: Shelf,
+    health: HealthFace,
+    clients: Clients,
+    oidc: OidcFace,
+    rest: Callable[[], Handler],
+    origins: Origins = Origins(),
+) -> Front:
     """The entry of a listener that serves everything. `rest` makes FastAPI's application when somebody needs it."""
     faces = Faces(doors)
     models = ModelsFace(doors.gate, doors.identity, int(time.time()))
@@ -115,6 +126,7 @@ def every_path(doors: Doors, shelf: Shelf, health: HealthFace, clients: Clients,
         ("GET", "/api/version"): ollama["version"],
         ("HEAD", "/api/version"): ollama["version"],
         ("GET", "/v1/models"): by_client(models.list, gemini),
+        ("GET", OIDC): oidc.list,
         ("HEAD", "/"): health.here,
         ("GET", "/"): health.here,
         ("GET", "/v1beta/models"): gemini,
@@ -124,12 +136,13 @@ def every_path(doors: Doors, shelf: Shelf, health: HealthFace, clients: Clients,
     prefixes: list[tuple[str, str, Handler]] = [
         ("GET", MODELS, by_client(models.get, gemini)),
         ("POST", MODELS, gemini),
+        ("GET", f"{OIDC}/", oidc.serve),
         *((method, f"/{version}/", gemini) for version in ("v1beta", "v1alpha") for method in _METHODS),
         ("GET", f"{RESPONSES}/", responses["get"]),
         ("DELETE", f"{RESPONSES}/", responses["delete"]),
         ("POST", f"{RESPONSES}/", responses["cancel"]),
     ]
-    return Front(exact, prefixes, Later(rest), doors.gate.new_id, {RESPONSES: responses["connect"]})
+    return Front(exact, prefixes, Later(rest), doors.gate.new_id, {RESPONSES: responses["connect"]}, origins)
 
 
 class _Group:

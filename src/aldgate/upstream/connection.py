@@ -23,6 +23,9 @@ _TOO_LARGE = f"The head of the provider's reply is over {MAX_HEAD_BYTES} bytes."
 class Connection(asyncio.Protocol):
     """Reused only after a complete, unambiguous reply; surplus bytes, early replies and doubtful framing close it.
 
+    Attributes:
+        realm: It carries requests with one caller's own credential, and no others; None: those with the gate's.
+
     Args:
         loop: The running loop.
         on_idle: Called when the connection may carry the next request.
@@ -40,6 +43,7 @@ class Connection(asyncio.Protocol):
         "_on_lost",
         "_parser",
         "_poll",
+        "realm",
         "reply",
         "transport",
     )
@@ -60,6 +64,7 @@ class Connection(asyncio.Protocol):
         self._is_informational = False
         self._is_lost = False
         self._is_paused = False
+        self.realm: str | None = None
         self.reply: Reply | None = None
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
 

@@ -15,6 +15,8 @@ from aldgate.upstream.reply import Reply
 
 SWEEP_S = 0.25
 KEEP_IDLE = 100
+KEEP_APART = 4
+"""Idle connections kept for one caller's own credential."""
 
 
 class Timeouts(NamedTuple):
@@ -85,11 +87,13 @@ class Pool:
         self._max_body_bytes = max_body_bytes
         self._tls = tls
         self._idle: list[Connection] = []
+        self._apart: dict[str, list[Connection]] = {}
+        """Idle connections that carried a caller's own credential, by its id; the least recent credential first."""
         self._open: set[Connection] = set()
         self._connecting = 0
         self._is_closed = False
 
-    async def request(self, head: bytes, body: bytes) -> Reply:
+    async def request(self, head: bytes, body: bytes, realm: str | None = None) -> Reply:
         """Send one request and return its reply once the head has come.
 
         A reused connection that turns out to be dead is replaced only while nothing was sent on it.
@@ -97,13 +101,15 @@ class Pool:
         Args:
             head: Request line and headers, with the empty line that ends them.
             body: As long as the head says.
+            realm: Id of the caller's own credential in the head: its connections are shared with no other.
 
         Raises:
             UpstreamUnreachable: No connection could be made; nothing was sent.
             UpstreamError: The reply's head did not come, or is no HTTP.
             Shedding: All connections are in use.
         """
-        connection = self._reuse() or await self._connect()
+        connection = (self._reuse(self._idle) if realm is None else self._reuse_apart(realm)) or await self._connect()
+        connection.realm = realm
         loop = asyncio.get_running_loop()
         now = loop.time()
         reply = Reply(
@@ -122,16 +128,23 @@ class Pool:
             raise
         return reply
 
-    def _reuse(self) -> Connection | None:
-        while self._idle:
-            connection = self._idle.pop()
+    def _reuse_apart(self, realm: str) -> Connection | None:
+        idle = self._apart.pop(realm, [])
+        connection = self._reuse(idle)
+        if idle:
+            self._apart[realm] = idle
+        return connection
+
+    def _reuse(self, idle: list[Connection]) -> Connection | None:
+        while idle:
+            connection = idle.pop()
             if connection.is_usable():
                 return connection
             connection.drop()
         return None
 
     async def _connect(self) -> Connection:
-        if len(self._open) + self._connecting >= self.max_connections:
+        if len(self._open) + self._connecting >= self.max_connections and not self._spare():
             raise Shedding("All connections to the provider are in use.", retry_after_s=1)
         loop = asyncio.get_running_loop()
         origin = self.origin
@@ -158,21 +171,40 @@ class Pool:
         self._open.add(connection)
         return connection
 
+    def _spare(self) -> bool:
+        """Close an idle connection of the credential that was used the longest ago, to make room for another."""
+        realm = next(iter(self._apart), None)
+        if realm is None:
+            return False
+        connection = self._apart[realm][0]
+        self._was_lost(connection)
+        connection.drop()
+        return True
+
     def _became_idle(self, connection: Connection) -> None:
-        if not self._is_closed and len(self._idle) < max(KEEP_IDLE, self.max_connections // 10):
+        if connection.realm is not None:
+            kept = self._apart.get(connection.realm, [])
+            if self._is_closed or len(kept) >= KEEP_APART:
+                return connection.drop()
+            self._apart[connection.realm] = [*kept, connection]
+        elif not self._is_closed and len(self._idle) < max(KEEP_IDLE, self.max_connections // 10):
             self._idle.append(connection)
         else:
             connection.drop()
 
     def _was_lost(self, connection: Connection) -> None:
         self._open.discard(connection)
-        if connection in self._idle:
+        if connection.realm is not None:
+            left = [each for each in self._apart.pop(connection.realm, []) if each is not connection]
+            if left:
+                self._apart[connection.realm] = left
+        elif connection in self._idle:
             self._idle.remove(connection)
 
     @property
     def busy(self) -> int:
         """Connections that carry a request now."""
-        return len(self._open) - len(self._idle)
+        return len(self._open) - len(self._idle) - sum(map(len, self._apart.values()))
 
     def sweep(self, now: float) -> None:
         """Abort every reply whose deadline has passed."""

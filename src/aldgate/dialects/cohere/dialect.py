@@ -38,6 +38,8 @@ class Cohere:
                 body = build_embed(asked, deployment.model, warnings)
             case RerankRequest():
                 body = build_rerank(asked, deployment.model, warnings)
+            case _:
+                raise InvalidRequest(f"`{deployment.id}` does nothing of this kind.", param="model")
         return msgspec.json.encode(body)
 
     def read(self, operation: Operation, body: bytes) -> Result:

@@ -7,7 +7,7 @@ import msgspec
 from aldgate.core.calls import Named, Peek
 from aldgate.core.conversation import Conversation
 from aldgate.core.errors import GatewayError, InvalidRequest, UpstreamError
-from aldgate.core.operations import Embeddings, EmbedRequest, Ranking, Request, Result
+from aldgate.core.operations import Embeddings, EmbedRequest, Moderations, Ranking, Request, Result
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment
 from aldgate.dialects.gemini import errors
@@ -51,8 +51,8 @@ class Gemini:
 
     def write(self, call_id: str, peek: Peek, asked: Request, result: Result) -> bytes:
         """A translated whole answer; see `ports.FaceDialect`."""
-        if isinstance(result, Ranking):
-            raise InvalidRequest("Gemini's dialect has no rerank.")
+        if isinstance(result, Ranking | Moderations):
+            raise InvalidRequest("Gemini's dialect has neither rerank nor moderations.")
         if isinstance(result, Embeddings):
             return write_embeddings(result, is_batch=is_batch(peek.body))
         return write_chat(call_id, peek.model, result)

@@ -37,6 +37,8 @@ class _Delta(msgspec.Struct):
 
 class _Choice(msgspec.Struct):
     delta: _Delta | None = None
+    text: str | None = None
+    """What a legacy completion says."""
     finish_reason: str | None = None
 
 
@@ -58,7 +60,7 @@ _chunk = msgspec.json.Decoder(_Chunk)
 
 
 class ChatDecoder:
-    """Implements `ports.Decoder` for chat completions of every server that speaks OpenAI's wire.
+    """Implements `ports.Decoder` for completions, of chats and legacy ones, of every server that speaks OpenAI's wire.
 
     Calls are told apart by `index`; where a server gives all of them index 0, a new id begins a new call.
 
@@ -113,6 +115,8 @@ class ChatDecoder:
         for choice in (chunk.choices or ())[:1]:
             if choice.delta is not None:
                 self._said(choice.delta, events)
+            if choice.text:
+                events.append(TextDelta(choice.text))
             if choice.finish_reason is not None:
                 self._finish = choice.finish_reason
                 if self._finish in FAILURES:

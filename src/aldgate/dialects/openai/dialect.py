@@ -14,7 +14,15 @@ import msgspec
 from aldgate.core.calls import Named, Peek
 from aldgate.core.conversation import Answer, Conversation
 from aldgate.core.errors import GatewayError, InvalidRequest, UpstreamError
-from aldgate.core.operations import Embeddings, EmbedRequest, Request, Result
+from aldgate.core.operations import (
+    CompletionRequest,
+    Embeddings,
+    EmbedRequest,
+    ModerationRequest,
+    Moderations,
+    Request,
+    Result,
+)
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment
 from aldgate.dialects.openai import errors, requests
@@ -23,6 +31,16 @@ from aldgate.dialects.openai.build import build_chat, build_embedding
 from aldgate.dialects.openai.decoder import ChatDecoder
 from aldgate.dialects.openai.encoder import ChatEncoder
 from aldgate.dialects.openai.parse import parse_chat, parse_embedding
+from aldgate.dialects.openai.prompts import (
+    CompletionEncoder,
+    build_completion,
+    build_moderation,
+    parse_completion,
+    parse_moderation,
+    read_completion,
+    read_moderations,
+    write_completion,
+)
 from aldgate.dialects.openai.quirks import Marked, Quirk, marked, mended
 from aldgate.dialects.openai.reworded import Reworded
 from aldgate.dialects.openai.usage import PassThrough
@@ -68,6 +86,10 @@ class OpenAI:
             return parse_chat(peek.body)
         if operation == "embed":
             return parse_embedding(peek.body)
+        if operation == "complete":
+            return parse_completion(peek.body)
+        if operation == "moderate":
+            return parse_moderation(peek.body)
         raise InvalidRequest(f"`{peek.model}` cannot {operation} for callers of OpenAI's API.", param="model")
 
     def relay(self, call_id: str, operation: Operation, peek: Peek, upstream: object = None) -> PassThrough:
@@ -75,12 +97,18 @@ class OpenAI:
         speaker = upstream if isinstance(upstream, OpenAI) else self
         return speaker._relay(wants_usage=peek.wants_usage, tells_bill=speaker._tells_bill)
 
-    def encoder(self, call_id: str, peek: Peek, asked: Request) -> ChatEncoder:
+    def encoder(self, call_id: str, peek: Peek, asked: Request) -> ChatEncoder | CompletionEncoder:
         """See `ports.FaceDialect`."""
+        if isinstance(asked, CompletionRequest):
+            return CompletionEncoder(call_id, peek.model, wants_usage=peek.wants_usage)
         return ChatEncoder(call_id, peek.model, wants_usage=peek.wants_usage)
 
     def write(self, call_id: str, peek: Peek, asked: Request, result: Result) -> bytes:
         """See `ports.FaceDialect`."""
+        if isinstance(result, Answer) and isinstance(asked, CompletionRequest):
+            return write_completion(call_id, peek.model, result)
+        if isinstance(result, Moderations):
+            return msgspec.json.encode(result.raw)
         if isinstance(result, Answer):
             return write_chat(call_id, peek.model, result)
         assert isinstance(result, Embeddings) and isinstance(asked, EmbedRequest)
@@ -109,12 +137,20 @@ class OpenAI:
         """See `ports.UpstreamDialect`."""
         if isinstance(asked, EmbedRequest):
             return msgspec.json.encode(build_embedding(asked, deployment.model, warnings))
+        if isinstance(asked, CompletionRequest):
+            return msgspec.json.encode(build_completion(asked, deployment.model, stream=stream))
+        if isinstance(asked, ModerationRequest):
+            return msgspec.json.encode(build_moderation(asked, deployment.model))
         assert isinstance(asked, Conversation)
         body = build_chat(asked, deployment.model, stream=stream, cap_field=self._cap_field, warnings=warnings)
         return mended(msgspec.json.encode(body), self._quirks(deployment.model), warnings)
 
     def read(self, operation: Operation, body: bytes) -> Result:
         """See `ports.UpstreamDialect`."""
+        if operation == "complete":
+            return read_completion(body)
+        if operation == "moderate":
+            return read_moderations(body)
         return read_chat(body, tells_bill=self._tells_bill) if operation == "chat" else read_embeddings(body)
 
     def decoder(self) -> ChatDecoder:

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections import deque
 from types import TracebackType
+from typing import Self
 
 from aldgate.testing.upstream.answers import answer
 from aldgate.testing.upstream.connection import Connection
@@ -68,7 +69,7 @@ class FakeUpstream:
         """Connections that are open now."""
         return len(self._open)
 
-    async def __aenter__(self) -> "FakeUpstream":
+    async def __aenter__(self) -> Self:
         """Listen."""
         await self.listen()
         return self

@@ -1,0 +1,64 @@
+"""Keys that users make for themselves: never more than their maker, who may be a key, too."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+import msgspec
+
+from aldgate.core.errors import InvalidRequest, PolicyDenied, ScopeDenied
+from aldgate.core.levels import ALL_SCOPES, CALLER_SCOPES
+from aldgate.core.policies import Policy
+from aldgate.core.principals import Principal
+from aldgate.ports import StoredKey
+
+KEY_PREFIX = "agk-"
+SHOWN_CHARACTERS = 12
+
+
+def own_token(maker: Principal, name: str, scopes: frozenset[str] | None, lifetime_s: float | None) -> tuple[str, StoredKey]:
+    """A new key of the maker's user, and its secret.
+
+    Args:
+        maker: Who makes it: the user, or a key of theirs, whose policy the new one then has, too.
+        name: What people will know it by.
+        scopes: What it may do; None: what keys usually may, as far as the maker may.
+        lifetime_s: How long it lives; None: as long as its maker.
+
+    Raises:
+        ScopeDenied: A scope is not the maker's.
+        PolicyDenied: The maker is no user's, or is a key with limits or budgets of its own, which another would double.
+    """
+    user = maker.user
+    if user is None:
+        raise PolicyDenied("Only users make tokens for themselves; others' are made at `/admin/keys`.")
+    policy = Policy() if maker.kind == "user" else maker.levels[-1].policy
+    if policy.budgets or policy.limits != Policy().limits:
+        raise PolicyDenied("A key with limits or budgets of its own makes no others; log in, and make it then.")
+    if scopes is not None and (unknown := scopes - ALL_SCOPES):
+        known = ", ".join(sorted(ALL_SCOPES))
+        raise InvalidRequest(f"There is no scope `{min(unknown)[:50]}`; scopes are {known}.", param="scopes")
+    beyond = (scopes or frozenset()) - maker.rights.scopes
+    if beyond:
+        raise ScopeDenied(f"You may not {', '.join(sorted(beyond))} yourself, and so may no token of yours.")
+    now = time.time()
+    ends = [at for at in (None if lifetime_s is None else now + lifetime_s, _end(maker)) if at is not None]
+    secret = KEY_PREFIX + secrets.token_urlsafe(32)
+    wanted = CALLER_SCOPES & maker.rights.scopes if scopes is None else scopes
+    key = StoredKey(
+        id="key-" + secrets.token_hex(12),
+        name=name,
+        prefix=secret[:SHOWN_CHARACTERS],
+        policy=msgspec.structs.replace(policy, scopes=wanted),
+        created_at=now,
+        owner=user,
+        made_by=maker.id,
+        expires_at=min(ends, default=None),
+    )
+    return secret, key
+
+
+def _end(maker: Principal) -> float | None:
+    """A session's end is none of its user's keys'."""
+    return None if maker.kind == "user" else maker.expires_at
