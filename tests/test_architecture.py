@@ -15,7 +15,7 @@ SOURCE = Path(aldgate.__file__).parent
 LEVELS = (
     {"", "logs"},
     {"core"},
-    {"books"},
+    {"books", "sharing"},
     {"dialects", "ports", "registry", "config"},
     {"upstream", "store", "limiter", "artifacts", "devices"},
     {"providers", "engines", "memory", "tools", "oidc"},
@@ -27,6 +27,7 @@ LEVELS = (
 )
 LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}
 LAZY = {
+    "cli/budgets.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/config.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/serve.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/usage.py": "msgspec is 40 ms that `--help` need not pay",
@@ -52,6 +53,7 @@ BROAD = {
     "store/writer.py": "whatever is wrong with the store must not end the ledger's writer",
     "surfaces/websocket.py": "one socket's fault must not reach another's",
     "surfaces/cycle.py": "one request's fault must not reach another's",
+    "surfaces/workers.py": "a forked copy of the parent must end, whatever happens to it",
 }
 SYNCHRONOUS = {("gate/gate.py", "Gate"): {"admit", "_admit", "weigh", "settle"}}
 MODULE_LINES = {0.5: 180, 0.9: 500, 1.0: 800}

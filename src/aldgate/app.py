@@ -9,13 +9,16 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from aldgate import __version__
 from aldgate.artifacts.local import Artifacts
@@ -26,8 +29,10 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Auth, Listener, Settings
 from aldgate.config.stray import warnings
+from aldgate.core.alerts import parse_percents
 from aldgate.core.errors import GatewayError, InvalidConfiguration
 from aldgate.core.guardrails.kinds import Moderation, Webhook
+from aldgate.gate.alerts import Alerts, Mailbox
 from aldgate.gate.audit import Audit
 from aldgate.gate.clients import Clients
 from aldgate.gate.gate import Gate
@@ -48,6 +53,7 @@ from aldgate.gate.static_keys import StaticKeys
 from aldgate.gate.users import Users
 from aldgate.gate.vault import Vault
 from aldgate.gate.vouched import VouchedUsers
+from aldgate.gate.watch import Watch
 from aldgate.jobs.batch_run import Shop
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
@@ -66,6 +72,7 @@ from aldgate.surfaces.banner import banner
 from aldgate.surfaces.bodies import BytesInFlight
 from aldgate.surfaces.cache import Cache
 from aldgate.surfaces.face import Doors
+from aldgate.surfaces.fellows import Fellows
 from aldgate.surfaces.front import Front
 from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.idempotency import Once
@@ -74,9 +81,11 @@ from aldgate.surfaces.oidc import OidcFace
 from aldgate.surfaces.origins import Origins
 from aldgate.surfaces.paths import SURFACES, batch_endpoint, every_path, health_paths
 from aldgate.surfaces.registration import Registration
-from aldgate.surfaces.server import Address, CannotListen, Server, tls_context
+from aldgate.surfaces.server import BACKLOG, Address, CannotListen, Server, bind, tls_context
 from aldgate.surfaces.shelf import Shelf
 from aldgate.surfaces.sign_in import VouchedSignIn
+from aldgate.surfaces.workers import Seat, Workers
+from aldgate.upstream.pool import Origin, Pool
 from aldgate.upstream.tls import client_context
 from aldgate.upstream.webhooks import Webhooks
 
@@ -103,6 +112,9 @@ class App:
         self.gate: Gate
         self.roster: Roster
         self.reloader: Reloader
+        self.identity: Identity
+        self.watch: Watch
+        self.alerts: Alerts
         self.neighbours: Neighbours
         self.oidc: OidcFace
         self.writer: LedgerWriter
@@ -112,11 +124,16 @@ class App:
         self.clients: Clients
         self.shelf: Shelf
         self.background: Background
+        self.exposed: Callable[[], Awaitable[bytes]]
 
 
 @asynccontextmanager
-async def create(settings: Settings) -> AsyncGenerator[App]:
+async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator[App]:
     """Open everything the gate needs, in order; close it in reverse.
+
+    Args:
+        settings: What it is to be.
+        seat: This process's place among several workers; None: it is alone on its sockets.
 
     Raises:
         ConfigError: A setting cannot be used.
@@ -142,11 +159,13 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         resolvers.append(TokenResolver(tokens, store, vouched))
         app.make_admin_key = partial(_make_admin_key, store, identity, settings.auth.admin_key)
         slices = Slices(store, incarnation, time.time)
+        app.alerts = _alerts(settings, store)
+        stack.push_async_callback(app.alerts.aclose)
         app.writer = writer = LedgerWriter(
             store,
             window_s=settings.ledger.window_s,
             on_failure=settings.ledger.on_failure,
-            report=slices.reports,
+            report=lambda: app.alerts.noting(slices.reports()),
             on_alarm=lambda is_failing: None,  # the writer logs it, `/ready` and the metrics show it
         )
         await roster.look()
@@ -169,6 +188,8 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
             retries=settings.routing.retries,
         )
         roster.serve(gate)
+        app.identity, app.watch = identity, Watch(gate, identity)
+        identity.on_change = app.watch.ask
         webhooks = _webhooks(settings, roster)
         stack.push_async_callback(webhooks.aclose)
         gate.attempts.guarding = Guarding({Moderation: Moderator(gate).judge, Webhook: webhooks.judge})
@@ -178,12 +199,15 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         app.neighbours = slices.neighbours = Neighbours(
             store, incarnation, slices.give_back, changed, settings.limits.recall_ms / 1000
         )
+        await app.neighbours.look()
         metrics.gauges |= _gauges(app, in_flight)
+        app.exposed = await _exposed(metrics, seat, stack)
         app.files = _files(settings, store)
         doors = Doors(
             gate=gate,
             identity=identity,
-            once=Once(store, incarnation, time.time),
+            watch=app.watch,
+            once=Once(store, incarnation, time.time, app.neighbours.has),
             cache=cache,
             in_flight=in_flight,
             committed=writer.committed if settings.ledger.durability == "strict" else None,
@@ -197,18 +221,7 @@ async def create(settings: Settings) -> AsyncGenerator[App]:
         people = People(store, gate, identity, users, own, audit)
         app.oidc = await _oidc(settings, store, tokens, vouched, gate)
         app.handlers = _handlers(settings, app, store, doors, shelf, people, audit)
-        jobs = (
-            writer.run(),
-            roster.sweeper.run(),
-            reloader.run(),
-            clients.run(identity.forget),
-            _looking(app),
-            _tidying(app.files),
-            app.batches.run(),
-            app.background.run(),
-            app.neighbours.run(),
-        )
-        tasks = [asyncio.create_task(job) for job in jobs]
+        tasks = [asyncio.create_task(job) for job in _jobs(app, store)]
         stack.push_async_callback(_finish, tasks, writer, slices, store)
         stack.push_async_callback(app.background.aclose)
         yield app
@@ -224,6 +237,47 @@ def _gauges(app: App, in_flight: BytesInFlight) -> dict[str, tuple[str, Callable
         "aldgate_processes": ("Processes that share the database and were seen lately.", lambda: len(app.neighbours.alive)),
         "aldgate_reload_failing": ("1 while the configuration cannot be used.", lambda: float(app.reloader.is_failing)),
     }
+
+
+def _jobs(app: App, store: Store) -> tuple[Coroutine[Any, Any, None], ...]:
+    return (
+        app.writer.run(),
+        app.roster.sweeper.run(),
+        app.watch.run(),
+        app.alerts.run(),
+        app.reloader.run(),
+        app.clients.run(app.identity.forget),
+        _looking(app),
+        _tidying(app.files, store),
+        app.batches.run(),
+        app.background.run(),
+        app.neighbours.run(),
+    )
+
+
+async def _exposed(metrics: Metrics, seat: Seat | None, stack: AsyncExitStack) -> Callable[[], Awaitable[bytes]]:
+    """What `/metrics` answers: of several workers on one machine, each for all."""
+    if seat is not None:
+        fellows = Fellows(seat.directory, seat.number, seat.places, metrics.expose)
+        await fellows.open()
+        stack.push_async_callback(fellows.aclose)
+        return fellows.exposed
+
+    async def own() -> bytes:
+        return metrics.expose()
+
+    return own
+
+
+def _alerts(settings: Settings, store: Store) -> Alerts:
+    budgets, mailbox = settings.budgets, None
+    if budgets.alert_url and budgets.alert_secret is not None:
+        parts = urlsplit(budgets.alert_url)
+        origin = Origin.of(f"{parts.scheme}://{parts.netloc}")
+        upstream = settings.upstream
+        tls = client_context(verify=upstream.verify_tls, ca_bundle=upstream.ca_bundle, client_cert="") if origin.is_tls else None
+        mailbox = Mailbox(budgets.alert_url, budgets.alert_secret.reveal(), Pool(origin, max_body_bytes=65_536, tls=tls))
+    return Alerts(store, parse_percents(budgets.alerts), mailbox, now=time.time, wait=wait_for_event)
 
 
 def _webhooks(settings: Settings, roster: Roster) -> Webhooks:
@@ -258,14 +312,15 @@ async def _looking(app: App) -> None:
         app.gate.slices.forget_past()
 
 
-async def _tidying(files: Files) -> None:
+async def _tidying(files: Files, store: Store) -> None:
     """Remove from time to time what has expired."""
     while True:
         await asyncio.sleep(TIDY_S)
         try:
             await files.sweep()
+            await store.forget_dead()
         except (GatewayError, OSError) as error:
-            log.warning("files that have expired could not be removed", exc_info=error)
+            log.warning("what has expired could not be removed", exc_info=error)
 
 
 def _files(settings: Settings, store: Store) -> Files:
@@ -389,7 +444,7 @@ def _handlers(
             found.append(error.message)
         return found
 
-    health = HealthFace(gate, identity, reasons)
+    health = HealthFace(gate, identity, reasons, app.exposed)
 
     def administration() -> Handler:
         return SURFACES.load("api")(
@@ -415,9 +470,15 @@ def _handlers(
     }
 
 
-async def run(settings: Settings) -> None:
-    """Serve until told to stop, then let calls under way end."""
-    async with create(settings) as app:
+async def run(settings: Settings, seat: Seat | None = None, bound: Sequence[socket.socket | None] = ()) -> None:
+    """Serve until told to stop, then let calls under way end.
+
+    Args:
+        settings: What is to be served.
+        seat: This process's place among several workers.
+        bound: The sockets of the listeners, where others serve on them, too.
+    """
+    async with create(settings, seat) as app:
         bounds = Bounds(
             settings.server.max_head_bytes,
             settings.server.head_timeout_s,
@@ -426,16 +487,33 @@ async def run(settings: Settings) -> None:
             settings.server.max_connections,
             settings.server.max_body_bytes,
         )
+        if seat is not None and seat.is_successor:
+            await _catch_up(app.reloader)
+        listeners = settings.server.listeners
+        sockets = bound or [None] * len(listeners)
+        addresses = [_address(listener, app, each) for listener, each in zip(listeners, sockets, strict=True)]
         proxies = [ip_network(network) for network in settings.server.trusted_proxies]
-        server = Server([_address(listener, app) for listener in settings.server.listeners], bounds, proxies)
+        server = Server(addresses, bounds, proxies, seat.parent if seat is not None else None)
         await server.open()
         _on_hangup(app.reloader.ask)
         _spare_the_collector()
-        sys.stdout.write(banner(settings, server.urls, await app.make_admin_key(), app.gate.catalogue))
-        sys.stdout.flush()
+        fresh_admin_key = await app.make_admin_key()
+        if seat is None or seat.is_first_of_all:
+            sys.stdout.write(banner(settings, server.urls, fresh_admin_key, app.gate.catalogue))
+            sys.stdout.flush()
+        if seat is not None:
+            seat.ready()
         await server.until_stopped()
         app.gate.is_draining = True
         await asyncio.gather(*(each.drain(settings.server.drain_s) for each in (server, app.batches, app.background)))
+
+
+async def _catch_up(reloader: Reloader) -> None:
+    """Take over what the other workers have since they began."""
+    try:
+        await reloader.reload()
+    except ConfigError as error:
+        log.error("a worker begins with the configuration of the start: %s", error.message, extra={"hint": error.hint})
 
 
 def _on_hangup(ask: Callable[[], None]) -> None:
@@ -468,19 +546,44 @@ def _spare_the_collector() -> None:
     gc.set_threshold(5_000, 20, 50)
 
 
-def _address(listener: Listener, app: App) -> Address:
-    return Address(listener.host, listener.port, app.handlers[listener.faces], listener.tls_cert, listener.tls_key)
+def _address(listener: Listener, app: App, listening: socket.socket | None) -> Address:
+    handler = app.handlers[listener.faces]
+    return Address(listener.host, listener.port, handler, listener.tls_cert, listener.tls_key, listening)
 
 
 def serve(settings: Settings) -> None:
-    """Run the gate in this process; returns when it has stopped. Prints what went wrong, with a hint, and exits with 1."""
+    """Run the gate; returns when it has stopped. Prints what went wrong, with a hint, and exits with 1."""
     configure_logging(settings.log.level, settings.log.format)
     log.info("starting", extra={"version": __version__, "pid": os.getpid()})
     for warning in warnings(settings):
         log.warning(warning)
+    with _telling():
+        if settings.server.workers == 1:
+            return _serve_here(settings)
+        bound = [bind(listener.host, listener.port) for listener in settings.server.listeners]
+        for each in bound:
+            each.listen(BACKLOG)
+
+    def work(seat: Seat) -> None:
+        with _telling():
+            _serve_here(settings, seat, bound)
+
+    def close() -> None:
+        for each in bound:
+            each.close()
+
+    sys.exit(Workers(settings.server.workers, work, close, settings.server.drain_s).run())
+
+
+def _serve_here(settings: Settings, seat: Seat | None = None, bound: Sequence[socket.socket] = ()) -> None:
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(run(settings, seat, bound))
+
+
+@contextmanager
+def _telling() -> Generator[None]:
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(run(settings))
+        yield
     except ConfigError as error:
         sys.exit(f"error: {error.message}\nhint: {error.hint}")
     except CannotListen as error:

@@ -20,6 +20,7 @@ from aldgate.core.policies import ANYTHING, Policy
 from aldgate.core.principals import Principal
 from aldgate.core.routes import Deployment, Source
 from aldgate.core.usage import Usage
+from aldgate.sharing import BudgetAuthority, ProcessStore
 
 Judge = Callable[[Call, Question], Awaitable[Verdict]]
 """Somebody else who judges texts for a guardrail. A `GatewayError` is no verdict."""
@@ -559,41 +560,6 @@ class BatchStore(Protocol):
         ...
 
 
-class Pulse(msgspec.Struct, frozen=True):
-    """The processes that share the database now, this one among them, and how often what they cache was changed, by name."""
-
-    alive: frozenset[str]
-    revisions: Mapping[str, int]
-
-
-class ProcessStore(Protocol):
-    """Processes that share the database."""
-
-    async def beat(self) -> Pulse:
-        """Say that this process is alive. Returns who else is."""
-        ...
-
-    async def leave(self) -> None:
-        """This process ends."""
-        ...
-
-    async def forget_dead(self) -> None:
-        """Remove what is known of processes that ended long ago without a word; not what they may have spent."""
-        ...
-
-    async def tell(self, message: str) -> None:
-        """Send a message to all processes, this one included."""
-        ...
-
-    async def listen(self, heard: Callable[[str], None]) -> None:
-        """Hand messages to `heard` until cancelled.
-
-        Raises:
-            StoreUnavailable: The connection was lost, and with it perhaps messages.
-        """
-        ...
-
-
 class AccountStore(Protocol):
     """Organisations, teams, clients and users."""
 
@@ -657,7 +623,7 @@ class Acts(Protocol):
         ...
 
 
-class Store(FileStore, BatchStore, AccountStore, ClientStore, ProcessStore, ReportStore, AuditStore, Protocol):
+class Store(FileStore, BatchStore, AccountStore, ClientStore, ProcessStore, BudgetAuthority, ReportStore, AuditStore, Protocol):
     """Everything that outlives the process. Every method may raise `StoreUnavailable`."""
 
     async def open(self) -> None:

@@ -87,7 +87,7 @@ def test_check_refuses_with_a_hint(aldgate: Aldgate, home: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ("[server]\nworkers = 2", "error: more than one worker needs PostgreSQL and Valkey\nhint: leave workers at 1"),
+        ("[server]\nworkers = 2", "error: more than one worker needs PostgreSQL and Valkey\nhint: set `store` ("),
         ("[providers.lab]\nkind = 'opnai'", "error: [providers.lab]: no kind is called `opnai`\nhint: there are anthropic, "),
         (
             "[providers.lab]\nmodel = ['m']",

@@ -89,7 +89,7 @@ def some_text(path: str, directory: Path) -> str:
     if path in ("server.tls_cert", "server.tls_key", "upstream.ca_bundle", "upstream.client_cert"):
         (directory / "some.pem").touch()
         return str(directory / "some.pem")
-    if path in ("auth.admin_key", "auth.admin_secret", "guardrails.webhook_secret"):
+    if path in ("auth.admin_key", "auth.admin_secret", "guardrails.webhook_secret", "budgets.alert_secret"):
         return ADMIN_KEY
     if path.startswith("auth.caller_key"):
         return "a-caller-key-0123456789"
@@ -112,6 +112,8 @@ def some_text(path: str, directory: Path) -> str:
         "log.level": "debug",
         "log.format": "text",
         "valkey.on_failure": "open",
+        "budgets.alerts": "80",
+        "budgets.alert_url": "https://example.com/alerts",
         "server.cors_origins": "https://a.example.com, http://b:3000",
         "auth.encryption_key": "a key that is long 0123456789012345678901234567890".replace(" ", "-"),
         "auth.open_registration": "never",

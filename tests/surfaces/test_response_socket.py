@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import websockets
 
-from aldgate.testing.upstream import Act, Step, faults, wire
+from aldgate.testing.upstream import Act, Step, Valve, faults, wire
 from aldgate.testing.upstream.replies import STREAM_HEAD
 from aldgate.testing.upstream.responses import framed
 from tests.surfaces.responses_lab import SAID, ResponsesLab, responses_lab, texts
@@ -197,3 +197,32 @@ async def test_a_frame_of_wrong_tools_does_not_end_the_socket(here: ResponsesLab
     async with connect(here, await here.gate.key()) as socket:
         assert (await ask(socket, generate=False, tools=5))[-1]["status"] == 400
         assert (await ask(socket))[-1]["type"] == "response.completed"
+
+
+async def revoke_all(lab: ResponsesLab) -> None:
+    for key in (await lab.gate.http.get("/admin/keys")).json()["keys"]:
+        assert (await lab.gate.http.delete(f"/admin/keys/{key['id']}")).status_code == 200
+
+
+async def test_an_idle_socket_is_closed_when_its_key_is_revoked(here: ResponsesLab):
+    async with connect(here, await here.gate.key()) as socket:
+        await ask(socket)
+        await revoke_all(here)
+        async with asyncio.timeout(1):
+            told = json.loads(await socket.recv())
+            await socket.wait_closed()
+    assert (told["type"], told["error"]["code"], socket.close_code) == ("error", "revoked_api_key", 1008)
+
+
+async def test_a_busy_socket_is_closed_when_its_key_is_revoked(here: ResponsesLab):
+    valve = Valve()
+    here.upstream.script(faults.hang_before_head(valve))
+    async with connect(here, await here.gate.key()) as socket:
+        await socket.send(json.dumps(CREATE))
+        await here.upstream.saw_requests()
+        await revoke_all(here)
+        async with asyncio.timeout(1):
+            told = json.loads(await socket.recv())
+            await socket.wait_closed()
+    assert (told["error"]["code"], socket.close_code) == ("revoked_api_key", 1008)
+    assert not here.gate.app.gate.streams

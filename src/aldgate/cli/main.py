@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from aldgate.cli import audit, clients, config, keys, models, organisations, teams, usage, users
+from aldgate.cli import audit, budgets, clients, config, keys, models, organisations, teams, usage, users
 from aldgate.cli.chat import chat
 from aldgate.cli.errors import CliError
 from aldgate.cli.explain import explain
@@ -32,6 +32,7 @@ app.add_typer(usage.app, name="usage")
 app.command()(statement)
 app.command()(reconcile)
 app.add_typer(audit.app, name="audit")
+app.add_typer(budgets.app, name="budgets")
 app.command()(chat)
 app.command()(explain)
 app.add_typer(config.app, name="config")

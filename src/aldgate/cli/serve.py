@@ -20,7 +20,9 @@ def serve(
     ] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Directory of everything that is kept.")] = None,
     config: ConfigFile = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that serve; 1 for now.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that serve; more than 1 needs PostgreSQL and Valkey.")
+    ] = None,
 ) -> None:
     """Start the gate and run it until it is told to stop."""
     # Decoding settings loads msgspec (40 ms), which `--help` need not pay.

@@ -1,8 +1,10 @@
 """What must hold between settings, and of the secrets among them."""
 
+import os
 import re
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aldgate.config.caching import kept_s
 from aldgate.config.caller_keys import LEAST, caller_keys
@@ -10,8 +12,9 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.issuers import check_issuers, is_safe_url
 from aldgate.config.prices import to_price
 from aldgate.config.secret import Secret
-from aldgate.config.settings import Server, Settings
+from aldgate.config.settings import Budgets, Server, Settings
 from aldgate.core.addresses import is_loopback
+from aldgate.core.alerts import parse_percents
 
 MIN_ADMIN_KEY = 32
 _EXAMPLES = re.compile(
@@ -30,9 +33,9 @@ def check(settings: Settings) -> None:
         ConfigError: The first that is wrong.
     """
     if settings.auth.admin_key is not None:
-        _check_admin_key(settings.auth.admin_key, "the admin key")
+        _check_secret("the admin key", settings.auth.admin_key)
     if settings.auth.admin_secret is not None:
-        _check_admin_key(settings.auth.admin_secret, "`auth.admin_secret` (`ADMIN_SECRET`)")
+        _check_secret("`auth.admin_secret` (`ADMIN_SECRET`)", settings.auth.admin_secret)
     _check_caller_keys(settings)
     if settings.auth.encryption_key is not None:
         _check_encryption_key(settings.auth.encryption_key)
@@ -46,6 +49,7 @@ def check(settings: Settings) -> None:
     if secret is not None and len(secret.reveal()) < MIN_SECRET:
         hint = f"use {MIN_SECRET} characters or more, made at random"
         raise ConfigError("`guardrails.webhook_secret` is too short to sign with", hint=hint)
+    _check_alerts(settings.budgets)
     for listener in settings.server.listeners:
         _check_pair(listener.tls_cert, listener.tls_key)
     _check_addresses(settings)
@@ -67,11 +71,20 @@ def check_workers(settings: Settings) -> None:
     """Refuse more processes than can share their counters.
 
     Raises:
-        ConfigError: More than one is asked for.
+        ConfigError: More than one is asked for, and they have nothing to share them in.
     """
-    if settings.server.workers > 1:
-        hint = "leave workers at 1: one process serves thousands of calls at once"
+    if settings.server.workers == 1:
+        return
+    missing: list[str] = []
+    if not settings.store.startswith("postgresql"):
+        missing.append("`store` (postgresql://user:password@host/database)")
+    if not settings.valkey.url:
+        missing.append("`valkey.url` (valkey://host:6379)")
+    if missing:
+        hint = f"set {' and '.join(missing)}, or leave workers at 1: one process serves thousands of calls at once"
         raise ConfigError("more than one worker needs PostgreSQL and Valkey", hint=hint)
+    if not hasattr(os, "fork"):
+        raise ConfigError("this system cannot fork workers", hint="leave workers at 1, and start several gates")
 
 
 def _check_caller_keys(settings: Settings) -> None:
@@ -91,7 +104,24 @@ def is_on_loopback(server: Server) -> bool:
     return all(is_loopback(listener.host) for listener in server.listeners)
 
 
-def _check_admin_key(key: Secret, what: str) -> None:
+def _check_alerts(budgets: Budgets) -> None:
+    try:
+        parse_percents(budgets.alerts)
+    except ValueError as error:
+        raise ConfigError(f"`budgets.alerts`: {error}", hint="write percentages, as in `50,80,100`") from None
+    if not budgets.alert_url:
+        return
+    parts = urlsplit(budgets.alert_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None or parts.fragment:
+        raise ConfigError("`budgets.alert_url` is no http or https URL", hint="write `https://host/path`, without credentials")
+    if not budgets.alert_url.isascii() or not budgets.alert_url.isprintable() or " " in budgets.alert_url:
+        raise ConfigError("`budgets.alert_url` has characters that stand in no URL", hint="percent-encode them")
+    if budgets.alert_secret is None:
+        raise ConfigError("`budgets.alert_url` is set, `budgets.alert_secret` is not", hint="what is not signed anybody can send")
+    _check_secret("`budgets.alert_secret`", budgets.alert_secret)
+
+
+def _check_secret(what: str, key: Secret) -> None:
     text = key.reveal()
     hint = "make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
     if _EXAMPLES.search(text) or text.lower() == "secret":

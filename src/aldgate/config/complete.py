@@ -14,6 +14,7 @@ _INHERITED = ("host", "tls_cert", "tls_key")
 _SECRETS = {
     "auth": ("admin_key", "admin_secret", "encryption_key", "caller_key", "caller_keys", "caller_policies"),
     "guardrails": ("webhook_secret",),
+    "budgets": ("alert_secret",),
 }
 """Settings that may be references."""
 

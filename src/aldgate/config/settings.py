@@ -50,7 +50,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     port: Port = 8000
     """Port to bind; 0 takes any free one."""
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
-    """Processes that serve; more than 1 is refused for now."""
+    """Processes that serve; more than 1 needs PostgreSQL and Valkey."""
     tls_cert: str = ""
     """PEM certificate chain; with it the gate speaks HTTPS."""
     tls_key: str = ""
@@ -134,6 +134,17 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Output tokens asked for when a budget needs a bound and the caller gave none."""
     recall_ms: Annotated[int, Meta(ge=1, le=60_000)] = 50
     """Milliseconds that other processes have to return what they do not hold of a budget before a call is refused."""
+
+
+class Budgets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is told when budgets are being spent."""
+
+    alerts: str = ""
+    """Percentages of a budget at which its operator is told, once per period, as in `50,80,100`; empty tells nobody."""
+    alert_url: str = ""
+    """Where to send alerts by POST, besides the log."""
+    alert_secret: Secret | None = None
+    """Signs what is sent there, 32 characters or more, as it is or as `env:NAME` or `file:/path`."""
 
 
 class Files(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -284,6 +295,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     auth: Auth = Auth()
     ledger: Ledger = Ledger()
     limits: Limits = Limits()
+    budgets: Budgets = Budgets()
     files: Files = Files()
     responses: Responses = Responses()
     batches: Batches = Batches()

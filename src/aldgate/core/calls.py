@@ -113,6 +113,7 @@ class Admission(msgspec.Struct):
         failures: The other attempts.
         is_waiting: All attempts so far have failed and the next has not begun: whoever leaves now owes nothing for it.
         leave: Gives up the call's place at the deployment, which is told how many tokens were used there.
+        cut: Why it was ended from within, by cancelling its task.
         guarded: What guardrails made of the request; None: there are none, or they have not acted yet.
     """
 
@@ -132,6 +133,7 @@ class Admission(msgspec.Struct):
     failures: tuple[Failure, ...] = ()
     is_waiting: bool = False
     leave: Callable[[int], None] | None = None
+    cut: GatewayError | None = None
     guarded: Guarded | None = None
 
 

@@ -2,8 +2,9 @@
 
 GatewayError
 CallerError     InvalidRequest InvalidConfiguration BadLogin MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound
-MethodNotAllowed HeadTimeout IdempotencyConflict IdempotencyUnknown Conflict BodyTooLarge UnsupportedMediaType HeadTooLarge
-VersionNotSupported SocketVersionNotSupported NothingKept PreviousResponseNotFound ThreadNotFound
+MethodNotAllowed HeadTimeout IdempotencyConflict IdempotencyUnknown IdempotencyInProgress Conflict BodyTooLarge
+UnsupportedMediaType HeadTooLarge VersionNotSupported SocketVersionNotSupported NothingKept PreviousResponseNotFound
+ThreadNotFound
 PolicyError     ScopeDenied PolicyDenied ForeignOrigin PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited
 ContentBlocked
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
@@ -151,6 +152,12 @@ class IdempotencyUnknown(CallerError):
     """The first call with this idempotency key may have been made, but there is no answer of it to give again."""
 
     code, status = "idempotency_unknown", 409
+
+
+class IdempotencyInProgress(CallerError):
+    """The first call with this idempotency key is under way in another process; once it has ended its answer is given again."""
+
+    code, status, retry = "idempotency_in_progress", 409, Retry.LATER
 
 
 class BodyTooLarge(CallerError):

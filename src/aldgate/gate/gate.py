@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from aldgate.core.calls import Admission, Call, Failure, LedgerRow, Outcome, Peek
 from aldgate.core.errors import (
@@ -58,6 +60,7 @@ class Gate:
         live: How deployments are doing; tests bring their own clock.
 
     Attributes:
+        streams: By call, those that are being streamed, and the task to cancel to end each.
         heard: By provider, the fault (status and code) of its last answer, to a call or a question for its models; None: none.
     """
 
@@ -83,6 +86,7 @@ class Gate:
         self.slices = slices
         self.metrics = metrics
         self.heard: dict[str, tuple[int, str] | None] = {}
+        self.streams: dict[str, tuple[Admission, asyncio.Task[Any]]] = {}
         self.is_draining = False
         self.under_way = 0
         self._store = store
@@ -189,6 +193,16 @@ class Gate:
             _refuse(_no_scope(call), against)
         if rights.max_input_tokens is not None and (refusal := too_long(call)) is not None:
             _refuse(refusal, against)
+
+    def candidates(self, call: Call) -> tuple[Deployment, ...]:
+        """The deployments that the call's principal may have it answered by.
+
+        Raises:
+            GatewayError: There are none, or the principal may not ask for this.
+        """
+        if call.operation not in call.principal.rights.scopes:
+            raise _no_scope(call)
+        return self._candidates(call)[0]
 
     def _candidates(self, call: Call) -> tuple[tuple[Deployment, ...], Plan | None]:
         """The deployments of the model's route that can do the operation, those of its fallbacks included."""

@@ -43,6 +43,10 @@ class Identity:
         self._now = now
         self._known: dict[bytes, Standing] = {}
         self._resolvers = resolvers
+        self.generation = 0
+        """Another one whenever somebody may have changed: what was known before has to be asked anew."""
+        self.on_change: Callable[[], None] | None = None
+        """Told when somebody may have changed, for who acts on more than the next call."""
         self._dress = dress
 
     def digest(self, secret: bytes) -> bytes:
@@ -158,6 +162,9 @@ class Identity:
     def forget(self) -> None:
         """A key was made, changed or revoked: look everybody up anew."""
         self._known = {}
+        self.generation += 1
+        if self.on_change is not None:
+            self.on_change()
 
 
 def principal_of(key: StoredKey, above: tuple[StoredAccount, ...] = ()) -> Principal:

@@ -48,6 +48,7 @@ class Neighbours:
         self._changed = changed
         self._recall_s = recall_s
         self._revisions: dict[str, int] = {}
+        self._has_looked = False
         self._awaited: dict[tuple[str, str], tuple[set[str], asyncio.Event]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.alive: frozenset[str] = frozenset({incarnation})
@@ -81,10 +82,10 @@ class Neighbours:
         """
         pulse = await self._store.beat()
         self.alive = pulse.alive
+        if not self._has_looked:  # what was changed before this process began, it knows
+            self._has_looked, self._revisions = True, dict(pulse.revisions)
         for name, value in pulse.revisions.items():
-            if self._revisions.get(name) != value:
-                self._revisions[name] = value
-                self._act_on(name)
+            self._note_change(name, value)
 
     async def _listening(self) -> None:
         while True:
@@ -96,8 +97,8 @@ class Neighbours:
 
     def _heard(self, message: str) -> None:
         match msgspec.json.decode(message):
-            case ["changed", str(name)]:
-                self._act_on(name)
+            case ["changed", str(name), int(value)]:
+                self._note_change(name, value)
             case ["recall", str(who), str(account), str(period)] if who != self._incarnation:
                 self._start(self._answer(account, period))
             case ["gave", str(who), str(account), str(period)]:
@@ -105,10 +106,13 @@ class Neighbours:
             case _:
                 pass
 
-    def _act_on(self, name: str) -> None:
-        act = self._changed.get(name)
-        if act is not None:
-            act()
+    def _note_change(self, name: str, value: int) -> None:
+        """Act on a change once, whether it was told or noticed."""
+        if self._revisions.get(name, 0) < value:
+            self._revisions[name] = value
+            act = self._changed.get(name)
+            if act is not None:
+                act()
 
     def _start(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -154,7 +158,17 @@ class Neighbours:
         Raises:
             StoreUnavailable: The database did not answer.
         """
-        await self._store.tell(_message("changed", name))
+        await self._store.announce(name)
+
+    async def has(self, incarnation: str) -> bool:
+        """Whether the process with this id is alive.
+
+        Raises:
+            StoreUnavailable: The database did not answer.
+        """
+        if incarnation not in self.alive:
+            await self.look()  # it may have come just now
+        return incarnation in self.alive
 
 
 def _message(*words: str) -> str:

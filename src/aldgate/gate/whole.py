@@ -57,11 +57,11 @@ async def recorded(committed: Committed) -> None:
 
 
 def left(admission: Admission, outcome: Outcome, gate: Gate) -> GatewayError:
-    """The task was cancelled: the caller left, or the gate ran out of patience while stopping.
+    """The task was cancelled: the caller left, or may call no longer, or the gate ran out of patience while stopping.
 
     A provider charges for what it began, whoever is there to read it; so the input is billed as counted, with what was delivered.
     """
-    cut = ShuttingDown("The gate stopped.") if gate.is_draining else ClientGone("The caller left.")
+    cut = admission.cut or (ShuttingDown("The gate stopped.") if gate.is_draining else ClientGone("The caller left."))
     outcome.fail(cut)
     if not admission.is_waiting:
         outcome.usage, outcome.usage_source = counted(admission.call, 0), "counted"

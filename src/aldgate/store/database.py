@@ -123,8 +123,9 @@ class QueryGroup:
             return
         bump = self._database.insert(revisions).values(name=what, value=1)
         more = {"value": revisions.c.value + 1}
-        await connection.execute(bump.on_conflict_do_update(index_elements=["name"], set_=more))
-        await self._database.tell(connection, f'["changed","{what}"]')
+        bumped = bump.on_conflict_do_update(index_elements=["name"], set_=more).returning(revisions.c.value)
+        value = await connection.scalar(bumped)
+        await self._database.tell(connection, f'["changed","{what}",{value}]')
 
 
 @contextmanager

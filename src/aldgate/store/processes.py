@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlalchemy import delete, select
 
-from aldgate.ports import Pulse
+from aldgate.sharing import Pulse
 from aldgate.store.database import QueryGroup
 from aldgate.store.tables import processes, refills, revisions
 from aldgate.store.unbroken import unbroken
@@ -43,6 +43,12 @@ class Processes(QueryGroup):
         """See `Store`."""
         async with self._database.write() as connection:
             await connection.execute(delete(processes).where(processes.c.process == self._incarnation))
+
+    @unbroken
+    async def announce(self, what: str) -> None:
+        """See `Store`."""
+        async with self._database.write(relaxed=True) as connection:
+            await self._announce(connection, what)
 
     @unbroken
     async def tell(self, message: str) -> None:

@@ -18,6 +18,7 @@ from aldgate.store.processes import Processes
 from aldgate.store.reports import Reports
 from aldgate.store.responses import Responses
 from aldgate.store.schema import bring_up_to_date, stored_revision
+from aldgate.store.standings import Standings
 from aldgate.store.tables import secrets
 from aldgate.store.unbroken import unbroken
 from aldgate.store.users import Users
@@ -32,6 +33,7 @@ class SqlStore(
     Ledger,
     Reports,
     Budgets,
+    Standings,
     Idempotency,
     Responses,
     Files,

@@ -213,6 +213,17 @@ slices = Table(
     PrimaryKeyConstraint("account", "period", "process"),
 )
 
+# Who was told that so much of a budget is spent: each once.
+alerts = Table(
+    "alerts",
+    METADATA,
+    Column("account", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("percent", Integer, nullable=False),
+    Column("at", Double, nullable=False),
+    PrimaryKeyConstraint("account", "period", "percent"),
+)
+
 # Processes that share the database. `seen_at` by the database's clock.
 processes = Table(
     "processes",

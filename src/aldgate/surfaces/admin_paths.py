@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple
 
 from fastapi import Request, Response
@@ -12,6 +12,7 @@ from aldgate.gate.clients import Clients
 from aldgate.surfaces.accounts import AccountAdmin
 from aldgate.surfaces.acts import Administration
 from aldgate.surfaces.admin import KeyAdmin, require_admin
+from aldgate.surfaces.budgets import BudgetAdmin
 from aldgate.surfaces.client_admin import ClientAdmin
 from aldgate.surfaces.requests import Act, body_of
 
@@ -25,10 +26,13 @@ class AdminPath(NamedTuple):
     status: int = 200
 
 
-def admin_paths(administration: Administration, clients: Clients) -> Iterator[AdminPath]:
-    """Every path of administration that changes or shows keys and accounts."""
+def admin_paths(
+    administration: Administration, clients: Clients, committed: Callable[[], Awaitable[None]]
+) -> Iterator[AdminPath]:
+    """Every path of administration that changes or shows keys, accounts and budgets."""
     client_admin = ClientAdmin(administration, clients)
     yield from _key_paths(KeyAdmin(administration))
+    yield from _budget_paths(BudgetAdmin(administration), committed)
     yield from _account_paths("/admin/organisations", AccountAdmin("organisation", administration))
     yield from _account_paths("/admin/teams", AccountAdmin("team", administration))
     yield from _account_paths("/admin/clients", client_admin)
@@ -56,6 +60,18 @@ def _key_paths(keys: KeyAdmin) -> Iterator[AdminPath]:
         "DELETE", "/admin/keys/{key_id}", only_admin(lambda who, request: keys.revoke(who, request.path_params["key_id"]))
     )
     yield AdminPath("POST", "/admin/keys/{key_id}/rotate", only_admin(rotate))
+
+
+def _budget_paths(budgets: BudgetAdmin, committed: Callable[[], Awaitable[None]]) -> Iterator[AdminPath]:
+    async def show(who: Principal, request: Request) -> dict[str, Any]:
+        await committed()
+        return await budgets.list(request.query_params)
+
+    async def release(who: Principal, request: Request) -> dict[str, Any]:
+        return await budgets.release(who, await body_of(request))
+
+    yield AdminPath("GET", "/admin/budgets", only_admin(show))
+    yield AdminPath("POST", "/admin/budgets/release", only_admin(release))
 
 
 def _account_paths(path: str, accounts: AccountAdmin) -> Iterator[AdminPath]:

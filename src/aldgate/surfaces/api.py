@@ -90,6 +90,7 @@ class Api:
         self._batches = BatchesFace(store, files, batches, most_unfinished)
         self._new_id = new_id
         self._reloader = reloader
+        self._tell = tell
         self.app = FastAPI(
             title="Aldgate",
             version=__version__,
@@ -103,7 +104,7 @@ class Api:
         route = self.app.add_api_route
         for report in Reports(store, audit, committed, in_flight).paths:
             route(report.path, self._serving(report.act), methods=[report.method])
-        for method, path, act, status in admin_paths(administration, clients):
+        for method, path, act, status in admin_paths(administration, clients, committed):
             route(path, self._serving(act, status), methods=[method])
         route("/admin/reload", self._serving(only_admin(self._reload)), methods=["POST"])
         reload = ClientReload(clients, administration, tell)
@@ -178,9 +179,11 @@ class Api:
 
     async def _reload(self, who: Principal, request: Request) -> dict[str, Any]:
         try:
-            return msgspec.structs.asdict(await self._reloader.reload())
+            reloaded = await self._reloader.reload()
         except ConfigError as error:
             raise InvalidConfiguration(f"{error.message} ({error.hint})") from None
+        await self._tell("configuration")
+        return msgspec.structs.asdict(reloaded)
 
     async def _answer(self, request: Request, act: Callable[[], Awaitable[Any]], status: int = 200) -> Response:
         request_id = self._new_id()

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
@@ -23,6 +23,7 @@ from aldgate.gate.gate import Gate
 from aldgate.gate.identity import Identity
 from aldgate.gate.runs import Run
 from aldgate.gate.shaping import shaped
+from aldgate.gate.watch import Watch
 from aldgate.gate.whole import Committed, left, recorded, whole
 from aldgate.limiter.headers import rate_headers
 from aldgate.ports import FaceDialect, Relay
@@ -50,6 +51,7 @@ class Doors(msgspec.Struct, frozen=True):
 
     gate: Gate
     identity: Identity
+    watch: Watch
     once: Once
     cache: Cache
     in_flight: BytesInFlight
@@ -99,6 +101,7 @@ class Face:
         headers = headers_of(scope)
         try:
             secret = secret_of(headers)
+            generation = self._identity.generation
             principal = (self._identity.known(secret) if secret else None) or await self._identity.identify(secret)
             if principal.rights.tells_places:
                 check_place(principal, scope)
@@ -109,6 +112,8 @@ class Face:
             else:
                 body = await read_body(headers, receive, self._max_body_bytes, self._in_flight)
             try:
+                if self._identity.generation != generation:  # to read a body can take long
+                    principal = await self._again(secret, scope)
                 if ASKS in headers:
                     outlet = Telling(outlet)
                 named = read_named(scope) if read_named is not None else None
@@ -142,6 +147,13 @@ class Face:
             connection.task.uncancel()  # the caller left, nobody cancels us: all is settled, and no one is there to answer
         finally:
             connection.cancels_on_loss = False
+
+    async def _again(self, secret: bytes, scope: Scope) -> Principal:
+        """Who calls, by what is known now."""
+        principal = await self._identity.identify(secret)
+        if principal.rights.tells_places:
+            check_place(principal, scope)
+        return principal
 
     async def _call(
         self, operation: Operation, call_id: str, principal: Principal, body: bytes, named: Named | None, outlet: Outlet
@@ -252,6 +264,8 @@ class Face:
         relay: Relay | None = None
         has_begun = False
         last = b""
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._gate.streams[call.id] = admission, task
         try:
             run = await self._gate.run(admission, self._dialect)
             relay = run.relay
@@ -275,10 +289,16 @@ class Face:
             last += self._dialect.failed(error, call.id)
         except asyncio.CancelledError:
             cut = left(admission, outcome, self._gate)
-            if relay is not None:  # if it is the caller who left, this goes nowhere
-                outlet.end(self._dialect.failed(cut, call.id))
-            raise
+            if admission.cut is None:
+                if relay is not None:  # if it is the caller who left, this goes nowhere
+                    outlet.end(self._dialect.failed(cut, call.id))
+                raise
+            task.uncancel()  # the gate itself has ended the call, and its task goes on to say so
+            if relay is None:
+                raise cut from None
+            last = self._dialect.failed(cut, call.id)
         finally:
+            del self._gate.streams[call.id]
             if relay is not None:
                 _bill_stream(call, relay, outcome)
             self._gate.settle(admission, outcome)

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeGuard
 
 import msgspec
 
@@ -17,11 +18,12 @@ from aldgate.core.errors import (
     ClientGone,
     GatewayError,
     IdempotencyConflict,
+    IdempotencyInProgress,
     IdempotencyUnknown,
     InvalidRequest,
     StoreUnavailable,
 )
-from aldgate.ports import SavedReply, Store
+from aldgate.ports import IdempotencyRecord, SavedReply, Store
 from aldgate.surfaces.asgi import Outlet, Scope
 from aldgate.surfaces.recorder import Recorder
 
@@ -71,12 +73,16 @@ class Once:
         store: Keeps finished replies for a day.
         incarnation: This process's random id: a key begun by another process and never finished is a call of unknown fate.
         now: Unix seconds.
+        is_alive: Whether the process with this id is serving. A key that it has begun is under way there.
     """
 
-    def __init__(self, store: Store, incarnation: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, incarnation: str, now: Callable[[], float], is_alive: Callable[[str], Awaitable[bool]]
+    ) -> None:
         self._store = store
         self._incarnation = incarnation
         self._now = now
+        self._is_alive = is_alive
         self._under_way: dict[tuple[str, str], _UnderWay] = {}
 
     async def serve(
@@ -86,6 +92,7 @@ class Once:
 
         Raises:
             IdempotencyConflict: The key came with another request before.
+            IdempotencyInProgress: Another process is making the first call.
             IdempotencyUnknown: A crash cut the first call off, or its answer was not kept.
             GatewayError: What the call itself raises.
         """
@@ -113,14 +120,10 @@ class Once:
     async def _first(
         self, mine: _UnderWay, principal: str, key: str, outlet: Outlet, call: Callable[[Outlet], Awaitable[None]]
     ) -> SavedReply | None:
-        record = await self._store.begin_idempotent(principal, key, mine.fingerprint, self._incarnation, self._now())
-        if record is not None:
-            _check(record.fingerprint, mine.fingerprint)
-            if record.reply is not None:
-                _replay(outlet, record.reply)
-                return record.reply
-            if record.incarnation != self._incarnation:
-                raise IdempotencyUnknown("The first call with this `Idempotency-Key` was cut off; use a new key to call again.")
+        record = await self._begin(mine, principal, key)
+        if record is not None and record.reply is not None:
+            _replay(outlet, record.reply)
+            return record.reply
         recorder = _Owed(outlet, MOST_KEPT_BYTES)
         try:
             await call(recorder)
@@ -129,6 +132,25 @@ class Once:
                 await self._finish(principal, key, None)
             raise
         return await self._keep(mine, principal, key, recorder.reply())
+
+    async def _begin(self, mine: _UnderWay, principal: str, key: str) -> IdempotencyRecord | None:
+        """Claim the key, unless another process has it or had it."""
+        claim = principal, key, mine.fingerprint, self._incarnation
+        record = await self._store.begin_idempotent(*claim, self._now())
+        if self._is_elsewhere(record, mine):
+            if await self._is_alive(record.incarnation):
+                under_way = "The first call with this `Idempotency-Key` is under way; repeat it for its answer."
+                raise IdempotencyInProgress(under_way, retry_after_s=1)
+            record = await self._store.begin_idempotent(*claim, self._now())  # the other may have finished before it left
+            if self._is_elsewhere(record, mine):
+                raise IdempotencyUnknown("The first call with this `Idempotency-Key` was cut off; use a new key to call again.")
+        return record
+
+    def _is_elsewhere(self, record: IdempotencyRecord | None, mine: _UnderWay) -> TypeGuard[IdempotencyRecord]:
+        if record is None:
+            return False
+        _check(record.fingerprint, mine.fingerprint)
+        return record.reply is None and record.incarnation != self._incarnation
 
     async def _keep(self, mine: _UnderWay, principal: str, key: str, reply: SavedReply | None) -> SavedReply | None:
         mine.is_unsaved = not await self._finish(principal, key, reply) and reply is not None

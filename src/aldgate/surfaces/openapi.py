@@ -24,6 +24,7 @@ from aldgate.gate.reload import Reloaded
 from aldgate.surfaces.accounts import AccountPatch, AccountRequest
 from aldgate.surfaces.admin import KeyPatch, KeyRequest, RotateRequest
 from aldgate.surfaces.batches import BatchRequest
+from aldgate.surfaces.budgets import ReleaseRequest
 from aldgate.surfaces.client_admin import ClientPatch, ClientRequest
 from aldgate.surfaces.explain import ExplainRequest
 from aldgate.surfaces.files import FileForm
@@ -386,6 +387,17 @@ PATHS = (
         None,
         200,
         _CHANGE_ERRORS,
+        tag="admin",
+    ),
+    Path("get", "/admin/budgets", "Where the money of budgets is", errors=(400, 401, 403, 503), tag="admin"),
+    Path(
+        "post",
+        "/admin/budgets/release",
+        "Count as unspent what lost processes had",
+        ReleaseRequest,
+        None,
+        200,
+        _ADMIN_ERRORS,
         tag="admin",
     ),
     *_PEOPLE,

@@ -63,7 +63,12 @@ class ResponseSocket:
         except GatewayError as error:
             return await refuse(send, scope["path"], error, doors.gate.new_id())
         await send({"type": "websocket.accept"})
-        await _Conversation(doors, self._face, secret, scope, send).run(receive)
+        conversation = _Conversation(doors, self._face, secret, scope, send)
+        doors.watch.sockets[conversation] = principal, conversation.cut
+        try:
+            await conversation.run(receive)
+        finally:
+            del doors.watch.sockets[conversation]
 
 
 class _Conversation:
@@ -103,6 +108,11 @@ class _Conversation:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
             self._hold(-self._held)
+
+    def cut(self, error: GatewayError) -> None:
+        """Whose it is may call no longer: say so behind what is being answered, and close."""
+        if not self._frames.full():  # else the next frame is refused, and that closes it
+            self._frames.put_nowait(error)
 
     def _hold(self, more: int) -> None:
         self._doors.in_flight.take(more)

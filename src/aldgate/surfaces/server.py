@@ -34,6 +34,8 @@ class Address(NamedTuple):
     app: Handler
     tls_cert: str = ""
     tls_key: str = ""
+    listening: socket.socket | None = None
+    """Bound already, by the parent of this process; None: to be bound."""
 
 
 class CannotListen(Exception):
@@ -56,11 +58,15 @@ class Server:
         addresses: Where to listen.
         bounds: What every listener tolerates.
         trusted_proxies: Whose word on a caller's address is believed; for whoever asks, in every scope's `state`.
+        parent: Can be read once the process is gone that this one belongs to, whose signals then come no more.
     """
 
-    def __init__(self, addresses: list[Address], bounds: Bounds, trusted_proxies: Sequence[Network] = ()) -> None:
+    def __init__(
+        self, addresses: list[Address], bounds: Bounds, trusted_proxies: Sequence[Network] = (), parent: int | None = None
+    ) -> None:
         self._addresses = addresses
         self._trusted_proxies = tuple(trusted_proxies)
+        self._parent = parent
         self._protocol = bounded(bounds)
         self._servers: list[asyncio.Server] = []
         self.state = ServerState()
@@ -79,7 +85,9 @@ class Server:
         """
         self._tick()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        if self._parent is not None:
+            loop.add_reader(self._parent, self._orphaned, loop, self._parent)
+        for number in (signal.SIGINT, signal.SIGTERM) if self._parent is None else (signal.SIGTERM,):
             with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in its loop
                 loop.add_signal_handler(number, self._stop.set)
         for address in self._addresses:
@@ -98,12 +106,16 @@ class Server:
                 access_log=False,
             )
             config.load()
-            listening = _bind(address)
+            listening = address.listening or bind(address.host, address.port)
             server = await loop.create_server(self._factory(config), sock=listening, ssl=context, backlog=BACKLOG)
             self._servers.append(server)
             host, port = listening.getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
             self.urls.append(f"{'https' if context else 'http'}://{shown}:{port}")
+
+    def _orphaned(self, loop: asyncio.AbstractEventLoop, parent: int) -> None:
+        loop.remove_reader(parent)
+        self._stop.set()
 
     def _factory(self, config: Config) -> Callable[[], Connection]:
         return lambda: self._protocol(config, self.state, {"trusted_proxies": self._trusted_proxies})
@@ -149,15 +161,20 @@ class Server:
             await asyncio.wait(self.state.tasks)
 
 
-def _bind(address: Address) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """A socket to listen on.
+
+    Raises:
+        CannotListen: Names the address and the reason.
+    """
     try:
-        family, _, _, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+        family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         # asyncio turns off Nagle's delay only where it reads TCP here; without it an answer waits 40 ms for its second packet.
         listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(where)
     except OSError as error:
-        reason = f"cannot listen on {address.host}:{address.port}: {error.strerror or error}"
+        reason = f"cannot listen on {host}:{port}: {error.strerror or error}"
         raise CannotListen(reason, hint="another process may use the port; try --port") from error
     return listening
 

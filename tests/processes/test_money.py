@@ -1,0 +1,114 @@
+"""Two gates race for one budget over real PostgreSQL: it is spent to the cent, and a kill lets nobody spend a cent twice."""
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from aldgate.testing.upstream import FakeUpstream
+from tests.processes.fleet import CENT, PATIENT, Host, hosts, until
+from tests.servers import NewUrl
+
+pytestmark = pytest.mark.anyio
+CALLERS = 64
+CALLS = 400
+"""What the budget is good for, at a cent each."""
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[FakeUpstream]:
+    async with FakeUpstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+async def two(tmp_path: Path, upstream: FakeUpstream, new_postgres: NewUrl) -> AsyncIterator[list[Host]]:
+    async with hosts(tmp_path, upstream, new_postgres(), 2, CENT + PATIENT) as two:
+        yield two
+
+
+class Race:
+    """Callers of one key at some gates, who call until there is no money."""
+
+    def __init__(self, gates: list[Host], key: str) -> None:
+        self._key = key
+        self.statuses: Counter[int] = Counter()
+        self.lost = 0
+        self.callers = [asyncio.create_task(self._call(gate)) for gate in gates for _ in range(CALLERS)]
+
+    async def _call(self, gate: Host) -> None:
+        while True:
+            try:
+                reply = await gate.post(self._key)
+            except httpx2.TransportError:
+                self.lost += 1
+                return
+            self.statuses[reply.status_code] += 1
+            if reply.status_code != 200:
+                return
+
+    async def has_answered(self, count: int) -> None:
+        async def enough() -> bool:
+            return self.statuses[200] >= count or all(caller.done() for caller in self.callers)
+
+        await until(enough)
+
+    async def over(self) -> None:
+        async with asyncio.timeout(60):
+            await asyncio.gather(*self.callers)
+
+
+async def budget(gate: Host, **query: str) -> dict[str, Any]:
+    reply = await gate.http.get("/admin/budgets", params=query)
+    (found,) = reply.json()["data"]
+    return found
+
+
+async def test_128_callers_of_two_gates_spend_the_budget_to_the_cent(two: list[Host], upstream: FakeUpstream) -> None:
+    key = await two[0].key(budget=f"{CALLS / 100:.2f}/total")
+    race = Race(two, key)
+    await race.over()
+    assert race.statuses == {200: CALLS, 402: 2 * CALLERS}
+    assert len(upstream.requests) == CALLS
+
+    async def is_settled() -> bool:
+        found = await budget(two[0])
+        return (found["settled_microusd"], found["outstanding_microusd"]) == (CALLS * 10_000, 0)
+
+    await until(is_settled)
+
+
+async def test_a_kill_frees_no_cent_until_an_operator_says_so(two: list[Host], upstream: FakeUpstream) -> None:
+    one, mortal = two
+    key = await one.key(budget=f"{CALLS / 100:.2f}/total")
+    race = Race(two, key)
+    await race.has_answered(CALLS // 4)
+    await mortal.ended(signal.SIGKILL)
+    await race.over()
+    assert race.lost <= CALLERS
+    assert len(upstream.requests) <= CALLS
+
+    async def is_given_up() -> bool:
+        found = await budget(one)
+        return found["outstanding_microusd"] == 0 and found["settled_microusd"] + found["presumed_microusd"] >= CALLS * 10_000
+
+    await until(is_given_up)
+    lost = await budget(one, lost="true")
+    assert lost["settled_microusd"] + lost["presumed_microusd"] == CALLS * 10_000
+    assert len(lost["lost"]) == 1, "at most one slice is missing, that of the process that was killed"
+    assert (await one.post(key)).status_code == 402
+
+    released = (await one.http.post("/admin/budgets/release", json={"process": lost["lost"][0]["process"]})).json()
+    assert released == {"released_microusd": lost["presumed_microusd"]}
+
+    async def can_call() -> bool:  # that it was refused is remembered for a moment
+        return (await one.post(key)).status_code == 200
+
+    await until(can_call)
+    statuses = [(await one.post(key)).status_code for _ in range(released["released_microusd"] // 10_000)]
+    assert statuses[:-1].count(200) == len(statuses) - 1 and statuses[-1] == 402
