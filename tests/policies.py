@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from aldgate.core.policies import Policy
-from aldgate.ports import StoredKey
+from aldgate.storage import StoredKey
 from tests.support import RunningGate
 
 

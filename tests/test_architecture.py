@@ -16,6 +16,7 @@ LEVELS = (
     {"", "logs"},
     {"core"},
     {"books", "sharing"},
+    {"storage"},
     {"dialects", "ports", "registry", "config"},
     {"upstream", "store", "limiter", "artifacts", "devices"},
     {"providers", "engines", "memory", "tools", "oidc"},

@@ -63,8 +63,9 @@ from aldgate.limiter.valkey.limiter import ValkeyLimiter
 from aldgate.logs import configure_logging
 from aldgate.oidc.login import Logins
 from aldgate.oidc.tokens import Tokens, build_tokens
-from aldgate.ports import Resolver, Store
+from aldgate.ports import Resolver
 from aldgate.registry import UnknownName
+from aldgate.storage import Store
 from aldgate.store.store import SqlStore
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter, wait_for_event

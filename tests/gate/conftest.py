@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aldgate.ports import Store
+from aldgate.storage import Store
 from aldgate.store.stores import open_url
 
 

@@ -15,7 +15,7 @@ import pytest
 from aldgate.config.errors import ConfigError
 from aldgate.core.alerts import Alert
 from aldgate.gate.alerts import TRIES, Alerts, Mailbox
-from aldgate.ports import SliceRequest
+from aldgate.storage import SliceRequest
 from aldgate.upstream.pool import Origin, Pool
 from tests.faults.lab import HELLO, running_lab, within
 

@@ -17,7 +17,7 @@ from aldgate.gate.client_files import Loaded, load
 from aldgate.gate.clients import Clients
 from aldgate.gate.identity import Identity
 from aldgate.gate.secret_checks import SecretChecks
-from aldgate.ports import StoredAccount
+from aldgate.storage import StoredAccount
 from aldgate.store.stores import open_url
 
 pytestmark = pytest.mark.anyio

@@ -32,7 +32,8 @@ from aldgate.gate.live import Live
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.slices import Slices
 from aldgate.limiter.memory import MemoryLimiter
-from aldgate.ports import FaceDialect, Store, UpstreamDialect
+from aldgate.ports import FaceDialect, UpstreamDialect
+from aldgate.storage import Store
 from aldgate.store.stores import open_url
 from tests.gate.conftest import Clock
 

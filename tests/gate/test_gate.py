@@ -27,7 +27,8 @@ from aldgate.gate.metrics import Metrics
 from aldgate.gate.slices import Slices
 from aldgate.limiter.headers import rate_headers
 from aldgate.limiter.memory import MemoryLimiter
-from aldgate.ports import Store, UpstreamDialect
+from aldgate.ports import UpstreamDialect
+from aldgate.storage import Store
 from tests.gate.conftest import Clock
 
 PRICE = Price(input=1 * MILLION, output=10 * MILLION, version="test")

@@ -9,7 +9,7 @@ from aldgate.core.limits import Limits
 from aldgate.core.policies import Policy
 from aldgate.gate import identity as module
 from aldgate.gate.identity import ADMIN, LONGEST_SECRET, Identity
-from aldgate.ports import Credential, Store, StoredKey
+from aldgate.storage import Credential, Store, StoredKey
 from tests.gate.conftest import Clock
 
 PEPPER = b"pepper"

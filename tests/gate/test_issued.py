@@ -16,7 +16,8 @@ from aldgate.core.principals import Principal
 from aldgate.gate.identity import Identity
 from aldgate.gate.issued import TokenResolver
 from aldgate.oidc import keyset
-from aldgate.ports import Standing, Store, StoredAccount
+from aldgate.ports import Standing
+from aldgate.storage import Store, StoredAccount
 from aldgate.testing.issuer import FakeIssuer
 from aldgate.testing.upstream import faults
 from tests.oidc.asking import Clock, believing

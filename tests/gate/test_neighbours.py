@@ -12,7 +12,7 @@ from aldgate.core.errors import BudgetExceeded
 from aldgate.core.principals import Level, Policy, Principal
 from aldgate.gate.neighbours import Neighbours
 from aldgate.gate.slices import Cost, Held, Slices
-from aldgate.ports import Store
+from aldgate.storage import Store
 from aldgate.store.stores import open_url
 from tests.servers import NewUrl
 from tests.store.rows import KEY

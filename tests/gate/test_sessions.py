@@ -10,7 +10,8 @@ from aldgate.gate.own_credentials import OwnCredentials
 from aldgate.gate.sessions import CHECK_S, SessionResolver, Sessions
 from aldgate.gate.users import NewUser, Users
 from aldgate.gate.vault import Vault
-from aldgate.ports import Resolver, Store
+from aldgate.ports import Resolver
+from aldgate.storage import Store
 from tests.gate.conftest import Clock
 
 IDLE_S, LIFETIME_S = 3_600.0, 86_400.0

@@ -12,7 +12,7 @@ from aldgate.core.budgets import Budget
 from aldgate.core.errors import BudgetExceeded, StoreUnavailable
 from aldgate.core.principals import Level, Policy, Principal
 from aldgate.gate.slices import REPEATS, Claim, Cost, Held, Slice, Slices
-from aldgate.ports import SliceGrant, SliceRequest, Store
+from aldgate.storage import SliceGrant, SliceRequest, Store
 from tests.gate.conftest import Clock
 
 BUDGET = Budget(1_000, "day")

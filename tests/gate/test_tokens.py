@@ -12,7 +12,7 @@ from aldgate.core.policies import Policy
 from aldgate.core.principals import ADMIN, Principal
 from aldgate.gate.identity import principal_of
 from aldgate.gate.tokens import own_token
-from aldgate.ports import StoredAccount
+from aldgate.storage import StoredAccount
 
 scopes = st.frozensets(st.sampled_from(sorted(ALL_SCOPES)))
 

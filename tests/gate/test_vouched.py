@@ -5,7 +5,7 @@ from aldgate.core.errors import PolicyDenied, RevokedKey
 from aldgate.core.levels import SCOPES_OF_ROLES, Role
 from aldgate.gate.users import NewUser
 from aldgate.gate.vouched import VouchedUsers
-from aldgate.ports import Store, StoredAccount
+from aldgate.storage import Store, StoredAccount
 from tests.gate.conftest import Clock
 from tests.gate.test_sessions import PASSWORD, Lab
 

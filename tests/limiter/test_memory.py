@@ -6,7 +6,7 @@ from aldgate.core.errors import ConcurrencyLimited, GatewayError, RateLimited
 from aldgate.core.limits import DAY, MINUTE, SECOND, UNLIMITED, Limits, Units
 from aldgate.limiter.headers import rate_headers
 from aldgate.limiter.memory import Gauge, Limited, MemoryLimiter, Places, Remaining
-from aldgate.ports import RecentUse
+from aldgate.storage import RecentUse
 
 ALL = Limits(rpm=3, tpm=100, tpd=250, concurrency=2)
 HUGE = Limits(rpm=10**12, tpm=10**12, tpd=10**12, concurrency=10**12)

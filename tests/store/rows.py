@@ -3,7 +3,7 @@
 from aldgate.core.calls import LedgerRow
 from aldgate.core.limits import Limits
 from aldgate.core.policies import Policy
-from aldgate.ports import SliceRequest, StoredKey
+from aldgate.storage import SliceRequest, StoredKey
 
 NOON = 1_790_000_000.0 // 86_400 * 86_400 + 43_200
 """Some noon, UTC: 2026-09-21."""

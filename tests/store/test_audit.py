@@ -9,7 +9,7 @@ from sqlalchemy import delete, update
 from aldgate.core.audit import Anchor
 from aldgate.core.principals import ADMIN
 from aldgate.gate.audit import Audit
-from aldgate.ports import Store
+from aldgate.storage import Store
 from aldgate.store.stores import open_url
 from aldgate.store.tables import audit
 from tests.core.test_audit import ENTRY

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from aldgate.core.clients import ClientSecret, StoredClient
 from aldgate.core.errors import Conflict
 from aldgate.core.policies import Policy
-from aldgate.ports import Store, StoredAccount
+from aldgate.storage import Store, StoredAccount
 
 from .rows import KEY, NOON
 

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from aldgate.core.budgets import Budget
 from aldgate.core.errors import Conflict
-from aldgate.ports import Credential, IdempotencyRecord, KeyUse, SavedReply, SliceGrant, Store
+from aldgate.core.kept import IdempotencyRecord, SavedReply
+from aldgate.storage import Credential, KeyUse, SliceGrant, Store
 from aldgate.store.stores import open_url
 
 from .rows import KEY, NOON, ROW, ask

@@ -9,7 +9,7 @@ from aldgate.core.batches import BatchLine, LeaseLost, LineError, LineResult, St
 from aldgate.core.errors import Conflict, StorageFull
 from aldgate.core.files import StoredFile
 from aldgate.core.usage import Usage
-from aldgate.ports import Store
+from aldgate.storage import Store
 from aldgate.store.stores import open_url
 from tests.store.rows import NOON, ROW
 

@@ -5,7 +5,7 @@ import gc
 import pytest
 from msgspec.structs import replace
 
-from aldgate.ports import Store
+from aldgate.storage import Store
 from tests.store.rows import ROW, ask
 from tests.support import uncollected
 

@@ -12,7 +12,7 @@ from aldgate.core.budgets import period_name
 from aldgate.core.calls import LedgerRow
 from aldgate.core.levels import AccountKind
 from aldgate.core.policies import ANYTHING
-from aldgate.ports import Store, StoredAccount
+from aldgate.storage import Store, StoredAccount
 from aldgate.surfaces.ledger_query import DIMENSIONS
 from aldgate.surfaces.statements import Subject, statement
 

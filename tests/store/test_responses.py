@@ -5,7 +5,8 @@ from msgspec.structs import replace
 from sqlalchemy import select
 
 from aldgate.core.errors import BodyTooLarge
-from aldgate.ports import KeptResponse, Store
+from aldgate.core.kept import KeptResponse
+from aldgate.storage import Store
 from aldgate.store.responses import ROW_BYTES
 from aldgate.store.tables import response_sizes
 from tests.store.rows import NOON

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from msgspec.structs import asdict, astuple, replace
 from sqlalchemy import Connection, select, text
 
-from aldgate.ports import Store
+from aldgate.storage import Store
 from aldgate.store.responses import ROW_BYTES
 from aldgate.store.schema import REVISION, alembic_version, is_current, migrate
 from aldgate.store.tables import METADATA

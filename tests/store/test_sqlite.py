@@ -16,8 +16,8 @@ import pytest
 from msgspec.structs import replace
 
 from aldgate.core.errors import StoreUnavailable
-from aldgate.ports import SliceGrant
 from aldgate.registry import UnknownName
+from aldgate.storage import SliceGrant
 from aldgate.store.sqlite import APPEND
 from aldgate.store.stores import open_url
 from aldgate.store.tables import ledger

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from aldgate.core.alerts import Alert
-from aldgate.ports import Store
 from aldgate.sharing import BudgetStanding, LostSlice
+from aldgate.storage import Store
 from aldgate.store.stores import open_url
 
 from .rows import ask

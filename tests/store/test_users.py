@@ -9,7 +9,7 @@ from aldgate.core.errors import Conflict
 from aldgate.core.policies import Policy
 from aldgate.core.users import StoredInvite, StoredOwnCredential, StoredSession, StoredUser
 from aldgate.gate.user_store import UserStore as Store
-from aldgate.ports import StoredAccount
+from aldgate.storage import StoredAccount
 
 NOON = 1_790_000_000.0
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from aldgate.core.calls import LedgerRow
 from aldgate.core.errors import StoreUnavailable
-from aldgate.ports import SliceRequest, Store
+from aldgate.storage import SliceRequest, Store
 from aldgate.store.stores import open_url
 from aldgate.store.writer import BATCH, LedgerWriter
 

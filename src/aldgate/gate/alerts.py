@@ -20,8 +20,8 @@ import msgspec
 
 from aldgate.core.alerts import Alert
 from aldgate.core.errors import GatewayError
-from aldgate.ports import SliceRequest
 from aldgate.sharing import BudgetAuthority
+from aldgate.storage import SliceRequest
 from aldgate.upstream.pool import Pool
 
 log = logging.getLogger("aldgate.alerts")

@@ -17,7 +17,7 @@ from aldgate.core.clients import ClientSecret, StoredClient
 from aldgate.core.hashes import check_hash
 from aldgate.core.limits import Limits
 from aldgate.core.policies import Policy, matches
-from aldgate.ports import StoredAccount
+from aldgate.storage import StoredAccount
 
 ID_PREFIX = "client-file:"
 """Ids of accounts that are kept in files begin so."""

@@ -13,7 +13,8 @@ from aldgate.core.errors import ExpiredKey, GatewayError, InvalidConfiguration, 
 from aldgate.core.principals import Principal
 from aldgate.gate.client_files import ID_PREFIX, Loaded, load
 from aldgate.gate.secret_checks import SecretChecks
-from aldgate.ports import Standing, Store, StoredAccount
+from aldgate.ports import Standing
+from aldgate.storage import Store, StoredAccount
 
 log = logging.getLogger("aldgate")
 

@@ -38,7 +38,8 @@ from aldgate.gate.runs import Run
 from aldgate.gate.slices import Cost, Purse, Slices
 from aldgate.limiter.memory import NO_GAUGE, Limited, MemoryLimiter, Standing, limited_levels, own_limits
 from aldgate.limiter.shared import SharedLimits
-from aldgate.ports import Backend, FaceDialect, Store
+from aldgate.ports import Backend, FaceDialect
+from aldgate.storage import Store
 
 MAX_REFILLS = 4
 DAY_S = 86_400

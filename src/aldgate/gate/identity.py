@@ -8,7 +8,8 @@ from hashlib import blake2b
 from aldgate.core.errors import ExpiredKey, GatewayError, MissingKey, RevokedKey, UnknownKey
 from aldgate.core.levels import Level
 from aldgate.core.principals import ADMIN, Principal
-from aldgate.ports import Credential, Resolver, Standing, Store, StoredAccount, StoredKey
+from aldgate.ports import Resolver, Standing
+from aldgate.storage import Credential, Store, StoredAccount, StoredKey
 
 Dress = Callable[[Principal], Awaitable[Principal]]
 

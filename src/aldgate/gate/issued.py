@@ -9,7 +9,8 @@ from aldgate.core.errors import GatewayError, PolicyDenied
 from aldgate.core.principals import Principal
 from aldgate.gate.identity import closed
 from aldgate.oidc.tokens import Tokens
-from aldgate.ports import Standing, Store
+from aldgate.ports import Standing
+from aldgate.storage import Store
 
 
 class People(Protocol):

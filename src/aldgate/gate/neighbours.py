@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from aldgate.core.errors import GatewayError
-from aldgate.ports import Store
+from aldgate.storage import Store
 
 log = logging.getLogger("aldgate.neighbours")
 

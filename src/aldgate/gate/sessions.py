@@ -13,7 +13,8 @@ from aldgate.core.principals import Principal
 from aldgate.core.users import StoredSession, StoredUser
 from aldgate.gate.identity import Identity, closed
 from aldgate.gate.user_store import UserStore
-from aldgate.ports import Standing, StoredAccount
+from aldgate.ports import Standing
+from aldgate.storage import StoredAccount
 
 TOKEN_PREFIX = "ags-"
 CHECK_S = 60.0

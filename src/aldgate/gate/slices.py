@@ -15,7 +15,7 @@ from aldgate.core.budgets import PERIODS, Budget, Period, period_end, period_nam
 from aldgate.core.errors import BudgetExceeded
 from aldgate.core.prices import MILLION
 from aldgate.core.principals import Principal
-from aldgate.ports import SliceGrant, SliceRequest, Store
+from aldgate.storage import SliceGrant, SliceRequest, Store
 
 CALLS_PER_SLICE = 8
 SECONDS_PER_SLICE = 5

@@ -11,7 +11,7 @@ from aldgate.core.errors import InvalidRequest, PolicyDenied, ScopeDenied
 from aldgate.core.levels import ALL_SCOPES, CALLER_SCOPES
 from aldgate.core.policies import Policy
 from aldgate.core.principals import Principal
-from aldgate.ports import StoredKey
+from aldgate.storage import StoredKey
 
 KEY_PREFIX = "agk-"
 SHOWN_CHARACTERS = 12

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from aldgate.core.users import StoredInvite, StoredOwnCredential, StoredSession, StoredUser
-from aldgate.ports import Store, StoredAccount
+from aldgate.storage import Store, StoredAccount
 
 
 class UserStore(Store, Protocol):

@@ -17,7 +17,7 @@ from aldgate.gate.identity import Identity
 from aldgate.gate.passwords import Passwords
 from aldgate.gate.sessions import NewSession, Sessions
 from aldgate.gate.user_store import UserStore
-from aldgate.ports import StoredAccount
+from aldgate.storage import StoredAccount
 
 INVITE_PREFIX = "agi-"
 INVITE_LIFETIME_S = 7 * 86_400

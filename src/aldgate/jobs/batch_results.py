@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aldgate.core.batches import UNDONE, Status, StoredBatch, unanswered
 from aldgate.jobs.files import Files, Incoming
-from aldgate.ports import BatchStore
+from aldgate.storage import BatchStore
 
 PAGE = 16
 """Results held at once; a single one may be `server.max_reply_bytes` long."""

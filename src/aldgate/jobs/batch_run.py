@@ -39,7 +39,8 @@ from aldgate.gate.whole import Committed, whole
 from aldgate.jobs.batch_input import read_input, read_raw
 from aldgate.jobs.batch_results import write_results
 from aldgate.jobs.files import Files
-from aldgate.ports import BatchStore, ByteBound, Endpoint
+from aldgate.ports import ByteBound, Endpoint
+from aldgate.storage import BatchStore
 
 log = logging.getLogger("aldgate.batches")
 

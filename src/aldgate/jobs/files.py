@@ -10,7 +10,7 @@ from pathlib import Path
 from aldgate.artifacts.local import Artifacts, Writing
 from aldgate.core.errors import BodyTooLarge, NotFound, StoreUnavailable
 from aldgate.core.files import StoredFile, lifetime_s
-from aldgate.ports import FileStore
+from aldgate.storage import FileStore
 
 ORPHANED_S = 3_600
 """A content that no file has is left alone for so long: its file may be about to be kept."""

@@ -13,7 +13,7 @@ from aldgate.core.limits import DAY, RATES, REQUESTS, SECOND, TOKENS, UNIT_NAMES
 from aldgate.core.principals import Principal
 from aldgate.core.routes import Plan
 from aldgate.limiter.claims import Claim
-from aldgate.ports import RecentUse
+from aldgate.storage import RecentUse
 
 Places = list[int]
 """Where a call's units stand in each bucket of its gauge."""

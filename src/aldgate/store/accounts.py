@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aldgate.core.levels import AccountKind
 from aldgate.core.policies import Policy
-from aldgate.ports import StoredAccount
+from aldgate.storage import StoredAccount
 from aldgate.store.database import PRINCIPALS, QueryGroup
 from aldgate.store.tables import accounts
 from aldgate.store.unbroken import unbroken

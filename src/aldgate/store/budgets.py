@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, Table, bindparam, delete, func, select, tu
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aldgate.ports import SliceGrant, SliceRequest
+from aldgate.storage import SliceGrant, SliceRequest
 from aldgate.store.database import Database, QueryGroup
 from aldgate.store.slices import BudgetName, Slice, grant_all, name_of
 from aldgate.store.tables import budgets, refills, slices

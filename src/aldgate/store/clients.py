@@ -3,7 +3,7 @@
 from sqlalchemy import delete, insert, or_, select, update
 
 from aldgate.core.clients import ClientSecret, StoredClient
-from aldgate.ports import StoredAccount
+from aldgate.storage import StoredAccount
 from aldgate.store.accounts import columns_of
 from aldgate.store.database import PRINCIPALS, QueryGroup
 from aldgate.store.tables import accounts, client_secrets, clients

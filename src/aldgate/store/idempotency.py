@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Delete, Row, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aldgate.ports import IdempotencyRecord, SavedReply
+from aldgate.core.kept import IdempotencyRecord, SavedReply
 from aldgate.store.database import QueryGroup
 from aldgate.store.tables import idempotency
 from aldgate.store.unbroken import unbroken

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Row, Select, func, insert, or_, select, update
 
 from aldgate.core.policies import Policy
-from aldgate.ports import Credential, StoredKey
+from aldgate.storage import Credential, StoredKey
 from aldgate.store.accounts import lineage, written
 from aldgate.store.database import PRINCIPALS, QueryGroup
 from aldgate.store.tables import credentials, keys

@@ -10,7 +10,7 @@ from sqlalchemy import Column, ColumnElement, and_, case, func, literal_column, 
 from aldgate.core.calls import LedgerRow
 from aldgate.core.errors import Conflict, StoreUnavailable
 from aldgate.core.levels import LevelKind
-from aldgate.ports import KeyUse, RecentUse, SliceRequest
+from aldgate.storage import KeyUse, RecentUse, SliceRequest
 from aldgate.store.budgets import lock_slices, save_slices
 from aldgate.store.database import QueryGroup
 from aldgate.store.tables import keys, ledger

@@ -8,7 +8,7 @@ from sqlalchemy import CTE, Row, Select, and_, delete, exists, func, literal, se
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aldgate.core.errors import BodyTooLarge
-from aldgate.ports import KeptResponse
+from aldgate.core.kept import KeptResponse
 from aldgate.store.database import QueryGroup
 from aldgate.store.tables import response_sizes, responses
 from aldgate.store.unbroken import unbroken

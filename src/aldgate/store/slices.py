@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from aldgate.ports import SliceGrant, SliceRequest
+from aldgate.storage import SliceGrant, SliceRequest
 
 MOST = 2**62
 """More than all the money there is, and less than a 64-bit column holds: a report beyond it is a provider's nonsense."""

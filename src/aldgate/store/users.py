@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aldgate.core.errors import Conflict
 from aldgate.core.users import StoredInvite, StoredSession, StoredUser
-from aldgate.ports import StoredAccount
+from aldgate.storage import StoredAccount
 from aldgate.store.accounts import account_of, columns_of, written
 from aldgate.store.database import PRINCIPALS, QueryGroup
 from aldgate.store.tables import accounts, invites, sessions, users

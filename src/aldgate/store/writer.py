@@ -9,7 +9,7 @@ from typing import Literal
 
 from aldgate.core.calls import LedgerRow
 from aldgate.core.errors import GatewayError, StoreUnavailable
-from aldgate.ports import SliceRequest, Store
+from aldgate.storage import SliceRequest, Store
 
 LOG = logging.getLogger("aldgate.ledger")
 

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from aldgate.core.errors import Conflict
 from aldgate.core.levels import AccountKind
 from aldgate.core.principals import Principal
-from aldgate.ports import StoredAccount
+from aldgate.storage import StoredAccount
 from aldgate.surfaces.acts import Administration, check_name, plain, taken
 from aldgate.surfaces.admin import Name
 from aldgate.surfaces.bodies import decoded

@@ -12,7 +12,8 @@ from aldgate.core.errors import Conflict, InvalidRequest, NotFound
 from aldgate.core.levels import AccountKind
 from aldgate.core.principals import Principal
 from aldgate.gate.identity import Identity
-from aldgate.ports import Acts, Store, StoredAccount
+from aldgate.ports import Acts
+from aldgate.storage import Store, StoredAccount
 
 KINDS: tuple[AccountKind, ...] = ("organisation", "team", "client", "user")
 _ABOVE: dict[AccountKind, tuple[AccountKind, ...]] = {

@@ -15,7 +15,7 @@ from aldgate.core.limits import Limits
 from aldgate.core.policies import Policy
 from aldgate.core.principals import CALLER_SCOPES, Principal
 from aldgate.core.terms import format_usd
-from aldgate.ports import KeyUse, StoredKey
+from aldgate.storage import KeyUse, StoredKey
 from aldgate.surfaces.acts import Administration, check_name, plain
 from aldgate.surfaces.bodies import decoded
 from aldgate.surfaces.policies import (

@@ -28,7 +28,8 @@ from aldgate.gate.people import People
 from aldgate.gate.reload import Reloader
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
-from aldgate.ports import ByteBound, Store
+from aldgate.ports import ByteBound
+from aldgate.storage import Store
 from aldgate.surfaces.acts import Administration
 from aldgate.surfaces.admin_paths import admin_paths, only_admin
 from aldgate.surfaces.asgi import headers_of

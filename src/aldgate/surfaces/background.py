@@ -13,8 +13,10 @@ from collections.abc import Awaitable, Callable
 from msgspec.structs import replace
 
 from aldgate.core.errors import ConcurrencyLimited, GatewayError, InternalError, ShuttingDown, StoreUnavailable
+from aldgate.core.kept import KeptResponse
 from aldgate.dialects.responses.states import ending, in_state
-from aldgate.ports import ByteBound, KeptResponse, Store
+from aldgate.ports import ByteBound
+from aldgate.storage import Store
 from aldgate.surfaces.event_log import EventLog
 from aldgate.surfaces.withheld import Withheld
 

@@ -20,7 +20,7 @@ from aldgate.core.principals import Principal
 from aldgate.gate.permission import check_path
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
-from aldgate.ports import BatchStore
+from aldgate.storage import BatchStore
 from aldgate.surfaces.bodies import decoded
 from aldgate.surfaces.files import lifetime, page, retained_s, whole_number
 from aldgate.surfaces.paths import BATCHED

@@ -16,7 +16,7 @@ from aldgate.core.hashes import hash_secret
 from aldgate.core.principals import Principal
 from aldgate.gate.client_files import ID_PREFIX, FileClient
 from aldgate.gate.clients import Clients
-from aldgate.ports import StoredAccount
+from aldgate.storage import StoredAccount
 from aldgate.surfaces.accounts import AccountAdmin, AccountPatch, AccountRequest, describe
 from aldgate.surfaces.acts import Administration, plain
 from aldgate.surfaces.admin import RotateRequest

@@ -23,7 +23,8 @@ from aldgate.core.errors import (
     InvalidRequest,
     StoreUnavailable,
 )
-from aldgate.ports import IdempotencyRecord, SavedReply, Store
+from aldgate.core.kept import IdempotencyRecord, SavedReply
+from aldgate.storage import Store
 from aldgate.surfaces.asgi import Outlet, Scope
 from aldgate.surfaces.recorder import Recorder
 

@@ -11,13 +11,13 @@ import msgspec
 
 from aldgate.core.calls import Peek
 from aldgate.core.errors import GatewayError, InvalidRequest, NotFound, ScopeDenied
+from aldgate.core.kept import KeptResponse
 from aldgate.core.principals import Principal
 from aldgate.dialects.governed import MANY_BYTES, check_countable, with_members
 from aldgate.dialects.responses.history import listed, output_of
 from aldgate.dialects.responses.replay import replayed
 from aldgate.dialects.responses.requests import peek
 from aldgate.dialects.responses.states import is_background
-from aldgate.ports import KeptResponse
 from aldgate.surfaces.asgi import Headers, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.bodies import check_json, read_body
 from aldgate.surfaces.credentials import principal_of

@@ -16,7 +16,8 @@ from aldgate.gate.identity import Identity
 from aldgate.gate.tokens import own_token
 from aldgate.gate.user_store import UserStore
 from aldgate.gate.users import Users
-from aldgate.ports import Acts, KeyUse, StoredAccount, StoredKey
+from aldgate.ports import Acts
+from aldgate.storage import KeyUse, StoredAccount, StoredKey
 from aldgate.surfaces.admin import iso
 from aldgate.surfaces.bodies import decoded
 from aldgate.surfaces.requests import address_of, body_of

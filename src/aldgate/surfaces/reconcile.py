@@ -16,7 +16,7 @@ from aldgate.core.errors import InvalidRequest
 from aldgate.core.exports import Billed, UnreadableExport, read_export
 from aldgate.core.reconciliation import Figures, Ours, Place, Tolerance, compare, compare_requests, gathered, plain_model
 from aldgate.core.spans import parse_day, parse_month
-from aldgate.ports import Store
+from aldgate.storage import Store
 from aldgate.surfaces.ledger_query import month, whole
 
 MAX_EXPORT_BYTES = 64 * 1_048_576

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from aldgate.core.errors import BodyTooLarge
 from aldgate.core.principals import Principal
 from aldgate.gate.audit import Audit
-from aldgate.ports import ByteBound, Store
+from aldgate.ports import ByteBound
+from aldgate.storage import Store
 from aldgate.surfaces.admin import require_admin
 from aldgate.surfaces.audit import AuditFace
 from aldgate.surfaces.reconcile import MAX_EXPORT_BYTES, reconcile

@@ -9,9 +9,10 @@ import msgspec
 
 from aldgate.core.calls import Peek
 from aldgate.core.errors import BodyTooLarge, InvalidRequest, PreviousResponseNotFound
+from aldgate.core.kept import KeptResponse
 from aldgate.dialects.responses.history import Turn, continued, references, resolved
 from aldgate.dialects.responses.requests import governed
-from aldgate.ports import KeptResponse, Store
+from aldgate.storage import Store
 
 MOST_KEPT = 4
 """A chain of kept responses may come to so many times the largest body: each repeats what it was asked with."""

@@ -7,9 +7,11 @@ import time
 import msgspec
 from msgspec.structs import replace
 
+from aldgate.core.kept import KeptResponse
 from aldgate.core.principals import Principal
 from aldgate.dialects.responses.states import LOST, in_state
-from aldgate.ports import ByteBound, KeptResponse, Store
+from aldgate.ports import ByteBound
+from aldgate.storage import Store
 from aldgate.surfaces.background import Background
 
 LIFETIME_S = 30 * 86_400

@@ -15,7 +15,7 @@ from aldgate.core.levels import AccountKind
 from aldgate.core.principals import ADMIN
 from aldgate.core.spans import parse_month
 from aldgate.core.statements import Amounts, Booked, Statement, amounts, as_text, budget_lines, total
-from aldgate.ports import Store
+from aldgate.storage import Store
 from aldgate.surfaces.ledger_query import month
 from aldgate.surfaces.sheets import format_of, sheet
 

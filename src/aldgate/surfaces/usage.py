@@ -16,7 +16,7 @@ from aldgate.books import UsageRow
 from aldgate.core.calls import LedgerRow
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.principals import Principal
-from aldgate.ports import Store
+from aldgate.storage import Store
 from aldgate.surfaces.ledger_query import DIMENSIONS, Asked, asked, seen_by, whole
 from aldgate.surfaces.sheets import format_of, sheet
 

@@ -15,7 +15,8 @@ from aldgate.core.users import StoredUser
 from aldgate.gate.own_credentials import OwnCredentials
 from aldgate.gate.user_store import UserStore
 from aldgate.gate.users import NewUser, Users
-from aldgate.ports import Acts, StoredAccount
+from aldgate.ports import Acts
+from aldgate.storage import StoredAccount
 from aldgate.surfaces.admin import iso, require_admin
 from aldgate.surfaces.bodies import decoded
 from aldgate.surfaces.requests import body_of
