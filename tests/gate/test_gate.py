@@ -293,6 +293,15 @@ async def test_a_bound_is_put_in_where_the_caller_gave_none(house: House, store:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("is_soft", [False, True])
+async def test_a_call_without_a_bound_gets_all_that_is_affordable(house: House, is_soft: bool) -> None:
+    length = len(house.call().peek.body)
+    likely = -(-length // 4) if is_soft else length
+    call = house.call(policy=Policy(budgets=(Budget(likely + 10 * 5, "day", is_soft),)))
+    assert (await house.admit(call)).cap == 5
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("caps", "knows", "sent"),
     [

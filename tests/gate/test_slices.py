@@ -36,6 +36,10 @@ class Losing:
         return grants
 
 
+def _principal(budget: Budget) -> Principal:
+    return Principal.of("key", Level("key", "key", "key", Policy(budgets=(budget,))))
+
+
 class Till:
     """Slices of one account's budgets."""
 
@@ -43,7 +47,10 @@ class Till:
         self.slices = slices
 
     def _parts(self, budget: Budget) -> list[tuple[Slice, Claim]]:
-        return self.slices.parts(Principal.of("key", Level("key", "key", "key", Policy(budgets=(budget,)))))
+        return self.slices.parts(_principal(budget))
+
+    async def refill_all(self, budget: Budget = BUDGET) -> None:
+        await self.slices.refill_all(self._parts(budget))
 
     def hold(self, microusd: int, budget: Budget = BUDGET) -> Held | None:
         return self.slices.hold(self._parts(budget), Cost(microusd, microusd))
@@ -52,7 +59,7 @@ class Till:
         await self.slices.refill(self._parts(budget), Cost(microusd, microusd), None if most is None else Cost(most, most))
 
     def affordable(self, budget: Budget = BUDGET) -> int:
-        return self.slices.affordable(self._parts(budget))
+        return self.slices.affordable(self._parts(budget)) or 0
 
 
 @pytest.fixture
@@ -120,6 +127,44 @@ async def test_the_whole_budget_can_be_spent_and_not_a_micro_dollar_more(slices:
     assert spent == 994
     await till.refill(6)
     assert till.hold(6) and till.hold(1) is None
+
+
+@pytest.mark.anyio
+async def test_what_was_granted_before_a_budget_was_lowered_is_not_spent_after(slices: Slices, till: Till, store: Store) -> None:
+    await till.refill(10)
+    held = till.hold(10)
+    assert held is not None and till.affordable() > 40
+    lower = Budget(40, "day")
+    assert till.hold(1, lower) is None and till.affordable(lower) == 0
+    with pytest.raises(BudgetExceeded, match=r"only \$0.00003 is left"):
+        await till.refill(31, lower)
+    await till.refill(30, lower)
+    assert till.hold(30, lower) and till.hold(1, lower) is None
+    slices.settle(held, 10)
+    assert await left(store, slices, lower) == 0
+
+
+@pytest.mark.anyio
+async def test_what_a_lowered_budget_set_aside_goes_back_at_the_end_and_when_recalled(
+    slices: Slices, till: Till, store: Store
+) -> None:
+    await till.refill(10)
+    period = slices.period(BUDGET)
+    assert till.affordable(Budget(500, "day")) == 0
+    await slices.give_back("key", period)
+    assert await store.budget_free("another-process", "key", period, 500, 0) == 500
+    await till.refill(10, Budget(500, "day"))
+    assert till.affordable(Budget(400, "day")) == 0
+    await slices.give_all_back()
+    assert await store.budget_free("another-process", "key", period, 400, 0) == 400
+
+
+@pytest.mark.anyio
+async def test_a_call_that_takes_what_there_is_gets_all_of_the_scarcest_budget(till: Till, slices: Slices, store: Store) -> None:
+    await till.refill(600, most=10_000)
+    assert till.affordable() == 600
+    await till.refill_all()
+    assert till.affordable() == 1_000 and await left(store, slices) == 0
 
 
 @pytest.mark.anyio

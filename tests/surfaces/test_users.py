@@ -102,6 +102,35 @@ async def test_nobodys_name_is_anothers_address(gate: RunningGate) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_policy_of_a_user_bounds_sessions_and_keys_together(gate: RunningGate) -> None:
+    made = await make(gate, "nora", policy={"limits": {"rpm": 2}})
+    assert made["policy"]["limits"] == {"rpm": 2} and "chat" in made["policy"]["scopes"]
+    session = await login(gate, "nora")
+    key = (await gate.http.post("/v1/users/tokens", json={}, headers=bearer(session))).json()["token"]
+    assert [(await call(gate, secret)).status_code for secret in (session, key, session, key)] == [200, 200, 429, 429]
+    patch = {"policy": {"limits": None, "denied_models": ["*"]}}
+    changed = (await gate.http.patch("/admin/users/nora", json=patch)).json()
+    assert changed["policy"] == {"scopes": made["policy"]["scopes"], "denied_models": ["*"]}
+    assert [(await call(gate, secret)).status_code for secret in (session, key)] == [403, 403]
+    demoted = (await gate.http.patch("/admin/users/nora", json={"role": "viewer", "policy": None})).json()
+    assert demoted["policy"] == {"scopes": ["models", "usage"]}
+    assert (await gate.http.patch("/admin/users/nora", json={"policy": demoted["policy"]})).status_code == 200
+    for wanted in ({"scopes": ["admin"]}, {"limits": {"rpm": 0}}, {"nothing": 1}):
+        assert (await gate.http.patch("/admin/users/nora", json={"policy": wanted})).status_code == 400
+        assert (await gate.http.post("/admin/users", json={"name": "x", "policy": wanted})).status_code == 400
+
+
+@pytest.mark.anyio
+async def test_a_user_is_put_under_a_team_by_its_name_with_or_without_the_kind(gate: RunningGate) -> None:
+    team = (await gate.http.post("/admin/teams", json={"name": "searchers"})).json()["id"]
+    assert [(await make(gate, name, team=said))["parent"] for name, said in (("p1", "searchers"), ("p2", "team:searchers"))] == [
+        team
+    ] * 2
+    refused = await gate.http.post("/admin/users", json={"name": "p3", "team": "organisation:searchers"})
+    assert refused.status_code == 400
+
+
+@pytest.mark.anyio
 async def test_roles_bound_sessions_and_their_keys(gate: RunningGate) -> None:
     await make(gate, "ida", role="viewer")
     token = await login(gate, "ida")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from aldgate.core.calls import Admission, Call, Failure, LedgerRow, Outcome, Peek
@@ -22,12 +22,13 @@ from aldgate.core.errors import (
     UpstreamRejected,
 )
 from aldgate.core.limits import NO_UNITS
+from aldgate.core.prices import Price
 from aldgate.core.principals import Operation, Principal
 from aldgate.core.routes import Catalogue, Deployment, Plan, Route
 from aldgate.core.usage import Usage
 from aldgate.gate.attempts import Attempts
 from aldgate.gate.bills import bill
-from aldgate.gate.bounds import cap_of, cost_of, expected_tokens, most_input, priced
+from aldgate.gate.bounds import EXPECTED_OUTPUT, cap_of, cost_of, counted, expected_tokens, most_input, priced
 from aldgate.gate.brought import unpaid
 from aldgate.gate.ids import CallIds
 from aldgate.gate.live import Live
@@ -35,7 +36,7 @@ from aldgate.gate.metrics import Metrics
 from aldgate.gate.permission import check_name, permitted, too_long
 from aldgate.gate.records import failure_row, ledger_row, log_call
 from aldgate.gate.runs import Run
-from aldgate.gate.slices import Cost, Purse, Slices
+from aldgate.gate.slices import Cost, Parts, Purse, Slices
 from aldgate.limiter.memory import NO_GAUGE, Limited, MemoryLimiter, Standing, limited_levels, own_limits
 from aldgate.limiter.shared import SharedLimits
 from aldgate.ports import Backend, FaceDialect
@@ -332,11 +333,27 @@ class Gate:
             if call.peek.cap is not None or cap is None:
                 raise
             await self.slices.refill(parts, cost_of(call, candidates, 1), most=usual)
-        usage = Usage(input_tokens=most_input(call.peek))
-        held = self.slices.affordable(parts)
-        outputs = [price.affordable_output(held, usage) for each in candidates if (price := each.price) is not None]
-        least = min((output for output in outputs if output is not None), default=None)
+            await self.slices.refill_all(parts)
+        outputs = [
+            output
+            for price in (each.price for each in candidates if each.price is not None)
+            for output in self._outputs(call, parts, price)
+        ]
+        least = min(outputs, default=None)
         return None if least is None else max(1, least // call.peek.choices)
+
+    def _outputs(self, call: Call, parts: Parts, price: Price) -> Iterator[int]:
+        """Output tokens at `price` that each kind of budget still pays for, of those that bound them."""
+        requests = call.peek.requests
+        hard, soft = self.slices.affordable(parts), self.slices.affordable(parts, is_soft=True)
+        if hard is not None:
+            output = price.affordable_output(hard, Usage(most_input(call.peek), requests=requests))
+            if output is not None:
+                yield output
+        if soft is not None:
+            output = price.affordable_output(soft, Usage(counted(call, 0).input_tokens, requests=requests))
+            if output is not None and output < EXPECTED_OUTPUT * call.peek.choices:  # no estimate is longer
+                yield output
 
     def run(self, admission: Admission, face: FaceDialect) -> Awaitable[Run]:
         """Send the call to a deployment and return once a reply has begun well: its first events, or its whole body.

@@ -29,7 +29,11 @@ REFUSED_S = 1.0
 
 
 class Slice(msgspec.Struct):
-    """What this process was granted of one budget in one period, and what became of it. All amounts in micro-dollars."""
+    """What this process was granted of one budget in one period, and what became of it. All amounts in micro-dollars.
+
+    Attributes:
+        returning: What was granted under a higher limit and not held when that was lowered: goes back with the next request.
+    """
 
     account: str
     period: str
@@ -37,6 +41,7 @@ class Slice(msgspec.Struct):
     granted: int = 0
     spent: int = 0
     held: int = 0
+    returning: int = 0
     refilled_at: float = 0.0
     spent_at_refill: int = 0
     wish: int = 0
@@ -51,6 +56,16 @@ class Slice(msgspec.Struct):
     def available(self) -> int:
         """What is neither spent nor held."""
         return self.granted - self.spent - self.held
+
+    def set_aside(self) -> None:
+        """What is available goes back with the next request."""
+        amount = max(0, self.available)
+        self.granted -= amount
+        self.returning += amount
+
+    def request(self, minimum: int = 0, maximum: int = 0) -> SliceRequest:
+        """What to tell the database, and ask of it."""
+        return SliceRequest(self.account, self.period, self.limit, self.spent, self.returning, minimum, maximum)
 
 
 class Claim(NamedTuple):
@@ -87,7 +102,8 @@ class Cost(NamedTuple):
 
 Held = list[tuple[Slice, int]]
 """What a call holds, slice by slice."""
-_Parts = list[tuple[Slice, Claim]]
+Parts = list[tuple[Slice, Claim]]
+"""The slices that a principal's calls are held against, and for which budget."""
 
 
 class Purse(msgspec.Struct, frozen=True):
@@ -153,7 +169,7 @@ class Slices:
         self._unanswered: tuple[int, list[tuple[Slice, SliceRequest]]] | None = None
         self._slices: dict[tuple[str, str], Slice] = {}
         self._periods: dict[Period, tuple[str, float]] = {}
-        self._parts_of: dict[str, tuple[object, float, _Parts]] = {}
+        self._parts_of: dict[str, tuple[object, float, Parts]] = {}
 
     def period(self, budget: Budget) -> str:
         """The name of the budget's current period."""
@@ -175,13 +191,15 @@ class Slices:
         if part is None:
             part = self._slices[key] = Slice(account, key[1], budget.microusd, refilled_at=self._now())
         if part.limit != budget.microusd:
+            if budget.microusd < part.limit:
+                part.set_aside()
             part.limit, part.refused_at = budget.microusd, NEVER
         return part
 
-    def _parts(self, claims: Sequence[Claim]) -> _Parts:
+    def _parts(self, claims: Sequence[Claim]) -> Parts:
         return [(self._slice(claim.account, claim.budget), claim) for claim in claims]
 
-    def parts(self, principal: Principal) -> _Parts:
+    def parts(self, principal: Principal) -> Parts:
         """The slices that a principal's calls are held against now."""
         known = self._parts_of.get(principal.account)
         if known is not None and known[0] is principal.levels and self._now() < known[1]:
@@ -194,7 +212,7 @@ class Slices:
         self._parts_of[principal.account] = principal.levels, until, parts
         return parts
 
-    def hold(self, parts: _Parts, cost: Cost) -> Held | None:
+    def hold(self, parts: Parts, cost: Cost) -> Held | None:
         """Hold so much of every slice. Returns what is held, or None if one of them does not suffice: then nothing is."""
         held: Held = []
         for part, claim in parts:
@@ -213,7 +231,7 @@ class Slices:
             part.spent += spent
             part.repeats = REPEATS
 
-    async def refill(self, parts: _Parts, cost: Cost, most: Cost | None = None) -> None:
+    async def refill(self, parts: Parts, cost: Cost, most: Cost | None = None) -> None:
         """`_refill`, and where it is refused, once more when the other processes have given back what they do not hold."""
         try:
             await self._refill(parts, cost, most)
@@ -221,6 +239,21 @@ class Slices:
             if not await self._recall([part for part, claim in parts if part.available < cost.of(claim.budget)]):
                 raise
             await self._refill(parts, cost, most)
+
+    async def refill_all(self, parts: Parts) -> None:
+        """Have of every slice whatever is left of its budget, as far as the scarcest allows, for a call that takes what there is.
+
+        Raises:
+            StoreUnavailable: The database did not answer; nothing was granted.
+        """
+        hard, soft = (
+            min((part.available + part.free for part, claim in parts if claim.budget.is_soft == is_soft), default=0)
+            for is_soft in (False, True)
+        )
+        try:
+            await self._refill(parts, Cost(hard, soft), Cost(hard, soft))
+        except BudgetExceeded:
+            return  # somebody was faster: it has to do with what it has
 
     async def _recall(self, parts: list[Slice]) -> bool:
         """Ask the other processes for what they do not hold. False: there are none, or they were asked just now."""
@@ -249,15 +282,11 @@ class Slices:
             if self._unanswered is not None:
                 await self._answer(self._unanswered)
             part.wanted_until = self._now() + WANTED_S
-            amount = part.available
-            if amount > 0:
-                part.granted -= amount  # before anybody else can hold it
-                self._seq += 1
-                request = SliceRequest(account, period, part.limit, part.spent, amount, 0, 0)
-                self._unanswered = self._seq, [(part, request)]
-                await self._answer(self._unanswered)
+            part.set_aside()  # before anybody else can hold it
+            if part.returning:
+                await self._answer(self._number([(part, part.request())]))
 
-    async def _refill(self, parts: _Parts, cost: Cost, most: Cost | None = None) -> None:
+    async def _refill(self, parts: Parts, cost: Cost, most: Cost | None = None) -> None:
         """See that at least `cost` is available in every slice, asking the database for those that lack it: for all or none.
 
         Args:
@@ -282,9 +311,7 @@ class Slices:
                 asked.append((part, self._asking(part, need, most and most.of(claim.budget))))
             if not asked:
                 return
-            self._seq += 1
-            self._unanswered = self._seq, asked
-            grants = await self._answer(self._unanswered)
+            grants = await self._answer(self._number(asked))
             self._note(parts, cost, asked, grants)
 
     def _asking(self, part: Slice, need: int, most: int | None) -> SliceRequest:
@@ -292,9 +319,9 @@ class Slices:
         lacking = need - part.available
         part.wish = most or self._wish(part, need)
         most = max(lacking, part.wish - max(0, part.available))
-        return SliceRequest(part.account, part.period, part.limit, part.spent, 0, lacking, most)
+        return part.request(lacking, most)
 
-    def _note(self, parts: _Parts, cost: Cost, asked: list[tuple[Slice, SliceRequest]], grants: Sequence[SliceGrant]) -> None:
+    def _note(self, parts: Parts, cost: Cost, asked: list[tuple[Slice, SliceRequest]], grants: Sequence[SliceGrant]) -> None:
         now = self._now()
         refused: set[int] = set()
         for (part, request), grant in zip(asked, grants, strict=True):
@@ -307,6 +334,14 @@ class Slices:
         for part, claim in parts:
             if id(part) in refused:
                 raise _exceeded(claim, cost, part.free + part.available, part.held)
+
+    def _number(self, asked: list[tuple[Slice, SliceRequest]]) -> tuple[int, list[tuple[Slice, SliceRequest]]]:
+        """Requests that are sent now, and again until they are answered: what was set aside is on its way."""
+        self._seq += 1
+        for part, _ in asked:
+            part.returning = 0
+        self._unanswered = self._seq, asked
+        return self._unanswered
 
     async def _answer(self, asked: tuple[int, list[tuple[Slice, SliceRequest]]]) -> list[SliceGrant]:
         """Ask, and note the answer. Until there is one it is not known what the database did, so the next to ask repeats this.
@@ -335,9 +370,13 @@ class Slices:
         """Micro-dollars that calls under way hold, over all accounts."""
         return sum(part.held for part in self._slices.values())
 
-    def affordable(self, parts: _Parts) -> int:
-        """Micro-dollars that could be held of every hard budget now without asking the database."""
-        return max(0, min((part.available for part, claim in parts if not claim.budget.is_soft), default=0))
+    def affordable(self, parts: Parts, *, is_soft: bool = False) -> int | None:
+        """Micro-dollars that could be held of every hard, or every soft, budget now without asking the database.
+
+        None if there is no such budget.
+        """
+        open_ = [part.available for part, claim in parts if claim.budget.is_soft == is_soft]
+        return max(0, min(open_)) if open_ else None
 
     async def purses(self, principal: Principal) -> list[Purse]:
         """How a principal's budgets stand. Nothing changes, here or in the database.
@@ -389,15 +428,12 @@ class Slices:
         """Return all that is not held, before the process ends."""
         if self._unanswered is not None:
             await self._answer(self._unanswered)
-        requests = [
-            SliceRequest(part.account, part.period, part.limit, part.spent, max(0, part.available), 0, 0)
-            for part in self._slices.values()
-        ]
+        for part in self._slices.values():
+            part.set_aside()
+        requests = [part.request() for part in self._slices.values()]
         if requests:
             self._seq += 1
             await self._store.refill(self._incarnation, self._seq, requests)
-        for part in self._slices.values():
-            part.granted -= max(0, part.available)
 
 
 def claims_of(principal: Principal) -> list[Claim]:

@@ -38,6 +38,7 @@ class NewUser(msgspec.Struct, frozen=True, kw_only=True):
     role: Role = "member"
     parent: str | None = None
     must_change: bool = False
+    policy: Policy = Policy()
 
 
 class Users:
@@ -72,7 +73,7 @@ class Users:
             id="user-" + secrets.token_hex(12),
             kind="user",
             name=name,
-            policy=Policy(scopes=SCOPES_OF_ROLES[new.role]),
+            policy=msgspec.structs.replace(new.policy, scopes=SCOPES_OF_ROLES[new.role]),
             parent=new.parent,
             created_at=time.time(),
         )
@@ -222,7 +223,7 @@ class Users:
         """
         account, user = await self.find(name)
         if "role" in changes:
-            policy = msgspec.structs.replace(account.policy, scopes=SCOPES_OF_ROLES[changes["role"]])
+            policy = msgspec.structs.replace(changes.get("policy", account.policy), scopes=SCOPES_OF_ROLES[changes["role"]])
             changes = {**changes, "policy": policy}
         if changes.get("email"):
             changes = {**changes, "email": email_address(changes["email"])}
@@ -231,7 +232,7 @@ class Users:
         return await self.find(user.id)
 
     async def parent_of(self, team: str | None) -> str | None:
-        """The id of the team or organisation with this name or id, to put users under.
+        """The id of the team or organisation with this name, id or `kind:name`, to put users under.
 
         Raises:
             InvalidRequest: There is none.
@@ -239,6 +240,9 @@ class Users:
         if team is None:
             return None
         found = await self._store.find_account("team", team) or await self._store.find_account("organisation", team)
+        kind, _, name = team.partition(":")
+        if found is None and kind in ("team", "organisation"):
+            found = await self._store.find_account(kind, name)
         above = (found,) if found is not None else await self._store.lineage(team)
         if not above or above[-1].kind not in ("team", "organisation"):
             raise InvalidRequest(f"There is no team or organisation `{team[:100]}`.", param="team")

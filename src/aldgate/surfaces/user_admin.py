@@ -7,9 +7,11 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import Request
+from msgspec.structs import replace
 
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.levels import Role
+from aldgate.core.policies import Policy
 from aldgate.core.principals import Principal
 from aldgate.core.users import StoredUser
 from aldgate.gate.own_credentials import OwnCredentials
@@ -19,6 +21,7 @@ from aldgate.ports import Acts
 from aldgate.storage import StoredAccount
 from aldgate.surfaces.admin import iso, require_admin
 from aldgate.surfaces.bodies import decoded
+from aldgate.surfaces.policies import PolicyForm, changed, read_policy, show_policy
 from aldgate.surfaces.requests import body_of
 
 Text = Annotated[str, msgspec.Meta(max_length=200)]
@@ -33,15 +36,17 @@ class UserRequest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
     display_name: Text | None = None
     role: Role = "member"
     team: Text | None = None
+    policy: PolicyForm | None = None
 
 
 class UserChange(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """What to change of a user. What is left out stays. With the role change the scopes of the account."""
+    """What to change of a user. What is left out stays; the policy is a JSON Merge Patch. With the role change its scopes."""
 
     email: Text | None | msgspec.UnsetType = msgspec.UNSET
     display_name: Text | None | msgspec.UnsetType = msgspec.UNSET
     role: Role | msgspec.UnsetType = msgspec.UNSET
     team: Text | None | msgspec.UnsetType = msgspec.UNSET
+    policy: dict[str, Any] | None | msgspec.UnsetType = msgspec.UNSET
 
 
 class ResetRequest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -80,9 +85,12 @@ class UserAdmin:
             role=wanted.role,
             parent=await self._users.parent_of(wanted.team),
             must_change=wanted.password is None,
+            policy=_without_scopes(read_policy(wanted.policy), None),
         )
         account, user = await self._users.create(new)
-        await self._acts.did(who, "user.create", account.id, {"name": account.name, "role": user.role})
+        await self._acts.did(
+            who, "user.create", account.id, {"name": account.name, "role": user.role, "policy": show_policy(account.policy)}
+        )
         shown = described_to_admin(account, user)
         return shown if wanted.password is not None else {**shown, "password": password}
 
@@ -107,6 +115,10 @@ class UserAdmin:
         details = dict(changes)
         if "team" in changes:
             changes["parent"] = await self._users.parent_of(changes.pop("team"))
+        if "policy" in changes:
+            known = (await self._users.find(request.path_params["name"]))[0].policy
+            wished = read_policy(None) if changes["policy"] is None else changed(known, changes["policy"])
+            changes["policy"] = replace(_without_scopes(wished, known.scopes), scopes=known.scopes)
         account, user = await self._users.change(request.path_params["name"], changes)
         await self._acts.did(who, "user.change", account.id, details)
         return described_to_admin(account, user)
@@ -153,6 +165,12 @@ class UserAdmin:
         return {"sealed": sealed, "lost": lost}
 
 
+def _without_scopes(policy: Policy, known: frozenset[str] | None) -> Policy:
+    if policy.scopes is not None and policy.scopes != known:
+        raise InvalidRequest("What a user may do is said by the `role` (`policy.scopes`).", param="policy.scopes")
+    return policy
+
+
 def described_to_admin(account: StoredAccount, user: StoredUser) -> dict[str, Any]:
     """A user as administrators see them."""
     return {
@@ -162,6 +180,7 @@ def described_to_admin(account: StoredAccount, user: StoredUser) -> dict[str, An
         "display_name": user.display_name,
         "role": user.role,
         "parent": account.parent,
+        "policy": show_policy(account.policy),
         "active": account.disabled_at is None,
         "must_change_password": user.must_change,
         "created_at": iso(account.created_at),
