@@ -69,9 +69,7 @@ def body_of(path: Path) -> dict[str, Any]:
     return {}
 
 
-async def asked(
-    http: httpx2.AsyncClient, path: Path, headers: Mapping[str, str], ids: Mapping[str, str] = {}
-) -> httpx2.Response:
+async def asked(http: httpx2.AsyncClient, path: Path, headers: Mapping[str, str], ids: Mapping[str, str] = {}) -> httpx2.Response:
     """Ask with a body, where there is to be one."""
     body: dict[str, Any] = {"json": body_of(path)} if path.method in ("post", "put", "patch") else {}
     return await http.request(path.method.upper(), filled(path, ids), headers=headers, **body)

@@ -121,7 +121,9 @@ async def test_cve_2026_25591_a_search_has_no_wildcards(gate: RunningGate) -> No
     assert not [file for file in SOURCES if ".like(" in (text := file.read_text(encoding="utf-8")) or ".ilike(" in text]
 
 
-@pytest.mark.parametrize("host", ["gate/health", "gate?x", "gate#x", "gate/health?", "a@gate", "gate\\x", "gate:80/version#", "[::1"])
+@pytest.mark.parametrize(
+    "host", ["gate/health", "gate?x", "gate#x", "gate/health?", "a@gate", "gate\\x", "gate:80/version#", "[::1"]
+)
 async def test_cve_2026_48710_a_host_moves_no_path(gate: RunningGate, host: str) -> None:
     """A Host header with another path in it is refused, or changes nothing, at every guarded route."""
     for path in {path.method + " " + filled(path, {}): path for path in GUARDED}.values():
@@ -138,7 +140,9 @@ def test_cve_2026_48710_the_framework_is_new_enough() -> None:
     assert tuple(map(int, version.split(".")[:3])) >= (1, 0, 1)
 
 
-@pytest.mark.parametrize("text", ["{{7*7}}", "${7*7}", "{0.__class__}", "%(x)s", "<%= 7*7 %>", "#{7*7}", "{{''.__class__.__mro__}}"])
+@pytest.mark.parametrize(
+    "text", ["{{7*7}}", "${7*7}", "{0.__class__}", "%(x)s", "<%= 7*7 %>", "#{7*7}", "{{''.__class__.__mro__}}"]
+)
 async def test_contextforge_3812_nothing_is_a_template(gate: RunningGate, upstream: FakeUpstream, text: str) -> None:
     """Names, prompts and parameters pass as they are, and no code runs that came over the API."""
     key = await gate.key(text)
@@ -149,7 +153,9 @@ async def test_contextforge_3812_nothing_is_a_template(gate: RunningGate, upstre
     sent = upstream.requests[-1].json()
     assert (sent["user"], sent["messages"][0]["content"]) == (text, text)
     assert text in {each["name"] for each in (await gate.http.get("/admin/keys")).json()["keys"]}
-    refused = await gate.http.post("/v1/chat/completions", json={**body, "model": text}, headers={"authorization": f"Bearer {key}"})
+    refused = await gate.http.post(
+        "/v1/chat/completions", json={**body, "model": text}, headers={"authorization": f"Bearer {key}"}
+    )
     assert refused.status_code == 404 and text in refused.json()["error"]["message"]
 
 
@@ -162,7 +168,9 @@ def test_cve_2026_40217_there_is_nothing_to_escape_from() -> None:
                 found.append((file.name, node.func.id))
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = {alias.name for alias in node.names} | {getattr(node, "module", None) or ""}
-                found += [(file.name, name) for name in names if name.split(".")[0] in ("jinja2", "mako", "pickle", "marshal", "dill")]
+                found += [
+                    (file.name, name) for name in names if name.split(".")[0] in ("jinja2", "mako", "pickle", "marshal", "dill")
+                ]
     assert found == []
 
 

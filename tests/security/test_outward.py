@@ -91,13 +91,21 @@ async def test_cve_2026_45400_no_url_of_a_caller_is_fetched(house: House, bait: 
 async def test_cve_2024_6587_a_caller_chooses_no_upstream(house: House, bait: FakeUpstream, face: str) -> None:
     """Fields and headers that name another host lead nowhere else, whatever provider is asked."""
     words = ("api_base", "base_url", "api_url", "endpoint", "azure_endpoint", "api_key", "organization", "proxy", "extra_headers")
-    headers = ("x-portkey-custom-host", "x-custom-host", "x-base-url", "x-api-base", "x-forwarded-host", "x-upstream", "forwarded")
+    headers = (
+        "x-portkey-custom-host",
+        "x-custom-host",
+        "x-base-url",
+        "x-api-base",
+        "x-forwarded-host",
+        "x-upstream",
+        "forwarded",
+    )
     for provider in WIRES:
         path, body = asking(face, f"{provider}/m", stream=False)
         house.upstream.requests.clear()
         for word in words:
             await house.gate.http.post(path, json={**body, word: bait.url})
-        named = {header: bait.url for header in headers}
+        named = dict.fromkeys(headers, bait.url)
         assert (await house.gate.http.post(path, json=body, headers=named)).status_code == 200
         assert house.upstream.requests
     assert not bait.requests
@@ -152,7 +160,15 @@ async def test_localai_10673_nobody_has_models_fetched(house: House) -> None:
 
 async def test_cve_2026_33626_engines_administration_is_not_passed_on(house: House) -> None:
     """What is below an engine's own address and is no face of the gate is not there."""
-    for path in ("/gallery", "/models/apply", "/backend/shutdown", "/v1/load_lora_adapter", "/reset_prefix_cache", "/sleep", "/slots"):
+    for path in (
+        "/gallery",
+        "/models/apply",
+        "/backend/shutdown",
+        "/v1/load_lora_adapter",
+        "/reset_prefix_cache",
+        "/sleep",
+        "/slots",
+    ):
         for method in ("POST", "GET"):
             house.upstream.requests.clear()
             reply = await house.gate.http.request(method, path)
@@ -174,7 +190,7 @@ async def test_cve_2024_6587_a_callers_credential_stays_here(upstream: FakeUpstr
     async with running_gate(tmp_path, providers={"lab": lab(upstream.url)}) as gate:
         key = await gate.key()
         upstream.requests.clear()
-        more = {name: canary for name in ("x-goog-api-key", "client_id", "client_secret", "x-admin-secret", "cookie", "api-key")}
+        more = dict.fromkeys(("x-goog-api-key", "client_id", "client_secret", "x-admin-secret", "cookie", "api-key"), canary)
         body = {"model": "gpt-4.1", "messages": [{"role": "user", "content": "hello"}]}
         reply = await gate.http.post("/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}", **more})
         assert reply.status_code == 200

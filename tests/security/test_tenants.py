@@ -58,7 +58,9 @@ async def tenants(gate: RunningGate) -> AsyncIterator[Tenants]:
         for kind in ("organisation", "team", "client"):
             ids[kind] = (await made(f"/admin/{kind}s", admin, {"name": f"first-{kind}"}))["id"]
         await made("/admin/clients", admin, {"name": "second"})
-        keys = [await made("/admin/keys", admin, {"name": "k", "owner": f"client:{owner}"}) for owner in ("first-client", "second")]
+        keys = [
+            await made("/admin/keys", admin, {"name": "k", "owner": f"client:{owner}"}) for owner in ("first-client", "second")
+        ]
         first, second = ({"authorization": f"Bearer {key['key']}"} for key in keys)
         ids["key"], ids["name"] = keys[0]["id"], "ada"
         users: list[dict[str, str]] = []
@@ -69,9 +71,7 @@ async def tenants(gate: RunningGate) -> AsyncIterator[Tenants]:
         ids["token"] = (await made("/v1/users/tokens", users[0], {"name": "mine"}))["info"]["id"]
         await http.put("/v1/provider-credentials/lab", json={"api_key": "sk-of-ada-0123456789"}, headers=users[0])
         line = b'{"custom_id":"1","method":"POST","url":"/v1/chat/completions","body":{"model":"gpt-4.1","messages":[]}}\n'
-        upload = await http.post(
-            "/v1/files", data={"purpose": "batch"}, files={"file": ("a.jsonl", line)}, headers=first
-        )
+        upload = await http.post("/v1/files", data={"purpose": "batch"}, files={"file": ("a.jsonl", line)}, headers=first)
         ids["file"] = upload.json()["id"]
         wanted = {"input_file_id": ids["file"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
         ids["batch"] = (await made("/v1/batches", first, wanted))["id"]
@@ -93,7 +93,7 @@ def test_cve_2026_45349_every_route_with_an_id_is_known() -> None:
 def ids_for(path: Path, tenants: Tenants) -> dict[str, str]:
     kind = kept_at(path)
     assert kind is not None
-    return {field: tenants.ids[kind] for field in fields_of(path)}
+    return dict.fromkeys(fields_of(path), tenants.ids[kind])
 
 
 SWEPT = [path for path in BEARING_IDS if kept_at(path)]
@@ -154,7 +154,9 @@ async def test_cve_2026_45671_a_credential_of_another_stays(tenants: Tenants) ->
     assert "lab" in mine.text and "sk-of-ada" not in mine.text
 
 
-@pytest.mark.parametrize("path", [path for path in SWEPT if path.method == "get" and kept_at(path) in OF_A_KEY.values()], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [path for path in SWEPT if path.method == "get" and kept_at(path) in OF_A_KEY.values()], ids=name_of
+)
 async def test_contextforge_4341_an_admin_is_no_owner(tenants: Tenants, path: Path) -> None:
     """What a tenant keeps is not shown to who administers."""
     assert (await asked(tenants.http, path, tenants.admin, ids_for(path, tenants))).status_code == 404
