@@ -166,7 +166,7 @@ async def test_key_leaks_there_is_something_to_leak(seen: Aftermath) -> None:
 
 @pytest.mark.parametrize("place", ["logs", "errors", "audit", "metrics", "ledger"])
 async def test_key_leaks_no_secret_is_told(seen: Aftermath, place: str) -> None:
-    """Logs at DEBUG with every field and traceback, errors with their headers, audit rows, metrics, the ledger: none holds one."""
+    """Logs at DEBUG with every field and traceback, errors with their headers, audit rows, metrics, the ledger hold none."""
     text = getattr(seen, place)
     assert seen.found_in(text) == [], [line[:400] for line in text.splitlines() if seen.found_in(line)][:4]
     for name, secret in seen.canaries.items():
