@@ -1,13 +1,11 @@
 """`aldgate selftest` against a real gate, and against one that refuses nothing."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from aldgate.cli.main import run
 from aldgate.cli.selftest import SMUGGLED
-from tests.cli.loopback_gate import Aldgate, LoopbackGate
+from tests.cli.loopback_gate import Aldgate
 from tests.cli.serving import Serving
 
 ADMIN_KEY = "k9Xw2-Lq7Zt4_Rv8Nc1Bd5Hm3Js6Fg0Pa"
