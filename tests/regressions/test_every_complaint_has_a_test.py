@@ -1,4 +1,4 @@
-"""Complaints about other gateways' money, limits and databases, by the number they were gathered under, and which test holds each."""
+"""Complaints about other gateways' money, limits and databases, by their numbers, and which test holds each."""
 
 from __future__ import annotations
 
