@@ -47,7 +47,7 @@ class Probe:
         Raises:
             CliError: Nobody answered.
         """
-        from http.client import HTTPConnection, HTTPException, HTTPSConnection
+        from http.client import HTTPConnection, HTTPException, HTTPSConnection, RemoteDisconnected
 
         connect = HTTPSConnection if self.is_tls else HTTPConnection
         with closing(connect(self.host, self._port, timeout=TIMEOUT_S)) as connection:
@@ -56,6 +56,8 @@ class Probe:
                 reply = connection.getresponse()
                 told = {name.lower(): value for name, value in reply.getheaders()}
                 return Answer(reply.status, told, reply.read(1_000_000 if "json" not in told.get("content-type", "") else None))
+            except RemoteDisconnected:
+                return Answer(0, {}, b"")
             except (OSError, HTTPException) as error:
                 hint = "check --url or ALDGATE_URL, and that `aldgate serve` runs there"
                 raise CliError(f"no gate answers at {self.url}: {error or type(error).__name__}", hint=hint) from None
