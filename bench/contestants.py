@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.load import Target, post
 from bench.processes import NotAvailable, Process, cores, free_port, running, wait_for
@@ -162,16 +163,21 @@ def _claude(port: int) -> str:
 
 
 def _make_key(port: int, admin: str) -> str:
+    return administer(port, admin, "keys", {"name": "bench", **LIMITS})["key"]
+
+
+def administer(port: int, admin: str, kind: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    """Make a key or an account through the gate's API, and return its answer."""
     headers = {"Authorization": f"Bearer {admin}", "Content-Type": "application/json"}
-    body = json.dumps({"name": "bench", **LIMITS}).encode()
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/admin/keys", body, headers, method="POST")
+    body = json.dumps(wanted).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/admin/{kind}", body, headers, method="POST")
     try:
         with urllib.request.urlopen(request, timeout=10) as reply:
-            return json.load(reply)["key"]
+            return json.load(reply)
     except urllib.error.HTTPError as error:
-        raise NotAvailable(f"POST /admin/keys: {error.code} {error.read()[:200]!r}") from error
-    except (OSError, ValueError, KeyError) as error:
-        raise NotAvailable(f"POST /admin/keys: {error!r}") from error
+        raise NotAvailable(f"POST /admin/{kind}: {error.code} {error.read()[:200]!r}") from error
+    except (OSError, ValueError) as error:
+        raise NotAvailable(f"POST /admin/{kind}: {error!r}") from error
 
 
 def cold_start_s(lab: Running, config: str = "") -> float:

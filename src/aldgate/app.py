@@ -58,6 +58,8 @@ from aldgate.jobs.batch_run import Shop
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.limiter.memory import MemoryLimiter
+from aldgate.limiter.shared import SharedLimits, opener
+from aldgate.limiter.valkey.limiter import ValkeyLimiter
 from aldgate.logs import configure_logging
 from aldgate.oidc.login import Logins
 from aldgate.oidc.tokens import Tokens, build_tokens
@@ -117,6 +119,7 @@ class App:
         self.alerts: Alerts
         self.neighbours: Neighbours
         self.oidc: OidcFace
+        self.valkey: ValkeyLimiter | None
         self.writer: LedgerWriter
         self.cache: Cache
         self.files: Files
@@ -174,6 +177,10 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         in_flight = BytesInFlight(settings.server.max_inflight_bytes)
         refuses = settings.ledger.on_failure == "refuse"
         metrics = Metrics({})
+        valkey = await _valkey(settings, incarnation)
+        if valkey is not None:
+            stack.push_async_callback(valkey.aclose)
+        app.valkey = valkey
         app.gate = gate = Gate(
             catalogue=roster.catalogue,
             backends=roster.backends,
@@ -186,13 +193,12 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
             default_max_tokens=settings.limits.default_max_tokens,
             logs_calls=settings.log.calls,
             retries=settings.routing.retries,
+            shared=None if valkey is None else SharedLimits(valkey),
         )
         roster.serve(gate)
         app.identity, app.watch = identity, Watch(gate, identity)
         identity.on_change = app.watch.ask
-        webhooks = _webhooks(settings, roster)
-        stack.push_async_callback(webhooks.aclose)
-        gate.attempts.guarding = Guarding({Moderation: Moderator(gate).judge, Webhook: webhooks.judge})
+        _guard(settings, roster, gate, stack)
         app.cache = cache = Cache(*_cache_terms(settings))
         app.reloader = reloader = Reloader(settings, roster, gate, identity, lambda new: cache.change(*_cache_terms(new)))
         changed = {"principals": identity.forget, "configuration": reloader.ask, "clients": clients.ask}
@@ -234,13 +240,36 @@ def _gauges(app: App, in_flight: BytesInFlight) -> dict[str, tuple[str, Callable
         "aldgate_ledger_rows_lost": ("Ledger rows dropped because the database was away too long.", lambda: app.writer.lost_rows),
         "aldgate_ledger_failing": ("1 while the ledger cannot be written.", lambda: float(app.writer.is_failing)),
         "aldgate_cache_bytes": ("Bytes of answers kept to be given again.", lambda: app.cache.bytes),
+        "aldgate_valkey_up": ("1 while limits are counted together in Valkey.", lambda: float(_is_valkey_up(app))),
         "aldgate_processes": ("Processes that share the database and were seen lately.", lambda: len(app.neighbours.alive)),
         "aldgate_reload_failing": ("1 while the configuration cannot be used.", lambda: float(app.reloader.is_failing)),
     }
 
 
+def _is_valkey_up(app: App) -> bool:
+    return app.valkey is not None and app.valkey.is_up
+
+
+async def _valkey(settings: Settings, incarnation: str) -> ValkeyLimiter | None:
+    wanted = settings.valkey
+    if not wanted.url:
+        return None
+    is_open = opener(wanted.on_failure == "open", wanted.open_limits, wanted.closed_limits)
+    ca_bundle = wanted.ca_bundle
+    tls = client_context(verify=True, ca_bundle=ca_bundle, client_cert="") if ca_bundle else None
+    valkey = ValkeyLimiter(
+        wanted.url, process=f"{socket.gethostname()}/{incarnation}", is_open=is_open, timeout_s=wanted.timeout_ms / 1000, tls=tls
+    )
+    try:
+        await valkey.open()
+    except GatewayError as error:
+        log.warning("limits are not counted together until Valkey answers: %s", error.message)
+    return valkey
+
+
 def _jobs(app: App, store: Store) -> tuple[Coroutine[Any, Any, None], ...]:
     return (
+        *(() if app.valkey is None else (app.valkey.run(),)),
         app.writer.run(),
         app.roster.sweeper.run(),
         app.watch.run(),
@@ -278,6 +307,12 @@ def _alerts(settings: Settings, store: Store) -> Alerts:
         tls = client_context(verify=upstream.verify_tls, ca_bundle=upstream.ca_bundle, client_cert="") if origin.is_tls else None
         mailbox = Mailbox(budgets.alert_url, budgets.alert_secret.reveal(), Pool(origin, max_body_bytes=65_536, tls=tls))
     return Alerts(store, parse_percents(budgets.alerts), mailbox, now=time.time, wait=wait_for_event)
+
+
+def _guard(settings: Settings, roster: Roster, gate: Gate, stack: AsyncExitStack) -> None:
+    webhooks = _webhooks(settings, roster)
+    stack.push_async_callback(webhooks.aclose)
+    gate.attempts.guarding = Guarding({Moderation: Moderator(gate).judge, Webhook: webhooks.judge})
 
 
 def _webhooks(settings: Settings, roster: Roster) -> Webhooks:

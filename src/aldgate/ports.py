@@ -14,7 +14,7 @@ from aldgate.core.events import Event
 from aldgate.core.files import StoredFile
 from aldgate.core.guardrails.verdicts import Question, Verdict
 from aldgate.core.kept import IdempotencyRecord, KeptResponse, SavedReply
-from aldgate.core.levels import AccountKind, Level, Operation
+from aldgate.core.levels import AccountKind, Level, LevelKind, Operation
 from aldgate.core.operations import Request, Result
 from aldgate.core.policies import ANYTHING, Policy
 from aldgate.core.principals import Principal
@@ -678,7 +678,7 @@ class Store(FileStore, BatchStore, AccountStore, ClientStore, ProcessStore, Budg
         """Append ledger rows and fold the processes' spending reports, in one transaction. A row already there is left alone."""
         ...
 
-    async def recent_use(self, account: str, since: float) -> list[RecentUse]:
+    async def recent_use(self, kind: LevelKind, account: str, since: float) -> list[RecentUse]:
         """What the account used since `since`, in steps of a second within the last minute and a minute before, oldest first."""
         ...
 

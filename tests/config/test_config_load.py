@@ -112,6 +112,8 @@ def some_text(path: str, directory: Path) -> str:
         "log.level": "debug",
         "log.format": "text",
         "valkey.on_failure": "open",
+        "valkey.open_limits": "rpm, concurrency",
+        "valkey.closed_limits": "tpd",
         "budgets.alerts": "80",
         "budgets.alert_url": "https://example.com/alerts",
         "server.cors_origins": "https://a.example.com, http://b:3000",

@@ -163,14 +163,14 @@ async def test_recent_use_is_fine_within_the_last_minute_and_coarse_before(store
     times = [minute + 1, minute + 59, minute + 61, second + 0.1, second + 0.9, second + 1.5]
     await store.record([replace(ROW, call_id=f"req-{at}", received_at=at) for at in times], [])
     await store.record([replace(ROW, call_id="req-other", account="other", received_at=now)], [])
-    uses = await store.recent_use("key-1", minute)
+    uses = await store.recent_use("key", "key-1", minute)
     assert [(use.at, use.calls, use.tokens) for use in uses] == [
         (minute + 59, 2, 30),
         (minute + 61, 1, 15),
         (second + 0.9, 2, 30),
         (second + 1.5, 1, 15),
     ]
-    assert len(await store.recent_use("key-1", second)) == 2
+    assert len(await store.recent_use("key", "key-1", second)) == 2
 
 
 async def test_a_row_no_database_can_hold_is_mended_and_keeps_none_out(store: Store):

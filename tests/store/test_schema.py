@@ -126,5 +126,5 @@ async def test_a_call_counts_once_and_costs_what_all_its_attempts_did(store: Sto
     await store.record([failed, last, last, lost], [])
     (sums,) = await store.usage(group_by=[], account=None, since=None, until=None)
     assert (sums.calls, sums.errors, sums.cost_microusd) == (2, 1, 107)
-    (used,) = await store.recent_use("key-1", NOON - 1)
+    (used,) = await store.recent_use("key", "key-1", NOON - 1)
     assert (used.calls, used.tokens) == (2, 45)

@@ -392,7 +392,7 @@ async def test_vertex_answers_everybody(google: FakeUpstream, tmp_path: Path) ->
         "access_token": "env:LAB_KEY",
         "project": "p",
         "location": "eu",
-        "models": ["gemini-3.8-flash"],
+        "models": ["gemini-3.8-flash", "gemini-embedding-001"],
     }
     async with running_gate(tmp_path, providers={"vertex": table}) as gate:
         whole = await gate.http.post("/v1/models/vertex/gemini-3.8-flash:generateContent", json=HELLO)
@@ -400,10 +400,11 @@ async def test_vertex_answers_everybody(google: FakeUpstream, tmp_path: Path) ->
         chat = {"model": "gemini-3.8-flash", **CHAT, "stream": True}
         said = chunks((await gate.http.post("/v1/chat/completions", json=chat)).text)
         assert "".join(each["choices"][0]["delta"].get("content", "") for each in said) == SAID
-        refused = await gate.http.post("/v1/embeddings", json={"model": "vertex/gemini-3.8-flash", "input": "a"})
-        assert refused.status_code == 400, refused.text
+        embedded = await gate.http.post("/v1/embeddings", json={"model": "vertex/gemini-embedding-001", "input": "a"})
+        assert embedded.status_code == 200, embedded.text
         path = "/v1/projects/p/locations/eu/publishers/google/models/gemini-3.8-flash"
         assert [request.path for request in google.requests] == [
             f"{path}:generateContent",
             f"{path}:streamGenerateContent?alt=sse",
+            f"{path.removesuffix('gemini-3.8-flash')}gemini-embedding-001:predict",
         ]

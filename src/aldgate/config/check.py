@@ -15,6 +15,7 @@ from aldgate.config.secret import Secret
 from aldgate.config.settings import Budgets, Server, Settings
 from aldgate.core.addresses import is_loopback
 from aldgate.core.alerts import parse_percents
+from aldgate.core.limits import RATES
 
 MIN_ADMIN_KEY = 32
 _EXAMPLES = re.compile(
@@ -32,16 +33,9 @@ def check(settings: Settings) -> None:
     Raises:
         ConfigError: The first that is wrong.
     """
-    if settings.auth.admin_key is not None:
-        _check_secret("the admin key", settings.auth.admin_key)
-    if settings.auth.admin_secret is not None:
-        _check_secret("`auth.admin_secret` (`ADMIN_SECRET`)", settings.auth.admin_secret)
-    _check_caller_keys(settings)
-    if settings.auth.encryption_key is not None:
-        _check_encryption_key(settings.auth.encryption_key)
-    for origin in settings.server.cors_origins:
-        _check_origin(origin)
+    _check_secrets(settings)
     check_issuers(settings.auth.issuers)
+    _check_limit_names(settings)
     if settings.auth.public_url and not is_safe_url(settings.auth.public_url):
         hint = 'write it like "https://gate.example.com"; plain http is for loopback only'
         raise ConfigError(f"`auth.public_url`: `{settings.auth.public_url}` is no such URL", hint=hint)
@@ -85,6 +79,24 @@ def check_workers(settings: Settings) -> None:
         raise ConfigError("more than one worker needs PostgreSQL and Valkey", hint=hint)
     if not hasattr(os, "fork"):
         raise ConfigError("this system cannot fork workers", hint="leave workers at 1, and start several gates")
+
+
+def _check_secrets(settings: Settings) -> None:
+    if settings.auth.admin_key is not None:
+        _check_secret("the admin key", settings.auth.admin_key)
+    if settings.auth.admin_secret is not None:
+        _check_secret("`auth.admin_secret` (`ADMIN_SECRET`)", settings.auth.admin_secret)
+    _check_caller_keys(settings)
+    if settings.auth.encryption_key is not None:
+        _check_encryption_key(settings.auth.encryption_key)
+    for origin in settings.server.cors_origins:
+        _check_origin(origin)
+
+
+def _check_limit_names(settings: Settings) -> None:
+    for name in (*settings.valkey.open_limits, *settings.valkey.closed_limits):
+        if name not in (*RATES, "concurrency"):
+            raise ConfigError(f"`valkey`: there is no limit `{name}`", hint=f"limits are {', '.join(RATES)} and concurrency")
 
 
 def _check_caller_keys(settings: Settings) -> None:

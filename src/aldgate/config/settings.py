@@ -256,7 +256,11 @@ class Valkey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     timeout_ms: Annotated[int, Meta(ge=1, le=60_000)] = 250
     """Milliseconds within which it must answer; later it counts as away."""
     on_failure: Literal["closed", "open"] = "closed"
-    """While it is away: refuse calls that have limits (503), or let them through uncounted; a limit may choose for itself."""
+    """While it is away: refuse calls that have limits (503), or let them through uncounted."""
+    open_limits: tuple[str, ...] = ()
+    """Limits that let calls through then although others refuse, separated by commas, as in `rpm, tpm`."""
+    closed_limits: tuple[str, ...] = ()
+    """Limits that refuse them then although others do not."""
     ca_bundle: str = ""
     """PEM file of certificate authorities to trust instead of the system's, for `valkeys://`."""
 

@@ -9,6 +9,7 @@ from aldgate.core.policies import ANYTHING, Policy
 Operation = Literal["chat", "complete", "embed", "rerank", "moderate"]
 Kind = Literal["key", "client", "user", "admin"]
 AccountKind = Literal["organisation", "team", "client", "user"]
+LevelKind = Literal["organisation", "team", "client", "user", "key", "admin"]
 Role = Literal["admin", "member", "viewer"]
 """What a person may do with the gate: administer it, call it, or only look."""
 
@@ -27,7 +28,7 @@ class Level(msgspec.Struct, frozen=True):
         account: The id its limits, budgets and ledger rows are counted under.
     """
 
-    kind: AccountKind | Literal["key", "admin"]
+    kind: LevelKind
     account: str
     name: str
     policy: Policy = ANYTHING

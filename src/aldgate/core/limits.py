@@ -16,6 +16,7 @@ DAY = 86_400 * SECOND
 REQUESTS, TOKENS, IMAGES, AUDIO_S, GPU_S = range(5)
 Units = tuple[int, int, int, int, int]
 """What a call counts: requests, tokens, images, seconds of audio, seconds of a GPU; the constants are its indexes."""
+UNIT_NAMES = ("requests", "tokens", "images", "audio_seconds", "gpu_seconds")
 NO_UNITS: Units = (0, 0, 0, 0, 0)
 
 

@@ -43,6 +43,14 @@ class RouteEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     deployments: Annotated[tuple[str | DeploymentEntry, ...], Meta(min_length=1)]
     """Names of models, or tables of `model`, `weight`, `priority`, `rpm`, `tpm` and `concurrency`."""
+    rpm: Limit | None = None
+    """Requests per minute for this name, of all callers together."""
+    tpm: Limit | None = None
+    """Tokens per minute, likewise."""
+    tpd: Limit | None = None
+    """Tokens per day, likewise."""
+    concurrency: Limit | None = None
+    """Calls under way at once, likewise."""
     strategy: Strategy = "priority"
     """Which comes first: `priority` (the order given), `weighted`, `lowest-latency`, `lowest-cost`, `least-busy`."""
     fallbacks: tuple[str, ...] = ()
@@ -111,6 +119,8 @@ def plan_of(
         return tuple(found)
 
     plan = Plan(
+        name=name,
+        own_limits=Limits(rpm=entry.rpm, tpm=entry.tpm, tpd=entry.tpd, concurrency=entry.concurrency),
         stage=stages[name],
         fallbacks=fallbacks(entry.fallbacks),
         context_fallbacks=fallbacks(entry.context_fallbacks),

@@ -26,6 +26,7 @@ class Rights:
         scopes: Operations and the like.
         has_budget: Some level has a budget; `has_soft_budget`: one that holds estimates.
         memo: What was worked out for a model's name; whoever keeps it there sees that it stays true.
+        allowed_places: Paths and addresses that were let through, likewise.
         tells_names: Some level has a word on providers, models or residency.
         tells_places: Some level has a word on endpoints or networks.
         tells_parameters: Some level has a word on what stands in a request.
@@ -36,6 +37,7 @@ class Rights:
     def __init__(self, levels: tuple[Level, ...]) -> None:
         policies = [level.policy for level in levels]
         self.levels = levels
+        self.allowed_places: set[tuple[str, str]] = set()
         self.memo: dict[tuple[str, str], tuple[object, tuple[Deployment, ...]]] = {}
         scopes = _common(policy.scopes for policy in policies)
         self.scopes = CALLER_SCOPES if scopes is None else scopes

@@ -8,7 +8,7 @@ import msgspec
 
 from aldgate.core.errors import ModelNotFound
 from aldgate.core.levels import Operation
-from aldgate.core.limits import Limits
+from aldgate.core.limits import UNLIMITED, Limits
 from aldgate.core.prices import Price
 
 Origin = Literal["file", "environment", "discovered", "builtin"]
@@ -110,6 +110,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 0
     hedge_after_s: float | None = None
     deadline_s: float | None = None
+    name: str = ""
+    """The route's."""
+    own_limits: Limits = UNLIMITED
+    """What all callers together may ask of it."""
     limits: dict[str, Limits] = {}
     """What the gate may send to each deployment, by its id, where anything was said."""
 

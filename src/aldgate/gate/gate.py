@@ -36,7 +36,8 @@ from aldgate.gate.permission import check_name, permitted, too_long
 from aldgate.gate.records import failure_row, ledger_row, log_call
 from aldgate.gate.runs import Run
 from aldgate.gate.slices import Cost, Purse, Slices
-from aldgate.limiter.memory import MemoryLimiter, Standing, limited_levels
+from aldgate.limiter.memory import NO_GAUGE, Limited, MemoryLimiter, Standing, limited_levels, own_limits
+from aldgate.limiter.shared import SharedLimits
 from aldgate.ports import Backend, FaceDialect, Store
 
 MAX_REFILLS = 4
@@ -58,6 +59,7 @@ class Gate:
         logs_calls: Write a log line per call.
         retries: How often a deployment that is on no route is asked again.
         live: How deployments are doing; tests bring their own clock.
+        shared: Limits over all processes, in place of `limiter`'s; None: this process counts alone.
 
     Attributes:
         streams: By call, those that are being streamed, and the task to cancel to end each.
@@ -79,10 +81,12 @@ class Gate:
         logs_calls: bool = False,
         retries: int = 0,
         live: Live | None = None,
+        shared: SharedLimits | None = None,
     ) -> None:
         self.catalogue = catalogue
         self.backends = backends
         self.limiter = limiter
+        self.shared = shared
         self.slices = slices
         self.metrics = metrics
         self.heard: dict[str, tuple[int, str] | None] = {}
@@ -115,6 +119,8 @@ class Gate:
         Raises:
             GatewayError: Refused; nothing was spent.
         """
+        if self.shared is not None and self._limited(call):
+            return None
         try:
             return self._admit(call)
         except GatewayError as error:
@@ -159,18 +165,19 @@ class Gate:
         except GatewayError as error:
             _refuse(error, against)
             candidates, plan = (), None
-        gauge = limiter.of(call.principal)
+        is_shared = self.shared is not None and limiter is self.limiter
+        gauge = NO_GAUGE if is_shared else limiter.of(call.principal, own_limits(plan))
         if gauge is None:
             return None
         units = NO_UNITS
-        if gauge.is_empty:
-            gauge = None
-        else:
+        if is_shared or not gauge.is_empty:
             units = (1, expected_tokens(call), 0, 0, 0)
             try:
                 gauge.check(units, time.monotonic_ns())
             except GatewayError as error:
                 _refuse(error, against)
+        if gauge.is_empty:
+            gauge = None
         if not candidates:
             return None
         admission = Admission(call, candidates[0], candidates, units, gauge, cap=cap, plan=plan)
@@ -251,24 +258,49 @@ class Gate:
             GatewayError: As `admit`; `BudgetExceeded` if the database has no more to grant.
         """
         try:
-            await self._restore(call.principal, self.limiter)
+            if self.shared is None:
+                await self._restore(call.principal, self.limiter)
             cap: int | None = None
             for _ in range(MAX_REFILLS):
                 admission = self._admit(call, cap)
                 if admission is not None:
-                    return admission
+                    return admission if self.shared is None else await self._count_shared(admission, self.shared)
                 cap = await self._refill(call)
         except GatewayError as error:
             self.metrics.refused(call.operation, error.code)
             raise
         raise StoreUnavailable("The budget is contended; try again.", retry_after_s=1)
 
+    async def _count_shared(self, admission: Admission, shared: SharedLimits) -> Admission:
+        """Count the call over all processes. Where that refuses it, what it held is free again."""
+        call = admission.call
+        limited = self._limited(call)
+        if limited:
+            try:
+                admission.gauge = await shared.take(call.principal.account, limited, admission.units)
+            except BaseException:
+                self.under_way -= 1
+                if admission.held is not None:
+                    self.slices.settle(admission.held, 0)
+                raise
+            admission.places = []
+        return admission
+
+    def _limited(self, call: Call) -> list[Limited]:
+        """Whatever has limits that the call counts against: the levels of its principal, and the name it asks for."""
+        limited = limited_levels(call.principal)
+        route = call.catalogue.routes.get(call.peek.model)
+        if route is not None and route.plan is not None and not route.plan.own_limits.is_empty:
+            limited.append(Limited(f"model:{route.name}", route.plan.own_limits, f"the model `{route.name}`"))
+        return limited
+
     async def _restore(self, principal: Principal, limiter: MemoryLimiter) -> None:
         """See that `limiter` has the principal's counters: what they were before the gate was started, the ledger knows."""
-        for account, limits, _ in limited_levels(principal):
-            if not limiter.knows(account):
-                uses = await self._store.recent_use(account, time.time() - DAY_S)
-                limiter.restore(account, limits, uses, now_s=time.time(), now_ns=time.monotonic_ns())
+        for level in principal.levels:
+            limits = level.policy.limits
+            if not limits.is_empty and not limiter.knows(level.account):
+                uses = await self._store.recent_use(level.kind, level.account, time.time() - DAY_S)
+                limiter.restore(level.account, limits, uses, now_s=time.time(), now_ns=time.monotonic_ns())
 
     async def accounts(self, principal: Principal) -> tuple[MemoryLimiter, list[Purse]]:
         """How a principal's counters and budgets stand: copies of them, to be asked without a trace.
@@ -277,7 +309,12 @@ class Gate:
             StoreUnavailable: The database did not answer.
         """
         purses = await self.slices.purses(principal)
-        copies = self.limiter.copy_of(*(each.account for each in limited_levels(principal)))
+        limited = limited_levels(principal)
+        if self.shared is not None:
+            copies = MemoryLimiter()
+            copies.stand(limited, await self.shared.remaining(limited), time.monotonic_ns())
+            return copies, purses
+        copies = self.limiter.copy_of(*(each.account for each in limited))
         await self._restore(principal, copies)
         return copies, purses
 
@@ -372,6 +409,8 @@ class Gate:
 
     def standings(self, principal: Principal) -> list[Standing]:
         """How this principal stands with its limits, for the headers of an answer."""
+        if self.shared is not None:
+            return self.shared.standings(principal.account)
         gauge = self.limiter.of(principal)
         return [] if gauge is None or gauge.is_empty else gauge.standings(time.monotonic_ns())
 

@@ -9,8 +9,10 @@ from typing import NamedTuple
 import msgspec
 
 from aldgate.core.errors import ConcurrencyLimited, RateLimited
-from aldgate.core.limits import DAY, RATES, REQUESTS, SECOND, TOKENS, Bucket, Limits, Units, whole_seconds
+from aldgate.core.limits import DAY, RATES, REQUESTS, SECOND, TOKENS, UNIT_NAMES, Bucket, Limits, Units, whole_seconds
 from aldgate.core.principals import Principal
+from aldgate.core.routes import Plan
+from aldgate.limiter.claims import Claim
 from aldgate.ports import RecentUse
 
 Places = list[int]
@@ -152,26 +154,45 @@ class Gauge:
         return found
 
 
+NO_GAUGE = Gauge(())
+
+
 class MemoryLimiter:
     """The counters of all accounts, by account id: editing a key or reloading the configuration resets none."""
 
     def __init__(self) -> None:
         self._accounts: dict[str, _Account] = {}
-        self._gauges: dict[str, tuple[object, Gauge]] = {}
+        self._gauges: dict[str, tuple[object, object, Gauge]] = {}
 
-    def of(self, principal: Principal) -> Gauge | None:
-        """The gauge of all levels of a principal; None while some of them have limits and no counters here: see `restore`."""
-        known = self._gauges.get(principal.account)
-        if known is not None and known[0] is principal.levels:
-            return known[1]
+    def of(self, principal: Principal, model: Limited | None = None) -> Gauge | None:
+        """The gauge of all levels of a principal, and of the model it asks for where that has limits.
+
+        None while some of the levels have limits and no counters here: see `restore`.
+        """
+        key = principal.account if model is None else f"{principal.account} {model.account}"
+        known = self._gauges.get(key)
+        if known is not None and known[0] is principal.levels and known[1] is (model and model.limits):
+            return known[2]
         wanted = limited_levels(principal)
         if any(each.account not in self._accounts for each in wanted):
             return None
         if len(self._gauges) >= MOST_GAUGES:
             self._gauges.clear()
-        gauge = self.gauge(wanted)
-        self._gauges[principal.account] = principal.levels, gauge
+        gauge = self.gauge(wanted if model is None else [*wanted, model])
+        self._gauges[key] = principal.levels, model and model.limits, gauge
         return gauge
+
+    def stand(self, limited: Sequence[Limited], stood: Iterable[tuple[Claim, int, int]], now_ns: int) -> None:
+        """Make the counters of these accounts stand as others do: of each limit, how many units are left."""
+        self.gauge(limited)
+        for claim, left, _ in stood:
+            account = self._accounts[claim.account]
+            if not claim.period_s:
+                account.in_flight = claim.limit - left
+            for name, bucket in account.buckets.items():
+                rate = RATES[name]
+                if rate.period_ns == claim.period_s * SECOND and UNIT_NAMES[rate.unit] == claim.unit:
+                    bucket.at_ns, bucket.level = now_ns, (claim.limit - left) * bucket.period_ns
 
     def gauge(self, limited: Sequence[Limited]) -> Gauge:
         """The gauge of these accounts, with new counters for those that have none."""
@@ -223,6 +244,13 @@ def limited_levels(principal: Principal) -> list[Limited]:
         for level in principal.levels
         if not level.policy.limits.is_empty
     ]
+
+
+def own_limits(plan: Plan | None) -> Limited | None:
+    """The limits of the name that a call asks for, if it has some."""
+    if plan is None or plan.own_limits.is_empty:
+        return None
+    return Limited(f"model:{plan.name}", plan.own_limits, f"the model `{plan.name}`")
 
 
 def limited(wait_ns: int, limit: int, name: str, whose: str) -> RateLimited:

@@ -9,6 +9,7 @@ from sqlalchemy import Column, ColumnElement, and_, case, func, literal_column, 
 
 from aldgate.core.calls import LedgerRow
 from aldgate.core.errors import Conflict, StoreUnavailable
+from aldgate.core.levels import LevelKind
 from aldgate.ports import KeyUse, RecentUse, SliceRequest
 from aldgate.store.budgets import lock_slices, save_slices
 from aldgate.store.database import QueryGroup
@@ -17,6 +18,14 @@ from aldgate.store.unbroken import unbroken
 
 MOST = 10**15
 """A single figure above this is nonsense from a provider, and is summed up as this, so that no sum leaves 64 bits."""
+
+_COLUMNS: dict[LevelKind, ColumnElement[Any]] = {
+    "organisation": ledger.c.organisation_id,
+    "team": ledger.c.team_id,
+    "client": ledger.c.client_id,
+    "user": ledger.c.user_id,
+}
+"""Where a row says that a call was under an account of this kind."""
 
 
 class Ledger(QueryGroup):
@@ -52,13 +61,13 @@ class Ledger(QueryGroup):
         async with self._database.read() as connection:
             return {row.id: KeyUse(row.calls, row.last_used_at) for row in await connection.execute(query)}
 
-    async def recent_use(self, account: str, since: float) -> list[RecentUse]:
+    async def recent_use(self, kind: LevelKind, account: str, since: float) -> list[RecentUse]:
         """See `Store`. `at` is the last moment of each step, so that a limit rebuilt from it is never laxer than it was."""
         at = ledger.c.received_at
         second, minute = self._database.floor(at), self._database.floor(at / literal_column("60")) * literal_column("60")
         step = case((at >= self._clock() - 60, second), else_=minute)
         tokens = ledger.c.input_tokens + ledger.c.output_tokens
-        which = between(account, since, None)
+        which = (_COLUMNS.get(kind, ledger.c.account) == account, at >= since)
         each = select(step.label("step"), at, tokens.label("tokens"), ledger.c.is_final).where(*which).subquery()
         latest = func.max(each.c.received_at)
         made = func.count(case((each.c.is_final, 1)))

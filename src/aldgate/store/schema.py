@@ -8,7 +8,7 @@ from aldgate.core.errors import StoreUnavailable
 from aldgate.store.database import Database
 from aldgate.store.tables import METADATA
 
-REVISION = "0011"
+REVISION = "0012"
 """The newest file in `migrations/versions`."""
 
 # Alembic's own table; it is not ours to create, so it has its own MetaData.

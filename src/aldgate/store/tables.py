@@ -161,6 +161,7 @@ ledger = Table(
     Column("user_id", Text),
     PrimaryKeyConstraint("call_id", "attempt"),
     Index("ix_ledger_account_received_at", "account", "received_at"),
+    Index("ix_ledger_received_at", "received_at"),
     sqlite_with_rowid=False,
 )
 

@@ -134,6 +134,9 @@ def _read(body: bytes) -> _Wanted:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         text, _, path = str(error).partition(" - at `$")
         raise InvalidRequest(f"The body is not a call to explain: {text}.", param=path.strip(".`") or None) from None
+    request = bytes(wanted.body).lstrip()
+    if request and request[:1] != b"{" and request.rstrip() != b"null":
+        raise InvalidRequest("`body` is an object: the request as it would be sent.", param="body")
     return wanted
 
 
