@@ -14,6 +14,7 @@ from aldgate.cli.explain import explain
 from aldgate.cli.group import Help
 from aldgate.cli.output import note
 from aldgate.cli.reconcile import reconcile
+from aldgate.cli.selftest import selftest
 from aldgate.cli.serve import serve
 from aldgate.cli.statement import statement
 from aldgate.cli.version import version
@@ -35,6 +36,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(budgets.app, name="budgets")
 app.command()(chat)
 app.command()(explain)
+app.command()(selftest)
 app.add_typer(config.app, name="config")
 app.command()(version)
 

@@ -24,6 +24,7 @@ MOST_DETAILS = 8_192
 _SECRET = re.compile(
     r"(^|_)(secrets?|passwords?|passphrase|tokens?|api_?keys?|private_?keys?|authorization|cookie|credentials?)$", re.I
 )
+_CREDENTIAL = re.compile(r"\b(ag[ks]-|sk-)[\w-]{8,}")
 _COUNTS = re.compile(r"^(max_|min_|input_|output_|cached_|total_)")
 
 
@@ -101,7 +102,7 @@ class Audit:
             who_name=_text(who.name),
             origin=doing.origin if doing is not None else "",
             act=_text(act),
-            target=_text(target),
+            target=without_credentials(_text(target)),
             outcome=outcome,
             details=written(details),
         )
@@ -134,6 +135,11 @@ def _without_secrets(value: Any) -> Any:
 def is_secret(name: str) -> bool:
     """Whether what has this name is a secret if it is text."""
     return _SECRET.search(name) is not None and _COUNTS.match(name) is None
+
+
+def without_credentials(text: str) -> str:
+    """`text` with what looks like a key or the token of a session cut: people put one where its id belongs."""
+    return _CREDENTIAL.sub(r"\1...", text)
 
 
 def _text(value: str) -> str:

@@ -15,6 +15,7 @@ from aldgate.core.limits import Limits
 from aldgate.core.policies import Policy
 from aldgate.core.principals import CALLER_SCOPES, Principal
 from aldgate.core.terms import format_usd
+from aldgate.gate.audit import without_credentials
 from aldgate.storage import KeyUse, StoredKey
 from aldgate.surfaces.acts import Administration, check_name, plain
 from aldgate.surfaces.bodies import decoded
@@ -244,4 +245,4 @@ def _changed(key: StoredKey, wanted: KeyPatch) -> StoredKey:
 
 
 def _no_such_key(key_id: str) -> NotFound:
-    return NotFound(f"There is no key `{key_id[:100]}`.")
+    return NotFound(f"There is no key `{without_credentials(key_id)[:100]}`.")

@@ -11,6 +11,7 @@ from aldgate.core.calls import Named
 from aldgate.core.errors import GatewayError, InvalidRequest, NotFound, ScopeDenied, UnknownKey
 from aldgate.core.principals import Operation, Principal
 from aldgate.dialects.openai.dialect import OPENAI
+from aldgate.gate.audit import without_credentials
 from aldgate.gate.explain import explain
 from aldgate.gate.explanation import Explanation
 from aldgate.gate.permission import check_path
@@ -124,7 +125,7 @@ class ExplainFace:
         try:
             return await self._doors.identity.look_at(key_id)
         except UnknownKey:
-            raise NotFound(f"There is no key `{key_id[:100]}`.", param="key_id") from None
+            raise NotFound(f"There is no key `{without_credentials(key_id)[:100]}`.", param="key_id") from None
 
 
 def _read(body: bytes) -> _Wanted:
