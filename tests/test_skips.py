@@ -21,7 +21,7 @@ def test_passes(): ...
 
 @pytest.mark.parametrize(("ci", "code", "named"), [("", 0, False), ("false", 0, False), ("true", 1, True)])
 def test_skips(tmp_path: Path, ci: str, code: int, named: bool) -> None:
-    shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
+    shutil.copy(Path(__file__).with_name("skips.py"), tmp_path / "conftest.py")
     (tmp_path / "test_suite.py").write_text(SUITE)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
     run = subprocess.run(

@@ -176,10 +176,7 @@ async def test_a_key_name_is_only_compared(issuer: FakeIssuer, kid: Any) -> None
         ({"exp": "9999999999"}, "exp"),
         ({"exp": 1e300}, "exp"),
         ({"exp": 0}, "expired"),
-        ({"exp": time.time() - 31}, "expired"),
-        ({"nbf": time.time() + 60}, "nbf"),
         ({"nbf": "soon"}, "nbf"),
-        ({"iat": time.time() + 60}, "iat"),
         ({"aud": None}, "aud"),
         ({"aud": "aldgate2"}, "aud"),
         ({"aud": "ALDGATE"}, "aud"),
@@ -197,12 +194,21 @@ async def test_a_token_must_be_good_now_and_for_this_gate(issuer: FakeIssuer, cl
     assert message in (await refused(issuer, issuer.token(**claims))).message
 
 
-@pytest.mark.parametrize(
-    "claims", [{"exp": time.time() - 5}, {"nbf": time.time() + 20, "iat": time.time() + 20}, {"aud": ["other", "aldgate"]}]
-)
-async def test_clocks_may_differ_and_tokens_be_for_several(issuer: FakeIssuer, claims: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("claim", "seconds", "message"), [("exp", -31, "expired"), ("nbf", 60, "nbf"), ("iat", 60, "iat")])
+async def test_a_token_is_of_its_time(issuer: FakeIssuer, claim: str, seconds: float, message: str) -> None:
+    assert message in (await refused(issuer, issuer.token(**{claim: time.time() + seconds}))).message
+
+
+@pytest.mark.parametrize("seconds", [{"exp": -5}, {"nbf": 20, "iat": 20}])
+async def test_clocks_may_differ(issuer: FakeIssuer, seconds: dict[str, float]) -> None:
     async with believing(issuer) as tokens:
+        claims = {claim: time.time() + ahead for claim, ahead in seconds.items()}
         assert await tokens.principal_claims(issuer.token(**claims).encode())
+
+
+async def test_a_token_may_be_for_several(issuer: FakeIssuer) -> None:
+    async with believing(issuer) as tokens:
+        assert await tokens.principal_claims(issuer.token(aud=["other", "aldgate"]).encode())
 
 
 @pytest.mark.parametrize(

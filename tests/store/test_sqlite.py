@@ -196,7 +196,7 @@ async def main():
     store = open_url(sys.argv[1], "one")
     await store.open()
     await store.record([ROW], [])
-    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))
     try:
         for start in range(0, 100_000, 500):
             await store.record([replace(ROW, call_id=f"req-{start + n}") for n in range(500)], [])
