@@ -201,7 +201,10 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         identity.on_change = app.watch.ask
         _guard(settings, roster, gate, stack)
         app.cache = cache = Cache(*_cache_terms(settings))
-        app.reloader = reloader = Reloader(settings, roster, gate, identity, lambda new: cache.change(*_cache_terms(new)))
+        audit = Audit(store)
+        app.reloader = reloader = Reloader(
+            settings, roster, gate, identity, lambda new: cache.change(*_cache_terms(new)), audit, incarnation
+        )
         changed = {"principals": identity.forget, "configuration": reloader.ask, "clients": clients.ask}
         app.neighbours = slices.neighbours = Neighbours(
             store, incarnation, slices.give_back, changed, settings.limits.recall_ms / 1000
@@ -224,7 +227,6 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         app.shelf = shelf
         app.background = shelf.background
         app.batches = _batches(settings, app, store, doors, shelf)
-        audit = Audit(store)
         people = People(store, gate, identity, users, own, audit)
         app.oidc = await _oidc(settings, store, tokens, vouched, gate)
         app.handlers = _handlers(settings, app, store, doors, shelf, people, audit)
@@ -531,7 +533,7 @@ async def run(settings: Settings, seat: Seat | None = None, bound: Sequence[sock
         proxies = [ip_network(network) for network in settings.server.trusted_proxies]
         server = Server(addresses, bounds, proxies, seat.parent if seat is not None else None)
         await server.open()
-        _on_hangup(app.reloader.ask)
+        _on_hangup(app.reloader.hang_up)
         _spare_the_collector()
         fresh_admin_key = await app.make_admin_key()
         if seat is None or seat.is_first_of_all:
