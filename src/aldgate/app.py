@@ -202,9 +202,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         _guard(settings, roster, gate, stack)
         app.cache = cache = Cache(*_cache_terms(settings))
         audit = Audit(store)
-        app.reloader = reloader = Reloader(
-            settings, roster, gate, identity, lambda new: cache.change(*_cache_terms(new)), audit, incarnation
-        )
+        app.reloader = reloader = _reloader(settings, app, audit, incarnation)
         changed = {"principals": identity.forget, "configuration": reloader.ask, "clients": clients.ask}
         app.neighbours = slices.neighbours = Neighbours(
             store, incarnation, slices.give_back, changed, settings.limits.recall_ms / 1000
@@ -326,6 +324,13 @@ def _webhooks(settings: Settings, roster: Roster) -> Webhooks:
         roster.sweeper,
         max_body_bytes=settings.server.max_reply_bytes,
     )
+
+
+def _reloader(settings: Settings, app: App, audit: Audit, process: str) -> Reloader:
+    def take(new: Settings) -> None:
+        app.cache.change(*_cache_terms(new))
+
+    return Reloader(settings, app.roster, app.gate, app.identity, take, audit, process)
 
 
 def _cache_terms(settings: Settings) -> tuple[dict[str, int], int, bool]:
