@@ -69,25 +69,25 @@ from aldgate.storage import Store
 from aldgate.store.store import SqlStore
 from aldgate.store.stores import open_url
 from aldgate.store.writer import LedgerWriter, wait_for_event
-from aldgate.surfaces.asgi import Handler
-from aldgate.surfaces.background import Background
-from aldgate.surfaces.banner import banner
-from aldgate.surfaces.bodies import BytesInFlight
-from aldgate.surfaces.cache import Cache
-from aldgate.surfaces.face import Doors
-from aldgate.surfaces.fellows import Fellows
-from aldgate.surfaces.front import Front
+from aldgate.surfaces.admin.registration import Registration
+from aldgate.surfaces.calls.cache import Cache
+from aldgate.surfaces.calls.face import Doors
+from aldgate.surfaces.calls.idempotency import Once
 from aldgate.surfaces.health import HealthFace
-from aldgate.surfaces.idempotency import Once
-from aldgate.surfaces.listener import Bounds
-from aldgate.surfaces.oidc import OidcFace
-from aldgate.surfaces.origins import Origins
-from aldgate.surfaces.paths import SURFACES, batch_endpoint, every_path, health_paths
-from aldgate.surfaces.registration import Registration
-from aldgate.surfaces.server import BACKLOG, Address, CannotListen, Server, bind, tls_context
-from aldgate.surfaces.shelf import Shelf
-from aldgate.surfaces.sign_in import VouchedSignIn
-from aldgate.surfaces.workers import Seat, Workers
+from aldgate.surfaces.http.asgi import Handler
+from aldgate.surfaces.http.bodies import BytesInFlight
+from aldgate.surfaces.http.front import Front
+from aldgate.surfaces.http.origins import Origins
+from aldgate.surfaces.people.oidc import OidcFace
+from aldgate.surfaces.people.sign_in import VouchedSignIn
+from aldgate.surfaces.responses.background import Background
+from aldgate.surfaces.responses.shelf import Shelf
+from aldgate.surfaces.routes import SURFACES, batch_endpoint, every_path, health_paths
+from aldgate.surfaces.server.banner import banner
+from aldgate.surfaces.server.fellows import Fellows
+from aldgate.surfaces.server.listener import Bounds
+from aldgate.surfaces.server.server import BACKLOG, Address, CannotListen, Server, bind, tls_context
+from aldgate.surfaces.server.workers import Seat, Workers
 from aldgate.upstream.pool import Origin, Pool
 from aldgate.upstream.tls import client_context
 from aldgate.upstream.webhooks import Webhooks

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.surfaces.responses_lab import responses_lab
+from tests.surfaces.responses.lab import responses_lab
 
 CONFIG = '[models."native/gpt-4.1"]\nresponses = "{}"\n'
 FACES = {

@@ -18,10 +18,10 @@ COMPLAINTS: dict[str, tuple[str, ...]] = {
     ),
     "5: no budget for who comes another way": (
         "faults/test_faces_race.py::test_on_every_face_a_budget_of_ten_calls_passes_ten",
-        "surfaces/test_accounts.py::test_a_key_of_an_account_is_held_to_all_that_is_above_it",
+        "surfaces/admin/test_accounts.py::test_a_key_of_an_account_is_held_to_all_that_is_above_it",
     ),
     "6: paths that skip the budget": ("faults/test_faces_race.py::test_all_faces_and_sockets_share_one_budget",),
-    "7: a field under its old name leaves a key without a budget": ("surfaces/test_admin.py::test_a_bad_field_is_named",),
+    "7: a field under its old name leaves a key without a budget": ("surfaces/admin/test_keys.py::test_a_bad_field_is_named",),
     "8: a percentage that is reached far too soon": ("core/test_alerts.py::test_a_part_is_reached_when_so_much_is_spent",),
     "9: free models closed by a budget": ("regressions/test_money.py::test_s9_a_spent_budget_closes_only_what_costs_something",),
     "10: cached and reasoning tokens priced wrongly": ("faults/test_soak.py::test_the_ledger_says_what_the_provider_charges",),
