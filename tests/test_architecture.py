@@ -251,9 +251,9 @@ def test_each_check_can_fail(tmp_path: Path, file: str, text: str, complaint: st
     good |= {"testing/__init__.py": "", "gate/short.py": "def f(): ...\n" * 200, "__init__.py": ""}
     good |= {"gate/rows.py": "", "gate/steps/run.py": "import aldgate.gate.rows", "gate/steps/settle.py": ""}
     for name, content in good.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
     assert problems(tmp_path) == []
-    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_text(text)
     assert any(problem.startswith(complaint) for problem in problems(tmp_path))

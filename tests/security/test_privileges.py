@@ -21,7 +21,7 @@ from aldgate.core.levels import ALL_SCOPES, SCOPES_OF_ROLES, Level
 from aldgate.core.policies import Policy
 from aldgate.core.principals import Principal
 from aldgate.gate.tokens import own_token
-from aldgate.surfaces.openapi.document import Path as Route
+from aldgate.surfaces.http.openapi import Path as Route
 from aldgate.testing.issuer import FakeIssuer
 from aldgate.testing.upstream import FakeUpstream
 from tests.policies import key_with
