@@ -34,7 +34,7 @@ LAZY = {
     "cli/usage.py": "msgspec is 40 ms that `--help` need not pay",
 }
 TASKS = {
-    "app.py": "the root's tasks, ended by its exit stack",
+    "app/composition.py": "the root's tasks, ended by its exit stack",
     "gate/neighbours.py": "answers to other processes, which end with its run; each is one statement",
     "gate/slices.py": "one question to other processes for all calls that wait for its answer, which has an end",
     "gate/hedge.py": "two attempts at once, where a route asks for it; both have ended when the race has",
