@@ -35,12 +35,16 @@ async def read_clients(store: Store, directory: str) -> Clients:
     Raises:
         ConfigError: The directory cannot be read.
     """
-    clients = Clients(store, SecretChecks(), Path(directory).expanduser().absolute() if directory else None)
+    clients = Clients(store, SecretChecks(), _absolute(directory))
     try:
         await clients.reload()
     except InvalidConfiguration as error:
         raise ConfigError(error.message, hint="name a directory that can be read, or none") from None
     return clients
+
+
+def _absolute(directory: str) -> Path | None:
+    return Path(directory).expanduser().absolute() if directory else None
 
 
 async def identity_of(store: Store, auth: Auth, resolvers: list[Resolver], own: OwnCredentials) -> Identity:
