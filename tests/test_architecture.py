@@ -36,8 +36,8 @@ LAZY = {
 TASKS = {
     "app/composition.py": "the root's tasks, ended by its exit stack",
     "gate/neighbours.py": "answers to other processes, which end with its run; each is one statement",
-    "gate/slices.py": "one question to other processes for all calls that wait for its answer, which has an end",
-    "gate/hedge.py": "two attempts at once, where a route asks for it; both have ended when the race has",
+    "gate/money/slices.py": "one question to other processes for all calls that wait for its answer, which has an end",
+    "gate/routing/hedge.py": "two attempts at once, where a route asks for it; both have ended when the race has",
     "jobs/batch_run.py": "in task groups, which end with the batch",
     "jobs/batches.py": "in a task group, which ends with the worker",
     "surfaces/responses/background.py": "what runs in the background, ended by `aclose` before the store and the ledger are",

@@ -11,7 +11,9 @@ TESTS = Path(__file__).parents[1]
 COMPLAINTS: dict[str, tuple[str, ...]] = {
     "1: a budget is exceeded, and calls go on": ("faults/test_races.py::test_a_budget_of_ten_calls_passes_ten",),
     "2: callers at once slip past a budget": ("gate/test_gate.py::test_calls_at_once_never_hold_more_than_the_budget",),
-    "3: the first calls of somebody new slip past it": ("gate/test_slices.py::test_many_who_wait_share_what_one_asked_for",),
+    "3: the first calls of somebody new slip past it": (
+        "gate/money/test_slices.py::test_many_who_wait_share_what_one_asked_for",
+    ),
     "4: a long prompt is held at the price of short ones": (
         "core/test_prices.py::test_tiers_hold_for_the_whole_call_and_begin_above_their_mark",
         "core/test_prices.py::test_the_bound_covers_whatever_the_call_turns_out_to_use",
@@ -39,15 +41,15 @@ COMPLAINTS: dict[str, tuple[str, ...]] = {
     ),
     "18: memory that grows": ("test_growth.py::test_calls_leave_nothing", "store/test_growth.py::test_batches_leave_nothing"),
     "20: a database that is away is a 401; writers lock each other out": (
-        "gate/test_identity.py::test_a_store_that_is_away_is_not_an_unknown_key_and_is_not_remembered",
+        "gate/principals/test_identity.py::test_a_store_that_is_away_is_not_an_unknown_key_and_is_not_remembered",
         "store/test_writer.py::test_a_store_that_stays_away_is_tried_less_often",
     ),
     "21: queries for every call": (
-        "gate/test_identity.py::test_a_key_is_looked_up_once_and_means_its_principal",
-        "gate/test_slices.py::test_a_slice_is_asked_for_once_and_spent_without_asking",
+        "gate/principals/test_identity.py::test_a_key_is_looked_up_once_and_means_its_principal",
+        "gate/money/test_slices.py::test_a_slice_is_asked_for_once_and_spent_without_asking",
     ),
     "23: a start without the database that limits need": ("store/test_sqlite.py::test_a_missing_directory_is_said_so",),
-    "36: who loses a race is billed, too": ("gate/test_hedge.py::test_a_result_too_late_is_dropped",),
+    "36: who loses a race is billed, too": ("gate/routing/test_hedge.py::test_a_result_too_late_is_dropped",),
 }
 
 

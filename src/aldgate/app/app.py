@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from aldgate.gate.alerts import Alerts
-from aldgate.gate.clients import Clients
 from aldgate.gate.gate import Gate
-from aldgate.gate.identity import Identity
+from aldgate.gate.money.alerts import Alerts
 from aldgate.gate.neighbours import Neighbours
-from aldgate.gate.reload import Reloader
-from aldgate.gate.roster import Roster
+from aldgate.gate.principals.clients import Clients
+from aldgate.gate.principals.identity import Identity
+from aldgate.gate.reload.reload import Reloader
+from aldgate.gate.reload.roster import Roster
 from aldgate.gate.watch import Watch
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files

@@ -15,13 +15,13 @@ from aldgate.config.settings import Settings
 from aldgate.core.alerts import parse_percents
 from aldgate.core.errors import GatewayError
 from aldgate.core.guardrails.kinds import Moderation, Webhook
-from aldgate.gate.alerts import Alerts, Mailbox
 from aldgate.gate.gate import Gate
-from aldgate.gate.guarding import Guarding
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.moderating import Moderator
-from aldgate.gate.roster import Roster
-from aldgate.gate.slices import Slices
+from aldgate.gate.money.alerts import Alerts, Mailbox
+from aldgate.gate.money.slices import Slices
+from aldgate.gate.reload.roster import Roster
+from aldgate.gate.translation.guarding import Guarding
 from aldgate.limiter.memory import MemoryLimiter
 from aldgate.limiter.shared import SharedLimits, opener
 from aldgate.limiter.valkey.limiter import ValkeyLimiter

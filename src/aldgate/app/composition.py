@@ -20,16 +20,16 @@ from aldgate.app.principals import identity_of, make_admin_key, oidc_face, read_
 from aldgate.app.tasks import finish, lasting
 from aldgate.config.settings import Settings
 from aldgate.gate.audit import Audit
-from aldgate.gate.issued import TokenResolver
 from aldgate.gate.metrics import Metrics
+from aldgate.gate.money.slices import Slices
 from aldgate.gate.neighbours import Neighbours
-from aldgate.gate.own_credentials import OwnCredentials
 from aldgate.gate.people import People
-from aldgate.gate.reload import Reloader
-from aldgate.gate.roster import Roster
-from aldgate.gate.sessions import SessionResolver
-from aldgate.gate.slices import Slices
-from aldgate.gate.vouched import VouchedUsers
+from aldgate.gate.principals.issued import TokenResolver
+from aldgate.gate.principals.own_credentials import OwnCredentials
+from aldgate.gate.principals.sessions import SessionResolver
+from aldgate.gate.principals.vouched import VouchedUsers
+from aldgate.gate.reload.reload import Reloader
+from aldgate.gate.reload.roster import Roster
 from aldgate.gate.watch import Watch
 from aldgate.oidc.tokens import build_tokens
 from aldgate.ports import Resolver

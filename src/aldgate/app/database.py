@@ -8,7 +8,7 @@ from pathlib import Path
 from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Settings
-from aldgate.gate.vault import Vault
+from aldgate.gate.principals.vault import Vault
 from aldgate.registry import UnknownName
 from aldgate.store.store import SqlStore
 from aldgate.store.stores import open_url

@@ -11,15 +11,15 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Auth, Settings
 from aldgate.core.errors import InvalidConfiguration
-from aldgate.gate.clients import Clients
 from aldgate.gate.gate import Gate
-from aldgate.gate.identity import Identity
-from aldgate.gate.own_credentials import OwnCredentials
-from aldgate.gate.secret_checks import SecretChecks
-from aldgate.gate.sessions import Sessions
-from aldgate.gate.static_keys import StaticKeys
-from aldgate.gate.users import Users
-from aldgate.gate.vouched import VouchedUsers
+from aldgate.gate.principals.clients import Clients
+from aldgate.gate.principals.identity import Identity
+from aldgate.gate.principals.own_credentials import OwnCredentials
+from aldgate.gate.principals.secret_checks import SecretChecks
+from aldgate.gate.principals.sessions import Sessions
+from aldgate.gate.principals.static_keys import StaticKeys
+from aldgate.gate.principals.users import Users
+from aldgate.gate.principals.vouched import VouchedUsers
 from aldgate.oidc.login import Logins
 from aldgate.oidc.tokens import Tokens
 from aldgate.ports import Resolver

@@ -21,7 +21,7 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.settings import Listener, Settings
 from aldgate.config.stray import warnings
 from aldgate.core.errors import GatewayError
-from aldgate.gate.reload import Reloader
+from aldgate.gate.reload.reload import Reloader
 from aldgate.logs import configure_logging
 from aldgate.surfaces.server.banner import banner
 from aldgate.surfaces.server.listener import Bounds

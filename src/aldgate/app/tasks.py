@@ -10,7 +10,7 @@ from typing import Any
 
 from aldgate.app.app import App
 from aldgate.core.errors import GatewayError
-from aldgate.gate.slices import Slices
+from aldgate.gate.money.slices import Slices
 from aldgate.jobs.files import Files
 from aldgate.storage import Store
 from aldgate.store.writer import LedgerWriter

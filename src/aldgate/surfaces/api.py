@@ -22,10 +22,10 @@ from aldgate.core.errors import (
 )
 from aldgate.core.principals import Principal
 from aldgate.gate.audit import Audit
-from aldgate.gate.clients import Clients
-from aldgate.gate.identity import Identity
 from aldgate.gate.people import People
-from aldgate.gate.reload import Reloader
+from aldgate.gate.principals.clients import Clients
+from aldgate.gate.principals.identity import Identity
+from aldgate.gate.reload.reload import Reloader
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.ports import ByteBound

@@ -12,10 +12,10 @@ from aldgate.core.errors import GatewayError, InvalidRequest, NotFound, ScopeDen
 from aldgate.core.principals import Operation, Principal
 from aldgate.dialects.openai.dialect import OPENAI
 from aldgate.gate.audit import without_credentials
-from aldgate.gate.explain import explain
-from aldgate.gate.explanation import Explanation
-from aldgate.gate.permission import check_path
-from aldgate.gate.shaping import shaped
+from aldgate.gate.explain.explain import explain
+from aldgate.gate.explain.explanation import Explanation
+from aldgate.gate.policies.permission import check_path
+from aldgate.gate.policies.shaping import shaped
 from aldgate.ports import FaceDialect
 from aldgate.surfaces.calls.explained import encoded
 from aldgate.surfaces.calls.face import Doors

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from aldgate.gate.clients import Clients
+from aldgate.gate.principals.clients import Clients
 from aldgate.ports import Endpoint
 from aldgate.registry import Registry
 from aldgate.surfaces.calls.face import Doors

@@ -11,7 +11,7 @@ import msgspec
 from aldgate.core.errors import Conflict, InvalidRequest, NotFound
 from aldgate.core.levels import AccountKind
 from aldgate.core.principals import Principal
-from aldgate.gate.identity import Identity
+from aldgate.gate.principals.identity import Identity
 from aldgate.ports import Acts
 from aldgate.storage import Store, StoredAccount
 

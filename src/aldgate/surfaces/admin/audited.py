@@ -8,7 +8,7 @@ from typing import Any
 from aldgate.core.errors import GatewayError
 from aldgate.core.principals import Principal
 from aldgate.gate.audit import DOING, Audit, Doing
-from aldgate.gate.identity import Identity
+from aldgate.gate.principals.identity import Identity
 from aldgate.surfaces.http.asgi import Handler, Message, Receive, Scope, Send
 from aldgate.surfaces.http.credentials import principal_of
 from aldgate.surfaces.http.faults import render_for_path

@@ -9,7 +9,7 @@ from fastapi import Request
 
 from aldgate.core.errors import ScopeDenied
 from aldgate.core.principals import Principal
-from aldgate.gate.clients import Clients
+from aldgate.gate.principals.clients import Clients
 from aldgate.surfaces.admin.acts import Administration
 
 RELOAD_PATH = "/api/v1/clients/reload"

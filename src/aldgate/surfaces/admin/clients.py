@@ -14,8 +14,8 @@ from aldgate.core.clients import ClientSecret, StoredClient
 from aldgate.core.errors import Conflict, NotFound
 from aldgate.core.hashes import hash_secret
 from aldgate.core.principals import Principal
-from aldgate.gate.client_files import ID_PREFIX, FileClient
-from aldgate.gate.clients import Clients
+from aldgate.gate.principals.client_files import ID_PREFIX, FileClient
+from aldgate.gate.principals.clients import Clients
 from aldgate.storage import StoredAccount
 from aldgate.surfaces.admin.accounts import AccountAdmin, AccountPatch, AccountRequest, describe
 from aldgate.surfaces.admin.acts import Administration, plain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aldgate.gate.reload import Reloaded
+from aldgate.gate.reload.reload import Reloaded
 from aldgate.surfaces.admin.accounts import AccountPatch, AccountRequest
 from aldgate.surfaces.admin.budgets import ReleaseRequest
 from aldgate.surfaces.admin.clients import ClientPatch, ClientRequest

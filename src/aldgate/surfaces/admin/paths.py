@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from fastapi import Request, Response
 
 from aldgate.core.principals import Principal
-from aldgate.gate.clients import Clients
+from aldgate.gate.principals.clients import Clients
 from aldgate.surfaces.admin.accounts import AccountAdmin
 from aldgate.surfaces.admin.acts import Administration
 from aldgate.surfaces.admin.budgets import BudgetAdmin

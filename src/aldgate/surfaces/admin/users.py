@@ -14,9 +14,9 @@ from aldgate.core.levels import Role
 from aldgate.core.policies import Policy
 from aldgate.core.principals import Principal
 from aldgate.core.users import StoredUser
-from aldgate.gate.own_credentials import OwnCredentials
-from aldgate.gate.user_store import UserStore
-from aldgate.gate.users import NewUser, Users
+from aldgate.gate.principals.own_credentials import OwnCredentials
+from aldgate.gate.principals.user_store import UserStore
+from aldgate.gate.principals.users import NewUser, Users
 from aldgate.ports import Acts
 from aldgate.storage import StoredAccount
 from aldgate.surfaces.admin.keys import require_admin

@@ -15,7 +15,7 @@ from aldgate.dialects.anthropic.dialect import ANTHROPIC
 from aldgate.dialects.anthropic.limits import limit_headers
 from aldgate.dialects.anthropic.requests import peek_count
 from aldgate.gate.attempts import Run
-from aldgate.gate.permission import resolved
+from aldgate.gate.policies.permission import resolved
 from aldgate.ports import CountsTokens
 from aldgate.surfaces.calls.face import Doors, Face
 from aldgate.surfaces.http.asgi import Handler, Headers, Receive, Scope, Send, headers_of, send_whole

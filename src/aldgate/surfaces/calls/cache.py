@@ -20,7 +20,7 @@ from aldgate.core.calls import Admission, Peek
 from aldgate.core.errors import InvalidRequest, NothingKept
 from aldgate.core.principals import Operation
 from aldgate.core.terms import parse_duration
-from aldgate.gate.bounds import GENERATES
+from aldgate.gate.money.bounds import GENERATES
 from aldgate.surfaces.calls.recorder import Recorder
 from aldgate.surfaces.http.asgi import Headers
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 import msgspec
 
 from aldgate.core.errors import CallerError, GatewayError, PolicyError
-from aldgate.gate.explanation import Explanation
+from aldgate.gate.explain.explanation import Explanation
 from aldgate.surfaces.http.asgi import Headers, Outlet
 
 ASKS = b"x-aldgate-explain"

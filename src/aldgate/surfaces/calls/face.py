@@ -16,13 +16,13 @@ import msgspec
 from aldgate.core.calls import Admission, Call, Named, Outcome, Peek
 from aldgate.core.errors import ClientGone, ExpiredKey, GatewayError, ShuttingDown, UpstreamBroken
 from aldgate.core.principals import Operation, Principal
-from aldgate.gate.bounds import counted
-from aldgate.gate.explain import explain
-from aldgate.gate.explanation import Explanation
+from aldgate.gate.explain.explain import explain
+from aldgate.gate.explain.explanation import Explanation
 from aldgate.gate.gate import Gate
-from aldgate.gate.identity import Identity
+from aldgate.gate.money.bounds import counted
+from aldgate.gate.policies.shaping import shaped
+from aldgate.gate.principals.identity import Identity
 from aldgate.gate.runs import Run
-from aldgate.gate.shaping import shaped
 from aldgate.gate.watch import Watch
 from aldgate.gate.whole import Committed, left, recorded, whole
 from aldgate.limiter.headers import rate_headers

@@ -21,7 +21,7 @@ from aldgate.core.routes import Deployment
 from aldgate.dialects.gemini.dialect import GEMINI, GEMINI_ARRAY
 from aldgate.dialects.gemini.tokens import count_tokens
 from aldgate.dialects.openai.dialect import OPENAI
-from aldgate.gate.permission import check_shown, resolved
+from aldgate.gate.policies.permission import check_shown, resolved
 from aldgate.ports import Backend
 from aldgate.surfaces.calls.face import Doors, Face
 from aldgate.surfaces.http.asgi import Handler, Receive, Scope, Send, headers_of, send_whole

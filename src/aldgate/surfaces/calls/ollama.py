@@ -20,7 +20,7 @@ from aldgate.core.routes import Deployment
 from aldgate.dialects.ollama.errors import answer
 from aldgate.dialects.ollama.parse import ShowBody
 from aldgate.dialects.ollama.requests import bare
-from aldgate.gate.permission import resolved
+from aldgate.gate.policies.permission import resolved
 from aldgate.surfaces.calls.face import Doors
 from aldgate.surfaces.http.asgi import Handler, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.http.bodies import read_body

@@ -13,7 +13,7 @@ from aldgate.core.policies import matches
 from aldgate.core.principals import Operation, Principal
 from aldgate.dialects.prompt.dialect import PROMPT
 from aldgate.dialects.prompt.requests import DEFAULT_MAX_TOKENS, PromptRequest, read
-from aldgate.gate.clients import Clients
+from aldgate.gate.principals.clients import Clients
 from aldgate.surfaces.calls.face import Doors, Face
 from aldgate.surfaces.http.asgi import Outlet
 

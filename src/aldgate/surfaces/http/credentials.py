@@ -11,8 +11,8 @@ from urllib.parse import parse_qs
 from aldgate.core.addresses import address_of
 from aldgate.core.errors import ForeignOrigin, PolicyDenied, UnknownKey
 from aldgate.core.principals import Principal
-from aldgate.gate.identity import Identity
-from aldgate.gate.permission import check_path
+from aldgate.gate.policies.permission import check_path
+from aldgate.gate.principals.identity import Identity
 from aldgate.surfaces.http.asgi import Scope, headers_of
 from aldgate.surfaces.http.origins import TRUSTED
 

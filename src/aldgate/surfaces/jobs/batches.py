@@ -17,7 +17,7 @@ from aldgate.core.batches import WINDOW_S, StoredBatch
 from aldgate.core.errors import Conflict, IdempotencyConflict, InvalidRequest, NotFound, RateLimited, ScopeDenied
 from aldgate.core.files import lifetime_s
 from aldgate.core.principals import Principal
-from aldgate.gate.permission import check_path
+from aldgate.gate.policies.permission import check_path
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.storage import BatchStore

@@ -15,8 +15,8 @@ from aldgate.core.errors import GatewayError, ModelNotFound, ScopeDenied
 from aldgate.core.rights import Rights
 from aldgate.core.routes import Catalogue, Deployment, Route
 from aldgate.gate.gate import Gate
-from aldgate.gate.identity import Identity
-from aldgate.gate.permission import check_shown, check_unknown, shown
+from aldgate.gate.policies.permission import check_shown, check_unknown, shown
+from aldgate.gate.principals.identity import Identity
 from aldgate.surfaces.dialects import DIALECTS
 from aldgate.surfaces.http.asgi import Handler, Receive, Scope, Send, headers_of, send_whole
 from aldgate.surfaces.http.credentials import principal_of

@@ -13,7 +13,7 @@ from aldgate.dialects.gemini import types as gemini
 from aldgate.dialects.ollama.parse import ChatBody, GenerateBody
 from aldgate.dialects.openai import types
 from aldgate.dialects.responses import types as response_types
-from aldgate.gate.explanation import Explanation
+from aldgate.gate.explain.explanation import Explanation
 from aldgate.surfaces.admin import openapi as admin
 from aldgate.surfaces.admin.seed_keys import Enveloped
 from aldgate.surfaces.calls import openapi as calls

@@ -9,8 +9,8 @@ from fastapi import Request, Response
 
 from aldgate.core.errors import BadLogin, Conflict, ForeignOrigin, InvalidRequest
 from aldgate.core.principals import Principal
-from aldgate.gate.sessions import NewSession
-from aldgate.gate.users import NewUser, Person, Users
+from aldgate.gate.principals.sessions import NewSession
+from aldgate.gate.principals.users import NewUser, Person, Users
 from aldgate.surfaces.http.asgi import headers_of
 from aldgate.surfaces.http.bodies import decoded
 from aldgate.surfaces.http.credentials import SESSION_COOKIE, is_from_here, secret_of

@@ -12,10 +12,10 @@ from aldgate.core.levels import OPERATIONS, Operation
 from aldgate.core.policies import matches
 from aldgate.core.principals import OwnCredential, Principal
 from aldgate.core.users import StoredOwnCredential
-from aldgate.gate.brought import TakesCredentials, of_own
 from aldgate.gate.gate import Gate
-from aldgate.gate.identity import Identity
-from aldgate.gate.own_credentials import OwnCredentials
+from aldgate.gate.money.brought import TakesCredentials, of_own
+from aldgate.gate.principals.identity import Identity
+from aldgate.gate.principals.own_credentials import OwnCredentials
 from aldgate.ports import Acts, Backend
 from aldgate.surfaces.admin.policies import iso
 from aldgate.surfaces.http.bodies import decoded

@@ -12,10 +12,10 @@ from aldgate.core.errors import BadLogin, InvalidRequest, NotFound, PolicyDenied
 from aldgate.core.levels import CALLER_SCOPES
 from aldgate.core.principals import Principal
 from aldgate.core.users import StoredUser
-from aldgate.gate.identity import Identity
-from aldgate.gate.tokens import own_token
-from aldgate.gate.user_store import UserStore
-from aldgate.gate.users import Users
+from aldgate.gate.principals.identity import Identity
+from aldgate.gate.principals.tokens import own_token
+from aldgate.gate.principals.user_store import UserStore
+from aldgate.gate.principals.users import Users
 from aldgate.ports import Acts
 from aldgate.storage import KeyUse, StoredAccount, StoredKey
 from aldgate.surfaces.admin.policies import iso

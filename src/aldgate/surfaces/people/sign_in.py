@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from aldgate.core.claims import Claims
-from aldgate.gate.vouched import VouchedUsers
+from aldgate.gate.principals.vouched import VouchedUsers
 from aldgate.surfaces.http.credentials import SESSION_COOKIE
 from aldgate.surfaces.http.faults import Rendered
 
