@@ -7,7 +7,7 @@ from aldgate.core.budgets import Budget
 from aldgate.core.errors import ExpiredKey, GatewayError, MissingKey, RevokedKey, StoreUnavailable, UnknownKey
 from aldgate.core.limits import Limits
 from aldgate.core.policies import Policy
-from aldgate.gate import identity as module
+from aldgate.gate.principals import identity as module
 from aldgate.gate.principals.identity import ADMIN, LONGEST_SECRET, Identity
 from aldgate.storage import Credential, Store, StoredKey
 from tests.gate.conftest import Clock

@@ -19,7 +19,7 @@ from aldgate.core.errors import (
 from aldgate.core.limits import UNLIMITED, Limits
 from aldgate.core.prices import FREE
 from aldgate.core.routes import Deployment
-from aldgate.gate import live as module
+from aldgate.gate.routing import live as module
 from aldgate.gate.routing.live import Live
 from tests.gate.fleet import Hands
 
