@@ -426,14 +426,13 @@ class Slices:
 
     async def give_all_back(self) -> None:
         """Return all that is not held, before the process ends."""
-        if self._unanswered is not None:
-            await self._answer(self._unanswered)
-        for part in self._slices.values():
-            part.set_aside()
-        requests = [part.request() for part in self._slices.values()]
-        if requests:
-            self._seq += 1
-            await self._store.refill(self._incarnation, self._seq, requests)
+        async with self._refilling:
+            if self._unanswered is not None:
+                await self._answer(self._unanswered)
+            for part in self._slices.values():
+                part.set_aside()
+            if self._slices:
+                await self._answer(self._number([(part, part.request()) for part in self._slices.values()]))
 
 
 def claims_of(principal: Principal) -> list[Claim]:
