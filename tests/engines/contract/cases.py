@@ -1,0 +1,36 @@
+"""Every engine that the contract suite runs over."""
+
+from aldgate.core.errors import InvalidRequest, ModelNotFound, UpstreamBroken, UpstreamError, UpstreamInvalid, UpstreamOverloaded
+from aldgate.core.generation import Generation
+from aldgate.testing.engines import FakeComfy
+from tests.engines.contract.case import Case
+
+PICTURE = Generation(operation="image", prompt="a fox", seed=7, width=64, height=64, steps=4)
+
+CASES = (
+    Case(
+        kind="comfyui",
+        fake=lambda _: FakeComfy(),
+        table=lambda fake: {"base_url": fake.url, "poll_s": 0.05, "patience_s": 0.2},
+        asked=PICTURE,
+        makes=("image/png",),
+        bad=(
+            (Generation(operation="image", model="no-such"), ModelNotFound),
+            (Generation(operation="image", prompt="a fox", options={"colour": "red"}), InvalidRequest),
+            (Generation(operation="image", prompt="a fox", options={"sampler": ["4", 0]}), InvalidRequest),
+            (Generation(operation="image", prompt="a fox", format="tiff"), InvalidRequest),
+            (Generation(operation="video", prompt="a fox"), InvalidRequest),
+        ),
+        faults={
+            "out_of_memory": UpstreamOverloaded,
+            "fails": UpstreamError,
+            "interrupted": UpstreamError,
+            "forgets": UpstreamBroken,
+            "wrong_id": UpstreamInvalid,
+            "file_gone": UpstreamBroken,
+            "no_files": UpstreamInvalid,
+            "not_a_picture": UpstreamInvalid,
+            "goes_away": UpstreamBroken,
+        },
+    ),
+)
