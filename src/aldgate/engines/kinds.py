@@ -1,5 +1,6 @@
 """The kinds of engines there are: one line each. Their `build` takes what `section.Build` takes."""
 
 ENGINES: dict[str, str] = {
+    "a1111": "aldgate.engines.a1111.engine:build",
     "comfyui": "aldgate.engines.comfyui.engine:build",
 }

@@ -2,7 +2,7 @@
 
 from aldgate.core.errors import InvalidRequest, ModelNotFound, UpstreamBroken, UpstreamError, UpstreamInvalid, UpstreamOverloaded
 from aldgate.core.generation import Generation
-from aldgate.testing.engines import FakeComfy
+from aldgate.testing.engines import FakeA1111, FakeComfy
 from tests.engines.contract.case import Case
 
 PICTURE = Generation(operation="image", prompt="a fox", seed=7, width=64, height=64, steps=4)
@@ -31,6 +31,27 @@ CASES = (
             "no_files": UpstreamInvalid,
             "not_a_picture": UpstreamInvalid,
             "goes_away": UpstreamBroken,
+        },
+    ),
+    Case(
+        kind="a1111",
+        fake=lambda _: FakeA1111(),
+        table=lambda fake: {"base_url": fake.url, "poll_s": 0.05},
+        asked=PICTURE,
+        makes=("image/png",),
+        bad=(
+            (Generation(operation="image", model="no-such"), ModelNotFound),
+            (Generation(operation="image", prompt="a fox", options={"script_name": "x"}), InvalidRequest),
+            (Generation(operation="image", prompt="a fox", format="tiff"), InvalidRequest),
+        ),
+        faults={
+            "api_disabled": UpstreamError,
+            "out_of_memory": UpstreamOverloaded,
+            "fails": UpstreamError,
+            "interrupted": UpstreamError,
+            "no_images": UpstreamInvalid,
+            "not_base64": UpstreamInvalid,
+            "bad_info": UpstreamInvalid,
         },
     ),
 )

@@ -6,7 +6,8 @@ async with FakeComfy() as fake:
     assert fake.works == 1
 """
 
+from aldgate.testing.engines.a1111 import FakeA1111
 from aldgate.testing.engines.comfyui import FakeComfy
 from aldgate.testing.engines.server import FAULTS, FakeEngine
 
-__all__ = ["FAULTS", "FakeComfy", "FakeEngine"]
+__all__ = ["FAULTS", "FakeA1111", "FakeComfy", "FakeEngine"]
