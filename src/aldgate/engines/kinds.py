@@ -3,4 +3,5 @@
 ENGINES: dict[str, str] = {
     "a1111": "aldgate.engines.a1111.engine:build",
     "comfyui": "aldgate.engines.comfyui.engine:build",
+    "openai-images": "aldgate.engines.openai_images:build",
 }

@@ -1,8 +1,16 @@
 """Every engine that the contract suite runs over."""
 
-from aldgate.core.errors import InvalidRequest, ModelNotFound, UpstreamBroken, UpstreamError, UpstreamInvalid, UpstreamOverloaded
+from aldgate.core.errors import (
+    ContentFiltered,
+    InvalidRequest,
+    ModelNotFound,
+    UpstreamBroken,
+    UpstreamError,
+    UpstreamInvalid,
+    UpstreamOverloaded,
+)
 from aldgate.core.generation import Generation
-from aldgate.testing.engines import FakeA1111, FakeComfy
+from aldgate.testing.engines import FakeA1111, FakeComfy, FakeOpenAIImages
 from tests.engines.contract.case import Case
 
 PICTURE = Generation(operation="image", prompt="a fox", seed=7, width=64, height=64, steps=4)
@@ -53,5 +61,24 @@ CASES = (
             "not_base64": UpstreamInvalid,
             "bad_info": UpstreamInvalid,
         },
+    ),
+    Case(
+        kind="openai-images",
+        fake=lambda _: FakeOpenAIImages(),
+        table=lambda fake: {"base_url": fake.url, "run_timeout_s": 0.5 if fake.fault == "hangs" else 30.0},
+        asked=Generation(operation="image", prompt="a fox", width=64, height=64),
+        makes=("image/png",),
+        bad=((Generation(operation="image", prompt="a fox", steps=4), InvalidRequest),),
+        faults={
+            "moderated": ContentFiltered,
+            "elsewhere": UpstreamInvalid,
+            "no_images": UpstreamInvalid,
+            "not_base64": UpstreamInvalid,
+            "neither": UpstreamInvalid,
+            "not_a_picture": UpstreamInvalid,
+            "out_of_memory": UpstreamOverloaded,
+        },
+        can_stop=False,
+        can_unload=False,
     ),
 )

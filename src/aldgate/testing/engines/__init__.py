@@ -8,6 +8,7 @@ async with FakeComfy() as fake:
 
 from aldgate.testing.engines.a1111 import FakeA1111
 from aldgate.testing.engines.comfyui import FakeComfy
+from aldgate.testing.engines.openai_images import FakeOpenAIImages
 from aldgate.testing.engines.server import FAULTS, FakeEngine
 
-__all__ = ["FAULTS", "FakeA1111", "FakeComfy", "FakeEngine"]
+__all__ = ["FAULTS", "FakeA1111", "FakeComfy", "FakeEngine", "FakeOpenAIImages"]
