@@ -10,7 +10,7 @@ from aldgate.core.errors import (
     UpstreamOverloaded,
 )
 from aldgate.core.generation import Generation
-from aldgate.testing.engines import FakeA1111, FakeComfy, FakeInvoke, FakeOpenAIImages, FakeWan2GP
+from aldgate.testing.engines import FakeA1111, FakeComfy, FakeDiffusers, FakeInvoke, FakeOpenAIImages, FakeWan2GP
 from tests.engines.contract.case import Case
 
 PICTURE = Generation(operation="image", prompt="a fox", seed=7, width=64, height=64, steps=4)
@@ -117,5 +117,24 @@ CASES = (
         },
         common=False,
         unloads=0,
+    ),
+    Case(
+        kind="diffusers",
+        fake=FakeDiffusers,
+        table=lambda fake: {"env": fake.environment, "models": ["sdxl-turbo"], "stop_s": 5.0},
+        asked=PICTURE,
+        makes=("image/png",),
+        bad=(
+            (Generation(operation="image", model="no-such"), ModelNotFound),
+            (Generation(operation="image", prompt="a fox", options={"colour": "red"}), InvalidRequest),
+        ),
+        faults={
+            "out_of_memory": UpstreamOverloaded,
+            "fails": UpstreamError,
+            "missing": UpstreamError,
+            "dies": UpstreamBroken,
+            "no_images": UpstreamInvalid,
+        },
+        common=False,
     ),
 )
