@@ -19,13 +19,13 @@ from aldgate.core.conversation import (
     Refusal,
     Text,
     Thinking,
-    Tool,
     ToolCall,
     ToolChoice,
-    ToolResult,
 )
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.operations import EmbedRequest, RerankRequest
+from aldgate.dialects.functions import function_of
+from aldgate.dialects.plain import attachments_of, results_of, thoughts_of
 from aldgate.dialects.unsayable import refuse_or_name
 
 Object = dict[str, Any]
@@ -121,17 +121,7 @@ def _tool_choice(choice: ToolChoice | None) -> str | None:
 
 def _tools(asked: Conversation) -> list[Object]:
     names = asked.tool_choice.names if asked.tool_choice else ()
-    return [_tool(tool) for tool in asked.tools if not names or tool.name in names]
-
-
-def _tool(tool: Tool) -> Object:
-    if tool.is_custom:
-        raise InvalidRequest(f"`{tool.name}` takes free text, and this model calls functions alone.", param="tools")
-    parameters = tool.parameters or {"type": "object", "properties": {}}
-    return {
-        "type": "function",
-        "function": {"name": tool.name, "description": tool.description or "", "parameters": parameters},
-    }
+    return [function_of(tool) for tool in asked.tools if not names or tool.name in names]
 
 
 def _messages(messages: Iterable[Message], warnings: list[str]) -> Iterator[Object]:
@@ -148,15 +138,9 @@ def _messages(messages: Iterable[Message], warnings: list[str]) -> Iterator[Obje
 
 
 def _results(message: Message, warnings: list[str]) -> Iterator[Object]:
-    for result in message.parts:
-        if not isinstance(result, ToolResult):
-            continue
-        if any(isinstance(part, Media) for part in result.parts):
-            raise InvalidRequest("This model takes text alone as the result of a tool.", param="messages")
-        text = "\n".join(part.text for part in result.parts if isinstance(part, Text))
-        if result.is_error:
-            warnings.append("is_error")
-            text = f"Error: {text}"
+    if attachments_of(message):
+        raise InvalidRequest("This model takes text alone as the result of a tool.", param="messages")
+    for result, text in results_of(message, warnings):
         yield {"role": "tool", "tool_call_id": result.call_id, "content": text}
 
 
@@ -167,7 +151,7 @@ def _assistant(message: Message) -> Object:
         raise InvalidRequest("An assistant's message can hold text and calls alone for this model.", param="messages")
     spoken: Object = {"role": "assistant"}
     text = "\n\n".join(part.text for part in texts)
-    thoughts = "\n\n".join(part.text for part in message.parts if isinstance(part, Reasoning) and part.text)
+    thoughts = thoughts_of(message.parts)
     if calls:
         spoken["tool_calls"] = [_call(call) for call in calls]
         spoken |= {"tool_plan": plan} if (plan := thoughts or text) else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from aldgate.core.conversation import Finish
-from aldgate.core.errors import UpstreamBroken, UpstreamError, UpstreamInvalid
+from aldgate.core.errors import UpstreamError, UpstreamInvalid
 from aldgate.core.events import (
     ArgumentsDelta,
     Event,
@@ -24,6 +24,7 @@ from aldgate.dialects.openai.finish import FAILURES, finish_of
 from aldgate.dialects.openai.pieces import Call, Content, Image, call_signature, said_of
 from aldgate.dialects.openai.usage import UsageBody
 from aldgate.dialects.sse import EventReader
+from aldgate.dialects.stream import StreamDecoder
 
 
 class _Delta(msgspec.Struct):
@@ -59,8 +60,8 @@ class _Chunk(msgspec.Struct):
 _chunk = msgspec.json.Decoder(_Chunk)
 
 
-class ChatDecoder:
-    """Implements `ports.Decoder` for completions, of chats and legacy ones, of every server that speaks OpenAI's wire.
+class ChatDecoder(StreamDecoder):
+    """Reads streams of completions, of chats and legacy ones, of every server that speaks OpenAI's wire.
 
     Calls are told apart by `index`; where a server gives all of them index 0, a new id begins a new call.
 
@@ -69,34 +70,12 @@ class ChatDecoder:
     """
 
     def __init__(self, *, tells_bill: bool = False) -> None:
-        self.is_done = False
+        super().__init__(EventReader())
         self._tells_bill = tells_bill
-        self._reader = EventReader()
         self._has_started = False
         self._finish: str | None = None
         self._indices: dict[int, int] = {}
         self._ids: list[str] = []
-
-    def feed(self, piece: bytes) -> list[Event]:
-        """See `ports.Decoder`."""
-        events: list[Event] = []
-        for payload in self._reader.feed(piece):
-            if self.is_done:
-                break
-            self._read(payload, events)
-        return events
-
-    def end(self) -> list[Event]:
-        """See `ports.Decoder`."""
-        events: list[Event] = []
-        for payload in self._reader.end():
-            if not self.is_done:
-                self._read(payload, events)
-        if not self.is_done:
-            if self._finish is None:
-                raise UpstreamBroken("The provider's stream ended before the answer did.")
-            self._close(events)
-        return events
 
     def _read(self, payload: bytes, events: list[Event]) -> None:
         if payload == b"[DONE]":
@@ -132,7 +111,7 @@ class ChatDecoder:
     def _close(self, events: list[Event]) -> None:
         self.is_done = True
         if self._finish is None:
-            raise UpstreamBroken("The provider's stream ended before the answer did.")
+            super()._close(events)
         reason: Finish = finish_of(self._finish, has_calls=bool(self._ids))
         events.append(Finished(reason))
 
