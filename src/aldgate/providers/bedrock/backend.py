@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote
 
+from aldgate.config.errors import ConfigError
 from aldgate.core.calls import Attempt
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment, Facts, Origin, Source
@@ -84,7 +85,7 @@ class Bedrock:
     def _renew_credentials(self) -> None:
         try:
             fresh = self._renew() if self._renew is not None else None
-        except NoCredentials:
+        except (ConfigError, NoCredentials):
             return  # the ones we have may still hold
         for door in self._doors:
             if door.signer is not None and fresh is not None:
