@@ -75,8 +75,8 @@ def build_chat(asked: Conversation, model: str, *, stream: bool, warnings: list[
         warnings.append(f"stop[{_MOST_STOPS}:]")
     if asked.parallel_tool_calls is False and asked.tools:
         warnings.append("parallel_tool_calls")
-    if asked.top_logprobs:
-        raise InvalidRequest("This model names no alternatives to its tokens.", param="top_logprobs")
+    if asked.top_logprobs is not None:  # it has them for its own token ids, which are nobody else's
+        raise InvalidRequest("Log probabilities of this model cannot be had in this dialect.", param="logprobs")
     tools = _tools(asked)
     given = {
         "max_tokens": asked.max_output_tokens or None,
@@ -87,7 +87,6 @@ def build_chat(asked: Conversation, model: str, *, stream: bool, warnings: list[
         "presence_penalty": asked.presence_penalty,
         "frequency_penalty": asked.frequency_penalty,
         "stop_sequences": asked.stop[:_MOST_STOPS] or None,
-        "logprobs": True if asked.top_logprobs is not None else None,
         "response_format": _response_format(asked.output_format),
         "thinking": _thinking(asked.thinking),
         "tools": tools or None,

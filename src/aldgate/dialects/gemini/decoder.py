@@ -24,6 +24,6 @@ class Decoder(StreamDecoder):
         self.is_done = bool(events) and isinstance(events[-1], Failed)
 
     def _close(self, events: list[Event]) -> None:
-        if not self._reading.reason:
+        if not self._reading.is_finished:
             super()._close(events)
-        events.append(self._reading.finished())
+        events += self._reading.finished()

@@ -9,6 +9,7 @@ from aldgate.core.events import (
     Event,
     Failed,
     Finished,
+    LogprobsGiven,
     PartEnded,
     ReasoningDelta,
     Started,
@@ -19,6 +20,7 @@ from aldgate.core.events import (
 from aldgate.dialects.lines import LineReader
 from aldgate.dialects.ollama.errors import error_in_stream, no_reply
 from aldgate.dialects.ollama.pieces import Call, NewId, Piece, new_call_id, read_piece
+from aldgate.dialects.openai.logprobs import tokens_of
 from aldgate.dialects.stream import StreamDecoder
 
 
@@ -51,6 +53,8 @@ class ChatDecoder(StreamDecoder):
         if not self._has_started:
             self._has_started = True
             events.append(Started("", piece.model))
+        if piece.logprobs:
+            events.append(LogprobsGiven(tokens_of(piece.logprobs)))
         said = piece.message
         if said is not None:
             if said.thinking:
