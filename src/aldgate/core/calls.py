@@ -53,6 +53,8 @@ class Peek(msgspec.Struct):
     """The most tokens that it can be, once that was worked out of its body: see `gate.bounds.most_input`."""
     forward: bytes = b""
     """Header lines (`name: value\\r\\n`) that go on to a provider of the same dialect, such as `anthropic-beta`."""
+    tier: str | None = None
+    """The service tier that it asks for, once that was worked out of its body: see `gate.bounds.tier_of`."""
 
 
 class Call(msgspec.Struct):

@@ -43,6 +43,7 @@ class _Choice(msgspec.Struct):
 
 class _Completion(msgspec.Struct):
     choices: list[_Choice] = []
+    service_tier: Any = None
     usage: UsageBody | None = None
     error: ErrorBody | str | None = None
     id: str | None = None
@@ -77,7 +78,7 @@ def read_chat(body: bytes, *, tells_bill: bool = False) -> Answer:
     if not reply.choices:
         raise UpstreamInvalid("The provider's reply holds no choice.")
     answer, *others = map(_answer, reply.choices)
-    answer.usage = reply.usage and (reply.usage.billed(reply.model) if tells_bill else reply.usage.canonical())
+    answer.usage = reply.usage and (reply.usage.billed(reply.model) if tells_bill else reply.usage.canonical(reply.service_tier))
     answer.id, answer.model, answer.others = reply.id or "", reply.model or "", others
     return answer
 

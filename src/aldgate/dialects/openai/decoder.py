@@ -61,6 +61,7 @@ class _Chunk(msgspec.Struct):
     x_groq: _Groq | None = None
     id: str | None = None
     model: str | None = None
+    service_tier: Any = None
 
 
 _chunk = msgspec.json.Decoder(_Chunk)
@@ -113,7 +114,7 @@ class ChatDecoder(StreamDecoder):
                 return
         usage = chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None)
         if usage is not None:
-            events.append(UsageReported(usage.billed(chunk.model) if self._tells_bill else usage.canonical()))
+            events.append(UsageReported(usage.billed(chunk.model) if self._tells_bill else usage.canonical(chunk.service_tier)))
 
     def _fail(self, error: UpstreamError, events: list[Event]) -> None:
         events.append(Failed(error))

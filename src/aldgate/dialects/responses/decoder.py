@@ -153,7 +153,7 @@ class ResponsesDecoder(StreamDecoder):
 
     def _finish(self, response: Body, events: list[Event]) -> None:
         self.is_done = True
-        if response.usage is not None:
-            events.append(UsageReported(response.usage.canonical()))
+        if (used := response.used) is not None:
+            events.append(UsageReported(used))
         reason = response.finish
         events.append(Finished("tool_calls" if reason == "stop" and self._calls else reason))
