@@ -16,7 +16,7 @@ from aldgate.core.usage import Usage
 from aldgate.dialects.gemini.dialect import GEMINI
 from aldgate.dialects.ollama.dialect import Ollama
 from aldgate.dialects.openai.dialect import OpenAI
-from aldgate.gate.translation import Translation
+from aldgate.gate.translation.translation import Translation
 
 OPENAI, OLLAMA = OpenAI(), Ollama()
 WIRES = {"openai": OPENAI, "gemini": GEMINI}

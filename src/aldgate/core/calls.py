@@ -50,11 +50,11 @@ class Peek(msgspec.Struct):
     requests: int = 1
     """What is charged per piece: the call, or the search units of a rerank."""
     most_input: int = -1
-    """The most tokens that it can be, once that was worked out of its body: see `gate.bounds.most_input`."""
+    """The most tokens that it can be, once that was worked out of its body: see `gate.money.bounds.most_input`."""
     forward: bytes = b""
     """Header lines (`name: value\\r\\n`) that go on to a provider of the same dialect, such as `anthropic-beta`."""
     tier: str | None = None
-    """The service tier that it asks for, once that was worked out of its body: see `gate.bounds.tier_of`."""
+    """The service tier that it asks for, once that was worked out of its body: see `gate.money.bounds.tier_of`."""
 
 
 class Call(msgspec.Struct):
@@ -107,7 +107,7 @@ class Admission(msgspec.Struct):
         places: Where the units stand in them.
         most_microusd: What it can cost at the most, where there is a budget.
         likely_microusd: What it likely costs.
-        held: What is held of budgets: of each a `gate.slices.Slice`, and how much.
+        held: What is held of budgets: of each a `gate.money.slices.Slice`, and how much.
         cap: Output tokens per choice that the provider must be held to, where a budget or a policy needs a bound.
         is_open: False once settled; settling twice does nothing.
         plan: How candidates are tried; None where there is one, and nothing was said of it.
