@@ -9,7 +9,7 @@ import pytest
 from tests.limiter.valkey.server import Server, binary, running
 from tests.servers import NewUrl, postgres_server
 
-pytest_plugins = ["tests.skips"]
+pytest_plugins = ["tests.skips", "tests.databases"]
 
 
 @pytest.fixture(scope="session")

@@ -64,10 +64,9 @@ from aldgate.logs import configure_logging
 from aldgate.oidc.login import Logins
 from aldgate.oidc.tokens import Tokens, build_tokens
 from aldgate.ports import Resolver
-from aldgate.registry import UnknownName
 from aldgate.storage import Store
 from aldgate.store.store import SqlStore
-from aldgate.store.stores import open_url
+from aldgate.store.stores import open_store
 from aldgate.store.writer import LedgerWriter, wait_for_event
 from aldgate.surfaces.asgi import Handler
 from aldgate.surfaces.background import Background
@@ -148,7 +147,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
     async with AsyncExitStack() as stack:
         app.roster = roster = Roster(settings)
         stack.push_async_callback(roster.aclose)
-        app.store = store = _store(settings, incarnation)
+        app.store = store = open_store(settings, incarnation)
         stack.push_async_callback(store.aclose)
         await store.open()
         own = OwnCredentials(store, await _vault(store, settings.auth.encryption_key))
@@ -394,23 +393,6 @@ def _batches(settings: Settings, app: App, store: Store, doors: Doors, shelf: Sh
     )
 
 
-def _store(settings: Settings, incarnation: str) -> SqlStore:
-    data = Path(settings.data).absolute()
-    url = settings.store or f"sqlite:///{data / 'aldgate.db'}"
-    try:
-        if not settings.store:
-            data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return open_url(url, incarnation, durability=settings.ledger.durability)
-    except OSError as error:
-        hint = "name another directory with --data or ALDGATE_DATA"
-        raise ConfigError(f"`data`: {data} cannot be made: {error.strerror}", hint=hint) from None
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"`store`: {error.name} is not installed", hint="pip install 'aldgate[postgres]'") from None
-    except (UnknownName, ValueError) as error:
-        hint = "write `sqlite:////path/to/aldgate.db` or `postgresql://user:password@host/database`"
-        raise ConfigError(f"`store`: {error}", hint=hint) from None
-
-
 async def _clients(store: Store, directory: Path | None) -> Clients:
     clients = Clients(store, SecretChecks(), directory)
     try:
@@ -567,7 +549,7 @@ def check(settings: Settings) -> None:
     Roster(settings)
     build_tokens(settings.auth.issuers, ca_bundle=settings.upstream.ca_bundle)
     if settings.store:
-        _store(settings, "check")
+        open_store(settings, "check")
     for listener in settings.server.listeners:
         try:
             tls_context(listener.tls_cert, listener.tls_key)

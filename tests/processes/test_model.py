@@ -227,7 +227,7 @@ def money() -> Iterator[Money]:
 
 def spend_all(money: Money) -> int:
     """What both processes hold of a budget once neither gets any more."""
-    while any([money.is_held(which, 0, 20) for which in (0, 1)]):
+    while sum(money.is_held(which, 0, 20) for which in (0, 1)):
         money.no_cent_is_spent_twice()
     return sum(amount for process in money.processes for _, amount in process.calls)
 
