@@ -1,7 +1,6 @@
 """`aldgate db`, on databases of this version, of older ones and of one to come."""
 
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -9,15 +8,14 @@ import pytest
 
 from aldgate.store.schema import REVISION
 from tests.cli.loopback_gate import Aldgate
-from tests.servers import NewUrl
 from tests.store.versions import make, move
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The database that is configured; there is nothing in it."""
-    new_postgres: Callable[[], NewUrl] = lambda: request.getfixturevalue("new_postgres")  # noqa: E731
-    url = f"sqlite:///{home}/aldgate.db" if request.param == "sqlite" else new_postgres()()
+
+    url = f"sqlite:///{home}/aldgate.db" if request.param == "sqlite" else request.getfixturevalue("new_postgres")()
     monkeypatch.setenv("ALDGATE_STORE", url)
     return url
 
