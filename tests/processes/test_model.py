@@ -7,9 +7,10 @@ after it has done what was asked, others are asked to give back, and clocks step
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -214,3 +215,45 @@ class Money(RuleBasedStateMachine):
 
 TestMoney = Money.TestCase
 TestMoney.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+@pytest.fixture
+def money() -> Iterator[Money]:
+    machine = Money()
+    machine.start()
+    yield machine
+    machine.teardown()
+
+
+def spend_all(money: Money) -> int:
+    """What both processes hold of a budget once neither gets any more."""
+    while sum(money.is_held(which, 0, 20) for which in (0, 1)):
+        money.no_cent_is_spent_twice()
+    return sum(amount for process in money.processes for _, amount in process.calls)
+
+
+@pytest.mark.parametrize("fault", ["before", "after"])
+def test_a_grant_whose_answer_was_lost_is_neither_lost_nor_given_twice(money: Money, fault: str) -> None:
+    money.processes[0].fault = fault
+    assert not money.is_held(0, 0, 20)
+    assert spend_all(money) == ONE
+
+
+@pytest.mark.parametrize("fault", ["before", "after"])
+def test_what_was_given_back_without_an_answer_is_given_back_once(money: Money, fault: str) -> None:
+    assert money.is_held(0, 0, 20)
+    for _ in range(3):  # each time the other lacks something, and this one's answer is lost
+        money.processes[0].fault = fault
+        while money.is_held(1, 0, 20):
+            money.no_cent_is_spent_twice()
+    money.processes[0].fault = ""
+    assert spend_all(money) == ONE
+
+
+def test_a_clock_that_goes_back_opens_no_day_again(money: Money) -> None:
+    spent: list[int] = []
+    for days in (0, -1, 2):
+        money.step(days, 0)
+        spent.append(spend_all(money))
+        money.no_cent_is_spent_twice()
+    assert spent == [ONE, ONE, ORGANISATION]

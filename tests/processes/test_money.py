@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from aldgate.testing.upstream import FakeUpstream
+from tests.limiter.valkey.server import Server
 from tests.processes.fleet import CENT, PATIENT, Host, hosts, until
 from tests.servers import NewUrl
 
@@ -81,6 +82,19 @@ async def test_128_callers_of_two_gates_spend_the_budget_to_the_cent(two: list[H
         return (found["settled_microusd"], found["outstanding_microusd"]) == (CALLS * 10_000, 0)
 
     await until(is_settled)
+
+
+async def test_valkey_emptied_in_the_middle_changes_nothing(
+    tmp_path: Path, upstream: FakeUpstream, new_postgres: NewUrl, valkey: Server
+) -> None:
+    more = {"ALDGATE_VALKEY_URL": valkey.url, "ALDGATE_VALKEY_TIMEOUT_MS": "20000"}
+    async with hosts(tmp_path, upstream, new_postgres(), 2, CENT + PATIENT, **more) as two:
+        race = Race(two, await two[0].key(budget=f"{CALLS / 100:.2f}/total", rpm=600_000))
+        await race.has_answered(CALLS // 4)
+        valkey.ask("FLUSHALL")
+        await race.over()
+        assert race.statuses == {200: CALLS, 402: 2 * CALLERS}
+        assert len(upstream.requests) == CALLS
 
 
 async def test_a_kill_frees_no_cent_until_an_operator_says_so(two: list[Host], upstream: FakeUpstream) -> None:
