@@ -192,6 +192,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
             may_record=lambda: not (refuses and writer.is_failing),
             metrics=metrics,
             default_max_tokens=settings.limits.default_max_tokens,
+            step_tokens=settings.limits.stream_step_tokens,
             logs_calls=settings.log.calls,
             retries=settings.routing.retries,
             shared=None if valkey is None else SharedLimits(valkey),

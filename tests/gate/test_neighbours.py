@@ -11,7 +11,8 @@ from aldgate.core.budgets import Budget
 from aldgate.core.errors import BudgetExceeded
 from aldgate.core.principals import Level, Policy, Principal
 from aldgate.gate.neighbours import Neighbours
-from aldgate.gate.slices import Cost, Held, Slices
+from aldgate.gate.purses import Cost
+from aldgate.gate.slices import Held, Slices
 from aldgate.storage import Store
 from aldgate.store.stores import open_url
 from tests.servers import NewUrl

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from aldgate.core.budgets import Budget
 from aldgate.core.errors import BudgetExceeded, StoreUnavailable
 from aldgate.core.principals import Level, Policy, Principal
-from aldgate.gate.slices import REPEATS, Claim, Cost, Held, Slice, Slices
+from aldgate.gate.purses import Claim, Cost
+from aldgate.gate.slices import REPEATS, Held, Slice, Slices
 from aldgate.storage import SliceGrant, SliceRequest, Store
 from tests.gate.conftest import Clock
 

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from aldgate.core.errors import RevokedKey, StoreUnavailable
-from aldgate.gate.watch import Watch
+from aldgate.gate.watch import OpenSocket, Watch
 from aldgate.testing.upstream import Valve, faults
 from tests.faults.lab import CHAT, HELLO, Lab, events_of, running_lab, within
 
@@ -144,7 +144,7 @@ async def test_while_the_database_is_away_all_goes_on_and_is_looked_at_when_it_i
 
     identity = Away()
     watch = Watch(app.gate, identity)  # pyright: ignore[reportArgumentType]
-    watch.sockets["one"] = (
+    watch.sockets["one"] = OpenSocket(
         await app.identity.identify(b"test-admin-" + b"0123456789" * 3),
         lambda error: cuts.append(error.code),
     )
