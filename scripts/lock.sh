@@ -10,6 +10,6 @@ compile() {
     "$tools/venv/bin/uv" pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
         --no-header --no-annotate --no-emit-index-url "$@"
 }
-compile --group build --output-file requirements/run.lock
+compile --group build --extra media --output-file requirements/run.lock
 compile --group build --group dev --group bench --all-extras --constraint requirements/run.lock \
     --output-file requirements/dev.lock

@@ -15,7 +15,7 @@ SOURCE = Path(aldgate.__file__).parent
 LEVELS = (
     {"", "logs"},
     {"core"},
-    {"books", "sharing"},
+    {"books", "sharing", "making"},
     {"storage"},
     {"dialects", "ports", "registry", "config"},
     {"upstream", "store", "limiter", "artifacts", "devices"},

@@ -6,7 +6,9 @@ import msgspec
 
 from aldgate.core.policies import ANYTHING, Policy
 
-Operation = Literal["chat", "complete", "embed", "rerank", "moderate"]
+Operation = Literal[
+    "chat", "complete", "embed", "rerank", "moderate", "image", "video", "audio", "music", "speech", "transcribe", "mesh"
+]
 Kind = Literal["key", "client", "user", "admin"]
 AccountKind = Literal["organisation", "team", "client", "user"]
 LevelKind = Literal["organisation", "team", "client", "user", "key", "admin"]
