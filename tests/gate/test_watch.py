@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -15,6 +16,7 @@ from tests.faults.lab import CHAT, HELLO, Lab, events_of, running_lab, within
 
 pytestmark = pytest.mark.anyio
 SOON_S = 1.0
+STREAMED = {**HELLO, "stream": True}
 
 
 @pytest.fixture
@@ -26,8 +28,9 @@ async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
 class Stream:
     """A call whose stream is read while the test goes on."""
 
-    def __init__(self, lab: Lab, key: str, **headers: str) -> None:
+    def __init__(self, lab: Lab, key: str, ask: Mapping[str, Any] = STREAMED, **headers: str) -> None:
         self._lab = lab
+        self._ask = ask
         self._headers = {"authorization": f"Bearer {key}", **headers}
         self.status = 0
         self.body = b""
@@ -35,7 +38,7 @@ class Stream:
         self.task = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        async with self._lab.gate.http.stream("POST", CHAT, json={**HELLO, "stream": True}, headers=self._headers) as reply:
+        async with self._lab.gate.http.stream("POST", CHAT, json=self._ask, headers=self._headers) as reply:
             self.status = reply.status_code
             async for piece in reply.aiter_bytes():
                 self.body += piece

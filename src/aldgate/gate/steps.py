@@ -77,7 +77,7 @@ class Steps:
             except BudgetExceeded as error:
                 failed = BudgetExceeded(f"The stream was cut: {error.message[:1].lower()}{error.message[1:]}")
                 await self._slices.refill_all(admission.parts)
-                self._hold_the_last(admission)
+                self._hold_the_last(admission, output_tokens)
                 break
         if output_tokens > admission.paid_output:
             raise failed
@@ -137,14 +137,14 @@ class Steps:
         self._look_ahead(admission)
         return True
 
-    def _hold_the_last(self, admission: Admission) -> None:
+    def _hold_the_last(self, admission: Admission, output_tokens: int) -> None:
         """Hold as much of a step as the budgets still pay for."""
         peek = admission.call.peek
         most = self._slices.within_reach(_held(admission), admission.parts) - _failed(admission)
         price = admission.deployment.price or FREE
         output = price.affordable_output(most, Usage(most_input(peek), requests=peek.requests))
         if output is not None and output > admission.paid_output:
-            self._hold(admission, min(output, self._next(admission, admission.paid_output)))
+            self._hold(admission, min(output, self._next(admission, output_tokens)))
 
     def _cost(self, admission: Admission, output_tokens: int) -> int:
         """The most the stream costs with so many output tokens, in micro-dollars."""
