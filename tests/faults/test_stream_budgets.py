@@ -54,7 +54,20 @@ async def test_a_stream_goes_on_as_long_as_the_budget_lasts_and_then_says_so(lab
     assert row["output_tokens"] == paid and words_in(events) <= paid, "all that the budget pays for beside the input's bound"
     assert (row["error_code"], row["usage_source"]) == ("budget_exceeded", "counted")
     assert row["cost_microusd"] <= BUDGET_MICROUSD
-    assert lab.upstream.closed_early == 1
+
+
+async def test_the_provider_sees_within_a_second_that_the_budget_is_spent(lab: Lab) -> None:
+    key = await lab.gate.key(budget=dollars(BUDGET_MICROUSD))
+    lab.upstream.script(faults.endless_stream(pace_s=0.002))
+    stream = Stream(lab, key, ask=ASK)
+    await within(10, stream.task)
+    error_of(events_of(stream.body))
+    async with asyncio.timeout(1):
+        while not lab.upstream.closed_early:
+            await asyncio.sleep(0)
+    await lab.is_quiet()
+    (row,) = await lab.rows()
+    assert (row["error_code"], row["cost_microusd"] <= BUDGET_MICROUSD) == ("budget_exceeded", True)
 
 
 async def test_a_stream_that_the_budget_lasts_for_is_not_touched(lab: Lab) -> None:
@@ -182,13 +195,17 @@ async def test_a_turn_over_a_socket_is_cut_and_the_socket_stays(lab: Lab) -> Non
     url = lab.gate.url.replace("http", "ws", 1) + "/v1/responses"
     async with websockets.connect(url, additional_headers={"x-api-key": key}, proxy=None) as socket:
         await socket.send(
-            json.dumps({"type": "response.create", "model": "lab/gpt-4.1", "input": "Hi", "max_output_tokens": WORDS, "store": False})
+            json.dumps(
+                {"type": "response.create", "model": "lab/gpt-4.1", "input": "Hi", "max_output_tokens": WORDS, "store": False}
+            )
         )
         told: list[dict[str, Any]] = []
         while not told or told[-1]["type"] not in ("error", "response.completed", "response.failed"):
             told.append(json.loads(await within(5, socket.recv())))
         assert "The stream was cut" in json.dumps(told[-1])
-        await socket.send(json.dumps({"type": "response.create", "model": "lab/gpt-4.1", "input": "Hi", "max_output_tokens": WORDS}))
+        await socket.send(
+            json.dumps({"type": "response.create", "model": "lab/gpt-4.1", "input": "Hi", "max_output_tokens": WORDS})
+        )
         refused = json.loads(await within(5, socket.recv()))
         assert (refused["type"], refused["status"]) == ("error", 402)
     await lab.is_quiet()
@@ -227,7 +244,9 @@ async def test_what_is_narrowed_meanwhile_ends_a_silent_stream_within_a_second(
     await lab.is_quiet()
 
 
-@pytest.mark.parametrize(("policy", "code"), [({"max_output_tokens": 100}, "policy_denied"), ({"budgets": ["0.001/total"]}, "budget_exceeded")])
+@pytest.mark.parametrize(
+    ("policy", "code"), [({"max_output_tokens": 100}, "policy_denied"), ({"budgets": ["0.001/total"]}, "budget_exceeded")]
+)
 async def test_what_still_pays_for_what_was_said_holds_from_the_next_step_on(lab: Lab, policy: dict[str, Any], code: str) -> None:
     key = await lab.gate.key("narrowed", budget="1.00/total")
     valve = Valve()
@@ -262,4 +281,3 @@ async def test_a_budget_that_comes_meanwhile_counts_from_the_next_step_on(lab: L
     assert error_of(events_of(stream.body))["code"] == "budget_exceeded"
     await lab.is_quiet()
     assert (await lab.rows())[0]["cost_microusd"] <= BUDGET_MICROUSD
-
