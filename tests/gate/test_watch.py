@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+import websockets
 
 from aldgate.core.errors import RevokedKey, StoreUnavailable
 from aldgate.gate.watch import OpenSocket, Watch
@@ -73,6 +75,41 @@ async def test_a_silent_stream_of_a_revoked_key_is_cut_and_billed(lab: Lab) -> N
     await lab.is_quiet()
     (row,) = [row for row in await lab.rows() if row["error_code"] is not None]
     assert (row["error_code"], row["usage_source"], row["output_tokens"] > 0) == ("revoked_api_key", "counted", True)
+
+
+async def test_a_silent_stream_is_cut_when_its_key_expires(lab: Lab) -> None:
+    app = lab.gate.app
+    key, other = await lab.gate.key(expires="30s"), await lab.gate.key(expires="10m")
+    valve = Valve()
+    lab.upstream.script(*(faults.stall_mid_stream(after=3, valve=valve) for _ in range(2)))
+    cut, stays = Stream(lab, key), Stream(lab, other)
+    await within(5, asyncio.gather(cut.has_begun.wait(), stays.has_begun.wait()))
+    app.watch.expire()
+    Watch(app.gate, app.identity, now=lambda: time.time() + 60).expire()
+    assert await cut.ended() == "expired_api_key" and not stays.task.done()
+    valve.open()
+    await within(5, stays.task)
+
+
+async def test_an_idle_socket_ends_when_its_key_expires_or_its_network_is_closed(lab: Lab) -> None:
+    app = lab.gate.app
+    url = lab.gate.url.replace("http", "ws", 1) + "/v1/responses"
+    for name in ("expires", "closed"):
+        key = await lab.gate.key(name, expires="30s")
+        async with websockets.connect(url, additional_headers={"x-api-key": key}, proxy=None) as socket:
+            if name == "expires":
+                later = Watch(app.gate, app.identity, now=lambda: time.time() + 60)
+                later.sockets = app.watch.sockets
+                later.expire()
+            else:
+                keys = (await lab.gate.http.get("/admin/keys")).json()["keys"]
+                (found,) = [each["id"] for each in keys if each["name"] == name]
+                patch = {"policy": {"networks": ["10.0.0.0/8"]}}
+                assert (await lab.gate.http.patch(f"/admin/keys/{found}", json=patch)).status_code == 200
+            told = json.loads(await within(SOON_S, socket.recv()))
+            assert told["error"]["code"] == {"expires": "expired_api_key", "closed": "policy_denied"}[name]
+            with pytest.raises(websockets.ConnectionClosed):
+                await within(SOON_S, socket.recv())
 
 
 async def test_a_stream_that_has_not_begun_is_refused(lab: Lab) -> None:

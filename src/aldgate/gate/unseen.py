@@ -16,7 +16,7 @@ _ASKED = re.compile(
 """A member of a request that asks for thoughts, in any dialect; or one spelled with escapes, which may be any of them."""
 _UNASKED = re.compile(
     r"(?:^|[^a-z0-9])(?:o\d|gpt-[5-9]|gpt-oss|codex|gemini-(?:2[.-]5|[3-9]|flash|pro)|grok-(?:3-mini|[4-9]|code)|claude-?(?:fable|mythos)"
-    r"|magistral|qw[eq]|qwen-?3|kimi-k|minimax-m|glm-[4-9]|nova-2|sonar-(?:reasoning|deep))|deepseek|reason|think|research"
+    r"|magistral|qwq|qwen-?3|kimi-k|minimax-m|glm-[4-9]|nova-2|sonar-(?:reasoning|deep))|deepseek|reason|think|research"
 )
 """Names of models that think unless told not to, as far as is known. https://platform.openai.com/docs/guides/reasoning,
 https://ai.google.dev/gemini-api/docs/thinking, https://docs.x.ai/docs/guides/reasoning."""
