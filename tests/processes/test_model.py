@@ -20,8 +20,8 @@ from aldgate.core.errors import BudgetExceeded, StoreUnavailable
 from aldgate.core.levels import Level
 from aldgate.core.policies import Policy
 from aldgate.core.principals import Principal
-from aldgate.gate.purses import Cost
-from aldgate.gate.slices import Held, Parts, Slices
+from aldgate.gate.money.purses import Cost
+from aldgate.gate.money.slices import Held, Parts, Slices
 from aldgate.storage import SliceGrant, SliceRequest
 from aldgate.store.sqlite import Sqlite
 from aldgate.store.store import SqlStore

@@ -108,8 +108,8 @@ class Admission(msgspec.Struct):
         places: Where the units stand in them.
         most_microusd: What it can cost at the most, where there is a budget; of a stream, as far as it is held for.
         likely_microusd: What it likely costs.
-        held: What is held of budgets: of each a `gate.slices.Slice`, and how much.
-        parts: Of a stream, the slices of hard budgets, each with the `gate.slices.Claim` on it.
+        held: What is held of budgets: of each a `gate.money.slices.Slice`, and how much.
+        parts: Of a stream, the slices of hard budgets, each with the `gate.money.purses.Claim` on it.
         paid_output: Output tokens that are held for, of a stream that reserves in steps; else `UNBOUND`: as many as it may make.
         most_output: Output tokens that a stream may come to, where a policy was narrowed meanwhile.
         extend_at: Output tokens at which a stream must ask `Gate.extend`.

@@ -15,7 +15,7 @@ from aldgate.core.calls import UNBOUND, Admission
 from aldgate.core.errors import ExpiredKey, GatewayError, PolicyDenied, RevokedKey, StoreUnavailable, UnknownKey
 from aldgate.core.principals import Principal
 from aldgate.gate.gate import Gate
-from aldgate.gate.identity import Identity
+from aldgate.gate.principals.identity import Identity
 from aldgate.gate.runs import OpenStream
 
 log = logging.getLogger("aldgate.watch")

@@ -201,7 +201,7 @@ class PassThrough:
         self._is_finished = False
         self.usage: Usage | None = None
         self.delivered = 0
-        """Chunks passed on that carried output: a token each; one for four characters of those that are longer than a token is."""
+        """Chunks passed on that carried output: a token each; of longer ones, one for four characters."""
         self.is_done = False
         """`[DONE]` has come."""
         self.failure: GatewayError | None = None
