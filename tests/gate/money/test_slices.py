@@ -287,6 +287,17 @@ async def test_an_answer_that_got_lost_is_neither_a_second_grant_nor_a_loss(
     assert till.hold(1_000 - held)
 
 
+@pytest.mark.anyio
+async def test_what_is_given_back_at_the_end_is_given_back_once(slices: Slices, till: Till) -> None:
+    for amount in (201, 400):
+        await till.refill(amount)
+        assert till.hold(amount)
+    await slices.give_all_back()
+    with pytest.raises(BudgetExceeded):
+        await till.refill(400)
+    assert till.hold(400) is None
+
+
 amounts = st.integers(0, 400)
 steps = st.lists(
     st.tuples(st.sampled_from(["call", "settle", "lose", "away", "report", "give back"]), amounts, amounts), max_size=25

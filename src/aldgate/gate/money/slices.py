@@ -425,10 +425,9 @@ class Slices:
             await self._answer(self._unanswered)
         for part in self._slices.values():
             part.set_aside()
-        requests = [part.request() for part in self._slices.values()]
+        requests = [(part, part.request()) for part in self._slices.values()]
         if requests:
-            self._seq += 1
-            await self._store.refill(self._incarnation, self._seq, requests)
+            await self._answer(self._number(requests))
 
 
 def is_hard(part: tuple[Slice, Claim]) -> bool:
