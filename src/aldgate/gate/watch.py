@@ -28,6 +28,8 @@ TICK_S = 0.5
 """At the most between two looks at whose time is over."""
 
 Cut = Callable[[GatewayError], None]
+Shown = tuple[str, bytes]
+"""Whose a call is, and what they showed for it: a principal may have several sessions or secrets, of which one ends."""
 
 
 class OpenSocket(msgspec.Struct):
@@ -37,11 +39,16 @@ class OpenSocket(msgspec.Struct):
         principal: Whose it is.
         cut: Ends it, with an error as its last word.
         check_place: Raises if a principal may not call from where this was opened; None: it was nowhere.
+        expires_at: Unix seconds at which it ends; None: never.
     """
 
     principal: Principal
     cut: Cut
     check_place: Callable[[Principal], None] | None = None
+    expires_at: float | None = None
+
+    def __post_init__(self) -> None:
+        self.expires_at = self.principal.expires_at
 
 
 class Watch:
@@ -91,8 +98,7 @@ class Watch:
             if stream.expires_at is not None and stream.expires_at <= now:
                 stream.cut(ExpiredKey("The stream was cut: its API key has expired."))
         for socket in list(self.sockets.values()):
-            expires_at = socket.principal.expires_at
-            if expires_at is not None and expires_at <= now:
+            if socket.expires_at is not None and socket.expires_at <= now:
                 socket.cut(ExpiredKey("This API key has expired."))
 
     async def look(self) -> None:
@@ -101,30 +107,30 @@ class Watch:
         Raises:
             StoreUnavailable: The database did not answer; the rest goes on for now.
         """
-        streaming = {stream.admission.call.principal.id for stream in self._gate.streams.values()}
-        ids = sorted(streaming | {socket.principal.id for socket in self.sockets.values()})
-        for start in range(0, len(ids), AT_ONCE):
-            some = ids[start : start + AT_ONCE]
+        streaming = {_shown(stream.admission.call.principal) for stream in self._gate.streams.values()}
+        everybody = sorted(streaming | {_shown(socket.principal) for socket in self.sockets.values()})
+        for start in range(0, len(everybody), AT_ONCE):
+            some = everybody[start : start + AT_ONCE]
             await self._judge(some, await asyncio.gather(*map(self._standing, some)))
 
-    async def _standing(self, principal_id: str) -> Principal | GatewayError:
+    async def _standing(self, shown: Shown) -> Principal | GatewayError:
         try:
-            principal, refused = await self._identity.look_at(principal_id)
+            principal, refused = await self._identity.look_at(*shown)
         except UnknownKey:
             return RevokedKey("This API key is not there any more.")
         return refused or principal
 
-    async def _judge(self, ids: Sequence[str], standings: Sequence[Principal | GatewayError]) -> None:
-        known = dict(zip(ids, standings, strict=True))
+    async def _judge(self, some: Sequence[Shown], standings: Sequence[Principal | GatewayError]) -> None:
+        known = dict(zip(some, standings, strict=True))
         for stream in list(self._gate.streams.values()):
-            now = known.get(stream.admission.call.principal.id)
+            now = known.get(_shown(stream.admission.call.principal))
             error = now if isinstance(now, GatewayError) else now and await self._objection(stream, now)
             if error is not None:
                 stream.cut(_fresh(error))
         for socket in list(self.sockets.values()):
-            now = known.get(socket.principal.id)
+            now = known.get(_shown(socket.principal))
             if isinstance(now, Principal):
-                socket.principal = now
+                socket.expires_at = now.expires_at
                 now = _misplaced(socket.check_place, now)
             if now is not None:
                 socket.cut(_fresh(now))
@@ -149,6 +155,10 @@ class Watch:
         except GatewayError as refused:
             return refused
         return None
+
+
+def _shown(principal: Principal) -> Shown:
+    return principal.id, principal.credential
 
 
 def objection(gate: Gate, admission: Admission, principal: Principal) -> GatewayError | None:
