@@ -53,9 +53,11 @@ class Peek(msgspec.Struct):
     requests: int = 1
     """What is charged per piece: the call, or the search units of a rerank."""
     most_input: int = -1
-    """The most tokens that it can be, once that was worked out of its body: see `gate.bounds.most_input`."""
+    """The most tokens that it can be, once that was worked out of its body: see `gate.money.bounds.most_input`."""
     forward: bytes = b""
     """Header lines (`name: value\\r\\n`) that go on to a provider of the same dialect, such as `anthropic-beta`."""
+    tier: str | None = None
+    """The service tier that it asks for, once that was worked out of its body: see `gate.money.bounds.tier_of`."""
 
 
 class Call(msgspec.Struct):

@@ -421,13 +421,13 @@ class Slices:
 
     async def give_all_back(self) -> None:
         """Return all that is not held, before the process ends."""
-        if self._unanswered is not None:
-            await self._answer(self._unanswered)
-        for part in self._slices.values():
-            part.set_aside()
-        requests = [(part, part.request()) for part in self._slices.values()]
-        if requests:
-            await self._answer(self._number(requests))
+        async with self._refilling:
+            if self._unanswered is not None:
+                await self._answer(self._unanswered)
+            for part in self._slices.values():
+                part.set_aside()
+            if self._slices:
+                await self._answer(self._number([(part, part.request()) for part in self._slices.values()]))
 
 
 def is_hard(part: tuple[Slice, Claim]) -> bool:
