@@ -184,6 +184,8 @@ class _Chunk(msgspec.Struct):
 
 
 _chunk = msgspec.json.Decoder(_Chunk)
+SHORT = 16
+"""Characters of text that are one token, where they come in a chunk of their own; few tokens are longer."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -205,7 +207,7 @@ class PassThrough:
         self._is_finished = False
         self.usage: Usage | None = None
         self.delivered = 0
-        """Chunks passed on that carried output: a token each, or a little more."""
+        """Chunks passed on that carried output: a token each; of longer ones, one for four characters."""
         self.is_done = False
         """`[DONE]` has come."""
         self.failure: GatewayError | None = None
@@ -299,8 +301,9 @@ class PassThrough:
         for choice in chunk.choices or ():
             if choice.finish_reason is not None:
                 self._is_finished = is_openais = True
-            if choice.text or (choice.delta is not None and choice.delta.says_something()):
-                self.delivered += 1
+            said = choice.text or (choice.delta is not None and choice.delta.content)
+            if said or (choice.delta is not None and choice.delta.says_something()):
+                self.delivered += 1 if not said or len(said) <= SHORT else len(said) // 4
                 is_openais = True
             elif choice.delta is not None or choice.text is not None:
                 is_openais = True

@@ -9,10 +9,11 @@ from aldgate.core.errors import PriceUnknown
 from aldgate.core.routes import Deployment
 from aldgate.core.tiers import asked_tier
 from aldgate.core.usage import Usage
-from aldgate.gate.money.slices import Cost
+from aldgate.gate.money.purses import Cost
 
 EXPECTED_OUTPUT = 512
 """Output tokens a token limit expects of a call that names no bound itself. Money is never guessed: see `dearest`."""
+FIRST_STEP = "The first part of this stream"
 LEGACY_MAX_TOKENS = 16
 """What /v1/completions generates when nobody says (https://platform.openai.com/docs/api-reference/completions/create)."""
 MEDIA = {b"image_url": 40_000, b"file": 200_000, b"input_audio": 40_000}
@@ -91,16 +92,22 @@ def cap_of(call: Call, candidates: tuple[Deployment, ...], default: int) -> int 
     return lesser(LEGACY_MAX_TOKENS if call.operation == "complete" else default, said)
 
 
-def cost_of(call: Call, candidates: tuple[Deployment, ...], cap: int | None) -> Cost:
-    """What it can cost and what it likely costs, whichever of `candidates` comes to answer. All their prices are known."""
-    most = dearest(call, candidates, cap)
-    if not call.principal.rights.has_soft_budget:
-        return Cost(most, most)
+def cost_of(call: Call, candidates: tuple[Deployment, ...], cap: int | None, first: int | None = None) -> Cost:
+    """What it can cost and what it likely costs, whichever of `candidates` comes to answer. All their prices are known.
+
+    `first`: of `cap`, what is to be held for at the beginning, where the call is a stream that reserves in steps.
+    """
+    most = dearest(call, candidates, cap if first is None else first)
     choices = call.peek.choices
-    output = EXPECTED_OUTPUT * choices if cap is None else min(cap, EXPECTED_OUTPUT) * choices
-    likely = counted(call, output)
-    usage = Usage(likely.input_tokens, likely.output_tokens, requests=call.peek.requests, tier=tier_of(call.peek))
-    return Cost(most, min(most, max(each.price.cost(usage) for each in candidates if each.price is not None)))
+    likely = most
+    if call.principal.rights.has_soft_budget:
+        output = EXPECTED_OUTPUT * choices if cap is None else min(cap, EXPECTED_OUTPUT) * choices
+        expected = counted(call, output)
+        usage = Usage(expected.input_tokens, expected.output_tokens, requests=call.peek.requests, tier=tier_of(call.peek))
+        likely = min(most, max(each.price.cost(usage) for each in candidates if each.price is not None))
+    if first is None or first == cap:
+        return Cost(most, likely)
+    return Cost(most, likely, FIRST_STEP, first * choices)
 
 
 def dearest(call: Call, candidates: tuple[Deployment, ...], cap: int | None) -> int:

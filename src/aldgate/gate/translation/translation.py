@@ -28,6 +28,8 @@ from aldgate.ports import Decoder, Encoder, FaceDialect, UpstreamDialect
 
 MOST_STREAMED_BYTES = 134_217_728
 """A stream that is translated may not be larger: dialects that repeat the whole answer at its end keep it until then."""
+SHORT = 16
+"""Characters of text that are one token, where they come by themselves; few tokens are longer."""
 _SAYS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, ArgumentsDelta, ToolCallStarted, PartGiven})
 
 
@@ -108,7 +110,8 @@ class Translation:
         for place, event in enumerate(events):
             kind = type(event)
             if kind in _SAYS:
-                self.delivered += 1
+                said: str = getattr(event, "text", "")
+                self.delivered += 1 if len(said) <= SHORT else len(said) // 4
             elif isinstance(event, UsageReported):
                 self.usage = event.usage
             elif isinstance(event, Started):

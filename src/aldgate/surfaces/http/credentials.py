@@ -5,7 +5,9 @@ What comes from a carrier that keys do not come in is put behind that carrier's 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from functools import partial
 from urllib.parse import parse_qs
 
 from aldgate.core.addresses import address_of
@@ -16,6 +18,7 @@ from aldgate.gate.principals.identity import Identity
 from aldgate.surfaces.http.asgi import Scope, headers_of
 from aldgate.surfaces.http.origins import TRUSTED
 
+_scope: ContextVar[Scope | None] = ContextVar("scope", default=None)
 MOST_PLACES = 1_000
 SESSION_COOKIE = b"aldgate_session"
 _CARRIERS = (
@@ -144,6 +147,17 @@ def check_place(principal: Principal, scope: Scope) -> None:
     if len(allowed) >= MOST_PLACES:
         allowed.clear()
     allowed.add((path, address))
+
+
+def come_from(scope: Scope) -> None:
+    """What is called in this task comes from there."""
+    _scope.set(scope)
+
+
+def place_of_call() -> Callable[[Principal], None] | None:
+    """`check_place` for where what is called in this task comes from; None: the gate itself calls."""
+    scope = _scope.get()
+    return None if scope is None else partial(check_place, scope=scope)
 
 
 def caller_address(scope: Scope) -> str:
