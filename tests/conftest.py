@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 from argon2 import PasswordHasher
 
-from aldgate.gate import passwords
+from aldgate.gate.principals import passwords
 from tests.servers import NewUrl, postgres_server
 
 pytest_plugins = ["tests.skips"]

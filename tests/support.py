@@ -17,8 +17,8 @@ import trustme
 
 from aldgate.app import App, create
 from aldgate.config.loader import load
-from aldgate.surfaces.listener import Bounds
-from aldgate.surfaces.server import Address, Server
+from aldgate.surfaces.server.listener import Bounds
+from aldgate.surfaces.server.server import Address, Server
 
 ADMIN_KEY = "test-admin-" + "0123456789" * 3
 

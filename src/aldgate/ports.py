@@ -330,7 +330,7 @@ class Resolver(Protocol):
 
     Attributes:
         carrier: How it is carried: `client` (id, NUL and secret, from headers of their own), `session` (a cookie), or empty: as a
-            key is. See `surfaces.credentials`.
+            key is. See `surfaces.http.credentials`.
     """
 
     carrier: bytes

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 
 from aldgate.providers.openai import OpenAICompatible
-from aldgate.surfaces.listener import Bounds
+from aldgate.surfaces.server.listener import Bounds
 from aldgate.testing.upstream import FakeUpstream, Reply
 from aldgate.upstream.pool import Pool
 from tests.support import RunningGate, lab, running_gate

@@ -21,10 +21,10 @@ from aldgate.core.routes import Deployment, Source
 from aldgate.core.usage import Usage
 from aldgate.dialects.openai.dialect import OPENAI, OpenAI
 from aldgate.dialects.openai.requests import peek
-from aldgate.gate.bounds import EXPECTED_OUTPUT
 from aldgate.gate.gate import Gate
 from aldgate.gate.metrics import Metrics
-from aldgate.gate.slices import Slices
+from aldgate.gate.money.bounds import EXPECTED_OUTPUT
+from aldgate.gate.money.slices import Slices
 from aldgate.limiter.headers import rate_headers
 from aldgate.limiter.memory import MemoryLimiter
 from aldgate.ports import UpstreamDialect

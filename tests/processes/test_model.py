@@ -20,7 +20,7 @@ from aldgate.core.errors import BudgetExceeded, StoreUnavailable
 from aldgate.core.levels import Level
 from aldgate.core.policies import Policy
 from aldgate.core.principals import Principal
-from aldgate.gate.slices import Cost, Held, Slices
+from aldgate.gate.money.slices import Cost, Held, Slices
 from aldgate.storage import SliceGrant, SliceRequest
 from aldgate.store.sqlite import Sqlite
 from aldgate.store.store import SqlStore

@@ -20,8 +20,8 @@ from aldgate.core.errors import GatewayError
 from aldgate.core.levels import ALL_SCOPES, SCOPES_OF_ROLES, Level
 from aldgate.core.policies import Policy
 from aldgate.core.principals import Principal
-from aldgate.gate.tokens import own_token
-from aldgate.surfaces.openapi import Path as Route
+from aldgate.gate.principals.tokens import own_token
+from aldgate.surfaces.http.openapi import Path as Route
 from aldgate.testing.issuer import FakeIssuer
 from aldgate.testing.upstream import FakeUpstream
 from tests.policies import key_with

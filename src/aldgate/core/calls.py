@@ -105,7 +105,7 @@ class Admission(msgspec.Struct):
         places: Where the units stand in them.
         most_microusd: What it can cost at the most, where there is a budget.
         likely_microusd: What it likely costs.
-        held: What is held of budgets: of each a `gate.slices.Slice`, and how much.
+        held: What is held of budgets: of each a `gate.money.slices.Slice`, and how much.
         cap: Output tokens per choice that the provider must be held to, where a budget or a policy needs a bound.
         is_open: False once settled; settling twice does nothing.
         plan: How candidates are tried; None where there is one, and nothing was said of it.

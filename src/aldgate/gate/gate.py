@@ -27,16 +27,16 @@ from aldgate.core.principals import Operation, Principal
 from aldgate.core.routes import Catalogue, Deployment, Plan, Route
 from aldgate.core.usage import Usage
 from aldgate.gate.attempts import Attempts
-from aldgate.gate.bills import bill
-from aldgate.gate.bounds import EXPECTED_OUTPUT, cap_of, cost_of, counted, expected_tokens, most_input, priced
-from aldgate.gate.brought import unpaid
 from aldgate.gate.ids import CallIds
-from aldgate.gate.live import Live
 from aldgate.gate.metrics import Metrics
-from aldgate.gate.permission import check_name, permitted, too_long
+from aldgate.gate.money.bills import bill
+from aldgate.gate.money.bounds import EXPECTED_OUTPUT, cap_of, cost_of, counted, expected_tokens, most_input, priced
+from aldgate.gate.money.brought import unpaid
+from aldgate.gate.money.slices import Cost, Parts, Purse, Slices
+from aldgate.gate.policies.permission import check_name, permitted, too_long
 from aldgate.gate.records import failure_row, ledger_row, log_call
+from aldgate.gate.routing.live import Live
 from aldgate.gate.runs import Run
-from aldgate.gate.slices import Cost, Parts, Purse, Slices
 from aldgate.limiter.memory import NO_GAUGE, Limited, MemoryLimiter, Standing, limited_levels, own_limits
 from aldgate.limiter.shared import SharedLimits
 from aldgate.ports import Backend, FaceDialect

@@ -12,7 +12,7 @@ from aldgate.core.calls import Admission
 from aldgate.core.errors import GatewayError, PolicyDenied, RevokedKey, StoreUnavailable, UnknownKey
 from aldgate.core.principals import Principal
 from aldgate.gate.gate import Gate
-from aldgate.gate.identity import Identity
+from aldgate.gate.principals.identity import Identity
 
 log = logging.getLogger("aldgate.watch")
 

@@ -38,7 +38,7 @@ from aldgate.core.operations import EmbedRequest
 from aldgate.core.prices import FREE
 from aldgate.core.routes import Deployment
 from aldgate.dialects.ollama.dialect import Ollama, OllamaEmbeddings, OllamaGenerate
-from aldgate.gate.bounds import most_input
+from aldgate.gate.money.bounds import most_input
 
 FACE = Ollama()
 DEPLOYMENT = Deployment("ollama/qwen3", "ollama", "qwen3:8b", FREE, "file")
