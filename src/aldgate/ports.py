@@ -343,8 +343,11 @@ class Resolver(Protocol):
         """
         ...
 
-    async def look_at(self, principal_id: str) -> tuple[Principal, GatewayError | None] | None:
-        """The principal with this id, and why its calls are refused, if they are; None: it is of another kind."""
+    async def look_at(self, principal_id: str, credential: bytes = b"") -> tuple[Principal, GatewayError | None] | None:
+        """The principal with this id, and why its calls are refused, if they are; None: it is of another kind.
+
+        `credential`: As a principal has it that was looked up; then calls are refused as well if that one is good no longer.
+        """
         ...
 
 

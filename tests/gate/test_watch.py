@@ -15,6 +15,7 @@ from tests.faults.lab import CHAT, HELLO, Lab, events_of, running_lab, within
 
 pytestmark = pytest.mark.anyio
 SOON_S = 1.0
+PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
@@ -70,6 +71,67 @@ async def test_a_silent_stream_of_a_revoked_key_is_cut_and_billed(lab: Lab) -> N
     await lab.is_quiet()
     (row,) = [row for row in await lab.rows() if row["error_code"] is not None]
     assert (row["error_code"], row["usage_source"], row["output_tokens"] > 0) == ("revoked_api_key", "counted", True)
+
+
+async def logged_in(lab: Lab, name: str) -> str:
+    http = lab.gate.http
+    if (await http.get(f"/admin/users/{name}")).status_code == 404:
+        made = await http.post("/admin/users", json={"name": name, "password": PASSWORD})
+        assert made.status_code == 201, made.text
+    reply = await http.post("/v1/users/login", json={"username": name, "password": PASSWORD})
+    return reply.json()["token"]
+
+
+def bearer(secret: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {secret}"}
+
+
+async def test_logging_out_ends_what_that_session_began_and_no_other_session(lab: Lab) -> None:
+    leaving, staying = await logged_in(lab, "ada"), await logged_in(lab, "ada")
+    token = (await lab.gate.http.post("/v1/users/tokens", headers=bearer(staying))).json()["token"]
+    valve = Valve()
+    lab.upstream.script(*(faults.stall_mid_stream(after=3, valve=valve) for _ in range(3)))
+    cut, stays, of_token = Stream(lab, leaving), Stream(lab, staying), Stream(lab, token)
+    await within(5, asyncio.gather(*(stream.has_begun.wait() for stream in (cut, stays, of_token))))
+    assert (await lab.gate.http.post("/v1/users/logout", headers=bearer(leaving))).status_code == 200
+    assert await cut.ended() == "expired_api_key"
+    assert "it was logged out" in cut.body.decode()
+    assert not stays.task.done() and not of_token.task.done()
+    valve.open()
+    await within(5, asyncio.gather(stays.task, of_token.task))
+    assert events_of(stays.body)[-1] == events_of(of_token.body)[-1] == "[DONE]"
+
+
+@pytest.mark.parametrize(
+    ("act", "code", "words"), [("reset", "expired_api_key", "password"), ("disable", "revoked_api_key", "disabled")]
+)
+async def test_who_gets_another_password_or_is_disabled_streams_no_longer_and_is_told_why(
+    lab: Lab, act: str, code: str, words: str
+) -> None:
+    stream = Stream(lab, await logged_in(lab, "bo"))
+    lab.upstream.script(faults.stall_mid_stream(after=3, valve=Valve()))
+    await within(5, stream.has_begun.wait())
+    assert (await lab.gate.http.post(f"/admin/users/bo/{act}")).status_code == 200
+    assert await stream.ended() == code
+    assert words in (said := events_of(stream.body)[-1]["error"]["message"]) and "scopes are" not in said
+    await lab.is_quiet()
+
+
+async def test_a_secret_that_was_rotated_away_ends_what_it_began_and_the_new_one_does_not(lab: Lab) -> None:
+    made = (await lab.gate.http.post("/admin/keys", json={"name": "rotated"})).json()
+    valve = Valve()
+    lab.upstream.script(*(faults.stall_mid_stream(after=3, valve=valve) for _ in range(2)))
+    old = Stream(lab, made["key"])
+    await within(5, old.has_begun.wait())
+    fresh = (await lab.gate.http.post(f"/admin/keys/{made['id']}/rotate", json={"overlap": "1h"})).json()["key"]
+    new = Stream(lab, fresh)
+    await within(5, new.has_begun.wait())
+    await lab.gate.app.watch.look()
+    assert not old.task.done() and not new.task.done()
+    last = (await lab.gate.http.post(f"/admin/keys/{made['id']}/rotate", json={"overlap": "0"})).json()["key"]
+    assert {await old.ended(), await new.ended()} == {"revoked_api_key"}
+    assert (await lab.gate.http.get("/v1/models", headers=bearer(last))).status_code == 200
+    await lab.is_quiet()
 
 
 async def test_a_stream_that_has_not_begun_is_refused(lab: Lab) -> None:
@@ -136,7 +198,7 @@ async def test_while_the_database_is_away_all_goes_on_and_is_looked_at_when_it_i
     class Away:
         is_away = True
 
-        async def look_at(self, principal_id: str) -> tuple[object, object]:
+        async def look_at(self, principal_id: str, credential: bytes) -> tuple[object, object]:
             was_asked.set()
             if self.is_away:
                 raise StoreUnavailable("The database did not answer.")

@@ -92,7 +92,10 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         identity.on_change = app.watch.ask
         guard(settings, roster, gate, stack)
         app.cache = cache = Cache(*cache_terms(settings))
-        app.reloader = reloader = Reloader(settings, roster, gate, identity, lambda new: cache.change(*cache_terms(new)))
+        audit = Audit(store)
+        app.reloader = reloader = Reloader(
+            settings, roster, gate, identity, lambda new: cache.change(*cache_terms(new)), audit, incarnation
+        )
         changed = {"principals": identity.forget, "configuration": reloader.ask, "clients": clients.ask}
         app.neighbours = slices.neighbours = Neighbours(
             store, incarnation, slices.give_back, changed, settings.limits.recall_ms / 1000
@@ -115,7 +118,6 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         app.shelf = shelf
         app.background = shelf.background
         app.batches = batch_worker(settings, app, store, doors, shelf)
-        audit = Audit(store)
         people = People(store, gate, identity, users, own, audit)
         app.oidc = await oidc_face(settings, store, tokens, vouched, gate)
         app.handlers = handlers_of(settings, app, store, doors, shelf, people, audit)

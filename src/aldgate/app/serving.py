@@ -56,7 +56,7 @@ async def run(settings: Settings, seat: Seat | None = None, bound: Sequence[sock
         proxies = [ip_network(network) for network in settings.server.trusted_proxies]
         server = Server(addresses, bounds, proxies, seat.parent if seat is not None else None)
         await server.open()
-        _on_hangup(app.reloader.ask)
+        _on_hangup(app.reloader.hang_up)
         _spare_the_collector()
         fresh_admin_key = await app.make_admin_key()
         if seat is None or seat.is_first_of_all:

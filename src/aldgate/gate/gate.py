@@ -15,7 +15,6 @@ from aldgate.core.errors import (
     BudgetExceeded,
     GatewayError,
     InvalidRequest,
-    ScopeDenied,
     ShuttingDown,
     StoreUnavailable,
     UpstreamError,
@@ -33,7 +32,7 @@ from aldgate.gate.money.bills import bill
 from aldgate.gate.money.bounds import EXPECTED_OUTPUT, cap_of, cost_of, counted, expected_tokens, most_input, priced
 from aldgate.gate.money.brought import unpaid
 from aldgate.gate.money.slices import Cost, Parts, Purse, Slices
-from aldgate.gate.policies.permission import check_name, permitted, too_long
+from aldgate.gate.policies.permission import check_name, no_scope, permitted, too_long
 from aldgate.gate.records import failure_row, ledger_row, log_call
 from aldgate.gate.routing.live import Live
 from aldgate.gate.runs import Run
@@ -199,7 +198,7 @@ class Gate:
             _refuse(StoreUnavailable(lost, retry_after_s=5), against)
         rights = call.principal.rights
         if call.operation not in rights.scopes:
-            _refuse(_no_scope(call), against)
+            _refuse(no_scope(call), against)
         if rights.max_input_tokens is not None and (refusal := too_long(call)) is not None:
             _refuse(refusal, against)
 
@@ -210,7 +209,7 @@ class Gate:
             GatewayError: There are none, or the principal may not ask for this.
         """
         if call.operation not in call.principal.rights.scopes:
-            raise _no_scope(call)
+            raise no_scope(call)
         return self._candidates(call)[0]
 
     def _candidates(self, call: Call) -> tuple[tuple[Deployment, ...], Plan | None]:
@@ -235,7 +234,7 @@ class Gate:
         able = tuple(each for each in each_once if call.operation in operations_of(call, each))
         if not able:
             first = route.deployments[0]
-            can = ", ".join(sorted(operations_of(call, first)))
+            can = ", ".join(sorted(operations_of(call, first))) or "do nothing"
             raise InvalidRequest(f"`{first.id}` cannot {call.operation}; it can {can}.", param="model")
         return able
 
@@ -437,11 +436,6 @@ def operations_of(call: Call, deployment: Deployment) -> frozenset[Operation]:
     """What a deployment can do."""
     backend: Backend = call.backends[deployment.backend]
     return deployment.operations or backend.operations
-
-
-def _no_scope(call: Call) -> ScopeDenied:
-    scopes = ", ".join(sorted(call.principal.rights.scopes))
-    return ScopeDenied(f"This API key may not {call.operation}; its scopes are {scopes}.")
 
 
 def _refuse(error: GatewayError, against: list[GatewayError] | None) -> None:

@@ -22,6 +22,8 @@ PAUSE_S = 0.1
 """Between two looks: keys that are made or changed in a row cost one."""
 
 Cut = Callable[[GatewayError], None]
+Shown = tuple[str, bytes]
+"""Whose a call is, and what they showed for it: a principal may have several sessions or secrets, of which one ends."""
 
 
 class Watch:
@@ -63,31 +65,35 @@ class Watch:
         Raises:
             StoreUnavailable: The database did not answer; the rest goes on for now.
         """
-        streaming = {admission.call.principal.id for admission, _ in self._gate.streams.values()}
-        ids = sorted(streaming | {principal.id for principal, _ in self.sockets.values()})
-        for start in range(0, len(ids), AT_ONCE):
-            some = ids[start : start + AT_ONCE]
+        streaming = {_shown(admission.call.principal) for admission, _ in self._gate.streams.values()}
+        everybody = sorted(streaming | {_shown(principal) for principal, _ in self.sockets.values()})
+        for start in range(0, len(everybody), AT_ONCE):
+            some = everybody[start : start + AT_ONCE]
             self._judge(some, await asyncio.gather(*map(self._standing, some)))
 
-    async def _standing(self, principal_id: str) -> Principal | GatewayError:
+    async def _standing(self, shown: Shown) -> Principal | GatewayError:
         try:
-            principal, refused = await self._identity.look_at(principal_id)
+            principal, refused = await self._identity.look_at(*shown)
         except UnknownKey:
             return RevokedKey("This API key is not there any more.")
         return refused or principal
 
-    def _judge(self, ids: Sequence[str], standings: Sequence[Principal | GatewayError]) -> None:
-        known = dict(zip(ids, standings, strict=True))
+    def _judge(self, some: Sequence[Shown], standings: Sequence[Principal | GatewayError]) -> None:
+        known = dict(zip(some, standings, strict=True))
         for admission, task in list(self._gate.streams.values()):
-            now = known.get(admission.call.principal.id)
+            now = known.get(_shown(admission.call.principal))
             error = objection(self._gate, admission, now) if isinstance(now, Principal) else now
             if error is not None and admission.cut is None:
                 admission.cut = _fresh(error)
                 task.cancel()
         for principal, cut in list(self.sockets.values()):
-            now = known.get(principal.id)
+            now = known.get(_shown(principal))
             if isinstance(now, GatewayError):
                 cut(_fresh(now))
+
+
+def _shown(principal: Principal) -> Shown:
+    return principal.id, principal.credential
 
 
 def objection(gate: Gate, admission: Admission, principal: Principal) -> GatewayError | None:

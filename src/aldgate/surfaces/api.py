@@ -25,7 +25,7 @@ from aldgate.gate.audit import Audit
 from aldgate.gate.people import People
 from aldgate.gate.principals.clients import Clients
 from aldgate.gate.principals.identity import Identity
-from aldgate.gate.reload.reload import Reloader
+from aldgate.gate.reload.reload import CONFIGURATION, RELOAD, Reloader
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.ports import ByteBound
@@ -92,6 +92,7 @@ class Api:
         self._new_id = new_id
         self._reloader = reloader
         self._tell = tell
+        self._audit = audit
         self.app = FastAPI(
             title="Aldgate",
             version=__version__,
@@ -184,6 +185,8 @@ class Api:
         except ConfigError as error:
             raise InvalidConfiguration(f"{error.message} ({error.hint})") from None
         await self._tell("configuration")
+        said = {"by": request.url.path, "applied": reloaded.applied, "needs_restart": reloaded.needs_restart}
+        await self._audit.did(who, RELOAD, CONFIGURATION, said)
         return msgspec.structs.asdict(reloaded)
 
     async def _answer(self, request: Request, act: Callable[[], Awaitable[Any]], status: int = 200) -> Response:

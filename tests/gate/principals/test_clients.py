@@ -161,6 +161,21 @@ async def test_an_old_secret_ends_when_its_overlap_does(store: Any) -> None:
     assert await who.identify(b"client\0app\0new")
 
 
+async def test_what_was_begun_with_a_secret_is_refused_when_that_secret_ends(store: Any) -> None:
+    old, new = ClientSecret(hash_secret(b"old"), NOON), ClientSecret(hash_secret(b"new"), NOON + 1)
+    await store.add_client(account(), StoredClient("client-app", secrets=(old,)))
+    who = identity(Clients(store, SecretChecks(1), None, lambda: NOON), store)
+    begun = await who.identify(b"client\0app\0old")
+    assert (await who.look_at(begun.id, begun.credential))[1] is None
+    await store.rotate_client_secret("client-app", new, NOON)
+    who.forget()
+    refused = (await who.look_at(begun.id, begun.credential))[1]
+    assert isinstance(refused, RevokedKey) and "works no longer" in refused.message
+    fresh = await who.identify(b"client\0app\0new")
+    for credential in (fresh.credential, b""):
+        assert (await who.look_at(fresh.id, credential))[1] is None
+
+
 async def test_a_disabled_client_or_one_under_a_disabled_team_is_refused(store: Any) -> None:
     team = StoredAccount(id="team-1", kind="team", name="lab", created_at=NOON)
     await store.add_account(team)

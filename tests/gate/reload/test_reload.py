@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -255,6 +256,55 @@ async def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
             while (await running.ask()) != (200, "a"):
                 pass
         assert not running.gate.app.reloader.is_failing
+
+
+async def acts(running: Reloading) -> list[tuple[str, str, str, dict[str, Any]]]:
+    rows = (await running.gate.http.get("/admin/audit", params={"act": "configuration.reload"})).json()["data"]
+    return [(row["who"], row["target"], row["outcome"], json.loads(row["details"])) for row in rows]
+
+
+async def test_every_way_to_reload_is_in_the_audit_log(tmp_path: Path) -> None:
+    async with reloading(tmp_path, {}) as running:
+        await running.reload(config="[limits]\ndefault_max_tokens = 100\n")
+        ((who, target, outcome, details),) = await acts(running)
+        assert (who, target, outcome) == ("admin", "configuration", "done")
+        assert details == {"by": "/admin/reload", "applied": ["limits.default_max_tokens"], "needs_restart": []}
+        running.write(config="[limits]\ndefault_max_tokens = 200\n")
+        running.gate.app.reloader.hang_up()
+        async with asyncio.timeout(10):
+            while len(told := await acts(running)) < 2:
+                pass
+        who, target, outcome, details = told[0]
+        assert (who, target, outcome, details["by"], details["applied"]) == (
+            "operator",
+            "configuration",
+            "done",
+            "SIGHUP",
+            ["limits.default_max_tokens"],
+        )
+        assert details["process"]
+        running.write(config="[nonsense")
+        running.gate.app.reloader.hang_up()
+        async with asyncio.timeout(10):
+            while len(told := await acts(running)) < 3:
+                pass
+        assert told[0][2] == "refused" and "applied" not in told[0][3]
+        running.gate.app.reloader.ask()
+        async with asyncio.timeout(10):
+            while running.gate.app.reloader._asked.is_set():  # pyright: ignore[reportPrivateUsage]
+                await asyncio.sleep(0)
+        assert len(await acts(running)) == 3, "whoever told this process has noted it"
+
+
+async def test_a_changed_file_is_in_the_audit_log(tmp_path: Path) -> None:
+    flags = {"reload__watch": "true", "reload__interval_s": "0.02"}
+    async with reloading(tmp_path, {}, **flags) as running:
+        running.write(config="[limits]\ndefault_max_tokens = 100\n")
+        async with asyncio.timeout(10):
+            while not (told := await acts(running)):
+                pass
+        who, _, outcome, details = told[-1]
+        assert (who, outcome, details["by"], details["applied"]) == ("operator", "done", "file", ["limits.default_max_tokens"])
 
 
 async def test_a_reload_needs_an_admin(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ async def test_a_model_judges_requests_as_a_call_of_the_same_principal(house: Ho
     reply = await house.chat(key, "How do I murder somebody?", stream=stream)
     assert reply.status_code == 400
     assert failure(reply)["code"] == "content_blocked"
-    assert failure(reply)["message"] == "The guardrail `moderation` found content of the category `violence` in the request."
+    assert "The guardrail `moderation` of key `test` found content of the category `violence` in the request." in reply.text
     assert len(house.upstream.requests) == 1
     (chat, _), moderated = await house.rows("chat"), await house.rows("moderate")
     assert [row["model"] for row in moderated] == ["builtin/moderate"] * 2
@@ -115,7 +115,7 @@ async def test_a_model_judges_answers(house: House, stream: bool) -> None:
     house.upstream.reply = Reply(text="First you murder them.")
     key = await house.key(Moderation(model="builtin/moderate", applies_to="output"), concurrency=1)
     reply = await house.chat(key, "Hello.", stream=stream)
-    assert failure(reply)["message"] == "The guardrail `moderation` found content of the category `violence` in the answer."
+    assert "The guardrail `moderation` of key `test` found content of the category `violence` in the answer." in reply.text
     assert "murder" not in reply.text.replace("`", "")
     (row,) = await house.rows("chat")
     assert (row["status"], row["error_code"]) == (400, "content_blocked") and row["output_tokens"]

@@ -79,6 +79,20 @@ async def test_nothing_falls_through(gate: RunningGate, first: str, second: str,
         assert (await called(gate, carried(second, other) | carried(first, good))).status_code == 200
 
 
+async def test_a_sessions_token_comes_behind_keys_and_before_query_and_cookie(gate: RunningGate) -> None:
+    await gate.http.post("/admin/users", json={"name": "ada", "password": "correct horse battery"})
+    login = await gate.http.post("/v1/users/login", json={"username": "ada", "password": "correct horse battery"})
+    token, key = {"x-session-token": login.json()["token"]}, await secret_in(gate, "good")
+    assert (await called(gate, token)).status_code == 200
+    assert (await called(gate, {"x-session-token": key})).status_code == 401, "a key is not carried so"
+    for carrier in CARRIERS:
+        assert (await called(gate, token | carried(carrier, "agk-nobody"))).status_code == 401
+    wrong = {"x-session-token": "ags-nobody"}
+    assert await opened(gate, f"?api_key={key}", wrong) == 401
+    assert await opened(gate, "?api_key=agk-nobody", token) == 200
+    assert await opened(gate, "", wrong | {"cookie": f"aldgate_session={login.json()['token']}"}) == 401
+
+
 @pytest.mark.parametrize("carrier", CARRIERS)
 async def test_headers_go_before_the_query_and_the_query_before_the_cookie(gate: RunningGate, carrier: str) -> None:
     good = await secret_in(gate, "good")

@@ -219,6 +219,23 @@ async def test_an_idle_socket_is_closed_when_its_key_is_revoked(here: ResponsesL
     assert (told["type"], told["error"]["code"], socket.close_code) == ("error", "revoked_api_key", 1008)
 
 
+async def test_a_busy_socket_is_closed_when_its_session_is_logged_out_and_the_other_goes_on(here: ResponsesLab):
+    http, password = here.gate.http, "correct horse battery"
+    await http.post("/admin/users", json={"name": "ada", "password": password})
+    logins = [await http.post("/v1/users/login", json={"username": "ada", "password": password}) for _ in range(2)]
+    leaving, staying = (login.json()["token"] for login in logins)
+    here.upstream.script(faults.hang_before_head(Valve()))
+    async with connect(here, leaving) as socket, connect(here, staying) as other:
+        await socket.send(json.dumps(CREATE))
+        await here.upstream.saw_requests()
+        await http.post("/v1/users/logout", headers={"authorization": f"Bearer {leaving}"})
+        async with asyncio.timeout(1):
+            told = json.loads(await socket.recv())
+            await socket.wait_closed()
+        assert (told["error"]["code"], socket.close_code) == ("expired_api_key", 1008)
+        assert (await ask(other))[-1]["type"] == "response.completed"
+
+
 async def test_a_busy_socket_is_closed_when_its_key_is_revoked(here: ResponsesLab):
     valve = Valve()
     here.upstream.script(faults.hang_before_head(valve))

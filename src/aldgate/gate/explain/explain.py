@@ -53,6 +53,8 @@ async def explain(
     admission = gate.weigh(call, limiter, None, found)
     case = _Case(principal, operation, face, limiter, purses, call, admission)
     found += case.shortfall()
+    if admission is not None and principal.rights.guardrails:
+        found += await _found_by_guardrails(gate, admission, face)
     case.route = _route(call)
     if case.route is not None:
         prospect = Prospect(gate, call, case.route, admission, face)
@@ -60,6 +62,15 @@ async def explain(
         refusal = prospect.refusal()
         found += [refusal] if refusal is not None else []
     return case.told(against + [error for error in found if met is None or error.code != met.code])
+
+
+async def _found_by_guardrails(gate: Gate, admission: Admission, face: FaceDialect) -> list[GatewayError]:
+    """The refusal of the first guardrail that finds something, of those that need nobody else."""
+    try:
+        await gate.attempts.guarding.check(admission, face, asks=False)
+    except GatewayError as error:
+        return [error]
+    return []
 
 
 def _route(call: Call) -> Route | None:

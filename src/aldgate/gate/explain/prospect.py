@@ -115,7 +115,7 @@ class Prospect:
 
     def _why_not(self, deployment: Deployment) -> list[str]:
         operation, can = self._call.operation, operations_of(self._call, deployment)
-        reasons = [] if operation in can else [f"it cannot {operation}; it can {', '.join(sorted(can))}"]
+        reasons = [] if operation in can else [f"it cannot {operation}; it can {', '.join(sorted(can)) or 'do nothing'}"]
         if deployment.price is None and self._call.principal.rights.has_budget:
             reasons.append("nobody knows its price, and there is a budget")
         return reasons or ["the call is not let through"]

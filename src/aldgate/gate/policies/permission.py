@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aldgate.core.calls import Call
-from aldgate.core.errors import PolicyDenied
+from aldgate.core.errors import PolicyDenied, ScopeDenied
 from aldgate.core.levels import Level
 from aldgate.core.policies import matches
 from aldgate.core.principals import Principal
@@ -11,6 +11,18 @@ from aldgate.core.rights import Rights
 from aldgate.core.routes import Catalogue, Deployment, Route
 
 _MOST_REMEMBERED = 1_000
+
+
+def no_scope(call: Call) -> ScopeDenied:
+    """The refusal of an operation that is none of the caller's scopes."""
+    principal = call.principal
+    scopes = principal.rights.scopes
+    if scopes:
+        return ScopeDenied(f"This API key may not {call.operation}; its scopes are {', '.join(sorted(scopes))}.")
+    own = principal.levels[-1]
+    if principal.kind == "user" and own.policy.scopes == scopes:
+        return ScopeDenied("Somebody else chose your password: change it first, at `/v1/users/change-password`.")
+    return ScopeDenied(f"Nothing is allowed to {own}: the policies that hold for it have no scope in common.")
 
 
 def check_name(call: Call) -> None:

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from aldgate.core.clients import ClientSecret, StoredClient
 from aldgate.core.errors import ExpiredKey, GatewayError, InvalidConfiguration, RevokedKey, UnknownKey
 from aldgate.core.principals import Principal
-from aldgate.gate.principals.client_files import ID_PREFIX, Loaded, load
+from aldgate.gate.principals.client_files import ID_PREFIX, FileClient, Loaded, load
 from aldgate.gate.principals.secret_checks import SecretChecks
 from aldgate.ports import Standing
 from aldgate.storage import Store, StoredAccount
@@ -86,28 +88,44 @@ class Clients:
         """
         name, _, given = secret.partition(b"\0")
         above, client = await self._find(name.decode("utf-8", "replace"))
-        live = {each.hash: each for each in client.secrets if each.expires_at is None or each.expires_at > self._now()}
+        live = self._live(client)
         hashed = await self._checks.match(client.account, given, list(live)) if live else None
         if hashed is None:
             return Standing(error=UnknownKey("Invalid client credentials"))
-        principal = _principal(above)
+        principal = msgspec.structs.replace(_principal(above), credential=hashed.encode())
         return Standing(principal, _end(live[hashed], principal), _closed(above))
 
-    async def look_at(self, principal_id: str) -> tuple[Principal, GatewayError | None] | None:
+    async def look_at(self, principal_id: str, credential: bytes = b"") -> tuple[Principal, GatewayError | None] | None:
         """See `ports.Resolver`."""
         above = await self._lineage(principal_id)
         if not above:
             return None
         principal = _principal(above)
+        if credential and credential.decode() not in self._live(await self._client(above)):
+            return principal, RevokedKey(f"The secret of the client `{principal.name}` that this was begun with works no longer.")
         if principal.expires_at is not None and self._now() >= principal.expires_at:
             return principal, ExpiredKey(f"The client `{principal.name}` has expired.")
         return principal, _closed(above)
 
     async def defaults(self, account_id: str) -> tuple[str, str]:
         """Provider and model of a client's prompts that name none; empty where nobody said."""
-        file = self.files.clients.get(account_id.removeprefix(ID_PREFIX)) if account_id.startswith(ID_PREFIX) else None
+        file = self._file(account_id)
         client = file.client if file is not None else await self._store.find_client(account_id)
         return (client.default_provider, client.default_model) if client is not None else ("", "")
+
+    def _live(self, client: StoredClient) -> dict[str, ClientSecret]:
+        """Its secrets that work, by their hashes."""
+        return {each.hash: each for each in client.secrets if each.expires_at is None or each.expires_at > self._now()}
+
+    async def _client(self, above: tuple[StoredAccount, ...]) -> StoredClient:
+        account_id = above[-1].id
+        file = self._file(account_id)
+        client = file.client if file is not None else await self._store.find_client(account_id)
+        return client or StoredClient(account_id)
+
+    def _file(self, account_id: str) -> FileClient | None:
+        is_in_file = account_id.startswith(ID_PREFIX)
+        return self.files.clients.get(account_id.removeprefix(ID_PREFIX)) if is_in_file else None
 
     async def _find(self, name: str) -> tuple[tuple[StoredAccount, ...], StoredClient]:
         """The client with this id (or, in the database, this name), behind all that is above it."""

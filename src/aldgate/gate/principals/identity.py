@@ -5,6 +5,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
 
+import msgspec
+
 from aldgate.core.errors import ExpiredKey, GatewayError, MissingKey, RevokedKey, UnknownKey
 from aldgate.core.levels import Level
 from aldgate.core.principals import ADMIN, Principal
@@ -109,17 +111,20 @@ class Identity:
             raise refused
         return principal
 
-    async def look_at(self, principal_id: str) -> tuple[Principal, GatewayError | None]:
+    async def look_at(self, principal_id: str, credential: bytes = b"") -> tuple[Principal, GatewayError | None]:
         """The principal with this id, and why its calls are refused, if they are: `ExpiredKey` or `RevokedKey`.
+
+        `credential`: As in `Principal`; then they are refused, too, if that one is good no longer.
 
         Raises:
             UnknownKey: There is no such key.
             StoreUnavailable: The database did not answer.
         """
         if principal_id == ADMIN.id:
-            return ADMIN, None
+            is_replaced = credential and not hmac.compare_digest(credential, self._admin_digest)
+            return ADMIN, RevokedKey("This admin key was replaced.") if is_replaced else None
         for resolver in self._resolvers:
-            if (found := await resolver.look_at(principal_id)) is not None:
+            if (found := await resolver.look_at(principal_id, credential)) is not None:
                 return found
         key = await self._store.get_key(principal_id)
         if key is None:
@@ -130,20 +135,29 @@ class Identity:
             return principal, RevokedKey("This API key was revoked.")
         if principal.expires_at is not None and self._now() >= principal.expires_at:
             return principal, ExpiredKey("This API key has expired.")
-        return principal, closed(above)
+        return principal, closed(above) or await self._replaced(credential)
+
+    async def _replaced(self, digest: bytes) -> GatewayError | None:
+        """Why a secret of a key that is good is not, if it is not: the key was rotated."""
+        if not digest:
+            return None
+        found = await self._store.find_credential(digest)
+        is_good = found is not None and (found.expires_at is None or self._now() < found.expires_at)
+        return None if is_good else RevokedKey("This API key has another secret by now.")
 
     async def _look_up(self, secret: bytes, digest: bytes) -> Standing:
         carrier, is_carried, carried = secret.partition(b"\0")
         if is_carried:
             return await self._resolve(carrier, carried)
         if hmac.compare_digest(digest, self._admin_digest):
-            return Standing(ADMIN)
+            return Standing(msgspec.structs.replace(ADMIN, credential=digest))
         credential = await self._store.find_credential(digest)
         if credential is None:
             return await self._resolve(b"", secret)
         if credential.key.revoked_at is not None:
             return Standing(error=RevokedKey("This API key was revoked."))
         principal = await self._dressed(principal_of(credential.key, credential.above))
+        principal = msgspec.structs.replace(principal, credential=digest)
         return Standing(principal, _end(credential, principal), closed(credential.above))
 
     async def _dressed(self, principal: Principal) -> Principal:
@@ -170,8 +184,12 @@ class Identity:
 
 def principal_of(key: StoredKey, above: tuple[StoredAccount, ...] = ()) -> Principal:
     """The principal a key stands for."""
-    own = Level("key", key.id, key.name, key.policy)
-    return Principal.of("key", own, tuple(account.level for account in above), key.expires_at)
+    return Principal.of("key", level_of(key), tuple(account.level for account in above), key.expires_at)
+
+
+def level_of(key: StoredKey) -> Level:
+    """What a key is in the chain that leads to its principal."""
+    return Level("key", key.id, key.name, key.policy)
 
 
 def closed(above: tuple[StoredAccount, ...]) -> GatewayError | None:

@@ -51,7 +51,7 @@ class TokenResolver:
         until = min(found.expires_at, verified.ends_at, verified.good_until)
         return Standing(found.principal, until, found.error, is_renewed=True)
 
-    async def look_at(self, principal_id: str) -> tuple[Principal, GatewayError | None] | None:
+    async def look_at(self, principal_id: str, credential: bytes = b"") -> tuple[Principal, GatewayError | None] | None:
         """See `ports.Resolver`. Its users and clients are known to the resolvers of theirs."""
         return None
 

@@ -20,6 +20,8 @@ TOKEN_PREFIX = "ags-"
 CHECK_S = 60.0
 """How long a session that was looked up is good without being looked up again."""
 
+OVER = "This session is over: it was logged out, ran out, or the password is another one. Log in again."
+
 Bring = Callable[[Principal], Awaitable[Principal]]
 
 
@@ -79,25 +81,37 @@ class Sessions:
         """What is known of a token."""
         session = await self._store.find_session(self._digest(token))
         now = self._now()
-        if session is None or now >= min(session.expires_at, session.seen_at + self._idle_s):
-            return Standing(error=ExpiredKey("This session is over; log in again."))
-        found = await self._store.find_user(session.user)
-        if found is None:
-            return Standing(error=ExpiredKey("This session is over; log in again."))
+        found = None
+        if session is not None and now < min(session.expires_at, session.seen_at + self._idle_s):
+            found = await self._store.find_user(session.user)
+        if session is None or found is None:
+            return Standing(error=ExpiredKey(OVER))
         if now - session.seen_at >= self._check_s / 2:
             await self._store.see_session(session.digest, now)
         above = await self._store.lineage(session.user)
         principal = await self._bring(principal_of_user(above, found[1], session.expires_at))
+        principal = msgspec.structs.replace(principal, credential=session.digest)
         until = min(now + self._check_s, principal.expires_at or session.expires_at)
         return Standing(principal, until, closed(above), is_renewed=True)
 
-    async def at(self, user_id: str) -> tuple[Principal, GatewayError | None] | None:
-        """The user with this id, and why their calls are refused; None: there is no such user."""
+    async def at(self, user_id: str, digest: bytes = b"") -> tuple[Principal, GatewayError | None] | None:
+        """The user with this id, and why their calls are refused; None: there is no such user.
+
+        `digest`: That of the session they call in; if it has ended, they are refused for that.
+        """
         found = await self._store.find_user(user_id)
         if found is None:
             return None
         above = await self._store.lineage(user_id)
-        return await self._bring(principal_of_user(above, found[1])), closed(above)
+        principal, refused = await self._bring(principal_of_user(above, found[1])), closed(above)
+        if refused is None and digest and not await self._goes_on(digest):
+            refused = ExpiredKey(OVER)
+        return principal, refused
+
+    async def _goes_on(self, digest: bytes) -> bool:
+        """Whether a session has neither been ended nor come to its end; what runs in it keeps it from being idle."""
+        session = await self._store.find_session(digest)
+        return session is not None and self._now() < session.expires_at
 
 
 class SessionResolver:
@@ -116,9 +130,9 @@ class SessionResolver:
         token = secret.decode("utf-8", "surrogateescape")
         return await self._sessions.standing(token) if token.startswith(TOKEN_PREFIX) else None
 
-    async def look_at(self, principal_id: str) -> tuple[Principal, GatewayError | None] | None:
+    async def look_at(self, principal_id: str, credential: bytes = b"") -> tuple[Principal, GatewayError | None] | None:
         """See `ports.Resolver`."""
-        return await self._sessions.at(principal_id) if principal_id.startswith("user-") else None
+        return await self._sessions.at(principal_id, credential) if principal_id.startswith("user-") else None
 
 
 def principal_of_user(above: tuple[StoredAccount, ...], user: StoredUser, expires_at: float | None = None) -> Principal:

@@ -41,7 +41,7 @@ class StaticKeys:
             return None
         return Standing(principal, float("inf") if principal.expires_at is None else principal.expires_at)
 
-    async def look_at(self, principal_id: str) -> tuple[Principal, GatewayError | None] | None:
+    async def look_at(self, principal_id: str, credential: bytes = b"") -> tuple[Principal, GatewayError | None] | None:
         """See `ports.Resolver`."""
         principal = self._by_id.get(principal_id)
         return None if principal is None else (principal, None)

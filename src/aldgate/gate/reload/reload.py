@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -19,6 +20,10 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.files import Stamp, files_of, stamp
 from aldgate.config.loader import read_again
 from aldgate.config.settings import Settings
+from aldgate.core.errors import GatewayError
+from aldgate.core.levels import Level
+from aldgate.core.principals import Principal
+from aldgate.gate.audit import Audit
 from aldgate.gate.gate import Gate
 from aldgate.gate.principals.identity import Identity
 from aldgate.gate.reload.roster import Roster
@@ -26,6 +31,11 @@ from aldgate.logs import configure_logging
 from aldgate.ports import Backend
 
 log = logging.getLogger("aldgate")
+
+RELOAD, CONFIGURATION = "configuration.reload", "configuration"
+"""The act, and what it is done to, in the audit log."""
+OPERATOR = Principal.of("admin", Level("admin", "operator", "operator"))
+"""Who sends signals and writes files: somebody on the machine itself."""
 
 Stamps = Mapping[Path, Stamp | None]
 
@@ -50,6 +60,8 @@ class Reloader:
     Args:
         settings: What the gate was started with.
         on_change: Told of settings of which something is new and in force.
+        audit: Takes note of what nobody asked for at a path: a signal, or a file that has changed.
+        process: This process, as others know it.
 
     Attributes:
         settings: What was taken over last.
@@ -57,7 +69,14 @@ class Reloader:
     """
 
     def __init__(
-        self, settings: Settings, roster: Roster, gate: Gate, identity: Identity, on_change: Callable[[Settings], None]
+        self,
+        settings: Settings,
+        roster: Roster,
+        gate: Gate,
+        identity: Identity,
+        on_change: Callable[[Settings], None],
+        audit: Audit,
+        process: str,
     ) -> None:
         self.settings = settings
         self.is_failing = False
@@ -66,12 +85,20 @@ class Reloader:
         self._gate = gate
         self._identity = identity
         self._on_change = on_change
+        self._audit = audit
+        self._process = process
+        self._was_hung_up = False
         self._taken = self._stamps()
         self._asked = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
 
     def ask(self) -> None:
-        """Have `run` reload soon. For signal handlers, which cannot wait."""
+        """Have `run` reload soon: another process was told to, which has taken note of that."""
+        self._asked.set()
+
+    def hang_up(self) -> None:
+        """Have `run` reload soon, for a signal."""
+        self._was_hung_up = True
         self._asked.set()
 
     async def reload(self) -> Reloaded:
@@ -122,11 +149,25 @@ class Reloader:
             before, seen = seen, self._stamps()
             has_changed = self.settings.reload.watch and seen == before and seen != self._taken
             if self._asked.is_set() or has_changed:
+                told_by = "SIGHUP" if self._was_hung_up else "" if self._asked.is_set() else "file"
                 self._asked.clear()
-                try:
-                    await self.reload()
-                except ConfigError as error:
-                    log.error("nothing has changed: %s", error.message, extra={"hint": error.hint})
+                self._was_hung_up = False
+                await self._reload_by(told_by)
+
+    async def _reload_by(self, told_by: str) -> None:
+        said: dict[str, Any] = {"by": told_by, "process": self._process}
+        note = self._audit.did
+        try:
+            reloaded = await self.reload()
+            said |= {"applied": reloaded.applied, "needs_restart": reloaded.needs_restart}
+        except ConfigError as error:
+            log.error("nothing has changed: %s", error.message, extra={"hint": error.hint})
+            note = self._audit.refused
+        if told_by:
+            try:
+                await note(OPERATOR, RELOAD, CONFIGURATION, said)
+            except GatewayError as error:
+                log.error("the audit log does not have that the configuration was read again: %s", error.message)
 
     def _stamps(self) -> Stamps:
         return {path: stamp(path) for path in files_of(self.settings)}

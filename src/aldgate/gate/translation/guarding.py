@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from aldgate.core.calls import Admission, Call
 from aldgate.core.conversation import Conversation
 from aldgate.core.errors import ContentBlocked, GatewayError, InvalidRequest
-from aldgate.core.guardrails.guard import Guarded, Guards
-from aldgate.core.guardrails.kinds import Judged
+from aldgate.core.guardrails.guard import Guarded, Guards, quoted
+from aldgate.core.guardrails.kinds import Guardrail, Judged
 from aldgate.core.guardrails.requests import rewrite, texts_of
 from aldgate.core.guardrails.stages import Stage, blocked
 from aldgate.core.guardrails.verdicts import PASSES, Question, Verdict
 from aldgate.core.operations import Request
+from aldgate.core.rights import Rights
 from aldgate.gate.translation.outgoing import parsed
 from aldgate.ports import FaceDialect, Judge
 
@@ -39,8 +41,8 @@ class Guarding:
         self._judges = judges
         self._guards = Guards()
 
-    async def check(self, admission: Admission, face: FaceDialect) -> Guarded:
-        """Take the request through.
+    async def check(self, admission: Admission, face: FaceDialect, *, asks: bool = True) -> Guarded:
+        """Take the request through. `asks`: guardrails that ask somebody else do so; else they let it pass.
 
         Raises:
             ContentBlocked: It may not pass.
@@ -51,10 +53,10 @@ class Guarding:
         _refuse_unseen(asked)
         guard = self._guards.of(call.principal.rights.guardrails)
         texts = first = texts_of(changed) if guard.input else []
-        passage = guard.passage(texts)
+        passage = guard.passage(texts, partial(_called, call.principal.rights))
         for guardrail in guard.input:
             if isinstance(guardrail, Judged):
-                texts = await self._judged(call, Question(guardrail, "request", tuple(texts)))
+                texts = await self._judged(call, Question(guardrail, "request", tuple(texts))) if asks else texts
             else:
                 begin = passage.request(guardrail)
                 texts = [await _through(begin(), text) for text in texts]
@@ -80,7 +82,7 @@ class Guarding:
         if any(text and not text.isspace() for text in question.texts):
             verdict = await self._verdict(call, question)
         if verdict.found:
-            raise blocked(guardrail.title, question.place, verdict.found)
+            raise blocked(_called(call.principal.rights, guardrail), question.place, verdict.found)
         texts = question.texts if verdict.texts is None else verdict.texts
         return list(texts)
 
@@ -96,9 +98,16 @@ class Guarding:
                 "a guardrail could not be asked", extra={"guardrail": guardrail.title, "call": call.id, "error": error.code}
             )
             if guardrail.on_failure == "closed":
-                unknown = f"The guardrail `{guardrail.title}` could not judge the {question.place}, and so it may not pass."
+                named = _called(call.principal.rights, guardrail)
+                unknown = f"The guardrail {named} could not judge the {question.place}, and so it may not pass."
                 raise ContentBlocked(unknown) from error
             return PASSES
+
+
+def _called(rights: Rights, guardrail: Guardrail) -> str:
+    """A guardrail in the words of a refusal: with the level that has it."""
+    level = rights.guarding(guardrail)
+    return quoted(guardrail) if level is None else f"{quoted(guardrail)} of {level}"
 
 
 def _refuse_unseen(asked: Request) -> None:

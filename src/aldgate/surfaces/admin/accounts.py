@@ -10,8 +10,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from aldgate.core.errors import Conflict
+from aldgate.core.giving import ending
 from aldgate.core.levels import AccountKind
 from aldgate.core.principals import Principal
+from aldgate.gate.principals.giving import check_gift
 from aldgate.storage import StoredAccount
 from aldgate.surfaces.admin.acts import Administration, check_name, plain, taken
 from aldgate.surfaces.admin.keys import Name
@@ -70,9 +72,10 @@ class AccountAdmin:
         Raises:
             InvalidRequest: A field is not what an account has.
             Conflict: The name is taken.
+            PolicyDenied: It would be more than its maker.
         """
         wanted = decoded(body, AccountRequest)
-        account = await self._new(wanted.name, wanted.parent, wanted.policy)
+        account = await self._new(who, wanted)
         await self._store.add_account(account)
         await self._did(who, "create", account, plain(wanted))
         return await self._shown(account)
@@ -84,10 +87,11 @@ class AccountAdmin:
             NotFound: There is none.
             InvalidRequest: A field is not what an account has.
             Conflict: The name is taken.
+            PolicyDenied: It would be more than who changes it.
         """
         wanted = decoded(body, AccountPatch)
         async with self._administration.one_at_a_time:
-            account = await self._changed(await self._find(name), wanted)
+            account = await self._changed(who, await self._find(name), wanted)
             await self._store.save_account(account)
         await self._did(who, "edit", account, plain(wanted))
         return await self._shown(account)
@@ -97,9 +101,12 @@ class AccountAdmin:
 
         Raises:
             NotFound: There is none.
+            PolicyDenied: It is enabled by who is less.
         """
         async with self._administration.one_at_a_time:
             account = await self._find(name)
+            if not is_disabled:
+                await self._check_gift(who, account)
             at = (account.disabled_at or time.time()) if is_disabled else None
             account = msgspec.structs.replace(account, disabled_at=at)
             await self._store.save_account(account)
@@ -125,15 +132,22 @@ class AccountAdmin:
     async def _find(self, name: str) -> StoredAccount:
         return await self._administration.account(name, (self.kind,))
 
-    async def _new(self, name: str, parent: str | None, policy: PolicyForm | None) -> StoredAccount:
+    async def _check_gift(self, who: Principal, account: StoredAccount) -> None:
+        await check_gift(self._store, who, account.level, account.parent)
+
+    async def _new(self, who: Principal, wanted: AccountRequest) -> StoredAccount:
+        name = wanted.name
         check_name(name)
         await self._check_free(name)
-        above = None if parent is None else await self._administration.parent(self.kind, parent)
+        above = None if wanted.parent is None else await self._administration.parent(self.kind, wanted.parent)
         account_id = f"{ID_PREFIXES[self.kind]}-{secrets.token_hex(12)}"
-        allowed = read_policy(policy)
-        return StoredAccount(id=account_id, kind=self.kind, name=name, policy=allowed, parent=above, created_at=time.time())
+        policy = read_policy(wanted.policy)
+        policy = msgspec.structs.replace(policy, expires_at=ending(who, policy.expires_at))
+        made = StoredAccount(id=account_id, kind=self.kind, name=name, policy=policy, parent=above, created_at=time.time())
+        await self._check_gift(who, made)
+        return made
 
-    async def _changed(self, account: StoredAccount, wanted: AccountPatch) -> StoredAccount:
+    async def _changed(self, who: Principal, account: StoredAccount, wanted: AccountPatch) -> StoredAccount:
         name, parent, policy = account.name, account.parent, account.policy
         if wanted.name is not UNSET and wanted.name != name:
             check_name(wanted.name)
@@ -143,7 +157,9 @@ class AccountAdmin:
             parent = None if wanted.parent is None else await self._administration.parent(self.kind, wanted.parent)
         if wanted.policy is not UNSET:
             policy = read_policy(None) if wanted.policy is None else changed(policy, wanted.policy)
-        return msgspec.structs.replace(account, name=name, parent=parent, policy=policy)
+        account = msgspec.structs.replace(account, name=name, parent=parent, policy=policy)
+        await self._check_gift(who, account)
+        return account
 
     async def _check_free(self, name: str) -> None:
         if await self._store.find_account(self.kind, name) is not None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from aldgate.core.errors import InvalidRequest
+from aldgate.core.giving import check_beneath
 from aldgate.core.principals import Principal
 from aldgate.sharing import BudgetStanding
 from aldgate.surfaces.admin.acts import Administration, plain
@@ -52,7 +53,9 @@ class BudgetAdmin:
 
         Raises:
             InvalidRequest: It does not say of what.
+            PolicyDenied: Who asks is restricted, perhaps by this budget.
         """
+        check_beneath(who, ())
         wanted = decoded(body, ReleaseRequest)
         if wanted.all == (wanted.account is not None or wanted.period is not None or wanted.process is not None):
             raise InvalidRequest("Say of which `account`, `period` or `process`, or say `all`.")

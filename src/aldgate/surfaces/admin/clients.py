@@ -66,7 +66,7 @@ class ClientAdmin(AccountAdmin):
             Conflict: The name is taken.
         """
         wanted = decoded(body, ClientRequest)
-        account = await self._new(wanted.name, wanted.parent, wanted.policy)
+        account = await self._new(who, wanted)
         fresh, secret = await _fresh_secret()
         client = StoredClient(account.id, wanted.default_provider, wanted.default_model, (secret,))
         await self._store.add_client(account, client)
@@ -77,7 +77,7 @@ class ClientAdmin(AccountAdmin):
         """As for other accounts, and the defaults."""
         wanted = decoded(body, ClientPatch)
         async with self._administration.one_at_a_time:
-            account = await self._changed(await self._find(name), wanted)
+            account = await self._changed(who, await self._find(name), wanted)
             client = await self._client(account)
             for field in ("default_provider", "default_model"):
                 value = getattr(wanted, field)
@@ -92,12 +92,14 @@ class ClientAdmin(AccountAdmin):
         Raises:
             NotFound: There is no such client.
             Conflict: It has too many secrets that still work.
+            PolicyDenied: It is more than who asks.
         """
         wanted = decoded(body or b"{}", RotateRequest)
         now = time.time()
         old_expire_at = now + (0 if wanted.overlap in ("0", "0s") else read_duration(wanted.overlap, "overlap"))
         async with self._administration.one_at_a_time:
             account = await self._find(name)
+            await self._check_gift(who, account)
             client = await self._client(account)
             live = [each for each in client.secrets if each.expires_at is None or each.expires_at > now]
             if old_expire_at > now and len(live) >= MOST_SECRETS:

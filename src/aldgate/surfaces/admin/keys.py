@@ -11,11 +11,14 @@ from msgspec import UNSET, Meta, UnsetType
 
 from aldgate.core.budgets import Budget
 from aldgate.core.errors import Conflict, InvalidRequest, NotFound, ScopeDenied
+from aldgate.core.giving import ending
 from aldgate.core.limits import Limits
 from aldgate.core.policies import Policy
 from aldgate.core.principals import CALLER_SCOPES, Principal
 from aldgate.core.terms import format_usd
 from aldgate.gate.audit import without_credentials
+from aldgate.gate.principals.giving import check_gift
+from aldgate.gate.principals.identity import level_of
 from aldgate.storage import KeyUse, StoredKey
 from aldgate.surfaces.admin.acts import Administration, check_name, plain
 from aldgate.surfaces.admin.policies import (
@@ -93,6 +96,7 @@ class KeyAdmin:
 
         Raises:
             InvalidRequest: A field is not what a key has.
+            PolicyDenied: It would be more than its maker.
         """
         wanted = decoded(body, KeyRequest)
         check_name(wanted.name)
@@ -108,8 +112,9 @@ class KeyAdmin:
             created_at=now,
             owner=owner and owner.id,
             made_by=who.id,
-            expires_at=now + read_duration(wanted.expires, "expires") if wanted.expires is not None else None,
+            expires_at=ending(who, None if wanted.expires is None else now + read_duration(wanted.expires, "expires")),
         )
+        await self._check_gift(who, key)
         await self._store.add_key(key, self._administration.identity.digest(secret.encode()))
         await self._administration.did(who, "key.create", key.id, plain(wanted))
         return {"key": secret, **describe(key, None)}
@@ -121,6 +126,7 @@ class KeyAdmin:
             NotFound: There is no such key.
             InvalidRequest: A field is not what a key has.
             Conflict: It was revoked.
+            PolicyDenied: It would be more than who changes it.
         """
         wanted = decoded(body, KeyPatch)
         async with self._administration.one_at_a_time:
@@ -128,6 +134,7 @@ class KeyAdmin:
             if key.revoked_at is not None:
                 raise Conflict("This key was revoked; make a new one.")
             key = _changed(key, wanted)
+            await self._check_gift(who, key)
             await self._store.change_key(key)
         await self._administration.did(who, "key.edit", key_id, plain(wanted))
         return describe(key, (await self._store.key_uses()).get(key_id))
@@ -154,6 +161,7 @@ class KeyAdmin:
         Raises:
             NotFound: There is no such key.
             Conflict: It was revoked or has expired.
+            PolicyDenied: It is more than who asks.
         """
         wanted = decoded(body or b"{}", RotateRequest)
         old_expire_at = time.time() + (0 if wanted.overlap in ("0", "0s") else read_duration(wanted.overlap, "overlap"))
@@ -162,6 +170,7 @@ class KeyAdmin:
             raise Conflict("This key was revoked, and so would its new secret be; make a new key.")
         if key.expires_at is not None and key.expires_at <= time.time():
             raise Conflict("This key has expired, and so would its new secret; make a new key.")
+        await self._check_gift(who, key)
         secret = KEY_PREFIX + secrets.token_urlsafe(32)
         prefix = secret[:SHOWN_CHARACTERS]
         await self._store.rotate_key(key_id, self._administration.identity.digest(secret.encode()), prefix, old_expire_at)
@@ -169,6 +178,9 @@ class KeyAdmin:
         renewed = msgspec.structs.replace(key, prefix=prefix)
         use = (await self._store.key_uses()).get(key_id)
         return {"key": secret, **describe(renewed, use), "old_expires_at": iso(old_expire_at)}
+
+    async def _check_gift(self, who: Principal, key: StoredKey) -> None:
+        await check_gift(self._store, who, level_of(key), key.owner, key.expires_at)
 
     async def _find(self, key_id: str) -> StoredKey:
         key = await self._store.get_key(key_id)

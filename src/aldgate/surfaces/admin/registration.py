@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
-from aldgate.core.addresses import FORWARDING, is_loopback
+from aldgate.core.addresses import is_forwarding, is_loopback
 from aldgate.core.errors import MissingKey, RateLimited
 from aldgate.surfaces.http.asgi import Scope, headers_of
 
@@ -62,7 +62,7 @@ def is_from_here(scope: Scope) -> bool:
     peer = scope.get("client")
     if not peer or not is_loopback(peer[0]):
         return False
-    if any(name in FORWARDING or name.startswith(b"x-forwarded") for name in headers):
+    if any(map(is_forwarding, headers)):
         return False
     host = headers.get(b"host", b"").decode("latin-1")
     if not is_loopback(_without_port(host)):

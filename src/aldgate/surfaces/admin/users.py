@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -10,10 +11,12 @@ from fastapi import Request
 from msgspec.structs import replace
 
 from aldgate.core.errors import InvalidRequest
-from aldgate.core.levels import Role
+from aldgate.core.giving import ending
+from aldgate.core.levels import Level, Role
 from aldgate.core.policies import Policy
 from aldgate.core.principals import Principal
 from aldgate.core.users import StoredUser
+from aldgate.gate.principals.giving import check_gift
 from aldgate.gate.principals.own_credentials import OwnCredentials
 from aldgate.gate.principals.user_store import UserStore
 from aldgate.gate.principals.users import NewUser, Users
@@ -77,6 +80,7 @@ class UserAdmin:
         require_admin(who)
         wanted = decoded(await body_of(request), UserRequest)
         password = wanted.password or secrets.token_urlsafe(12)
+        policy = _without_scopes(read_policy(wanted.policy), None)
         new = NewUser(
             name=wanted.name,
             password=password,
@@ -85,8 +89,9 @@ class UserAdmin:
             role=wanted.role,
             parent=await self._users.parent_of(wanted.team),
             must_change=wanted.password is None,
-            policy=_without_scopes(read_policy(wanted.policy), None),
+            policy=replace(policy, expires_at=ending(who, policy.expires_at)),
         )
+        await check_gift(self._store, who, Level("user", "", wanted.name, new.policy), new.parent)
         account, user = await self._users.create(new)
         await self._acts.did(
             who, "user.create", account.id, {"name": account.name, "role": user.role, "policy": show_policy(account.policy)}
@@ -119,6 +124,7 @@ class UserAdmin:
             known = (await self._users.find(request.path_params["name"]))[0].policy
             wished = read_policy(None) if changes["policy"] is None else changed(known, changes["policy"])
             changes["policy"] = replace(_without_scopes(wished, known.scopes), scopes=known.scopes)
+        await self._check_change(who, request.path_params["name"], changes)
         account, user = await self._users.change(request.path_params["name"], changes)
         await self._acts.did(who, "user.change", account.id, details)
         return described_to_admin(account, user)
@@ -128,6 +134,7 @@ class UserAdmin:
         require_admin(who)
         wanted = decoded(await body_of(request) or b"{}", ResetRequest)
         password = wanted.password or secrets.token_urlsafe(12)
+        await self._check_change(who, request.path_params["name"], {})
         account, _ = await self._users.reset(request.path_params["name"], password)
         await self._acts.did(who, "user.reset", account.id, {})
         answer = {"id": account.id, "name": account.name, "must_change_password": True}
@@ -143,6 +150,7 @@ class UserAdmin:
     async def enable(self, who: Principal, request: Request) -> dict[str, Any]:
         """POST /admin/users/{name}/enable: the keys of the user work again."""
         require_admin(who)
+        await self._check_change(who, request.path_params["name"], {})
         account, user = await self._users.change(request.path_params["name"], {"disabled_at": None})
         await self._acts.did(who, "user.enable", account.id, {})
         return described_to_admin(account, user)
@@ -152,6 +160,7 @@ class UserAdmin:
         require_admin(who)
         wanted = decoded(await body_of(request) or b"{}", InviteRequest)
         parent = await self._users.parent_of(wanted.team)
+        await check_gift(self._store, who, Level("user", "", ""), parent)
         token, invite = await self._users.invite(who.id, wanted.role, parent, wanted.email)
         await self._acts.did(who, "user.invite", invite.email or "", {"role": invite.role, "team": wanted.team})
         return {"invite_token": token, "role": invite.role, "expires_at": iso(invite.expires_at)}
@@ -163,6 +172,12 @@ class UserAdmin:
         sealed, lost = await self._own.seal_anew()
         await self._acts.did(who, "provider_credentials.seal", "", {"sealed": sealed, "lost": lost})
         return {"sealed": sealed, "lost": lost}
+
+    async def _check_change(self, who: Principal, name: str, changes: Mapping[str, Any]) -> None:
+        """See that a user is, with these changes, no more than who makes them."""
+        account, _ = await self._users.find(name)
+        level = replace(account.level, policy=changes.get("policy", account.policy))
+        await check_gift(self._store, who, level, changes.get("parent", account.parent))
 
 
 def _without_scopes(policy: Policy, known: frozenset[str] | None) -> Policy:
