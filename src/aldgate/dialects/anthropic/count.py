@@ -6,6 +6,8 @@ from typing import Any, cast
 
 import msgspec
 
+from aldgate.dialects.reading import invalid_field
+
 BYTES_PER_TOKEN = 4
 """About what English text comes to."""
 IMAGE_TOKENS = 1_600
@@ -18,8 +20,15 @@ _COUNTED = ("system", "messages", "tools")
 
 
 def estimate(body: bytes) -> int:
-    """The input of a request, at least 1: texts by their bytes, attachments by a flat figure each."""
-    asked = msgspec.json.decode(body, type=dict[str, Any])
+    """The input of a request, at least 1: texts by their bytes, attachments by a flat figure each.
+
+    Raises:
+        InvalidRequest: A value that no field can have, where it was passed over at the first reading.
+    """
+    try:
+        asked = msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.ValidationError as error:
+        raise invalid_field(error) from None
     turns: Any = asked.get("messages")
     marks = TURN_TOKENS * len(cast("list[Any]", turns)) if isinstance(turns, list) else 0
     size, attachments = 0, 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
+import msgspec
+
 from aldgate.core.calls import Admission
 from aldgate.core.conversation import Conversation
 from aldgate.core.errors import InvalidRequest
@@ -37,7 +39,10 @@ def written(
     upstream = dialects.get(face.name)
     if upstream is not None and call.operation in upstream.operations:
         if asked is None:
-            body = upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
+            try:
+                body = upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
+            except msgspec.ValidationError as error:
+                raise _illegible(error) from None
         else:
             body = _built(upstream, asked, admission, deployment, warnings)
         return upstream, body, face.relay(call.id, call.operation, call.peek, upstream)
@@ -78,12 +83,20 @@ def parsed(face: FaceDialect, admission: Admission) -> Request:
     """
     call = admission.call
     with _not_too_deep():
-        asked = face.parse(call.operation, call.peek)
+        try:
+            asked = face.parse(call.operation, call.peek)
+        except msgspec.ValidationError as error:
+            raise _illegible(error) from None
     if isinstance(asked, Conversation):
         refuse_losses(asked, call.peek.model)
     if isinstance(asked, Conversation | CompletionRequest) and admission.cap is not None:
         asked.max_output_tokens = admission.cap
     return asked
+
+
+def _illegible(error: msgspec.ValidationError) -> InvalidRequest:
+    """A value that no field can have, such as `1e999`, where it was passed over at the first reading."""
+    return InvalidRequest(f"A field of the body cannot be read: {str(error).partition(' - at ')[0]}.")
 
 
 @contextmanager
