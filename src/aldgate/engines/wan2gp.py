@@ -46,7 +46,7 @@ class Wan2GPSection(EngineSection, frozen=True, kw_only=True, forbid_unknown_fie
     """`[engines.NAME]` of kind `wan2gp`. `models` are the `model_type`s that may be asked for."""
 
     command: list[str] = msgspec.field(default_factory=lambda: ["python", "wgp.py"])
-    """How its program is started; `--process` and the rest are added. Flags such as `--profile 4` belong here."""
+    """How its program is started, else `python wgp.py`; `--process` and the rest are added. `--profile 4` belongs here."""
     working_dir: str = ""
     """The folder of Wan2GP."""
     env: dict[str, str] = {}
@@ -178,8 +178,11 @@ class Wan2GPEngine:
             process.stdin.write(b"go\n")
             said = await self._heard(process.stdout, run)
             code = await process.wait()
-        except BaseException:
+        except asyncio.CancelledError:
             interrupt(process.pid)  # whoever cancelled this calls `stop`, which sees to its end
+            raise
+        except BaseException:
+            await self.stop(handle)
             raise
         self._running.pop(handle, None)
         if code in _INTERRUPTED:

@@ -173,3 +173,38 @@ async def test_out_of_memory_has_its_code(tmp_path: Path) -> None:
 async def test_what_it_cannot_do_is_refused_before(asked: Generation, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest):
         await diffusers(FakeDiffusers(tmp_path), tmp_path).generate(asked, RecordedRun())
+
+
+GATE = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from aldgate.core.generation import Generation
+from aldgate.testing.engines import FakeDiffusers
+from tests.engines.diffusers.test_engine import diffusers
+from tests.engines.runs import RecordedRun
+
+async def main(folder):
+    fake, run = FakeDiffusers(folder), RecordedRun()
+    fake.hold()
+    making = asyncio.create_task(diffusers(fake, folder).generate(Generation(operation="image", prompt="a fox"), run))
+    await fake.until_working()
+    sys.stdout.write(run.handles[0])
+    sys.stdout.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+async def test_the_process_ends_when_the_gate_is_killed(tmp_path: Path) -> None:
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    gate = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", GATE, str(tmp_path), stdout=asyncio.subprocess.PIPE, env=environment
+    )
+    said, _ = await gate.communicate()
+    identity = said.decode().partition("#")[0]
+    async with asyncio.timeout(10):
+        while is_alive(identity):
+            await asyncio.sleep(0)
+    assert gate.returncode == -9
+    assert identity.count("/") == 2

@@ -106,6 +106,25 @@ class Now(msgspec.Struct, frozen=True):
         return self.state.job_count <= 0 and not self.state.job
 
 
+class System(msgspec.Struct, frozen=True):
+    """A device's memory in bytes."""
+
+    free: int = 0
+    total: int = 0
+
+
+class Cuda(msgspec.Struct, frozen=True):
+    """Of a server without CUDA there is no `system`."""
+
+    system: System | None = None
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """`/sdapi/v1/memory`."""
+
+    cuda: Cuda = Cuda()
+
+
 class Task(msgspec.Struct, frozen=True):
     """`/internal/progress`, which is of one task; there in the server with its own pages only."""
 

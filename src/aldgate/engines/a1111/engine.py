@@ -16,6 +16,7 @@ from aldgate.engines.a1111.asking import (
     MOST_SEED,
     Checkpoint,
     Made,
+    Memory,
     Now,
     Task,
     checkpoint_for,
@@ -86,8 +87,7 @@ class A1111Engine:
         options: dict[str, Any] = self._read(await self._call("GET", "options"), dict[str, Any])
         loaded = str(options.get("sd_model_checkpoint") or "")
         now = self._read(await self._call("GET", "progress", params={"skip_current_image": "true"}), Now)
-        cuda: dict[str, Any] = self._read(await self._call("GET", "memory"), dict[str, Any]).get("cuda") or {}
-        system: dict[str, Any] = cuda.get("system") or {}
+        system = self._read(await self._call("GET", "memory"), Memory).cuda.system
         allowed = self._section.models
         return EngineState(
             models=tuple(
@@ -96,8 +96,8 @@ class A1111Engine:
                 if allowed is None or any(each.is_called(name) for name in allowed)
             ),
             is_busy=not now.is_idle,
-            free_mb=int(system["free"]) // MIB if "free" in system else None,
-            total_mb=int(system["total"]) // MIB if "total" in system else None,
+            free_mb=system.free // MIB if system else None,
+            total_mb=system.total // MIB if system else None,
         )
 
     async def generate(self, asked: Generation, run: Run) -> Generated:

@@ -47,12 +47,18 @@ class PromptReply(msgspec.Struct, frozen=True):
 
     prompt_id: str = ""
     error: NodeError | str | None = None
-    node_errors: dict[str, FaultyNode] = {}
+    node_errors: dict[str, FaultyNode] | list[Any] = {}
+
+    @property
+    def faults(self) -> list[tuple[FaultyNode, NodeError]]:
+        """Each error with its node; where there is none some versions send an empty list."""
+        nodes = self.node_errors.values() if isinstance(self.node_errors, dict) else ()
+        return [(node, error) for node in nodes for error in node.errors]
 
 
 def refusal(name: str, reply: PromptReply) -> GatewayError | None:
     """Why a prompt was not taken, or not wholly; None: it was. Of what the caller sent only names of files are repeated."""
-    errors = [(node, error) for node in reply.node_errors.values() for error in node.errors]
+    errors = reply.faults
     for _, error in errors:
         field = str(error.extra_info.get("input_name", ""))
         if error.type == "value_not_in_list" and field.endswith("_name"):
@@ -75,7 +81,8 @@ def refusal(name: str, reply: PromptReply) -> GatewayError | None:
 
 def ending(name: str, entry: dict[str, Any]) -> GatewayError | None:
     """How a prompt ended that is in the history; None: well."""
-    status: dict[str, Any] = entry.get("status") or {}
+    told = entry.get("status")
+    status = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
     if status.get("status_str", "success") == "success":
         return None
     for kind, facts in _messages(status):
@@ -100,7 +107,8 @@ def files_of(name: str, entry: dict[str, Any], outputs: frozenset[str]) -> list[
 
 
 def _messages(status: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for message in status.get("messages") or ():
+    messages = status.get("messages")
+    for message in cast("list[Any]", messages) if isinstance(messages, list) else ():
         if isinstance(message, list) and len(cast("list[Any]", message)) == 2:
             kind, facts = cast("list[Any]", message)
             if isinstance(facts, dict):
@@ -119,5 +127,6 @@ def _files(nodes: Any, outputs: frozenset[str]) -> Iterator[File]:
 def _listed(entries: Any) -> Iterator[File]:
     if isinstance(entries, list):
         for entry in cast("list[Any]", entries):
-            if isinstance(entry, dict) and isinstance(cast("dict[str, Any]", entry).get("filename"), str):
-                yield msgspec.convert(entry, File)
+            fields = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
+            if isinstance(fields.get("filename"), str):
+                yield File(fields["filename"], str(fields.get("subfolder") or ""), str(fields.get("type") or "output"))
