@@ -165,13 +165,13 @@ async def test_who_lost_the_lease_can_write_nothing(store: Store, url: str):
         store.note_attempt(old, "x"),
         store.requeue_job(old, "failed", None, 0.0, ""),
         store.leave_job(old, 0.0, ""),
-        store.begin_again(old, "lost", None, LONG_S),
         store.finish_job(old, DONE, replace(ROW, call_id="req-lost")),
     )
     for write in writes:
         with pytest.raises(LeaseLost):
             await write
-    again = await other.begin_again(taken.job.lease, "lost", JobError("worker_lost", "gone"), LONG_S)
+    await other.requeue_job(taken.job.lease, "lost", JobError("worker_lost", "gone"), 0.0, "its worker was lost")
+    (again,) = await claimed(other)
     assert (again.attempt.number, again.job.failures) == (2, 1)
     await other.finish_job(again.job.lease, DONE, None)
     assert [each.end for each in await store.job_attempts(first.job.id)] == ["lost", "succeeded"]
@@ -273,11 +273,11 @@ async def test_what_a_job_holds_is_not_lost_with_the_process_that_made_it(store:
 
 
 async def test_changes_are_heard(store: Store):
-    heard: list[tuple[str, str]] = []
+    heard: list[tuple[str, str, str]] = []
     came = asyncio.Event()
 
-    def hear(job_id: str, engine: str) -> None:
-        heard.append((job_id, engine))
+    def hear(job_id: str, engine: str, what: str) -> None:
+        heard.append((job_id, engine, what))
         came.set()
 
     listening = asyncio.create_task(store.listen_to_jobs(hear))
@@ -286,7 +286,7 @@ async def test_changes_are_heard(store: Store):
             await asyncio.sleep(0)
             await store.enqueue_job(job())
             await came.wait()
-        assert heard[0] == (job().id, "painter")
+        assert heard[0] == (job().id, "painter", "state")
     finally:
         listening.cancel()
 

@@ -36,7 +36,7 @@ from aldgate.gate.metrics import Metrics
 from aldgate.gate.permission import check_name, permitted, too_long
 from aldgate.gate.records import failure_row, ledger_row, log_call
 from aldgate.gate.runs import Run
-from aldgate.gate.slices import Cost, Parts, Purse, Slices
+from aldgate.gate.slices import Cost, Held, Parts, Purse, Slices
 from aldgate.limiter.memory import NO_GAUGE, Limited, MemoryLimiter, Standing, limited_levels, own_limits
 from aldgate.limiter.shared import SharedLimits
 from aldgate.ports import Backend, FaceDialect
@@ -173,7 +173,7 @@ class Gate:
             return None
         units = NO_UNITS
         if is_shared or not gauge.is_empty:
-            units = (1, expected_tokens(call), 0, 0, 0)
+            units = call.units or (1, expected_tokens(call), 0, 0, 0)
             try:
                 gauge.check(units, time.monotonic_ns())
             except GatewayError as error:
@@ -399,6 +399,17 @@ class Gate:
         self.metrics.settled((call.operation, shown, outcome.status), usage, spent, outcome.first_byte_s, total_s)
         if self.logs_calls or outcome.status >= 500:
             log_call(call, deployment, outcome, total_s)
+
+    def hand_over(self, admission: Admission) -> Held:
+        """The call goes on as a job, which takes what it holds of budgets with it. What it counted in limits stays counted.
+
+        Returns what the job takes.
+        """
+        admission.is_open = False
+        self.under_way -= 1
+        if admission.places is not None:
+            admission.gauge.settle(admission.places, admission.units, admission.units)
+        return self.slices.hand_over(admission.held or [])
 
     def _judge(self, admission: Admission, outcome: Outcome) -> None:
         """Note how the deployment that came to answer did in the end; what came before its first byte `run` has noted."""

@@ -231,6 +231,18 @@ class Slices:
             part.spent += spent
             part.repeats = REPEATS
 
+    def hand_over(self, held: Held) -> Held:
+        """What is held goes to somebody else, who settles it; `take_back` where it did not get there."""
+        for part, need in held:
+            part.held -= need
+            part.granted -= need
+        return held
+
+    def take_back(self, held: Held) -> None:
+        """What was handed over is this process's again, and not held."""
+        for part, need in held:
+            part.granted += need
+
     async def refill(self, parts: Parts, cost: Cost, most: Cost | None = None) -> None:
         """`_refill`, and where it is refused, once more when the other processes have given back what they do not hold."""
         try:

@@ -148,7 +148,7 @@ class Jobs(QueryGroup):
         async with self._database.write() as connection:
             engine = await connection.scalar(ask)
         if engine is not None:
-            self._bell.ring(job_id, engine)
+            self._bell.ring(job_id, engine, "cancel")
         return await self.find_job(job_id, account)
 
     async def doomed_jobs(self, limit: int) -> list[Job]:
