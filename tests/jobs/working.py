@@ -21,7 +21,7 @@ from aldgate.queueing import JobStore
 from aldgate.store.writer import wait_for_event
 
 OWNER = Owner("key-1", "key-1")
-PATIENCE_S = 20.0
+PATIENCE_S = 30.0
 
 
 def job(number: int = 1, **more: Any) -> Job:
@@ -49,7 +49,7 @@ def shop(store: JobStore, folder: Path, *engines: Engine, **more: Any) -> JobSho
         clock=more.pop("clock", time.monotonic),
         random=random.Random(7).random,
         wait=wait_for_event,
-        **{"lease_s": 0.6, "poll_s": 0.05, "tell_s": 0.0, **more},
+        **{"lease_s": 0.6, "poll_s": 0.05, "tell_s": 0.0, "backoff_s": 0.01, **more},
     )
 
 

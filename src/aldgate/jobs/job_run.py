@@ -234,7 +234,8 @@ class JobRun:
             case "stopping":
                 return await self._requeue("given back", ShuttingDown("The worker stopped."), 0.0)
             case GatewayError():
-                again = after_failure(why, self._job.failures + 1, self._job.most_failures, self._shop.random())
+                counts = self._job.failures + 1, self._job.most_failures
+                again = after_failure(why, *counts, self._shop.random(), self._shop.backoff_s)
                 if again is None:
                     return await self._finish(failed(why, end))
                 return await self._requeue(end, why, again.wait_s)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from aldgate.core.job_decisions import BASE_WAIT_S
 from aldgate.core.jobs import Job, Made
 from aldgate.making import Engine
 from aldgate.queueing import Choose, JobStore
@@ -40,6 +41,7 @@ class JobShop(msgspec.Struct, frozen=True, kw_only=True):
         choose: Which jobs that wait may begin.
         lease_s: After so long without a word from its worker, a job is taken over by another.
         poll_s: Seconds between two looks; what is told is heard at once.
+        backoff_s: Seconds before the second attempt; twice as many before each further one.
         tell_s: Seconds between two reports of progress that are kept.
         now: Unix seconds.
         clock: Monotonic seconds.
@@ -52,6 +54,7 @@ class JobShop(msgspec.Struct, frozen=True, kw_only=True):
     choose: Choose
     lease_s: float = LEASE_S
     poll_s: float = 1.0
+    backoff_s: float = BASE_WAIT_S
     tell_s: float = 0.5
     now: Callable[[], float]
     clock: Callable[[], float]
