@@ -36,7 +36,7 @@ RECOVERIES = ("adopt", "cancel", "kill", "wait")
 LONGEST_S = 2.0
 """Of the engine whose lost attempts can only be waited for."""
 SERVERS = {"sqlite": sqlite_files, "postgresql": postgres_server}
-AT_ONCE = {"sqlite": 1, "postgresql": 3}
+AT_ONCE = {"sqlite": 1, "postgresql": 2}
 """Workers that share the database; an embedded one has one process at a time."""
 
 
