@@ -34,7 +34,7 @@ from aldgate.core.prices import Price as CallPrice
 from aldgate.core.principals import Principal
 from aldgate.core.routes import Catalogue, Deployment, Route
 from aldgate.gate.gate import Gate
-from aldgate.gate.slices import Held
+from aldgate.gate.money.slices import Held
 from aldgate.making import Engine
 from aldgate.queueing import Handover, JobStore
 
