@@ -167,7 +167,7 @@ async def test_an_attempt_that_takes_too_long_is_stopped(store: SqlStore, folder
 @pytest.mark.parametrize("recovery", RECOVERIES)
 async def test_a_lost_attempt_is_recovered_before_another_begins(store: SqlStore, folder: Path, recovery: Recovery):
     engine = FolderEngine("painter", folder, recovery)
-    await lost(store, folder, engine, timeout_s=0.5)
+    await lost(store, folder, engine, timeout_s=0.5 if recovery == "wait" else 60.0)
     async with working(shop(store, folder, engine)):
         ended = await until(store, job().id)
     attempts = await store.job_attempts(ended.id)
@@ -181,6 +181,14 @@ async def test_a_lost_attempt_is_recovered_before_another_begins(store: SqlStore
         assert engine.stopped == ([first.handle] if recovery in ("cancel", "kill") else [])
         assert attempts[1].began_at >= (first.until if recovery == "wait" else first.began_at)
     assert await billed(store, ended) == 1
+
+
+async def test_what_was_done_while_no_worker_was_there_is_collected(store: SqlStore, folder: Path):
+    engine = FolderEngine("painter", folder, "adopt")
+    await lost(store, folder, engine, timeout_s=0.001)
+    async with working(shop(store, folder, engine)):
+        ended = await until(store, job().id)
+    assert (ended.state, ended.attempts) == ("succeeded", 1)
 
 
 async def test_what_its_engine_has_forgotten_is_begun_anew(store: SqlStore, folder: Path):
@@ -254,7 +262,7 @@ async def test_a_worker_whose_job_was_taken_stops_and_leaves_it(store: SqlStore,
 async def test_a_worker_that_ends_gives_back_what_it_has(store: SqlStore, folder: Path, recovery: Recovery):
     engine = FolderEngine("painter", folder, recovery, takes_s=0.5)
     async with working(shop(store, folder, engine)) as worker:
-        await store.enqueue_job(job(timeout_s=1.0))
+        await store.enqueue_job(job(timeout_s=2.0 if recovery == "wait" else 60.0))
         await engine.began.wait()
         await until(store, job().id, lambda each: each.state == "running")
         await worker.drain(0.0)

@@ -49,7 +49,7 @@ def shop(store: JobStore, folder: Path, *engines: Engine, **more: Any) -> JobSho
         clock=more.pop("clock", time.monotonic),
         random=random.Random(7).random,
         wait=wait_for_event,
-        **{"lease_s": 0.6, "poll_s": 0.05, "tell_s": 0.0, "backoff_s": 0.01, **more},
+        **{"lease_s": 3.0, "poll_s": 0.05, "tell_s": 0.0, "backoff_s": 0.01, **more},
     )
 
 

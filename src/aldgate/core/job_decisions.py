@@ -62,11 +62,11 @@ def recovery_of(recovery: Recovery, phase: Phase, *, is_wanted: bool, until_s: f
         is_wanted: False: the job was cancelled, or its deadline has passed.
         until_s: Seconds until the attempt has ended by itself.
     """
-    if phase != "submitted" or until_s <= 0:
+    if phase != "submitted":
         return "begin"
-    if recovery == "adopt":
-        return "adopt" if is_wanted else "stop"
-    return "wait" if recovery == "wait" else "stop"
+    if recovery == "wait":
+        return "wait" if until_s > 0 else "begin"
+    return "adopt" if recovery == "adopt" and is_wanted else "stop"
 
 
 class ByPlaces:

@@ -35,6 +35,8 @@ STOP_PATIENCE_S = 15.0
 """Between two questions to an engine that did not say that it has stopped."""
 END_PATIENCE_S = 5.0
 """For the task of an engine that was cancelled to end."""
+ADOPTED_S = 30.0
+"""At least so long for an attempt that is taken over: it may have ended long ago, and wait to be collected."""
 NOTHING_RUNS = (UpstreamRejected, UpstreamLimited, UpstreamOverloaded, UpstreamAuth)
 """Refusals: the engine took nothing, so there is nothing to stop."""
 
@@ -62,7 +64,7 @@ class JobRun:
         self._is_cancelled = claim.job.cancel_asked_at is not None
         self._is_stopping = False
         self._late_at = None if claim.left_s is None else claimed_at + claim.left_s
-        self._over_at = claimed_at + claim.until_s
+        self._over_at = claimed_at + (max(claim.until_s, ADOPTED_S) if claim.is_taken_over else claim.until_s)
 
     @property
     def job_id(self) -> str:
@@ -104,7 +106,7 @@ class JobRun:
         """See to an attempt whose worker is gone."""
         attempt = self._claim.attempt
         cause = self._cause()
-        until_s = self._over_at - self._shop.clock()
+        until_s = self._claim.until_s
         is_wanted = cause not in ("cancelled", "late")
         match recovery_of(self._engine.recovery, attempt.phase, is_wanted=is_wanted, until_s=until_s):
             case "adopt":
@@ -112,7 +114,7 @@ class JobRun:
                 await self._make(self._adopt)
             case "wait":
                 await self._leave(until_s, "an attempt whose worker was lost may still run")
-            case "stop" if not await self._has_stopped():
+            case "stop" if not await self._has_stopped() and until_s > 0:
                 await self._leave(min(STOP_PATIENCE_S, until_s), "its engine has not said that it has stopped")
             case _:
                 await self._end(cause if not is_wanted else WorkerLost("The worker that had this job is gone."), "lost")
