@@ -31,6 +31,7 @@ class Worker:
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._is_stopping = False
+        self._look_at = 0.0
 
     async def run(self) -> None:
         """Work. Belongs in the process's task group."""
@@ -40,23 +41,22 @@ class Worker:
             while True:
                 self._wake.clear()
                 if not self._is_stopping:
-                    await self._attempt(self._end_doomed)
-                    for claimed_at, claim in await self._claims():
-                        self._begin(group, claim, claimed_at)
+                    await self._attempt(lambda: self._claim(group))
+                    if self._shop.clock() >= self._look_at:
+                        self._look_at = self._shop.clock() + self._shop.poll_s
+                        await self._attempt(lambda: self._take_over(group))
+                        await self._attempt(self._end_doomed)
                 await self._shop.wait(self._wake, self._shop.poll_s)
 
-    async def _claims(self) -> list[tuple[float, Claim]]:
-        """What may be worked on now, with the time it was asked for."""
-        found: list[tuple[float, Claim]] = []
+    async def _claim(self, group: asyncio.TaskGroup) -> None:
+        shop, at = self._shop, self._shop.clock()
+        for claim in await shop.store.claim_jobs(shop.engines, shop.choose, shop.lease_s):
+            self._begin(group, claim, at)
 
-        async def claim() -> None:
-            shop, at = self._shop, self._shop.clock()
-            found.extend((at, each) for each in await shop.store.take_over_jobs(shop.engines, shop.lease_s, AT_ONCE))
-            at = shop.clock()
-            found.extend((at, each) for each in await shop.store.claim_jobs(shop.engines, shop.choose, shop.lease_s))
-
-        await self._attempt(claim)
-        return found
+    async def _take_over(self, group: asyncio.TaskGroup) -> None:
+        shop, at = self._shop, self._shop.clock()
+        for claim in await shop.store.take_over_jobs(shop.engines, shop.lease_s, AT_ONCE):
+            self._begin(group, claim, at)
 
     def _begin(self, group: asyncio.TaskGroup, claim: Claim, claimed_at: float) -> None:
         run = JobRun(claim, self._shop, claimed_at)
