@@ -93,8 +93,8 @@ class JobStore(Protocol):
         """Take jobs of these engines whose worker's lease has lapsed, with the attempt that it was making."""
         ...
 
-    async def renew_jobs(self, leases: Collection[Lease], lease_s: float) -> dict[str, Renewal]:
-        """Keep jobs for so much longer. Returns, by id, those that are still held; of the others the lease is lost."""
+    async def renew_jobs(self, leases: Collection[Lease], lease_s: float) -> dict[Lease, Renewal]:
+        """Keep jobs for so much longer. Returns what became of those that are still held; the other leases are lost."""
         ...
 
     async def submit_job(self, lease: Lease, handle: str) -> None:

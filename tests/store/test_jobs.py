@@ -82,6 +82,22 @@ async def test_of_jobs_that_come_together_one_that_cannot_be_kept_fails_alone(st
     assert len(await store.list_jobs(JobFilter())) == 4
 
 
+async def test_a_job_that_cannot_be_written_down_keeps_no_other_out(store: Store):
+    with pytest.raises(TypeError):
+        await store.enqueue_job(job(1, extras={"what": object()}))
+    assert (await store.enqueue_job(job(2))).state == "queued"
+
+
+async def test_who_leaves_does_not_break_off_what_others_wait_for(store: Store):
+    first = asyncio.create_task(store.enqueue_job(job(1)))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(store.enqueue_job(job(2)))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second).id == job(2).id
+    assert await store.find_job(job(1).id) is not None
+
+
 async def test_jobs_are_listed_newest_first_by_pages_and_filters(store: Store):
     for number in range(1, 6):
         await store.enqueue_job(job(number, created_at=float(number), operation="image" if number % 2 else "video"))
@@ -203,7 +219,7 @@ async def test_cancelling_reaches_who_has_the_job(store: Store):
     assert await store.ask_to_cancel(claim.job.id, "key-2") is None
     asked = await store.ask_to_cancel(claim.job.id, "key-1")
     assert asked is not None and asked.cancel_asked_at is not None and asked.state == "scheduled"
-    assert (await store.renew_jobs([claim.job.lease], LONG_S))[claim.job.id].is_cancelled
+    assert (await store.renew_jobs([claim.job.lease], LONG_S))[claim.job.lease].is_cancelled
 
 
 async def test_who_is_cancelled_or_too_late_is_doomed_and_never_claimed(store: Store):

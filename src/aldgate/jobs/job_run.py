@@ -22,7 +22,7 @@ from aldgate.core.errors import (
 )
 from aldgate.core.generation import Generated
 from aldgate.core.job_decisions import after_failure, recovery_of
-from aldgate.core.jobs import AttemptEnd, Claim, End, JobError, Renewal, asked_of
+from aldgate.core.jobs import AttemptEnd, Claim, End, JobError, Lease, Renewal, asked_of
 from aldgate.core.leases import LeaseLost
 from aldgate.gate.jobs import cancelled, failed, ledger_row, succeeded
 from aldgate.jobs.job_shop import JobShop
@@ -72,7 +72,7 @@ class JobRun:
         return self._job.id
 
     @property
-    def lease(self):
+    def lease(self) -> Lease:
         """The claim, as the store knows it."""
         return self._job.lease
 

@@ -107,7 +107,7 @@ class Worker:
         runs, asked_at = list(self._runs), self._shop.clock()
         held = await self._shop.store.renew_jobs([run.lease for run in runs], self._shop.lease_s)
         for run in runs:
-            run.look(held.get(run.job_id), asked_at)
+            run.look(held.get(run.lease), asked_at)
 
     async def _end_doomed(self) -> None:
         """End jobs that wait for nothing: nobody wants them, or their time is over."""

@@ -121,15 +121,16 @@ class JobWork(Jobs):
         return claims
 
     @unbroken
-    async def renew_jobs(self, leases: Collection[Lease], lease_s: float) -> dict[str, Renewal]:
+    async def renew_jobs(self, leases: Collection[Lease], lease_s: float) -> dict[Lease, Renewal]:
         """See `JobStore`."""
         mine = or_(*(and_(jobs.c.id == lease.job, jobs.c.token == lease.token) for lease in leases))
-        columns = jobs.c.id, jobs.c.cancel_asked_at, jobs.c.deadline
-        found: dict[str, Renewal] = {}
+        columns = jobs.c.id, jobs.c.token, jobs.c.cancel_asked_at, jobs.c.deadline
+        found: dict[Lease, Renewal] = {}
         async with self._database.write(relaxed=True) as connection:
             now = await self._now(connection)
             for row in await connection.execute(update(jobs).where(mine).values(lease_until=now + lease_s).returning(*columns)):
-                found[row.id] = Renewal(row.cancel_asked_at is not None, None if row.deadline is None else row.deadline - now)
+                left_s = None if row.deadline is None else row.deadline - now
+                found[Lease(row.id, row.token)] = Renewal(row.cancel_asked_at is not None, left_s)
         return found
 
     @unbroken
