@@ -17,8 +17,9 @@ import trustme
 
 from aldgate.app import App, create
 from aldgate.config.loader import load
-from aldgate.surfaces.listener import Bounds
-from aldgate.surfaces.server import Address, Server
+from aldgate.surfaces.server.listener import Bounds
+from aldgate.surfaces.server.server import Address, Server
+from tests.databases import environment_of
 
 ADMIN_KEY = "test-admin-" + "0123456789" * 3
 
@@ -92,10 +93,10 @@ async def running_gate(
     data.mkdir(parents=True, exist_ok=True)
     file = data / "aldgate.toml"
     file.write_text(config + "".join(provider_table(name, table) for name, table in (providers or {}).items()), encoding="utf-8")
-    environment = {"ALDGATE_ADMIN_KEY": ADMIN_KEY, "LAB_KEY": "sk-lab-" + secrets.token_hex(8), **(environment or {})}
+    usual = {"ALDGATE_ADMIN_KEY": ADMIN_KEY, "LAB_KEY": "sk-lab-" + secrets.token_hex(8), **environment_of(data)}
     settings = load(
         flags={"data": str(data), "discovery.local": "false", "server.port": "0", **(flags or {})},
-        environment=environment,
+        environment={**usual, **(environment or {})},
         directory=data,
         file=file,
     )

@@ -30,31 +30,32 @@ LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in 
 LAZY = {
     "cli/budgets.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/config.py": "msgspec is 40 ms that `--help` need not pay",
+    "cli/db.py": "SQLAlchemy is 150 ms that `--help` need not pay",
     "cli/serve.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/usage.py": "msgspec is 40 ms that `--help` need not pay",
 }
 TASKS = {
-    "app.py": "the root's tasks, ended by its exit stack",
+    "app/composition.py": "the root's tasks, ended by its exit stack",
     "gate/neighbours.py": "answers to other processes, which end with its run; each is one statement",
-    "gate/slices.py": "one question to other processes for all calls that wait for its answer, which has an end",
-    "gate/hedge.py": "two attempts at once, where a route asks for it; both have ended when the race has",
+    "gate/money/slices.py": "one question to other processes for all calls that wait for its answer, which has an end",
+    "gate/routing/hedge.py": "two attempts at once, where a route asks for it; both have ended when the race has",
     "jobs/batch_run.py": "in task groups, which end with the batch",
     "jobs/batches.py": "in a task group, which ends with the worker",
-    "surfaces/background.py": "what runs in the background, ended by `aclose` before the store and the ledger are",
-    "surfaces/server.py": "the sweep of connections, ended with the server",
+    "surfaces/responses/background.py": "what runs in the background, ended by `aclose` before the store and the ledger are",
+    "surfaces/server/server.py": "the sweep of connections, ended with the server",
     "oidc/keyset.py": "one fetch for all who wait for it, ended with the issuer",
     "store/unbroken.py": "writes that outlive their caller, which the store waits for when it closes",
-    "surfaces/response_socket.py": "listens to a socket while a call of it runs, ended with the socket",
-    "surfaces/listener.py": "one task per request, which the server waits for when it drains",
+    "surfaces/responses/socket.py": "listens to a socket while a call of it runs, ended with the socket",
+    "surfaces/server/listener.py": "one task per request, which the server waits for when it drains",
 }
 BROAD = {
     "jobs/batch_run.py": "one line's fault must not end the others",
     "jobs/batches.py": "one batch's fault must not end the others",
-    "surfaces/background.py": "one response's fault must not end the others",
+    "surfaces/responses/background.py": "one response's fault must not end the others",
     "store/writer.py": "whatever is wrong with the store must not end the ledger's writer",
-    "surfaces/websocket.py": "one socket's fault must not reach another's",
-    "surfaces/cycle.py": "one request's fault must not reach another's",
-    "surfaces/workers.py": "a forked copy of the parent must end, whatever happens to it",
+    "surfaces/server/websocket.py": "one socket's fault must not reach another's",
+    "surfaces/server/cycle.py": "one request's fault must not reach another's",
+    "surfaces/server/workers.py": "a forked copy of the parent must end, whatever happens to it",
 }
 SYNCHRONOUS = {("gate/gate.py", "Gate"): {"admit", "_admit", "weigh", "settle"}}
 MODULE_LINES = {0.5: 180, 0.9: 500, 1.0: 800}
@@ -103,6 +104,24 @@ def cycles(tree: Tree) -> Iterator[str]:
         TopologicalSorter({module_of(file): set(imports(node, modules)) for file, node in tree.items()}).prepare()
     except CycleError as error:
         yield f"cycle: {' -> '.join(error.args[1])}"
+
+
+def folder_cycles(tree: Tree) -> Iterator[str]:
+    """Cycles among what stands beside each other in a folder, its sub-folders taken as wholes."""
+    modules = {module_of(file) for file in tree}
+    beside: dict[tuple[str, ...], dict[str, set[str]]] = {}
+    for file, node in tree.items():
+        mine = module_of(file).split(".")
+        for other in imports(node, modules):
+            theirs = other.split(".")
+            depth = next((at for at, (one, two) in enumerate(zip(mine, theirs, strict=False)) if one != two), None)
+            if depth is not None:
+                beside.setdefault(tuple(mine[:depth]), {}).setdefault(mine[depth], set()).add(theirs[depth])
+    for folder, graph in beside.items():
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            yield f"cycle in {'/'.join(folder)}: {' -> '.join(error.args[1])}"
 
 
 def functions(tree: Tree) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
@@ -175,7 +194,7 @@ def forbidden(tree: Tree) -> Iterator[str]:
 
 def problems(root: Path) -> list[str]:
     tree = parse(root)
-    checks = (wrong_directions, cycles, hidden_imports, wrong_awaits, forbidden)
+    checks = (wrong_directions, cycles, folder_cycles, hidden_imports, wrong_awaits, forbidden)
     return [*chain.from_iterable(check(tree) for check in checks), *sizes(tree, root)]
 
 
@@ -199,6 +218,7 @@ GATE = "class Gate:\n    def admit(self): ...\n    def _admit(self): ...\n    de
         ("dialects/bad.py", "from aldgate.config import good", "dialects/bad.py imports aldgate.config.good"),
         ("app.py", "from aldgate import testing", "app.py imports aldgate.testing"),
         ("core/good.py", "from aldgate.core import bad\n", "cycle: "),
+        ("gate/rows.py", "import aldgate.gate.steps.settle\n", "cycle in aldgate/gate: "),
         (
             "gate/bad.py",
             "def f():\n    from aldgate.core import good\n    return good",
@@ -230,10 +250,11 @@ def test_each_check_can_fail(tmp_path: Path, file: str, text: str, complaint: st
         "gate/gate.py": GATE,
     }
     good |= {"testing/__init__.py": "", "gate/short.py": "def f(): ...\n" * 200, "__init__.py": ""}
+    good |= {"gate/rows.py": "", "gate/steps/run.py": "import aldgate.gate.rows", "gate/steps/settle.py": ""}
     for name, content in good.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
     assert problems(tmp_path) == []
-    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_text(text)
     assert any(problem.startswith(complaint) for problem in problems(tmp_path))

@@ -29,7 +29,7 @@ from aldgate.cli.main import app
 from aldgate.config.fields import leaves
 from aldgate.config.loader import load
 from aldgate.core.errors import GatewayError
-from aldgate.surfaces.openapi import document
+from aldgate.surfaces.openapi.document import document
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = runpy.run_path(str(ROOT / "scripts" / "docs.py"))

@@ -56,7 +56,7 @@ def test_the_decisions_load_nothing_but_msgspec() -> None:
 
 
 def test_an_issuer_loads_nothing_before_its_first_token() -> None:
-    loaded = loaded_by("import aldgate.oidc.tokens, aldgate.oidc.login, aldgate.surfaces.oidc")
+    loaded = loaded_by("import aldgate.oidc.tokens, aldgate.oidc.login, aldgate.surfaces.people.oidc")
     assert not loaded & (NEVER | LATER)
 
 

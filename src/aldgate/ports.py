@@ -330,7 +330,7 @@ class Resolver(Protocol):
 
     Attributes:
         carrier: How it is carried: `client` (id, NUL and secret, from headers of their own), `session` (a cookie), or empty: as a
-            key is. See `surfaces.credentials`.
+            key is. See `surfaces.http.credentials`.
     """
 
     carrier: bytes
@@ -343,8 +343,11 @@ class Resolver(Protocol):
         """
         ...
 
-    async def look_at(self, principal_id: str) -> tuple[Principal, GatewayError | None] | None:
-        """The principal with this id, and why its calls are refused, if they are; None: it is of another kind."""
+    async def look_at(self, principal_id: str, credential: bytes = b"") -> tuple[Principal, GatewayError | None] | None:
+        """The principal with this id, and why its calls are refused, if they are; None: it is of another kind.
+
+        `credential`: As a principal has it that was looked up; then calls are refused as well if that one is good no longer.
+        """
         ...
 
 

@@ -77,7 +77,10 @@ async def test_a_blocked_request_reaches_nobody_and_costs_nothing(house: House, 
     key = await keyed(house, Words(words=("banana",), name="fruit", applies_to="input"))
     reply = await ask(house, key, face, provider, Ask(turns=(Turn("user", "A banana!"),)), stream=stream)
     assert reply.status_code == 400 and not house.upstream.requests
-    assert FACES[face].fault(reply.json()).message == "The guardrail `fruit` found a word that is not allowed in the request."
+    assert (
+        FACES[face].fault(reply.json()).message
+        == "The guardrail `fruit` of key `test` found a word that is not allowed in the request."
+    )
     row = await house.row(reply.headers["x-request-id"])
     assert (row["status"], row["error_code"], row["input_tokens"], row["cost_microusd"]) == (400, "content_blocked", 0, 0)
 
@@ -88,7 +91,7 @@ async def test_a_blocked_answer_is_billed_and_ends_with_an_error(house: House, f
     house.upstream.script(saying(Said(text="One two three banana four", output_tokens=9)))
     key = await keyed(house, Words(words=("banana",), applies_to="output"))
     reply = await ask(house, key, face, provider, Ask(), stream=stream)
-    message = "The guardrail `words` found a word that is not allowed in the answer."
+    message = "The guardrail `words` of key `test` found a word that is not allowed in the answer."
     if stream and reply.status_code == 200:
         answer = house.answer(face, reply, stream=True)
         assert (answer.failure, answer.ended) == (message, False)

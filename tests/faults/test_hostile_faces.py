@@ -14,7 +14,7 @@ from aldgate.core.events import ArgumentsDelta, Finished, TextDelta, ToolCallSta
 from aldgate.dialects.gemini.dialect import GEMINI
 from aldgate.dialects.ollama.dialect import OLLAMA
 from aldgate.dialects.responses.dialect import RESPONSES
-from aldgate.gate import translation
+from aldgate.gate.translation import translation
 from aldgate.testing.upstream import faults
 from tests.faults.lab import Lab, running_lab, within
 from tests.faults.test_hogs import longest_turn_s

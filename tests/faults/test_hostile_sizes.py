@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aldgate.surfaces.listener import Bounds
+from aldgate.surfaces.server.listener import Bounds
 from aldgate.testing.upstream import Asked, Play, Step, Valve, faults
 from tests.faults.lab import CHAT, HELLO, Lab, running_lab, within
 from tests.faults.wire import credentials, head, request, wire

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from aldgate.surfaces.idempotency import asked_by
+from aldgate.surfaces.calls.idempotency import asked_by
 from aldgate.testing.upstream import FakeUpstream, Step, Valve, faults
 from tests.faults.lab import HELLO, Lab, running_lab, within
 from tests.faults.wire import request, wire

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aldgate.surfaces.listener import Bounds
+from aldgate.surfaces.server.listener import Bounds
 from aldgate.testing.upstream import Valve, faults
 from tests.faults.lab import CHAT, HELLO, Lab, running_lab, within
 from tests.faults.wire import Answer, Wire, credentials, head, request, wire

@@ -1,7 +1,7 @@
 """Limits of keys and accounts over two gates that share PostgreSQL and Valkey."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,22 +10,12 @@ import httpx2
 import pytest
 
 from aldgate.testing.upstream import FakeUpstream
-from tests.limiter.valkey.server import Server, binary
+from tests.limiter.valkey.server import Server
 from tests.servers import NewUrl
 from tests.support import RunningGate, lab, running_gate
 
 pytestmark = pytest.mark.anyio
 CALL = {"model": "gpt-4.1", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 5}
-
-
-@pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[Server]:
-    if binary() is None:
-        pytest.skip("neither Valkey nor Redis is installed: no `valkey-server` or `redis-server` on the path")
-    server = Server(tmp_path)
-    server.start()
-    yield server
-    server.stop()
 
 
 @asynccontextmanager

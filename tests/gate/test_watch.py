@@ -2,19 +2,24 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
+import websockets
 
 from aldgate.core.errors import RevokedKey, StoreUnavailable
-from aldgate.gate.watch import Watch
+from aldgate.gate.watch import OpenSocket, Watch
 from aldgate.testing.upstream import Valve, faults
 from tests.faults.lab import CHAT, HELLO, Lab, events_of, running_lab, within
 
 pytestmark = pytest.mark.anyio
 SOON_S = 1.0
+STREAMED = {**HELLO, "stream": True}
+PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
@@ -26,8 +31,9 @@ async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
 class Stream:
     """A call whose stream is read while the test goes on."""
 
-    def __init__(self, lab: Lab, key: str, **headers: str) -> None:
+    def __init__(self, lab: Lab, key: str, ask: Mapping[str, Any] = STREAMED, **headers: str) -> None:
         self._lab = lab
+        self._ask = ask
         self._headers = {"authorization": f"Bearer {key}", **headers}
         self.status = 0
         self.body = b""
@@ -35,7 +41,7 @@ class Stream:
         self.task = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        async with self._lab.gate.http.stream("POST", CHAT, json={**HELLO, "stream": True}, headers=self._headers) as reply:
+        async with self._lab.gate.http.stream("POST", CHAT, json=self._ask, headers=self._headers) as reply:
             self.status = reply.status_code
             async for piece in reply.aiter_bytes():
                 self.body += piece
@@ -70,6 +76,102 @@ async def test_a_silent_stream_of_a_revoked_key_is_cut_and_billed(lab: Lab) -> N
     await lab.is_quiet()
     (row,) = [row for row in await lab.rows() if row["error_code"] is not None]
     assert (row["error_code"], row["usage_source"], row["output_tokens"] > 0) == ("revoked_api_key", "counted", True)
+
+
+async def test_a_silent_stream_is_cut_when_its_key_expires(lab: Lab) -> None:
+    app = lab.gate.app
+    key, other = await lab.gate.key(expires="30s"), await lab.gate.key(expires="10m")
+    valve = Valve()
+    lab.upstream.script(*(faults.stall_mid_stream(after=3, valve=valve) for _ in range(2)))
+    cut, stays = Stream(lab, key), Stream(lab, other)
+    await within(5, asyncio.gather(cut.has_begun.wait(), stays.has_begun.wait()))
+    app.watch.expire()
+    Watch(app.gate, app.identity, now=lambda: time.time() + 60).expire()
+    assert await cut.ended() == "expired_api_key" and not stays.task.done()
+    valve.open()
+    await within(5, stays.task)
+
+
+async def test_an_idle_socket_ends_when_its_key_expires_or_its_network_is_closed(lab: Lab) -> None:
+    app = lab.gate.app
+    url = lab.gate.url.replace("http", "ws", 1) + "/v1/responses"
+    for name in ("expires", "closed"):
+        key = await lab.gate.key(name, expires="30s")
+        async with websockets.connect(url, additional_headers={"x-api-key": key}, proxy=None) as socket:
+            if name == "expires":
+                later = Watch(app.gate, app.identity, now=lambda: time.time() + 60)
+                later.sockets = app.watch.sockets
+                later.expire()
+            else:
+                keys = (await lab.gate.http.get("/admin/keys")).json()["keys"]
+                (found,) = [each["id"] for each in keys if each["name"] == name]
+                patch = {"policy": {"networks": ["10.0.0.0/8"]}}
+                assert (await lab.gate.http.patch(f"/admin/keys/{found}", json=patch)).status_code == 200
+            told = json.loads(await within(SOON_S, socket.recv()))
+            assert told["error"]["code"] == {"expires": "expired_api_key", "closed": "policy_denied"}[name]
+            with pytest.raises(websockets.ConnectionClosed):
+                await within(SOON_S, socket.recv())
+
+
+async def logged_in(lab: Lab, name: str) -> str:
+    http = lab.gate.http
+    if (await http.get(f"/admin/users/{name}")).status_code == 404:
+        made = await http.post("/admin/users", json={"name": name, "password": PASSWORD})
+        assert made.status_code == 201, made.text
+    reply = await http.post("/v1/users/login", json={"username": name, "password": PASSWORD})
+    return reply.json()["token"]
+
+
+def bearer(secret: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {secret}"}
+
+
+async def test_logging_out_ends_what_that_session_began_and_no_other_session(lab: Lab) -> None:
+    leaving, staying = await logged_in(lab, "ada"), await logged_in(lab, "ada")
+    token = (await lab.gate.http.post("/v1/users/tokens", headers=bearer(staying))).json()["token"]
+    valve = Valve()
+    lab.upstream.script(*(faults.stall_mid_stream(after=3, valve=valve) for _ in range(3)))
+    cut, stays, of_token = Stream(lab, leaving), Stream(lab, staying), Stream(lab, token)
+    await within(5, asyncio.gather(*(stream.has_begun.wait() for stream in (cut, stays, of_token))))
+    assert (await lab.gate.http.post("/v1/users/logout", headers=bearer(leaving))).status_code == 200
+    assert await cut.ended() == "expired_api_key"
+    assert "it was logged out" in cut.body.decode()
+    assert not stays.task.done() and not of_token.task.done()
+    valve.open()
+    await within(5, asyncio.gather(stays.task, of_token.task))
+    assert events_of(stays.body)[-1] == events_of(of_token.body)[-1] == "[DONE]"
+
+
+@pytest.mark.parametrize(
+    ("act", "code", "words"), [("reset", "expired_api_key", "password"), ("disable", "revoked_api_key", "disabled")]
+)
+async def test_who_gets_another_password_or_is_disabled_streams_no_longer_and_is_told_why(
+    lab: Lab, act: str, code: str, words: str
+) -> None:
+    stream = Stream(lab, await logged_in(lab, "bo"))
+    lab.upstream.script(faults.stall_mid_stream(after=3, valve=Valve()))
+    await within(5, stream.has_begun.wait())
+    assert (await lab.gate.http.post(f"/admin/users/bo/{act}")).status_code == 200
+    assert await stream.ended() == code
+    assert words in (said := events_of(stream.body)[-1]["error"]["message"]) and "scopes are" not in said
+    await lab.is_quiet()
+
+
+async def test_a_secret_that_was_rotated_away_ends_what_it_began_and_the_new_one_does_not(lab: Lab) -> None:
+    made = (await lab.gate.http.post("/admin/keys", json={"name": "rotated"})).json()
+    valve = Valve()
+    lab.upstream.script(*(faults.stall_mid_stream(after=3, valve=valve) for _ in range(2)))
+    old = Stream(lab, made["key"])
+    await within(5, old.has_begun.wait())
+    fresh = (await lab.gate.http.post(f"/admin/keys/{made['id']}/rotate", json={"overlap": "1h"})).json()["key"]
+    new = Stream(lab, fresh)
+    await within(5, new.has_begun.wait())
+    await lab.gate.app.watch.look()
+    assert not old.task.done() and not new.task.done()
+    last = (await lab.gate.http.post(f"/admin/keys/{made['id']}/rotate", json={"overlap": "0"})).json()["key"]
+    assert {await old.ended(), await new.ended()} == {"revoked_api_key"}
+    assert (await lab.gate.http.get("/v1/models", headers=bearer(last))).status_code == 200
+    await lab.is_quiet()
 
 
 async def test_a_stream_that_has_not_begun_is_refused(lab: Lab) -> None:
@@ -136,7 +238,7 @@ async def test_while_the_database_is_away_all_goes_on_and_is_looked_at_when_it_i
     class Away:
         is_away = True
 
-        async def look_at(self, principal_id: str) -> tuple[object, object]:
+        async def look_at(self, principal_id: str, credential: bytes) -> tuple[object, object]:
             was_asked.set()
             if self.is_away:
                 raise StoreUnavailable("The database did not answer.")
@@ -144,7 +246,7 @@ async def test_while_the_database_is_away_all_goes_on_and_is_looked_at_when_it_i
 
     identity = Away()
     watch = Watch(app.gate, identity)  # pyright: ignore[reportArgumentType]
-    watch.sockets["one"] = (
+    watch.sockets["one"] = OpenSocket(
         await app.identity.identify(b"test-admin-" + b"0123456789" * 3),
         lambda error: cuts.append(error.code),
     )

@@ -12,10 +12,10 @@ import httpx2
 from aldgate.core.claims import Claims
 from aldgate.oidc.login import Logins
 from aldgate.oidc.tokens import Tokens
-from aldgate.surfaces.front import Front
-from aldgate.surfaces.listener import Bounds
-from aldgate.surfaces.oidc import PATH, OidcFace
-from aldgate.surfaces.server import Address, Server
+from aldgate.surfaces.http.front import Front
+from aldgate.surfaces.people.oidc import PATH, OidcFace
+from aldgate.surfaces.server.listener import Bounds
+from aldgate.surfaces.server.server import Address, Server
 from tests.oidc.asking import Clock
 
 KEY = b"k" * 32

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.support import running_gate
-from tests.surfaces.responses_lab import MODELS, ResponsesLab, call_delta, chat_stream, response_stream, responses_lab, texts
+from tests.surfaces.responses.lab import MODELS, ResponsesLab, call_delta, chat_stream, response_stream, responses_lab, texts
 
 from aldgate.core.calls import Peek
 from aldgate.core.conversation import Answer, Conversation, Message, Reasoning, Text, Thinking, ToolCall, ToolResult

@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx2
 
-from aldgate.surfaces.openapi import PATHS, Path
+from aldgate.surfaces.http.openapi import Path
+from aldgate.surfaces.openapi.document import PATHS
 
 GUARDED = tuple(path for path in PATHS if not path.is_open)
 BEARING_IDS = tuple(path for path in GUARDED if "{" in path.path)

@@ -13,7 +13,7 @@ import pytest
 
 import aldgate
 from aldgate.core.policies import Policy, matches
-from aldgate.surfaces.openapi import PATHS
+from aldgate.surfaces.openapi.document import PATHS
 from aldgate.testing.upstream import FakeUpstream
 from tests.faults.wire import wire
 from tests.policies import key_with

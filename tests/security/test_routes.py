@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from aldgate.core.policies import Policy
-from aldgate.surfaces.openapi import Path
+from aldgate.surfaces.http.openapi import Path
 from tests.policies import key_with
 from tests.security.routes import ABOUT_ONESELF, GUARDED, asked, filled, name_of
 from tests.support import RunningGate, anonymous

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from aldgate.surfaces.openapi import Path
+from aldgate.surfaces.http.openapi import Path
 from tests.security.routes import BEARING_IDS, GUARDED, asked, fields_of, name_of
 from tests.support import RunningGate, anonymous
 

@@ -13,8 +13,8 @@ from aldgate.core.calls import LedgerRow
 from aldgate.core.levels import AccountKind
 from aldgate.core.policies import ANYTHING
 from aldgate.storage import Store, StoredAccount
-from aldgate.surfaces.ledger_query import DIMENSIONS
-from aldgate.surfaces.statements import Subject, statement
+from aldgate.surfaces.reports.ledger_query import DIMENSIONS
+from aldgate.surfaces.reports.statements import Subject, statement
 
 from .rows import KEY, NOON, ROW, ask
 

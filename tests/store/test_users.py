@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from aldgate.core.errors import Conflict
 from aldgate.core.policies import Policy
 from aldgate.core.users import StoredInvite, StoredOwnCredential, StoredSession, StoredUser
-from aldgate.gate.user_store import UserStore as Store
+from aldgate.gate.principals.user_store import UserStore as Store
 from aldgate.storage import StoredAccount
 
 NOON = 1_790_000_000.0

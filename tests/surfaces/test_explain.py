@@ -312,3 +312,25 @@ async def test_a_failure_of_a_provider_is_not_explained(gate: RunningGate, upstr
     upstream.script(FAULTS["status_503"]())
     reply = await gate.http.post("/v1/chat/completions", json=HELLO, headers={"x-aldgate-explain": "1"})
     assert reply.status_code == 503 and "aldgate" not in reply.json() and "x-aldgate-decision" not in reply.headers
+
+
+async def test_a_guardrail_that_would_refuse_is_told_with_the_level_that_has_it(gate: RunningGate) -> None:
+    fruit = {"kind": "words", "words": ["banana"], "name": "fruit"}
+    judge = {"kind": "webhook", "url": "http://127.0.0.1:9/"}
+    made = await gate.http.post("/admin/teams", json={"name": "kitchen", "policy": {"guardrails": [fruit, judge]}})
+    key = await gate.key(owner=made.json()["id"], policy={"guardrails": [fruit, {"kind": "size", "most_characters": 12}]})
+    for said, because in (
+        ("A banana!", "The guardrail `fruit` of team `kitchen` found a word that is not allowed in the request."),
+        ("Thirteen char", "The guardrail `size` of key `test` found more than 12 characters in the request."),
+    ):
+        body = {"model": "builtin/echo", "messages": [{"role": "user", "content": said}]}
+        explained = await told(gate, key, **body)
+        denial = {"code": "content_blocked", "status": 400, "message": because, "param": None, "retry_after_s": None}
+        assert (explained["verdict"], explained["denial"]) == ("denied", denial)
+    passing = {"model": "builtin/echo", "messages": [{"role": "user", "content": "A pear"}]}
+    assert (await told(gate, key, **passing))["verdict"] == "allowed", "whoever else would judge is not asked"
+    headers = {**bearer(key), "x-aldgate-explain": "1"}
+    body = {"model": "builtin/echo", "messages": [{"role": "user", "content": "A banana!"}]}
+    refused = (await gate.http.post("/v1/chat/completions", json=body, headers=headers)).json()
+    assert refused["aldgate"]["denial"]["message"] == refused["error"]["message"]
+    assert "of team `kitchen`" in refused["error"]["message"]

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from aldgate import __version__
-from aldgate.surfaces.asgi import Message
+from aldgate.surfaces.http.asgi import Message
 from aldgate.testing.upstream import FakeUpstream, faults
 from tests.support import ADMIN_KEY, RunningGate, lab, running_gate
 

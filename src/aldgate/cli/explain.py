@@ -54,7 +54,7 @@ def _summary(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for reason in told["reasons"]:
         yield "because", f"{reason['status']} {reason['code']}: {reason['message']}"
     yield "key", f"{who['name']} ({who['id']})"
-    yield "scopes", " ".join(who["scopes"])
+    yield "scopes", " ".join(who["scopes"]) or "none"
     if model is not None:
         yield "model", f"{model['asked']}: {model['matched'] or 'not known'}"
     for limit in told["limits"]:

@@ -13,8 +13,10 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-FORWARDING = (b"forwarded", b"via", b"x-real-ip", b"true-client-ip", b"cf-connecting-ip", b"x-client-ip", b"x-cluster-client-ip")
-"""Names of headers that proxies write, beside all that begin with `X-Forwarded`."""
+_FORWARDING = frozenset({"forwarded", "via", "x-host", "cdn-loop", "proxy-connection", "x-amzn-trace-id"})
+_FORWARDING_BEGIN = ("x-forward", "x-original-", "x-real-", "x-proxy", "x-envoy-", "x-azure-", "x-arr-", "x-amz-cf-", "cf-")
+_FORWARDING_END = ("-ip", "-addr", "-address")
+"""Names of headers that proxies, balancers and CDNs write, such as `X-Original-Forwarded-For` and `True-Client-IP`."""
 _FOR = re.compile(r"(?:^|[;,])\s*for\s*=\s*(\"[^\"]*\"|[^;,\s]*)", re.IGNORECASE)
 
 
@@ -52,6 +54,12 @@ def address_of(peer: str, headers: Iterable[tuple[bytes, bytes]], trusted: Seque
         return str(found)
     told = {_last(addresses, trusted) for addresses in listed.values()}
     return told.pop() if len(told) == 1 else ""  # a proxy writes one of the two, the caller may have written the other
+
+
+def is_forwarding(name: bytes) -> bool:
+    """Whether a header of this name, in lower case, is one that proxies, balancers and CDNs write."""
+    text = name.decode("latin-1").replace("_", "-")
+    return text in _FORWARDING or text.startswith(_FORWARDING_BEGIN) or text.endswith(_FORWARDING_END)
 
 
 def is_loopback(text: str) -> bool:

@@ -33,6 +33,7 @@ class Principal(msgspec.Struct, frozen=True):
         expires_at: Unix seconds; None lives for ever.
         organisation: Account id of that level, for the ledger; so are the next three.
         own: By provider, what its calls are made with and paid by instead of the gate's credential; None: nothing.
+        credential: What it showed, as a digest: a session, or one of several secrets. Empty: nobody was asked for one.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Principal(msgspec.Struct, frozen=True):
     client: str | None = None
     user: str | None = None
     own: Mapping[str, OwnCredential] | None = None
+    credential: bytes = b""
 
     @classmethod
     def of(cls, kind: Kind, own: Level, above: tuple[Level, ...] = (), expires_at: float | None = None) -> "Principal":

@@ -7,7 +7,7 @@ from functools import lru_cache, reduce
 from ipaddress import ip_address, ip_network
 from typing import Any, TypeVar
 
-from aldgate.core.guardrails.kinds import united
+from aldgate.core.guardrails.kinds import Guardrail, united
 from aldgate.core.levels import CALLER_SCOPES, Level
 from aldgate.core.policies import Policy, matches
 from aldgate.core.routes import Deployment
@@ -96,6 +96,10 @@ class Rights:
     def against_tool(self, name: str) -> bool:
         """Whether some level lets no request bring this tool."""
         return any(not matches(name, allowed) for allowed in self._tools)
+
+    def guarding(self, guardrail: Guardrail) -> Level | None:
+        """The outermost level whose policy has this guardrail: the one that decides when it finds something."""
+        return next((level for level in self.levels if guardrail in level.policy.guardrails), None)
 
     def says(self, field: str, value: object) -> Level | None:
         """The outermost level whose policy has this value for `field`: the one that decided."""

@@ -9,16 +9,16 @@ from aldgate.core.calls import Admission, Attempt
 from aldgate.core.errors import GatewayError, UpstreamInvalid
 from aldgate.core.operations import Request
 from aldgate.core.routes import Deployment, Plan, Seat, Stage
-from aldgate.gate.affinity import Served
-from aldgate.gate.brought import of_own, own_credential
-from aldgate.gate.guarded import GuardedTranslation, JudgedExchange
-from aldgate.gate.guarding import Guarding
-from aldgate.gate.live import Live
-from aldgate.gate.outgoing import guarded, may_be_sealed, parsed, written
+from aldgate.gate.money.brought import of_own, own_credential
+from aldgate.gate.routing.affinity import Served
+from aldgate.gate.routing.live import Live
+from aldgate.gate.routing.trials import Ask, Count, Trial
 from aldgate.gate.runs import Run
-from aldgate.gate.signatures import unsealed
-from aldgate.gate.spoken import spoken
-from aldgate.gate.trials import Ask, Count, Trial
+from aldgate.gate.translation.guarded import GuardedTranslation, JudgedExchange
+from aldgate.gate.translation.guarding import Guarding
+from aldgate.gate.translation.outgoing import guarded, may_be_sealed, parsed, written
+from aldgate.gate.translation.signatures import unsealed
+from aldgate.gate.translation.spoken import spoken
 from aldgate.ports import Backend, Exchange, FaceDialect, Relay, UpstreamDialect
 
 _LONGEST_FAULT_BYTES = 65_536

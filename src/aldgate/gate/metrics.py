@@ -11,7 +11,7 @@ import msgspec
 
 from aldgate.core.breakers import BreakerState
 from aldgate.core.usage import Usage
-from aldgate.gate.live import Live
+from aldgate.gate.routing.live import Live
 
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 

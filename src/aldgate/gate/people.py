@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from aldgate.gate.gate import Gate
-from aldgate.gate.identity import Identity
-from aldgate.gate.own_credentials import OwnCredentials
-from aldgate.gate.user_store import UserStore
-from aldgate.gate.users import Users
+from aldgate.gate.principals.identity import Identity
+from aldgate.gate.principals.own_credentials import OwnCredentials
+from aldgate.gate.principals.user_store import UserStore
+from aldgate.gate.principals.users import Users
 from aldgate.ports import Acts
 
 

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from aldgate.core.calls import Admission, Call, Outcome
 from aldgate.core.errors import ClientGone, GatewayError, ShuttingDown
-from aldgate.gate.bounds import counted
 from aldgate.gate.gate import Gate
+from aldgate.gate.money.bounds import counted
 from aldgate.gate.runs import Run
 from aldgate.ports import FaceDialect, Relay
 

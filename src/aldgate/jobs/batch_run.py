@@ -32,9 +32,9 @@ from aldgate.core.calls import Admission, Outcome
 from aldgate.core.errors import BudgetExceeded, GatewayError, InternalError, InvalidRequest, StoreUnavailable
 from aldgate.gate.attempts import Run
 from aldgate.gate.gate import Gate
-from aldgate.gate.identity import Identity
-from aldgate.gate.permission import check_path
-from aldgate.gate.shaping import shaped
+from aldgate.gate.policies.permission import check_path
+from aldgate.gate.policies.shaping import shaped
+from aldgate.gate.principals.identity import Identity
 from aldgate.gate.whole import Committed, whole
 from aldgate.jobs.batch_input import read_input, read_raw
 from aldgate.jobs.batch_results import write_results

@@ -22,31 +22,31 @@ from aldgate.core.errors import (
 )
 from aldgate.core.principals import Principal
 from aldgate.gate.audit import Audit
-from aldgate.gate.clients import Clients
-from aldgate.gate.identity import Identity
 from aldgate.gate.people import People
-from aldgate.gate.reload import Reloader
+from aldgate.gate.principals.clients import Clients
+from aldgate.gate.principals.identity import Identity
+from aldgate.gate.reload.reload import CONFIGURATION, RELOAD, Reloader
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.ports import ByteBound
 from aldgate.storage import Store
-from aldgate.surfaces.acts import Administration
-from aldgate.surfaces.admin_paths import admin_paths, only_admin
-from aldgate.surfaces.asgi import headers_of
-from aldgate.surfaces.audited import Audited
-from aldgate.surfaces.batches import BatchesFace
-from aldgate.surfaces.client_reload import RELOAD_PATH, ClientReload, Tell
-from aldgate.surfaces.credentials import principal_of
-from aldgate.surfaces.faults import render_for_path
-from aldgate.surfaces.files import FilesFace
-from aldgate.surfaces.idempotency import idempotency_key
-from aldgate.surfaces.openapi import document
-from aldgate.surfaces.people import paths_of
-from aldgate.surfaces.reference_page import CONTENT_SECURITY_POLICY, reference_page
-from aldgate.surfaces.registration import Registration
-from aldgate.surfaces.reports import Reports
-from aldgate.surfaces.requests import Act, OpenAct, body_of
-from aldgate.surfaces.seed_keys import SeedKeys, enveloped
+from aldgate.surfaces.admin.acts import Administration
+from aldgate.surfaces.admin.audited import Audited
+from aldgate.surfaces.admin.client_reload import RELOAD_PATH, ClientReload, Tell
+from aldgate.surfaces.admin.paths import admin_paths, only_admin
+from aldgate.surfaces.admin.registration import Registration
+from aldgate.surfaces.admin.seed_keys import SeedKeys, enveloped
+from aldgate.surfaces.calls.idempotency import idempotency_key
+from aldgate.surfaces.http.asgi import headers_of
+from aldgate.surfaces.http.credentials import principal_of
+from aldgate.surfaces.http.faults import render_for_path
+from aldgate.surfaces.http.requests import Act, OpenAct, body_of
+from aldgate.surfaces.jobs.batches import BatchesFace
+from aldgate.surfaces.jobs.files import FilesFace
+from aldgate.surfaces.openapi.document import document
+from aldgate.surfaces.openapi.page import CONTENT_SECURITY_POLICY, reference_page
+from aldgate.surfaces.people.paths import paths_of
+from aldgate.surfaces.reports.paths import Reports
 
 
 class Api:
@@ -92,6 +92,7 @@ class Api:
         self._new_id = new_id
         self._reloader = reloader
         self._tell = tell
+        self._audit = audit
         self.app = FastAPI(
             title="Aldgate",
             version=__version__,
@@ -184,6 +185,8 @@ class Api:
         except ConfigError as error:
             raise InvalidConfiguration(f"{error.message} ({error.hint})") from None
         await self._tell("configuration")
+        said = {"by": request.url.path, "applied": reloaded.applied, "needs_restart": reloaded.needs_restart}
+        await self._audit.did(who, RELOAD, CONFIGURATION, said)
         return msgspec.structs.asdict(reloaded)
 
     async def _answer(self, request: Request, act: Callable[[], Awaitable[Any]], status: int = 200) -> Response:

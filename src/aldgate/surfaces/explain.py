@@ -12,20 +12,20 @@ from aldgate.core.errors import GatewayError, InvalidRequest, NotFound, ScopeDen
 from aldgate.core.principals import Operation, Principal
 from aldgate.dialects.openai.dialect import OPENAI
 from aldgate.gate.audit import without_credentials
-from aldgate.gate.explain import explain
-from aldgate.gate.explanation import Explanation
-from aldgate.gate.permission import check_path
-from aldgate.gate.shaping import shaped
+from aldgate.gate.explain.explain import explain
+from aldgate.gate.explain.explanation import Explanation
+from aldgate.gate.policies.permission import check_path
+from aldgate.gate.policies.shaping import shaped
 from aldgate.ports import FaceDialect
-from aldgate.surfaces.asgi import Receive, Scope, Send, headers_of, send_whole
-from aldgate.surfaces.bodies import check_json, read_body
-from aldgate.surfaces.credentials import principal_of
+from aldgate.surfaces.calls.explained import encoded
+from aldgate.surfaces.calls.face import Doors
 from aldgate.surfaces.dialects import DIALECTS
-from aldgate.surfaces.explained import encoded
-from aldgate.surfaces.face import Doors
+from aldgate.surfaces.http.asgi import Receive, Scope, Send, headers_of, send_whole
+from aldgate.surfaces.http.bodies import check_json, read_body
+from aldgate.surfaces.http.credentials import principal_of
 from aldgate.surfaces.paths import CALLS, GENERATE, MESSAGES, RESPONSES
-from aldgate.surfaces.responses import ResponsesFace
-from aldgate.surfaces.shelf import Shelf
+from aldgate.surfaces.responses.face import ResponsesFace
+from aldgate.surfaces.responses.shelf import Shelf
 
 _OPENAI: dict[Operation, str] = {operation: path for path, _, operation in reversed(CALLS) if path.startswith("/v1/")}
 """Where an operation is asked for when no path is named."""

@@ -11,10 +11,10 @@ import msgspec
 from aldgate import __version__
 from aldgate.core.errors import GatewayError, ScopeDenied
 from aldgate.gate.gate import Gate
-from aldgate.gate.identity import Identity
-from aldgate.surfaces.asgi import Headers, Receive, Scope, Send, send_whole
-from aldgate.surfaces.credentials import principal_of
-from aldgate.surfaces.faults import render_for_path
+from aldgate.gate.principals.identity import Identity
+from aldgate.surfaces.http.asgi import Headers, Receive, Scope, Send, send_whole
+from aldgate.surfaces.http.credentials import principal_of
+from aldgate.surfaces.http.faults import render_for_path
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 

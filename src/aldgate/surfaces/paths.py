@@ -1,32 +1,8 @@
-"""Every path and who answers it: exact ones, ones that begin so, and sockets; what is not here is FastAPI's.
-
-Faces that are not OpenAI's are loaded by their first request.
-"""
+"""The paths of calls, and what is asked for at each. Who answers them stands in `routes.py`."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from functools import cache
-from typing import Any
-
 from aldgate.core.principals import Operation
-from aldgate.gate.clients import Clients
-from aldgate.ports import Endpoint
-from aldgate.registry import Registry
-from aldgate.surfaces.asgi import Handler
-from aldgate.surfaces.dialects import DIALECTS
-from aldgate.surfaces.face import Doors
-from aldgate.surfaces.faces import Faces
-from aldgate.surfaces.front import Front
-from aldgate.surfaces.health import HealthFace
-from aldgate.surfaces.later import Later
-from aldgate.surfaces.models import PREFIX as MODELS
-from aldgate.surfaces.models import ModelsFace, by_client
-from aldgate.surfaces.oidc import PATH as OIDC
-from aldgate.surfaces.oidc import OidcFace
-from aldgate.surfaces.origins import Origins
-from aldgate.surfaces.shelf import Shelf
 
 CALLS: tuple[tuple[str, str, Operation], ...] = (
     ("/v1/chat/completions", "openai", "chat"),
@@ -47,109 +23,8 @@ GENERATE = "/api/v1/generate"
 MESSAGES = "/v1/messages"
 RESPONSES = "/v1/responses"
 """Where responses are made; below it, kept ones are found again."""
-
-SURFACES: Registry[Any] = Registry(
-    "surface",
-    {
-        "anthropic": "aldgate.surfaces.anthropic:AnthropicFace",
-        "api": "aldgate.surfaces.api:Api",
-        "explain": "aldgate.surfaces.explain:ExplainFace",
-        "gemini": "aldgate.surfaces.gemini:GeminiFace",
-        "ollama": "aldgate.surfaces.ollama:OllamaFace",
-        "prompts": "aldgate.surfaces.prompts:PromptFace",
-        "responses": "aldgate.surfaces.responses_api:ResponsesApi",
-    },
-)
-"""Faces that are loaded by their first request: FastAPI is a third of the start and 15 MB."""
-
-
 BATCHED: dict[str, Operation] = {
     **{path: operation for path, dialect, operation in CALLS if dialect == "openai"},
     RESPONSES: "chat",
 }
 """Paths that the lines of a batch may ask for, and their operations."""
-
-
-_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
-"""All that is below Gemini's versions is its own to answer, what is not there too."""
-
-
-def batch_endpoint(doors: Doors, shelf: Shelf, path: str) -> Endpoint:
-    """What is behind one of `BATCHED`."""
-    if path == RESPONSES:
-        memory = SURFACES.load("responses")(doors, shelf).face
-        return Endpoint(DIALECTS.load("responses"), BATCHED[path], memory)
-    return Endpoint(DIALECTS.load("openai"), BATCHED[path])
-
-
-def health_paths(health: HealthFace) -> dict[tuple[str, str], Handler]:
-    """What probes and scrapers ask, on every listener."""
-    ready = {(method, path): health.ready for method in ("GET", "HEAD") for path in ("/ready", "/readyz")}
-    return {
-        ("GET", "/health"): health.health,
-        ("HEAD", "/health"): health.health,
-        ("GET", "/health/upstreams"): health.upstreams,
-        ("GET", "/version"): health.version,
-        ("GET", "/metrics"): health.metrics,
-        **ready,
-    }
-
-
-def every_path(
-    doors: Doors,
-    shelf: Shelf,
-    health: HealthFace,
-    clients: Clients,
-    oidc: OidcFace,
-    rest: Callable[[], Handler],
-    origins: Origins = Origins(),
-) -> Front:
-    """The entry of a listener that serves everything. `rest` makes FastAPI's application when somebody needs it."""
-    faces = Faces(doors)
-    models = ModelsFace(doors.gate, doors.identity, int(time.time()))
-    gemini = Later(lambda: SURFACES.load("gemini")(doors).serve)
-    ollama = _Group(lambda: SURFACES.load("ollama")(doors).handlers)
-    anthropic = _Group(lambda: SURFACES.load("anthropic")(doors).handlers)
-    responses = _Group(lambda: SURFACES.load("responses")(doors, shelf).handlers)
-    exact: dict[tuple[str, str], Handler] = {
-        ("POST", EXPLAIN): Later(lambda: SURFACES.load("explain")(doors, shelf).serve),
-        **{("POST", path): faces.serving(dialect, operation) for path, dialect, operation in CALLS},
-        ("POST", GENERATE): Later(lambda: SURFACES.load("prompts")(doors, clients).serving("chat")),
-        ("POST", MESSAGES): anthropic["messages"],
-        ("POST", f"{MESSAGES}/count_tokens"): anthropic["count_tokens"],
-        ("POST", RESPONSES): responses["create"],
-        ("POST", f"{RESPONSES}/input_tokens"): responses["input_tokens"],
-        ("POST", f"{RESPONSES}/compact"): responses["compact"],
-        ("GET", "/api/tags"): ollama["tags"],
-        ("POST", "/api/show"): ollama["show"],
-        ("GET", "/api/ps"): ollama["ps"],
-        ("GET", "/api/version"): ollama["version"],
-        ("HEAD", "/api/version"): ollama["version"],
-        ("GET", "/v1/models"): by_client(models.list, gemini),
-        ("GET", OIDC): oidc.list,
-        ("HEAD", "/"): health.here,
-        ("GET", "/"): health.here,
-        ("GET", "/v1beta/models"): gemini,
-        ("GET", "/v1alpha/models"): gemini,
-        **health_paths(health),
-    }
-    prefixes: list[tuple[str, str, Handler]] = [
-        ("GET", MODELS, by_client(models.get, gemini)),
-        ("POST", MODELS, gemini),
-        ("GET", f"{OIDC}/", oidc.serve),
-        *((method, f"/{version}/", gemini) for version in ("v1beta", "v1alpha") for method in _METHODS),
-        ("GET", f"{RESPONSES}/", responses["get"]),
-        ("DELETE", f"{RESPONSES}/", responses["delete"]),
-        ("POST", f"{RESPONSES}/", responses["cancel"]),
-    ]
-    return Front(exact, prefixes, Later(rest), doors.gate.new_id, {RESPONSES: responses["connect"]}, origins)
-
-
-class _Group:
-    """Handlers by name that are loaded together, by the first request to any of them."""
-
-    def __init__(self, load: Callable[[], dict[str, Handler]]) -> None:
-        self._load = cache(load)
-
-    def __getitem__(self, name: str) -> Handler:
-        return lambda scope, receive, send: self._load()[name](scope, receive, send)

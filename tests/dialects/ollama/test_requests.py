@@ -38,7 +38,7 @@ from aldgate.core.operations import EmbedRequest
 from aldgate.core.prices import FREE
 from aldgate.core.routes import Deployment
 from aldgate.dialects.ollama.dialect import Ollama, OllamaEmbeddings, OllamaGenerate
-from aldgate.gate.bounds import most_input
+from aldgate.gate.money.bounds import most_input
 
 FACE = Ollama()
 DEPLOYMENT = Deployment("ollama/qwen3", "ollama", "qwen3:8b", FREE, "file")
@@ -251,7 +251,7 @@ def test_a_chat_for_ollama() -> None:
                 "tool_calls": [{"id": "c1", "function": {"index": 0, "name": "look", "arguments": {"a": 1}}}],
             },
             {"role": "tool", "content": "Error: cat", "tool_name": "look", "tool_call_id": "c1"},
-            {"role": "user", "content": "Image of the tool result c1:", "images": [IMAGE]},
+            {"role": "user", "content": "Attachment of the tool result c1:", "images": [IMAGE]},
         ],
         "stream": True,
         "truncate": False,

@@ -17,7 +17,7 @@ from aldgate.core.guardrails.pii import PII
 from aldgate.core.guardrails.placeholders import Names, Restoring, Vault
 from aldgate.core.guardrails.secrets import MOST_CHARACTERS as MOST_SECRET
 from aldgate.core.guardrails.secrets import SECRETS
-from aldgate.core.guardrails.stages import Hearing, Measure, Measuring, Replacing, Stage, Treat, blocked, masked
+from aldgate.core.guardrails.stages import Hearing, Measure, Measuring, Refusal, Replacing, Stage, Treat, blocked, masked
 from aldgate.core.operations import Request
 
 MOST_MATCH = 1_024
@@ -29,8 +29,15 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 Measures = dict[int, Measure]
 """By the id of the guardrail that they are for."""
+Called = Callable[[Guardrail], str]
+"""A guardrail in the words of a refusal."""
 Local = Pii | Secrets | Words | Size | Language
 """Those that need nobody else."""
+
+
+def quoted(guardrail: Guardrail) -> str:
+    """A guardrail by its title alone."""
+    return f"`{guardrail.title}`"
 
 
 class Pipe:
@@ -76,9 +83,9 @@ class Guard:
         self.judges = tuple(each for each in self.output if isinstance(each, Judged))
         self._finders = {id(each): finder for each in guardrails if (finder := _finder(each)) is not None}
 
-    def passage(self, texts: Sequence[str]) -> Passage:
-        """Begin with a call that has these texts."""
-        return Passage(self, texts)
+    def passage(self, texts: Sequence[str], called: Called = quoted) -> Passage:
+        """Begin with a call that has these texts. `called`: as in `Passage`."""
+        return Passage(self, texts, called)
 
     def replacing(self, guardrail: Guardrail, treat: Treat) -> Replacing:
         """The stage of a guardrail that finds things."""
@@ -86,10 +93,15 @@ class Guard:
 
 
 class Passage:
-    """One call on its way through a guard. What was taken out of its request lives here and nowhere else."""
+    """One call on its way through a guard. What was taken out of its request lives here and nowhere else.
 
-    def __init__(self, guard: Guard, texts: Sequence[str]) -> None:
+    Args:
+        called: How refusals call a guardrail.
+    """
+
+    def __init__(self, guard: Guard, texts: Sequence[str], called: Called) -> None:
         self.guard = guard
+        self._called = called
         self._names = Names(texts)
         self._vaults: list[Vault] = []
 
@@ -97,12 +109,13 @@ class Passage:
         """Makes the stage of one guardrail for each text of the request in turn."""
         vault = Vault(self._names)
         self._vaults.append(vault)
-        measure = Measure(guardrail, "request") if isinstance(guardrail, Size) else None
+        measure = Measure(guardrail, self._refusal(guardrail, "request")) if isinstance(guardrail, Size) else None
         return lambda: self._stage(guardrail, "request", vault, measure)
 
     def measures(self) -> Measures:
         """What counts the texts of one answer together."""
-        return {id(each): Measure(each, "answer") for each in self.guard.output if isinstance(each, Size)}
+        sizes = (each for each in self.guard.output if isinstance(each, Size))
+        return {id(each): Measure(each, self._refusal(each, "answer")) for each in sizes}
 
     def answer(
         self, measures: Measures | None = None, *, restores: bool = True, is_json: bool = False, holds_json: bool = False
@@ -134,9 +147,12 @@ class Passage:
                 assert measure is not None
                 return Measuring(measure)
             case Language():
-                return Hearing(guardrail, place)
+                return Hearing(guardrail, self._refusal(guardrail, place))
             case _:
-                return self.guard.replacing(guardrail, _treatment(guardrail, place, vault))
+                return self.guard.replacing(guardrail, _treatment(guardrail, self._refusal(guardrail, place), vault))
+
+    def _refusal(self, guardrail: Guardrail, place: str) -> Refusal:
+        return lambda what: blocked(self._called(guardrail), place, what)
 
 
 class Guarded(msgspec.Struct):
@@ -152,9 +168,9 @@ class Guarded(msgspec.Struct):
     passage: Passage
 
 
-def _treatment(guardrail: Pii | Secrets | Words, place: str, vault: Vault | None) -> Treat:
+def _treatment(guardrail: Pii | Secrets | Words, refusal: Refusal, vault: Vault | None) -> Treat:
     def refuse(detector: Detector, value: str) -> str:
-        raise blocked(guardrail.title, place, detector.what)
+        raise refusal(detector.what)
 
     match guardrail.action:
         case "block":

@@ -10,6 +10,8 @@ from aldgate.core.guardrails.finder import Detector, Finder
 from aldgate.core.guardrails.kinds import Language, Size
 from aldgate.core.guardrails.language import languages_of
 
+Refusal = Callable[[str], ContentBlocked]
+"""The refusal of one guardrail for what it found."""
 Treat = Callable[[Detector, str], str]
 """What stands in place of something that was found; it may refuse."""
 LANGUAGE_STEP = 400
@@ -78,9 +80,9 @@ class Replacing:
 class Measure:
     """How much text there was in all texts of a request, or of an answer."""
 
-    def __init__(self, guardrail: Size, place: str) -> None:
+    def __init__(self, guardrail: Size, refusal: Refusal) -> None:
         self._guardrail = guardrail
-        self._place = place
+        self._refusal = refusal
         self._characters = 0
         self._bytes = 0
 
@@ -94,9 +96,9 @@ class Measure:
         self._bytes += len(text.encode("utf-8", "surrogatepass"))
         most, tokens = self._guardrail.most_characters, self._guardrail.most_tokens
         if most is not None and self._characters > most:
-            raise blocked(self._guardrail.title, self._place, f"more than {most} characters")
+            raise self._refusal(f"more than {most} characters")
         if tokens is not None and self._bytes > tokens * OF_TOKEN_BYTES:
-            raise blocked(self._guardrail.title, self._place, f"more than {tokens} tokens")
+            raise self._refusal(f"more than {tokens} tokens")
 
 
 class Measuring:
@@ -124,9 +126,9 @@ class Hearing:
     most = 0
     held = 0
 
-    def __init__(self, guardrail: Language, place: str) -> None:
+    def __init__(self, guardrail: Language, refusal: Refusal) -> None:
         self._guardrail = guardrail
-        self._place = place
+        self._refusal = refusal
         self._text = ""
 
     def feed(self, text: str) -> str:
@@ -146,12 +148,12 @@ class Hearing:
     def _judge(self, text: str) -> None:
         found = languages_of(text)
         if found and not found & set(self._guardrail.allowed):
-            raise blocked(self._guardrail.title, self._place, f"text that is not in {' or '.join(self._guardrail.allowed)}")
+            raise self._refusal(f"text that is not in {' or '.join(self._guardrail.allowed)}")
 
 
-def blocked(title: str, place: str, what: str) -> ContentBlocked:
-    """The refusal of a guardrail. It says what kind of thing was found, never the thing."""
-    return ContentBlocked(f"The guardrail `{title}` found {what} in the {place}.")
+def blocked(guardrail: str, place: str, what: str) -> ContentBlocked:
+    """The refusal of a guardrail, in words: which, and of whom. It says what kind of thing was found, never the thing."""
+    return ContentBlocked(f"The guardrail {guardrail} found {what} in the {place}.")
 
 
 def masked(text: str) -> str:

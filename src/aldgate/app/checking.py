@@ -1,0 +1,27 @@
+"""Settings, read by the parts that they are for."""
+
+from __future__ import annotations
+
+from aldgate.config.errors import ConfigError
+from aldgate.config.settings import Settings
+from aldgate.gate.reload.roster import Roster
+from aldgate.oidc.tokens import build_tokens
+from aldgate.store.stores import open_store
+from aldgate.surfaces.server.server import CannotListen, tls_context
+
+
+def check(settings: Settings) -> None:
+    """See that the parts that read their own settings can: providers, engines, TLS, the database's URL. Connects to nothing.
+
+    Raises:
+        ConfigError: One cannot.
+    """
+    Roster(settings)
+    build_tokens(settings.auth.issuers, ca_bundle=settings.upstream.ca_bundle)
+    if settings.store:
+        open_store(settings, "check")
+    for listener in settings.server.listeners:
+        try:
+            tls_context(listener.tls_cert, listener.tls_key)
+        except CannotListen as error:
+            raise ConfigError(str(error), hint=error.hint) from error

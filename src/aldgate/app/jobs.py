@@ -1,0 +1,60 @@
+"""What outlives its connection: files, kept responses, batches."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from pathlib import Path
+
+from aldgate.app.app import App
+from aldgate.artifacts.local import Artifacts
+from aldgate.config.settings import Settings
+from aldgate.jobs.batch_run import Shop
+from aldgate.jobs.batches import BatchWorker
+from aldgate.jobs.files import Files
+from aldgate.storage import Store
+from aldgate.store.writer import wait_for_event
+from aldgate.surfaces.calls.face import Doors
+from aldgate.surfaces.http.bodies import BytesInFlight
+from aldgate.surfaces.responses.background import Background
+from aldgate.surfaces.responses.shelf import Shelf
+from aldgate.surfaces.routes import batch_endpoint
+
+
+def files_of(settings: Settings, store: Store) -> Files:
+    """Files of callers, in the data directory."""
+    artifacts = Artifacts(Path(settings.data).absolute() / "artifacts")
+    bounds = settings.files
+    return Files(store, artifacts, most_bytes=bounds.max_bytes, quota_bytes=bounds.quota_bytes, now=time.time)
+
+
+def shelf_of(settings: Settings, store: Store, in_flight: BytesInFlight, incarnation: str) -> Shelf:
+    """Where responses are kept, and who makes them in the background."""
+    bounds = settings.responses
+    memory = BytesInFlight(settings.server.max_inflight_bytes // 4)
+    background = Background(
+        store, in_flight, memory, most=bounds.max_background, quota_bytes=bounds.quota_bytes, now=time.time, wait=wait_for_event
+    )
+    return Shelf(store, incarnation, bounds.quota_bytes, memory, background)
+
+
+def batch_worker(settings: Settings, app: App, store: Store, doors: Doors, shelf: Shelf) -> BatchWorker:
+    """Who makes the calls of batches."""
+    return BatchWorker(
+        Shop(
+            gate=doors.gate,
+            identity=doors.identity,
+            store=store,
+            files=app.files,
+            endpoints=partial(batch_endpoint, doors, shelf),
+            in_flight=doors.in_flight,
+            committed=doors.committed,
+            places=asyncio.Semaphore(settings.batches.concurrency),
+            width=settings.batches.concurrency,
+            most_lines=settings.batches.max_lines,
+            most_bytes=settings.server.max_body_bytes,
+            now=time.time,
+            wait=wait_for_event,
+        )
+    )

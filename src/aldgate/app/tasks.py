@@ -1,0 +1,68 @@
+"""What runs beside calls as long as the gate does, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from aldgate.app.app import App
+from aldgate.core.errors import GatewayError
+from aldgate.gate.money.slices import Slices
+from aldgate.jobs.files import Files
+from aldgate.storage import Store
+from aldgate.store.writer import LedgerWriter
+
+log = logging.getLogger("aldgate")
+
+TIDY_S = 3_600
+
+
+def lasting(app: App, store: Store) -> tuple[Coroutine[Any, Any, None], ...]:
+    """Everything that runs until the gate ends."""
+    return (
+        *(() if app.valkey is None else (app.valkey.run(),)),
+        app.writer.run(),
+        app.roster.sweeper.run(),
+        app.watch.run(),
+        app.alerts.run(),
+        app.reloader.run(),
+        app.clients.run(app.identity.forget),
+        _looking(app),
+        _tidying(app.files, store),
+        app.batches.run(),
+        app.background.run(),
+        app.neighbours.run(),
+    )
+
+
+async def _looking(app: App) -> None:
+    """Look for models again from time to time."""
+    while True:
+        await asyncio.sleep(app.reloader.settings.discovery.interval_s)
+        await app.roster.look()
+        app.gate.slices.forget_past()
+
+
+async def _tidying(files: Files, store: Store) -> None:
+    """Remove from time to time what has expired."""
+    while True:
+        await asyncio.sleep(TIDY_S)
+        try:
+            await files.sweep()
+            await store.forget_dead()
+        except (GatewayError, OSError) as error:
+            log.warning("what has expired could not be removed", exc_info=error)
+
+
+async def finish(tasks: list[asyncio.Task[None]], writer: LedgerWriter, slices: Slices, store: Store) -> None:
+    """End what runs, write what the ledger has waiting, and give granted money back."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await writer.aclose()
+    await slices.give_all_back()
+    with contextlib.suppress(GatewayError):  # it is taken for dead soon in any case
+        await store.leave()

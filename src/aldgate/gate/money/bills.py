@@ -1,0 +1,35 @@
+"""What a call that ran costs: by what its provider says of the bill, else by the price of the model that answered."""
+
+from __future__ import annotations
+
+from aldgate.core.calls import Call
+from aldgate.core.routes import Deployment
+from aldgate.core.usage import Usage
+from aldgate.gate.money.brought import VERSION, own_credential
+
+REPORTED = "reported"
+"""The price list, in a ledger row, of a cost that the provider told."""
+
+UNTIERED = ", usual tier"
+"""Stands after a price list that has no figure for the dearer service tier a call was answered in."""
+
+
+def bill(call: Call, deployment: Deployment, usage: Usage) -> tuple[Deployment, int, str]:
+    """The deployment that answered in the end, the cost in micro-dollars, and the price list it comes from.
+
+    A call that its user's own credential paid for costs nothing here.
+
+    A provider that sends calls on to other models says which one it was; where that one is not known, the one asked is billed.
+    """
+    if usage.served and usage.served != deployment.model:
+        route = call.catalogue.routes.get(f"{deployment.backend}/{usage.served}")
+        if route is not None and route.deployments[0].backend == deployment.backend:
+            deployment = route.deployments[0]
+    if call.principal.own is not None and own_credential(call, deployment) is not None:
+        return deployment, 0, VERSION
+    if usage.charged_microusd is not None:
+        return deployment, usage.charged_microusd, REPORTED
+    price = deployment.price
+    if price is None:
+        return deployment, 0, "unknown"
+    return deployment, price.cost(usage), price.version if price.covers(usage.tier) else f"{price.version}{UNTIERED}"

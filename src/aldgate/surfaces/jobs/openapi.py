@@ -1,0 +1,27 @@
+"""The paths of files and batches, as the OpenAPI document tells of them."""
+
+from __future__ import annotations
+
+from aldgate.surfaces.http.openapi import CHANGE_ERRORS, LOOK_ERRORS, Path
+from aldgate.surfaces.jobs.batches import BatchRequest
+from aldgate.surfaces.jobs.files import FileForm
+
+PATHS = (
+    Path(
+        "post",
+        "/v1/files",
+        "Keep a file",
+        FileForm,
+        errors=(400, 401, 403, 413, 415, 503),
+        tag="batches",
+        content="multipart/form-data",
+    ),
+    Path("get", "/v1/files", "List files", errors=LOOK_ERRORS, query=("purpose", "limit", "order", "after"), tag="batches"),
+    Path("get", "/v1/files/{id}", "Show a file", errors=LOOK_ERRORS, tag="batches"),
+    Path("delete", "/v1/files/{id}", "Delete a file", errors=LOOK_ERRORS, tag="batches"),
+    Path("get", "/v1/files/{id}/content", "Read a file", errors=LOOK_ERRORS, tag="batches"),
+    Path("post", "/v1/batches", "Make the calls of a file", BatchRequest, errors=(*CHANGE_ERRORS, 409, 429), tag="batches"),
+    Path("get", "/v1/batches", "List batches", errors=LOOK_ERRORS, query=("limit", "after"), tag="batches"),
+    Path("get", "/v1/batches/{id}", "Show a batch", errors=LOOK_ERRORS, tag="batches"),
+    Path("post", "/v1/batches/{id}/cancel", "Begin no more of its calls", errors=(*LOOK_ERRORS, 409), tag="batches"),
+)
