@@ -23,7 +23,6 @@ from tests.support import RunningGate, running_gate
 pytestmark = pytest.mark.anyio
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
-JSON_HEADERS = {"content-type", "content-length", "x-request-id"}
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +44,8 @@ async def upload(caller: Batcher, content: bytes = PNG, name: str = "a.png") -> 
 
 
 async def read(caller: Batcher, made: dict, method: str = "GET", **headers: str) -> httpx2.Response:
-    return await caller.ask(
-        method, f"/v1/artifacts/{made['id']}", headers={name.replace("_", "-"): it for name, it in headers.items()}
-    )
+    told = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await caller.ask(method, f"/v1/artifacts/{made['id']}", headers=told)
 
 
 def error(reply: httpx2.Response) -> tuple[int, str]:
