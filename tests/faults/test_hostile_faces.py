@@ -148,11 +148,11 @@ def test_arguments_in_countless_pieces_are_not_copied_for_each() -> None:
         seen = peeked(face)
         encoder = face.encoder("req-0123", seen, face.parse("chat", seen))
         encoder.feed([ToolCallStarted(0, "c", "f"), ArgumentsDelta(0, '{"a":"')])
-        began = time.perf_counter()
+        began = time.process_time()
         for _ in range(100):
             encoder.feed([ArgumentsDelta(0, "x" * 100)] * 1_000)
         encoder.feed([ArgumentsDelta(0, '"}'), Finished("tool_calls")])
-        assert time.perf_counter() - began < 2
+        assert time.process_time() - began < 2
         assert b"xxx" in encoder.end() or face is OLLAMA
 
 
