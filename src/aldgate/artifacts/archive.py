@@ -32,7 +32,7 @@ class Archive:
         quota_bytes: All of one account.
         lives_s: How long they are kept where nobody says shorter; None: until they are deleted.
         now: Unix seconds.
-        turn: Held from when a content is kept until its record is; whoever forgets contents of the same store holds it, too.
+        turn: Held while a record is kept and its content looked for; whoever forgets contents of the same store holds it, too.
     """
 
     def __init__(
@@ -218,24 +218,25 @@ class Archive:
         quota: int | None,
     ) -> StoredArtifact:
         lives_s = min((each for each in (self._lives_s, retention_s) if each is not None), default=None)
+        size = upload.size
+        sha256 = await upload.commit()
+        now = self._now()
+        artifact = StoredArtifact(
+            id="art-" + secrets.token_hex(16),
+            account=account,
+            sha256=sha256,
+            mime=mime,
+            bytes=size,
+            name=plain_name(name),
+            created_at=now,
+            expires_at=None if lives_s is None else now + lives_s,
+            provenance=provenance,
+            facts=facts,
+        )
         async with self._turn:
-            size = upload.size
-            sha256 = await upload.commit()
-            now = self._now()
-            artifact = StoredArtifact(
-                id="art-" + secrets.token_hex(16),
-                account=account,
-                sha256=sha256,
-                mime=mime,
-                bytes=size,
-                name=plain_name(name),
-                created_at=now,
-                expires_at=None if lives_s is None else now + lives_s,
-                provenance=provenance,
-                facts=facts,
-            )
             await self._records.add_artifact(artifact, quota)
-        if not await self._contents.has(sha256):  # another process swept it away just before it was known to be needed again
+            is_there = await self._contents.has(sha256)
+        if not is_there:  # it was forgotten with the last that had it, just before it was needed again
             await self._records.delete_artifact(account, artifact.id)
             raise StoreUnavailable("The content was removed while it was kept; send it again.", retry_after_s=1)
         return artifact
