@@ -5,12 +5,14 @@ import asyncio
 from sqlalchemy import select
 
 from aldgate.store.accounts import Accounts
+from aldgate.store.artifacts import ArtifactQueries
 from aldgate.store.audit import AuditLog
 from aldgate.store.batches import Batches
 from aldgate.store.budgets import Budgets
 from aldgate.store.clients import Clients
 from aldgate.store.files import Files
 from aldgate.store.idempotency import Idempotency
+from aldgate.store.job_work import JobWork
 from aldgate.store.keys import Keys
 from aldgate.store.ledger import Ledger
 from aldgate.store.own_credentials import OwnCredentials
@@ -37,7 +39,9 @@ class SqlStore(
     Idempotency,
     Responses,
     Files,
+    ArtifactQueries,
     Batches,
+    JobWork,
     Processes,
     AuditLog,
 ):
@@ -54,6 +58,7 @@ class SqlStore(
         if self._database.is_embedded:
             await self._presume_spent()
             await self._end_leases()
+            await self._end_job_leases()
             await self._give_up_responses()
 
     async def shape(self) -> Shape:
