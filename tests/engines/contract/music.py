@@ -1,0 +1,65 @@
+"""Engines of music, and the generic one that several of them are presets of."""
+
+from aldgate.core.errors import InvalidRequest, ModelNotFound, UpstreamBroken, UpstreamError, UpstreamInvalid, UpstreamOverloaded
+from aldgate.core.generation import Generation, Input
+from aldgate.testing.engines import FakeGradio
+from aldgate.testing.engines.sounds import wav
+from tests.engines.contract.case import Case
+
+SONG = Generation(
+    operation="music", prompt="a song", duration_s=10, seed=7, model="large", inputs=(Input("audio", "audio/wav", wav(0.1)),)
+)
+BAD_SONGS = (
+    (Generation(operation="music", prompt="x", model="no-such"), ModelNotFound),
+    (Generation(operation="music", prompt="x", lyrics="la la"), InvalidRequest),
+    (Generation(operation="music", prompt="x", duration_s=121), InvalidRequest),
+    (Generation(operation="music", prompt="x", duration_s=0.5), InvalidRequest),
+    (Generation(operation="music", prompt="x", options={"text": "y"}), InvalidRequest),
+    (Generation(operation="music", prompt="x", format="mp3"), InvalidRequest),
+    (Generation(operation="music", prompt="x", count=2), InvalidRequest),
+    (Generation(operation="music", prompt="x", seed=2**33), InvalidRequest),
+    (Generation(operation="music", prompt="x", inputs=(Input("image", "image/png", b"x"),)), InvalidRequest),
+    (Generation(operation="music", prompt="x", inputs=SONG.inputs * 2), InvalidRequest),
+    (Generation(operation="image", prompt="x"), InvalidRequest),
+)
+GRADIO_FAULTS: dict[str, type[UpstreamError]] = {
+    "queue_full": UpstreamOverloaded,
+    "fails": UpstreamError,
+    "out_of_memory": UpstreamOverloaded,
+    "interrupted": UpstreamError,
+    "dies": UpstreamBroken,
+    "forgets": UpstreamBroken,
+    "bad_event": UpstreamInvalid,
+    "endless_event": UpstreamInvalid,
+    "wrong_id": UpstreamBroken,
+    "no_files": UpstreamInvalid,
+    "no_function": UpstreamInvalid,
+    "file_gone": UpstreamBroken,
+    "elsewhere": UpstreamInvalid,
+}
+GRADIO_TABLE = {
+    "operations": ["music"],
+    "endpoint": "/generate",
+    "arguments": {"prompt": "Prompt", "duration_s": 1, "audio": "melody", "seed": "Seed", "model": "Model"},
+    "makes": "wav",
+}
+
+
+def gradio(version: str, **more: object) -> Case:
+    third = version.startswith("3.")
+    table = {**GRADIO_TABLE, "arguments": {**GRADIO_TABLE["arguments"], "audio": 2}}
+    faults = {name: error for name, error in GRADIO_FAULTS.items() if not (third and name in ("wrong_id", "endless_event"))}
+    return Case(
+        kind="gradio",
+        fake=lambda _: FakeGradio(version),
+        table=lambda fake: {"base_url": fake.url, **table},
+        asked=SONG,
+        makes=("audio/wav",),
+        bad=BAD_SONGS,
+        faults=faults,
+        can_unload=False,
+        **more,
+    )
+
+
+MUSIC = (gradio("3.50.2", can_stop=True), gradio("4.44.1"), gradio("6.31.0"))
