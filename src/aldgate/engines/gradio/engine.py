@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from aldgate.config.secret import resolve_reference
-from aldgate.core.errors import GatewayError, InvalidRequest, NotSupported, UpstreamBroken, UpstreamInvalid
+from aldgate.core.errors import GatewayError, InvalidRequest, NotSupported, UpstreamBroken, UpstreamError, UpstreamInvalid
 from aldgate.core.generation import EngineModel, EngineState, Generated, Generation
 from aldgate.core.levels import Operation
 from aldgate.engines.address import reach
@@ -107,7 +107,7 @@ class GradioEngine:
             if app.protocol == "sse":
                 await self._wire.cancel(app, handle, self._events.pop(handle, ""))
         if self.recovery == "wait":
-            raise NotSupported(f"The function of the engine `{self.name}` cannot be stopped.")
+            raise UpstreamError(f"Nobody can know whether the engine `{self.name}` has stopped.")
 
     async def unload(self, model: str = "") -> None:
         """Gradio has no word for it."""
