@@ -36,6 +36,7 @@ LAZY = {
 }
 TASKS = {
     "app/composition.py": "the root's tasks, ended by its exit stack",
+    "engines/beside.py": "what goes on beside other work, and has ended when that has",
     "gate/neighbours.py": "answers to other processes, which end with its run; each is one statement",
     "gate/money/slices.py": "one question to other processes for all calls that wait for its answer, which has an end",
     "gate/routing/hedge.py": "two attempts at once, where a route asks for it; both have ended when the race has",
@@ -44,6 +45,7 @@ TASKS = {
     "surfaces/responses/background.py": "what runs in the background, ended by `aclose` before the store and the ledger are",
     "surfaces/server/server.py": "the sweep of connections, ended with the server",
     "oidc/keyset.py": "one fetch for all who wait for it, ended with the issuer",
+    "testing/engines/server.py": "the work of a fake, ended with it",
     "store/unbroken.py": "writes that outlive their caller, which the store waits for when it closes",
     "surfaces/responses/socket.py": "listens to a socket while a call of it runs, ended with the socket",
     "testing/engines/server.py": "work of a fake, ended with it",

@@ -115,7 +115,9 @@ async def test_it_gives_memory_back(case: Case, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("case", "fault"), FAULTS)
 async def test_every_fault_has_its_error(case: Case, fault: str, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
-        engine, fake = await set_up(stack, case, tmp_path, **({"request_timeout_s": 0.2} if fault == "hangs" else {}))
+        engine, fake = await set_up(
+            stack, case, tmp_path, **({"request_timeout_s": 0.2, "run_timeout_s": 1.0} if fault == "hangs" else {})
+        )
         fake.fault = fault
         if fault == "refuses":
             await fake.refuse()

@@ -46,14 +46,14 @@ UNKNOWN_ANSWERS = 20
 
 
 class AceStepSection(EngineSection, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[engines.NAME]` of kind `ace_step`."""
+    """`[engines.NAME]` of kind `ace-step`."""
 
     poll_s: Seconds = 0.5
     """Seconds between two questions how far a task is."""
 
 
 def build(name: str, table: Mapping[str, Any], surroundings: Surroundings) -> AceStep:
-    """An engine of kind `ace_step`.
+    """An engine of kind `ace-step`.
 
     Raises:
         ConfigError: A key or value cannot be used.
@@ -87,7 +87,7 @@ class AceStep:
         http: Its address.
     """
 
-    kind = "ace_step"
+    kind = "ace-step"
     recovery: Recovery = "wait"
     operations: frozenset[Operation] = frozenset({"music"})
 

@@ -6,7 +6,7 @@ Source: https://github.com/gabotechs/MusicGPT (v0.3.28), `src/backend`.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
@@ -113,7 +113,9 @@ class MusicGpt:
     @asynccontextmanager
     async def _socket(self) -> AsyncGenerator[tuple[ClientWebSocketResponse[Any], str]]:
         """A socket, and the model that it tells of first."""
-        async with self._http.socket("/ws") as socket:
+        async with AsyncExitStack() as stack:
+            async with within(self.name, self._section.request_timeout_s, "To connect"):
+                socket = await stack.enter_async_context(self._http.socket("/ws"))
             message = await self._receive(socket)
             while "Info" not in message:
                 message = await self._receive(socket)

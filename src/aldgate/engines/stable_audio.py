@@ -30,9 +30,9 @@ PRESET: Mapping[str, Any] = {
 
 
 def build(name: str, table: Mapping[str, Any], surroundings: Surroundings) -> GradioEngine:
-    """An engine of kind `stable_audio`: whatever its table says otherwise counts.
+    """An engine of kind `stable-audio`: whatever its table says otherwise counts.
 
     Raises:
         ConfigError: A key or value cannot be used.
     """
-    return built(name, decode_section(name, {**PRESET, **table}, GradioSection), surroundings, "stable_audio")
+    return built(name, decode_section(name, {**PRESET, **table}, GradioSection), surroundings, "stable-audio")

@@ -1,8 +1,16 @@
 """Engines of music, and the generic one that several of them are presets of."""
 
-from aldgate.core.errors import InvalidRequest, ModelNotFound, UpstreamBroken, UpstreamError, UpstreamInvalid, UpstreamOverloaded
+from aldgate.core.errors import (
+    InvalidRequest,
+    ModelNotFound,
+    UpstreamBroken,
+    UpstreamError,
+    UpstreamInvalid,
+    UpstreamLimited,
+    UpstreamOverloaded,
+)
 from aldgate.core.generation import Generation, Input
-from aldgate.testing.engines import FakeGradio
+from aldgate.testing.engines import FakeAceStep, FakeGradio, FakeMusicGpt
 from aldgate.testing.engines.sounds import wav
 from tests.engines.contract.case import Case
 
@@ -62,4 +70,55 @@ def gradio(version: str, **more: object) -> Case:
     )
 
 
-MUSIC = (gradio("3.50.2", can_stop=True), gradio("4.44.1"), gradio("6.31.0"))
+ACE_STEP = Case(
+    kind="ace-step",
+    fake=lambda _: FakeAceStep(),
+    table=lambda fake: {"base_url": fake.url, "poll_s": 0.02},
+    asked=Generation(operation="music", prompt="a song", lyrics="[verse]\nla", duration_s=10, seed=7, count=2, format="flac"),
+    makes=("audio/flac", "audio/flac"),
+    bad=(
+        (Generation(operation="music", prompt="x", duration_s=9), InvalidRequest),
+        (Generation(operation="music", prompt="x", count=9), InvalidRequest),
+        (Generation(operation="music", prompt="x", voice="ann"), InvalidRequest),
+        (Generation(operation="music", prompt="x", options={"src_audio_path": "/etc/passwd"}), InvalidRequest),
+        (Generation(operation="music", prompt="x", model="no-such"), ModelNotFound),
+    ),
+    faults={
+        "queue_full": UpstreamLimited,
+        "fails": UpstreamError,
+        "forgets": UpstreamBroken,
+        "wrong_id": UpstreamInvalid,
+        "bad_result": UpstreamInvalid,
+        "no_files": UpstreamInvalid,
+        "file_gone": UpstreamBroken,
+        "elsewhere": UpstreamInvalid,
+    },
+    can_stop=False,
+    can_unload=False,
+)
+MUSICGPT = Case(
+    kind="musicgpt",
+    fake=lambda _: FakeMusicGpt(),
+    table=lambda fake: {"base_url": fake.url},
+    asked=Generation(operation="music", prompt="a song", duration_s=5),
+    makes=("audio/wav",),
+    bad=(
+        (Generation(operation="music", prompt="x", duration_s=31), InvalidRequest),
+        (Generation(operation="music", prompt="x", seed=1), InvalidRequest),
+        (Generation(operation="music", prompt="x", model="no-such"), ModelNotFound),
+        (Generation(operation="music", prompt="x", format="mp3"), InvalidRequest),
+    ),
+    faults={
+        "fails": UpstreamError,
+        "breaks_off": UpstreamInvalid,
+        "says_no": UpstreamError,
+        "dies": UpstreamBroken,
+        "aborted": UpstreamError,
+        "bad_message": UpstreamInvalid,
+        "climbs": UpstreamInvalid,
+        "file_gone": UpstreamBroken,
+        "not_a_sound": UpstreamInvalid,
+    },
+    can_unload=False,
+)
+MUSIC = (gradio("3.50.2"), gradio("4.44.1"), gradio("6.31.0"), ACE_STEP, MUSICGPT)

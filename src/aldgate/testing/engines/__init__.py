@@ -1,12 +1,26 @@
 """Fakes of self-hosted engines on loopback: each speaks its service's wire format, and misbehaves by name.
 
-async with FakeGradio() as fake:
+async with FakeComfy() as fake:
     fake.fault = "out_of_memory"
     ...  # an engine with base_url=fake.url
     assert fake.works == 1
 """
 
+from aldgate.testing.engines.a1111 import FakeA1111
+from aldgate.testing.engines.ace_step import FakeAceStep
+from aldgate.testing.engines.comfyui import FakeComfy
 from aldgate.testing.engines.gradio import FakeGradio
+from aldgate.testing.engines.musicgpt import FakeMusicGpt
+from aldgate.testing.engines.openai_images import FakeOpenAIImages
 from aldgate.testing.engines.server import FAULTS, FakeEngine
 
-__all__ = ["FAULTS", "FakeEngine", "FakeGradio"]
+__all__ = [
+    "FAULTS",
+    "FakeA1111",
+    "FakeAceStep",
+    "FakeComfy",
+    "FakeEngine",
+    "FakeGradio",
+    "FakeMusicGpt",
+    "FakeOpenAIImages",
+]
