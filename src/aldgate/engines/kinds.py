@@ -5,8 +5,11 @@ ENGINES: dict[str, str] = {
     "ace-step": "aldgate.engines.ace_step:build",
     "audiocraft": "aldgate.engines.audiocraft:build",
     "comfyui": "aldgate.engines.comfyui.engine:build",
+    "diffrhythm": "aldgate.engines.programs.diffrhythm:build",
     "gradio": "aldgate.engines.gradio.engine:build",
+    "heartmula": "aldgate.engines.heartmula:build",
     "musicgpt": "aldgate.engines.musicgpt:build",
     "openai-images": "aldgate.engines.openai_images:build",
     "stable-audio": "aldgate.engines.stable_audio:build",
+    "yue": "aldgate.engines.programs.yue:build",
 }

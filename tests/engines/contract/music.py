@@ -10,7 +10,7 @@ from aldgate.core.errors import (
     UpstreamOverloaded,
 )
 from aldgate.core.generation import Generation, Input
-from aldgate.testing.engines import FakeAceStep, FakeGradio, FakeMusicGpt
+from aldgate.testing.engines import FakeAceStep, FakeGradio, FakeHeartMula, FakeMusicGpt, FakePrograms
 from aldgate.testing.engines.sounds import wav
 from tests.engines.contract.case import Case
 
@@ -121,4 +121,63 @@ MUSICGPT = Case(
     },
     can_unload=False,
 )
-MUSIC = (gradio("3.50.2"), gradio("4.44.1"), gradio("6.31.0"), ACE_STEP, MUSICGPT)
+LYRICS = "[verse]\nla la\n\n[chorus]\nlu lu"
+PROGRAM_FAULTS = {
+    "fails": UpstreamError,
+    "out_of_memory": UpstreamOverloaded,
+    "dies": UpstreamBroken,
+    "no_files": UpstreamInvalid,
+}
+
+
+def program(kind: str, asked: Generation, mime: str, *bad: Generation) -> Case:
+    return Case(
+        kind=kind,
+        fake=FakePrograms,
+        table=lambda fake: fake.table(kind) | ({"weights": "/models/heartmula"} if kind == "heartmula" else {}),
+        asked=asked,
+        makes=(mime,),
+        bad=tuple((each, InvalidRequest) for each in bad),
+        faults=PROGRAM_FAULTS,
+        common=False,
+    )
+
+
+PROGRAMS = (
+    program(
+        "yue",
+        Generation(operation="music", prompt="pop female", lyrics=LYRICS, seed=7, duration_s=45, inputs=SONG.inputs),
+        "audio/mpeg",
+        Generation(operation="music", prompt="pop"),
+        Generation(operation="music", lyrics=LYRICS),
+        Generation(operation="music", prompt="pop", lyrics=LYRICS, format="wav"),
+    ),
+    program(
+        "diffrhythm",
+        Generation(operation="music", prompt="folk", lyrics="[00:10.00]la la\n[00:13.20]lu lu"),
+        "audio/wav",
+        Generation(operation="music", prompt="folk", lyrics=LYRICS),
+        Generation(operation="music", lyrics="[00:10.00]la"),
+        Generation(operation="music", prompt="folk", inputs=SONG.inputs),
+        Generation(operation="music", prompt="folk", duration_s=286),
+    ),
+    program(
+        "heartmula",
+        Generation(operation="music", prompt="pop, happy", lyrics="[Verse]\nla", duration_s=20, seed=7, guidance=2.0),
+        "audio/mpeg",
+        Generation(operation="music"),
+        Generation(operation="music", prompt="pop", options={"weights": "/etc"}),
+    ),
+)
+HEARTMULA = Case(
+    kind="heartmula",
+    fake=lambda _: FakeHeartMula(),
+    table=lambda fake: {"base_url": fake.url, "run_timeout_s": 3.0},
+    asked=Generation(operation="music", prompt="pop, happy", duration_s=20),
+    makes=("audio/wav",),
+    bad=((Generation(operation="music"), InvalidRequest), (Generation(operation="music", prompt="x", seed=1), InvalidRequest)),
+    faults={"file_gone": UpstreamBroken, "elsewhere": UpstreamInvalid},
+    can_stop=False,
+    can_unload=False,
+)
+MUSIC = (gradio("3.50.2"), gradio("4.44.1"), gradio("6.31.0"), ACE_STEP, MUSICGPT, HEARTMULA, *PROGRAMS)

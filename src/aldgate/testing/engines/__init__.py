@@ -10,8 +10,10 @@ from aldgate.testing.engines.a1111 import FakeA1111
 from aldgate.testing.engines.ace_step import FakeAceStep
 from aldgate.testing.engines.comfyui import FakeComfy
 from aldgate.testing.engines.gradio import FakeGradio
+from aldgate.testing.engines.heartmula import FakeHeartMula
 from aldgate.testing.engines.musicgpt import FakeMusicGpt
 from aldgate.testing.engines.openai_images import FakeOpenAIImages
+from aldgate.testing.engines.programs import FakePrograms
 from aldgate.testing.engines.server import FAULTS, FakeEngine
 
 __all__ = [
@@ -21,6 +23,8 @@ __all__ = [
     "FakeComfy",
     "FakeEngine",
     "FakeGradio",
+    "FakeHeartMula",
     "FakeMusicGpt",
     "FakeOpenAIImages",
+    "FakePrograms",
 ]
