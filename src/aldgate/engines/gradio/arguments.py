@@ -71,7 +71,7 @@ def fill(app: GradioApp, section: GradioSection, asked: Generation, seed: int) -
         values[_slot(app, place)] = value
     for place, value in _options(asked, section):
         at = _slot(app, place)
-        values[at] = _fitting(_at(app, at), value, place)
+        values[at] = _fitting(_at(app, at), value, f"options.{place}")
     for field, value in given.items():
         at = _slot(app, section.arguments[field])
         if isinstance(value, Input):

@@ -18,7 +18,7 @@ def apply_changes(value: Any, changes: Any) -> Any:
     try:
         for operation, path, new in changes:
             value = _changed(value, operation, list(path), new)
-    except (TypeError, ValueError, KeyError, IndexError):
+    except (AttributeError, TypeError, ValueError, KeyError, IndexError):
         raise UpstreamInvalid("The Gradio app of this engine sent a change to something that it never sent.") from None
     return value
 
