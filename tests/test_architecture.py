@@ -48,7 +48,6 @@ TASKS = {
     "testing/engines/server.py": "the work of a fake, ended with it",
     "store/unbroken.py": "writes that outlive their caller, which the store waits for when it closes",
     "surfaces/responses/socket.py": "listens to a socket while a call of it runs, ended with the socket",
-    "testing/engines/server.py": "work of a fake, ended with it",
     "surfaces/server/listener.py": "one task per request, which the server waits for when it drains",
 }
 BROAD = {
