@@ -6,10 +6,13 @@ ENGINES: dict[str, str] = {
     "audiocraft": "aldgate.engines.audiocraft:build",
     "comfyui": "aldgate.engines.comfyui.engine:build",
     "diffrhythm": "aldgate.engines.programs.diffrhythm:build",
+    "diffusers": "aldgate.engines.diffusers.engine:build",
     "gradio": "aldgate.engines.gradio.engine:build",
     "heartmula": "aldgate.engines.heartmula:build",
+    "invokeai": "aldgate.engines.invokeai.engine:build",
     "musicgpt": "aldgate.engines.musicgpt:build",
     "openai-images": "aldgate.engines.openai_images:build",
     "stable-audio": "aldgate.engines.stable_audio:build",
+    "wan2gp": "aldgate.engines.wan2gp:build",
     "yue": "aldgate.engines.programs.yue:build",
 }

@@ -10,7 +10,7 @@ from aldgate.core.errors import (
     UpstreamOverloaded,
 )
 from aldgate.core.generation import Generation
-from aldgate.testing.engines import FakeA1111, FakeComfy, FakeOpenAIImages
+from aldgate.testing.engines import FakeA1111, FakeComfy, FakeDiffusers, FakeInvoke, FakeOpenAIImages, FakeWan2GP
 from tests.engines.contract.case import Case
 from tests.engines.contract.music import MUSIC
 
@@ -81,6 +81,62 @@ CASES = (
         },
         can_stop=False,
         can_unload=False,
+    ),
+    Case(
+        kind="invokeai",
+        fake=lambda _: FakeInvoke(),
+        table=lambda fake: {"base_url": fake.url, "poll_s": 0.05, "patience_s": 0.2},
+        asked=PICTURE,
+        makes=("image/png",),
+        bad=(
+            (Generation(operation="image", model="no-such"), ModelNotFound),
+            (Generation(operation="image", prompt="a fox", options={"colour": "red"}), InvalidRequest),
+        ),
+        faults={
+            "out_of_memory": UpstreamOverloaded,
+            "fails": UpstreamError,
+            "canceled": UpstreamError,
+            "forgets": UpstreamBroken,
+            "wrong_id": UpstreamInvalid,
+            "file_gone": UpstreamBroken,
+            "no_images": UpstreamInvalid,
+            "goes_away": UpstreamBroken,
+        },
+    ),
+    Case(
+        kind="wan2gp",
+        fake=FakeWan2GP,
+        table=lambda fake: {"command": fake.command, "models": ["t2v"], "stop_s": 5.0},
+        asked=Generation(operation="video", prompt="a fox", seed=7),
+        makes=("video/mp4",),
+        bad=((Generation(operation="video", model="no-such"), ModelNotFound),),
+        faults={
+            "out_of_memory": UpstreamOverloaded,
+            "fails": UpstreamError,
+            "interrupted": UpstreamError,
+            "no_files": UpstreamInvalid,
+        },
+        common=False,
+        unloads=0,
+    ),
+    Case(
+        kind="diffusers",
+        fake=FakeDiffusers,
+        table=lambda fake: {"env": fake.environment, "models": ["sdxl-turbo"], "stop_s": 5.0},
+        asked=PICTURE,
+        makes=("image/png",),
+        bad=(
+            (Generation(operation="image", model="no-such"), ModelNotFound),
+            (Generation(operation="image", prompt="a fox", options={"colour": "red"}), InvalidRequest),
+        ),
+        faults={
+            "out_of_memory": UpstreamOverloaded,
+            "fails": UpstreamError,
+            "missing": UpstreamError,
+            "dies": UpstreamBroken,
+            "no_images": UpstreamInvalid,
+        },
+        common=False,
     ),
     *MUSIC,
 )
