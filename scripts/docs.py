@@ -27,14 +27,18 @@ from aldgate.core.errors import ClientGone, GatewayError, HedgeLost, Retry, Upst
 from aldgate.core.plans import DeploymentEntry, RouteEntry
 from aldgate.dialects.openai.errors import error_type, should_retry
 from aldgate.engines.a1111.engine import A1111Section
+from aldgate.engines.ace_step import AceStepSection
 from aldgate.engines.builtin.echo import EchoOptions
 from aldgate.engines.builtin.embed import EmbedOptions
 from aldgate.engines.builtin.moderate import ModerateOptions
 from aldgate.engines.builtin.rerank import RerankOptions
 from aldgate.engines.comfyui.section import ComfySection
 from aldgate.engines.diffusers.engine import DiffusersSection
+from aldgate.engines.gradio.section import GradioSection
+from aldgate.engines.heartmula import LibrarySection
 from aldgate.engines.invokeai.engine import InvokeSection
 from aldgate.engines.openai_images import OpenAIImagesSection
+from aldgate.engines.programs.section import ProgramSection
 from aldgate.engines.section import EngineSection, ProcessSection
 from aldgate.engines.wan2gp import Wan2GPSection
 from aldgate.providers.azure.section import AzureSection
@@ -145,6 +149,10 @@ def _tables() -> Iterator[str]:
         ("`[engines.NAME]`", EngineSection),
         ("`[engines.NAME.process]`", ProcessSection),
         ("`[engines.NAME]` of kind `a1111`: its own keys", A1111Section),
+        ("`[engines.NAME]` of kind `ace-step`: its own keys", AceStepSection),
+        ("`[engines.NAME]` of kind `gradio`, `audiocraft` or `stable-audio`: its own keys", GradioSection),
+        ("`[engines.NAME]` of kind `yue` or `diffrhythm`: its own keys", ProgramSection),
+        ("`[engines.NAME]` of kind `heartmula`, the library: its own keys", LibrarySection),
         ("`[engines.NAME]` of kind `comfyui`: its own keys", ComfySection),
         ("`[engines.NAME]` of kind `diffusers`: its own keys", DiffusersSection),
         ("`[engines.NAME]` of kind `invokeai`: its own keys", InvokeSection),

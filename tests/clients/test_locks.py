@@ -8,7 +8,7 @@ import pytest
 HERE = Path(__file__).parent
 
 
-@pytest.mark.parametrize("lock", sorted(HERE.glob("*/*.lock")), ids=lambda lock: lock.stem)
+@pytest.mark.parametrize("lock", sorted(HERE.parent.glob("**/*.lock")), ids=lambda lock: lock.stem)
 def test_a_lock_of_python_packages(lock: Path) -> None:
     text = lock.read_text()
     assert "://" not in text

@@ -126,12 +126,14 @@ class EngineHttp:
             self._session = None
 
     def _opened(self) -> ClientSession:
-        from aiohttp import ClientSession, TCPConnector
+        from aiohttp import ClientSession, TCPConnector, TraceConfig
 
         if self._session is None:
             context = client_context(verify=True, ca_bundle=self._ca_bundle, client_cert="")
             connector = TCPConnector(ssl=context, limit=0)
-            self._session = ClientSession(connector=connector, headers=self._headers, trust_env=False)
+            trace = TraceConfig()
+            trace.on_request_redirect.append(_refuse)  # sockets have no other way to say that they follow none
+            self._session = ClientSession(connector=connector, headers=self._headers, trust_env=False, trace_configs=[trace])
         return self._session
 
     def _as_ours(self) -> _AsOurs:
@@ -150,9 +152,18 @@ class EngineHttp:
     async def _refusal(self, reply: ClientResponse) -> UpstreamError:
         said = (await reply.content.read(MOST_ERROR_WORDS)).decode(errors="replace").strip()
         message = f"The engine `{self.name}` answered {reply.status}" + (f": {said}" if said else ".")
-        kinds = {401: UpstreamAuth, 403: UpstreamAuth, 429: UpstreamLimited, 503: UpstreamOverloaded}
-        kind = kinds.get(reply.status) or (UpstreamRejected if 400 <= reply.status < 500 else UpstreamBroken)
-        return kind(message, upstream_status=reply.status)
+        return _kind_of(reply.status)(message, upstream_status=reply.status)
+
+
+async def _refuse(*_: object) -> None:
+    from aiohttp import ClientError
+
+    raise ClientError("a redirect")
+
+
+def _kind_of(status: int) -> type[UpstreamError]:
+    kinds = {401: UpstreamAuth, 403: UpstreamAuth, 429: UpstreamLimited, 503: UpstreamOverloaded}
+    return kinds.get(status) or (UpstreamRejected if 400 <= status < 500 else UpstreamBroken)
 
 
 class _AsOurs:
@@ -164,9 +175,14 @@ class _AsOurs:
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from aiohttp import ClientConnectorError, ClientError, ConnectionTimeoutError
+    def __exit__(self, _: object, error: BaseException | None, trace: object) -> None:
+        from aiohttp import ClientConnectorError, ClientError, ConnectionTimeoutError, WSServerHandshakeError
 
+        if isinstance(error, WSServerHandshakeError):
+            kind = _kind_of(error.status) if error.status >= 300 else UpstreamInvalid
+            raise kind(
+                f"The engine `{self._name}` opened no WebSocket ({error.status}).", upstream_status=error.status
+            ) from error
         if isinstance(error, ClientConnectorError | ConnectionTimeoutError):
             raise UpstreamUnreachable(f"The engine `{self._name}` cannot be reached.") from error
         if isinstance(error, TimeoutError):

@@ -12,6 +12,7 @@ from aldgate.core.errors import (
 from aldgate.core.generation import Generation
 from aldgate.testing.engines import FakeA1111, FakeComfy, FakeDiffusers, FakeInvoke, FakeOpenAIImages, FakeWan2GP
 from tests.engines.contract.case import Case
+from tests.engines.contract.music import MUSIC
 
 PICTURE = Generation(operation="image", prompt="a fox", seed=7, width=64, height=64, steps=4)
 
@@ -137,4 +138,5 @@ CASES = (
         },
         common=False,
     ),
+    *MUSIC,
 )

@@ -7,11 +7,30 @@ async with FakeComfy() as fake:
 """
 
 from aldgate.testing.engines.a1111 import FakeA1111
+from aldgate.testing.engines.ace_step import FakeAceStep
 from aldgate.testing.engines.comfyui import FakeComfy
 from aldgate.testing.engines.diffusers import FakeDiffusers
+from aldgate.testing.engines.gradio import FakeGradio
+from aldgate.testing.engines.heartmula import FakeHeartMula
 from aldgate.testing.engines.invokeai import FakeInvoke
+from aldgate.testing.engines.music_programs import FakePrograms
+from aldgate.testing.engines.musicgpt import FakeMusicGpt
 from aldgate.testing.engines.openai_images import FakeOpenAIImages
 from aldgate.testing.engines.server import FAULTS, FakeEngine
 from aldgate.testing.engines.wan2gp import FakeWan2GP
 
-__all__ = ["FAULTS", "FakeA1111", "FakeComfy", "FakeEngine", "FakeInvoke", "FakeOpenAIImages", "FakeWan2GP", "FakeDiffusers"]
+__all__ = [
+    "FAULTS",
+    "FakeA1111",
+    "FakeAceStep",
+    "FakeComfy",
+    "FakeDiffusers",
+    "FakeEngine",
+    "FakeGradio",
+    "FakeHeartMula",
+    "FakeInvoke",
+    "FakeMusicGpt",
+    "FakeOpenAIImages",
+    "FakePrograms",
+    "FakeWan2GP",
+]
