@@ -44,6 +44,7 @@ TASKS = {
     "surfaces/responses/background.py": "what runs in the background, ended by `aclose` before the store and the ledger are",
     "surfaces/server/server.py": "the sweep of connections, ended with the server",
     "oidc/keyset.py": "one fetch for all who wait for it, ended with the issuer",
+    "testing/engines/server.py": "the work of a fake, ended with it",
     "store/unbroken.py": "writes that outlive their caller, which the store waits for when it closes",
     "surfaces/responses/socket.py": "listens to a socket while a call of it runs, ended with the socket",
     "surfaces/server/listener.py": "one task per request, which the server waits for when it drains",

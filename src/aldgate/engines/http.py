@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Container, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -52,7 +52,7 @@ class EngineHttp:
 
     @asynccontextmanager
     async def request(
-        self, method: str, path: str, *, timeout_s: float | None = None, expect: range = range(200, 300), **more: Any
+        self, method: str, path: str, *, timeout_s: float | None = None, expect: Container[int] = range(200, 300), **more: Any
     ) -> AsyncGenerator[ClientResponse]:
         """Send a request; `more` as aiohttp takes it (`json`, `data`, `params`). The reply's status is in `expect`.
 
@@ -79,14 +79,22 @@ class EngineHttp:
         Raises:
             UpstreamError: As `request`; `UpstreamInvalid`: it is no JSON, or too long.
         """
-        async with self.request(method, path, **more) as reply:
-            body = await self._bounded(reply, most_bytes)
+        body = await self.whole(method, path, most_bytes=most_bytes, **more)
         if not body.strip():
             return None
         try:
             return msgspec.json.decode(body)
         except msgspec.DecodeError as error:
             raise UpstreamInvalid(f"The engine `{self.name}` answered with what is no JSON: {error}") from None
+
+    async def whole(self, method: str, path: str, *, most_bytes: int = MOST_JSON_BYTES, **more: Any) -> bytes:
+        """Send a request and read its reply whole.
+
+        Raises:
+            UpstreamError: As `request`; `UpstreamInvalid`: it is too long.
+        """
+        async with self.request(method, path, **more) as reply:
+            return await self._bounded(reply, most_bytes)
 
     async def pieces(self, method: str, path: str, **more: Any) -> AsyncIterator[bytes]:
         """Send a request and read its reply piece by piece.

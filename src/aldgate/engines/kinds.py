@@ -1,3 +1,7 @@
 """The kinds of engines there are: one line each. Their `build` takes what `section.Build` takes."""
 
-ENGINES: dict[str, str] = {}
+ENGINES: dict[str, str] = {
+    "alltalk": "aldgate.engines.alltalk:build",
+    "openai-speech": "aldgate.engines.openai_speech:build",
+    "openai-transcription": "aldgate.engines.openai_transcription:build",
+}
