@@ -2,6 +2,8 @@
 
 ENGINES: dict[str, str] = {
     "alltalk": "aldgate.engines.alltalk:build",
+    "llama-cpp": "aldgate.engines.llm.llama_cpp:build",
+    "ollama": "aldgate.engines.llm.ollama:build",
     "openai-speech": "aldgate.engines.openai_speech:build",
     "openai-transcription": "aldgate.engines.openai_transcription:build",
 }
