@@ -111,7 +111,8 @@ async def test_a_repetition_elsewhere_waits_for_the_first(three: list[Host], ups
     assert refused.headers["retry-after"] == "1"
     valve.open()
     answer = await first
-    again = await two.post(key, **{"idempotency-key": "once"})
+    while (again := await two.post(key, **{"idempotency-key": "once"})).status_code == 409:  # it is kept just after it is given
+        assert again.json()["error"]["code"] == "idempotency_in_progress"
     assert (again.status_code, again.content, again.headers["idempotent-replayed"]) == (200, answer.content, "true")
     assert len(upstream.requests) == 1
 

@@ -306,8 +306,9 @@ class Gate:
         """Whatever has limits that the call counts against: the levels of its principal, and the name it asks for."""
         limited = limited_levels(call.principal)
         route = call.catalogue.routes.get(call.peek.model)
-        if route is not None and route.plan is not None and not route.plan.own_limits.is_empty:
-            limited.append(Limited(f"model:{route.name}", route.plan.own_limits, f"the model `{route.name}`"))
+        own = None if route is None else own_limits(route.plan)
+        if own is not None:
+            limited.append(own)
         return limited
 
     async def _restore(self, principal: Principal, limiter: MemoryLimiter) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
+import msgspec
+
 from aldgate.core.calls import Admission
 from aldgate.core.conversation import Conversation
 from aldgate.core.errors import InvalidRequest
@@ -37,7 +39,10 @@ def written(
     upstream = dialects.get(face.name)
     if upstream is not None and call.operation in upstream.operations:
         if asked is None:
-            body = upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
+            try:
+                body = upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
+            except msgspec.ValidationError as error:
+                raise _out_of_range(error) from None
         else:
             body = _built(upstream, asked, admission, deployment, warnings)
         return upstream, body, face.relay(call.id, call.operation, call.peek, upstream)
@@ -77,8 +82,11 @@ def parsed(face: FaceDialect, admission: Admission) -> Request:
         InvalidRequest: It has what would be lost in any translation, or what its dialect does not have.
     """
     call = admission.call
-    with _not_too_deep():
-        asked = face.parse(call.operation, call.peek)
+    try:
+        with not_too_deep():
+            asked = face.parse(call.operation, call.peek)
+    except msgspec.ValidationError as error:
+        raise _out_of_range(error) from None
     if isinstance(asked, Conversation):
         refuse_losses(asked, call.peek.model)
     if isinstance(asked, Conversation | CompletionRequest) and admission.cap is not None:
@@ -86,8 +94,13 @@ def parsed(face: FaceDialect, admission: Admission) -> Request:
     return asked
 
 
+def _out_of_range(error: msgspec.ValidationError) -> InvalidRequest:
+    """A number that none can hold, such as `1e999`: all else was read when it came."""
+    return InvalidRequest(f"The body cannot be read: {str(error).partition(' - at ')[0].lower()}.")
+
+
 @contextmanager
-def _not_too_deep() -> Generator[None]:
+def not_too_deep() -> Generator[None]:
     """How deep a request is nested is for its caller to answer for; whatever else is raised in reading and writing one is not."""
     try:
         yield
@@ -99,7 +112,7 @@ def _built(upstream: UpstreamDialect, asked: Request, admission: Admission, depl
     """The body for the provider; what it leaves out or refuses is named as the caller says it."""
     left_out: list[str] = []
     try:
-        with _not_too_deep():
+        with not_too_deep():
             body = upstream.build(asked, deployment, stream=admission.call.peek.stream, warnings=left_out)
     except InvalidRequest as error:
         error.param = error.param and word(asked.origin, error.param)
