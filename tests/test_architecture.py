@@ -36,6 +36,7 @@ LAZY = {
 }
 TASKS = {
     "app/composition.py": "the root's tasks, ended by its exit stack",
+    "engines/beside.py": "what goes on beside other work, and has ended when that has",
     "gate/neighbours.py": "answers to other processes, which end with its run; each is one statement",
     "gate/money/slices.py": "one question to other processes for all calls that wait for its answer, which has an end",
     "gate/routing/hedge.py": "two attempts at once, where a route asks for it; both have ended when the race has",
@@ -50,7 +51,8 @@ TASKS = {
     "surfaces/server/listener.py": "one task per request, which the server waits for when it drains",
 }
 BROAD = {
-    "engines/child/program.py": "whatever a library raises is its answer, and the next job may go well",
+    "engines/library/program.py": "whatever a library raises is its answer, and the next job may go well",
+    "engines/diffusers/child.py": "one order's fault must not end the others",
     "jobs/batch_run.py": "one line's fault must not end the others",
     "jobs/batches.py": "one batch's fault must not end the others",
     "surfaces/responses/background.py": "one response's fault must not end the others",

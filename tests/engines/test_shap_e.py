@@ -20,7 +20,7 @@ from aldgate.core.errors import (
     UpstreamUnreachable,
 )
 from aldgate.core.generation import Generation, Input
-from aldgate.engines.child import identity
+from aldgate.engines.library import identity
 from aldgate.testing.engines import libraries
 from tests.engines.runs import RecordedRun
 from tests.engines.speaking import built

@@ -50,6 +50,7 @@ class Case:
         faults: Its fake's own faults, and the error of each.
         common: Whether the faults of any HTTP server can befall it.
         can_stop: It says that it has stopped.
+        unloads: How often its fake is told to unload by one `unload`; 0 where there is never anything to unload.
         can_unload: It gives memory back on demand.
         has_models: It tells its models.
     """
@@ -63,6 +64,7 @@ class Case:
     faults: Mapping[str, type[GatewayError]] = field(default_factory=dict)
     common: bool = True
     can_stop: bool = True
+    unloads: int = 1
     can_unload: bool = True
     has_models: bool = True
 

@@ -16,7 +16,7 @@ from aldgate.core.errors import InvalidRequest, ModelNotFound, NotSupported, Ups
 from aldgate.core.generation import EngineModel, EngineState, Generated, Generation, Progress
 from aldgate.core.levels import Operation
 from aldgate.engines.asking import input_of, number, one_of, prompt_of, take_only
-from aldgate.engines.child.engine import ChildEngine, ChildSection
+from aldgate.engines.library.engine import ChildEngine, ChildSection
 from aldgate.engines.section import AtLeastOne, Surroundings, decode_section
 from aldgate.making import Run
 

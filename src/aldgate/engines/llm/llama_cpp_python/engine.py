@@ -13,7 +13,7 @@ from aldgate.config.errors import ConfigError
 from aldgate.core.errors import ModelNotFound, UpstreamUnreachable
 from aldgate.core.generation import EngineModel, EngineState, Generated, Generation, Progress
 from aldgate.engines.asking import given
-from aldgate.engines.child.engine import ChildEngine, ChildSection
+from aldgate.engines.library.engine import ChildEngine, ChildSection
 from aldgate.engines.llm.writing import WRITES, Writing, messages_of, options_for
 from aldgate.engines.section import AtLeastOne, Surroundings, decode_section
 from aldgate.making import Run

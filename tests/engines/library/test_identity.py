@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from aldgate.core.errors import UpstreamError
-from aldgate.engines.child.identity import identify, is_alive, kill
+from aldgate.engines.library.identity import identify, is_alive, kill
 
 
 async def test_a_process_is_ended_by_what_it_is_and_not_by_its_number() -> None:

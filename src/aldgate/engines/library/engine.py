@@ -11,9 +11,9 @@ from typing import Any
 from aldgate.core.errors import UpstreamOverloaded
 from aldgate.core.generation import Generated, Generation, Recovery
 from aldgate.core.levels import Operation
-from aldgate.engines.child.child import Child, Said
-from aldgate.engines.child.identity import kill
 from aldgate.engines.endings import failed, interrupted, within
+from aldgate.engines.library.child import Child, Said
+from aldgate.engines.library.identity import kill
 from aldgate.engines.section import EngineSection, Seconds, Surroundings
 from aldgate.making import Run
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from aldgate.core.errors import UpstreamBroken, UpstreamInvalid, UpstreamUnreachable
-from aldgate.engines.child.identity import identify
+from aldgate.engines.library.identity import identify
 
 PROGRAM = Path(__file__).with_name("program.py")
 MOST_LINE_BYTES = 1024 * 1024

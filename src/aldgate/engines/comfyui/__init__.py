@@ -1,0 +1,1 @@
+"""ComfyUI: workflows with named inputs, run in its queue."""

@@ -1,0 +1,1 @@
+"""Hugging Face Diffusers, in a process of its own."""

@@ -1,0 +1,1 @@
+"""InvokeAI: graphs in its queue, found again by the id of their batch."""
