@@ -20,7 +20,7 @@ from aldgate.core.errors import (
     UpstreamUnreachable,
 )
 from aldgate.core.generation import Generation, Input
-from aldgate.engines.library import identity
+from aldgate.engines.child import is_alive
 from aldgate.testing.engines import libraries
 from tests.engines.runs import RecordedRun
 from tests.engines.speaking import built
@@ -39,6 +39,10 @@ async def shap_e(data: Path, **table: Any) -> AsyncIterator[Any]:
 
 def mesh(prompt: str = "a chair", **asked: object) -> Generation:
     return Generation(operation="mesh", prompt=prompt, **asked)  # pyright: ignore[reportArgumentType]
+
+
+def process_of(run: RecordedRun) -> str:
+    return run.handles[0].partition("#")[0]
 
 
 async def until_told(run: RecordedRun, making: "asyncio.Task[Any]", step: int) -> None:
@@ -70,10 +74,10 @@ async def test_nothing_runs_before_there_is_work_and_one_process_does_it_all(tmp
         first, second = RecordedRun(), RecordedRun()
         await engine.generate(mesh(), first)
         await engine.generate(mesh("", inputs=(Input("image", "image/png", _png()),), model="image300M"), second)
-        assert first.handles == second.handles
+        assert process_of(first) == process_of(second)
         assert all(model.is_loaded for model in (await engine.state()).models)
         await engine.unload()
-        assert not identity.is_alive(first.handles[0])
+        assert not is_alive(process_of(first))
         assert "downloading transmitter" in (tmp_path / "engines" / "mine.log").read_text()
 
 
@@ -107,9 +111,22 @@ async def test_what_is_cancelled_leaves_its_work_and_keeps_its_model(tmp_path: P
         making.cancel()
         await asyncio.wait([making])
         await engine.stop(run.handles[0])
-        assert identity.is_alive(run.handles[0])
+        assert is_alive(process_of(run))
         await engine.generate(mesh(steps=2), after)
-        assert after.handles == run.handles
+        assert process_of(after) == process_of(run)
+
+
+async def test_to_stop_what_has_ended_does_not_stop_the_next(tmp_path: Path) -> None:
+    async with shap_e(tmp_path, steps=1_000_000) as engine:
+        before, run = RecordedRun(), RecordedRun()
+        await engine.generate(mesh(steps=2), before)
+        making = asyncio.create_task(engine.generate(mesh(), run))
+        await until_told(run, making, 0)
+        await engine.stop(before.handles[0])
+        await until_told(run, making, len(run.told) + 10)
+        making.cancel()
+        await asyncio.wait([making])
+        await engine.stop(run.handles[0])
 
 
 async def test_what_hangs_is_ended(tmp_path: Path) -> None:
@@ -120,7 +137,7 @@ async def test_what_hangs_is_ended(tmp_path: Path) -> None:
         making.cancel()
         await asyncio.wait([making])
         await engine.stop(run.handles[0])
-        assert not identity.is_alive(run.handles[0])
+        assert not is_alive(process_of(run))
 
 
 async def test_another_worker_s_process_is_ended_by_its_identity(tmp_path: Path) -> None:

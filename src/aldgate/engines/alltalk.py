@@ -148,7 +148,10 @@ class AllTalk(Direct):
         return await self._keep(sounds, run)
 
     async def stop(self, handle: str) -> None:
-        """See `Engine`. Models that cannot stream end the part that they speak, and nothing asks for the next one."""
+        """See `Engine`. It speaks one text at a time, and that is what it leaves.
+
+        Models that cannot stream end the part that they speak, and nothing asks for the next one.
+        """
         await self._http.json("PUT", "/api/stop-generation")
 
     async def unload(self, model: str = "") -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from aldgate.core.errors import UpstreamBroken, UpstreamInvalid, UpstreamUnreachable
-from aldgate.engines.library.identity import identify
+from aldgate.engines.child import identity_of
 
 PROGRAM = Path(__file__).with_name("program.py")
 MOST_LINE_BYTES = 1024 * 1024
@@ -83,7 +83,7 @@ class Child:
         return self._process is not None and self._process.returncode is None
 
     async def start(self) -> str:
-        """See that it runs. What it is known by: see `identity`.
+        """See that it runs. What it is known by: see `identity_of`.
 
         Raises:
             UpstreamUnreachable: It cannot be started.
@@ -99,7 +99,7 @@ class Child:
                     *self._command, stdin=PIPE, stdout=PIPE, stderr=log, env=self._environment, cwd=self._working_dir,
                     start_new_session=True, limit=MOST_LINE_BYTES,
                 )  # fmt: skip
-            self.identity = identify(self._process.pid)
+            self.identity = identity_of(self._process.pid)
         except OSError as error:
             raise UpstreamUnreachable(f"The process of the engine `{self._name}` cannot be started: {error}") from None
         await self._send(self._begin)

@@ -11,14 +11,14 @@ from typing import Any
 from aldgate.core.errors import UpstreamOverloaded
 from aldgate.core.generation import Generated, Generation, Recovery
 from aldgate.core.levels import Operation
+from aldgate.engines.child import end, environment_for
 from aldgate.engines.endings import failed, interrupted, within
 from aldgate.engines.library.child import Child, Said
-from aldgate.engines.library.identity import kill
 from aldgate.engines.section import EngineSection, Seconds, Surroundings
 from aldgate.making import Run
 
-PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "HF_HOME", "XDG_CACHE_HOME")
-"""What such a process gets of the environment: where things are, and no secrets."""
+_OF = "#"
+"""Between a process and the attempt that it works on: to stop one that has ended must not stop the next."""
 
 
 class ChildSection(EngineSection, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,18 +57,18 @@ class ChildEngine:
         self.name = name
         self._run_timeout_s = section.run_timeout_s
         self._stop_patience_s = section.stop_patience_s
-        kept = {each: surroundings.environment[each] for each in PASSED_ON if each in surroundings.environment}
         self._child = Child(
             name,
             section.python,
             work,
             settings={"device": section.torch_device, **settings},
             path=section.library_path,
-            environment={**kept, **section.env},
+            environment=environment_for(surroundings.environment, section.env),
             working_dir=surroundings.data / "engines" / name,
             log=surroundings.data / "engines" / f"{name}.log",
         )
         self._turn = asyncio.Lock()
+        self._reference = ""
 
     async def adopt(self, handle: str, asked: Generation, run: Run) -> Generated | None:
         """See `Engine`. What a process says, only the worker hears that started it."""
@@ -76,10 +76,11 @@ class ChildEngine:
 
     async def stop(self, handle: str) -> None:
         """See `Engine`. A process of ours leaves its work and keeps its model, if it can; another worker's is ended."""
-        if handle == self._child.identity:
+        identity, _, reference = handle.partition(_OF)
+        if identity != self._child.identity:
+            await end(self.name, identity, patience_s=self._stop_patience_s)
+        elif reference == self._reference:
             await self._child.stop(self._stop_patience_s)
-        else:
-            await kill(handle)
 
     async def unload(self, model: str = "") -> None:
         """See `Engine`. Its process ends; the next job starts another.
@@ -103,7 +104,8 @@ class ChildEngine:
         """
         async with self._turn:
             await self._child.stop(self._stop_patience_s)  # whatever somebody left it with
-            await run.submitting(await self._child.start())
+            identity, self._reference = await self._child.start(), run.reference
+            await run.submitting(identity + _OF + run.reference)
             async with within(self.name, self._run_timeout_s), aclosing(self._child.work(asked, inputs)) as told:
                 async for said in told:
                     if said.event == "failed":
