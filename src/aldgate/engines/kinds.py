@@ -3,6 +3,7 @@
 ENGINES: dict[str, str] = {
     "a1111": "aldgate.engines.a1111.engine:build",
     "alltalk": "aldgate.engines.alltalk:build",
+    "builtin": "aldgate.engines.builtin.media.engine:build",
     "comfyui": "aldgate.engines.comfyui.engine:build",
     "diffusers": "aldgate.engines.diffusers.engine:build",
     "invokeai": "aldgate.engines.invokeai.engine:build",
