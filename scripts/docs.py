@@ -26,10 +26,17 @@ from aldgate.core.claims import ClaimNames
 from aldgate.core.errors import ClientGone, GatewayError, HedgeLost, Retry, UpstreamLimited
 from aldgate.core.plans import DeploymentEntry, RouteEntry
 from aldgate.dialects.openai.errors import error_type, should_retry
+from aldgate.engines.a1111.engine import A1111Section
 from aldgate.engines.builtin.echo import EchoOptions
 from aldgate.engines.builtin.embed import EmbedOptions
 from aldgate.engines.builtin.moderate import ModerateOptions
 from aldgate.engines.builtin.rerank import RerankOptions
+from aldgate.engines.comfyui.section import ComfySection
+from aldgate.engines.diffusers.engine import DiffusersSection
+from aldgate.engines.invokeai.engine import InvokeSection
+from aldgate.engines.openai_images import OpenAIImagesSection
+from aldgate.engines.section import EngineSection, ProcessSection
+from aldgate.engines.wan2gp import Wan2GPSection
 from aldgate.providers.azure.section import AzureSection
 from aldgate.providers.bedrock.table import BedrockSection
 from aldgate.providers.ollama import OllamaSection
@@ -135,6 +142,14 @@ def _tables() -> Iterator[str]:
         ("`[engines.embed]`", EmbedOptions),
         ("`[engines.rerank]`", RerankOptions),
         ("`[engines.moderate]`", ModerateOptions),
+        ("`[engines.NAME]`", EngineSection),
+        ("`[engines.NAME.process]`", ProcessSection),
+        ("`[engines.NAME]` of kind `a1111`: its own keys", A1111Section),
+        ("`[engines.NAME]` of kind `comfyui`: its own keys", ComfySection),
+        ("`[engines.NAME]` of kind `diffusers`: its own keys", DiffusersSection),
+        ("`[engines.NAME]` of kind `invokeai`: its own keys", InvokeSection),
+        ("`[engines.NAME]` of kind `openai-images`: its own keys", OpenAIImagesSection),
+        ("`[engines.NAME]` of kind `wan2gp`: its own keys", Wan2GPSection),
     ):
         yield from (f"### {title}", "", inspect.getdoc(section) or "", "", *_fields(section), "")
     helps = field_help(Settings)
