@@ -54,6 +54,7 @@ TASKS = {
     "surfaces/server/listener.py": "one task per request, which the server waits for when it drains",
 }
 BROAD = {
+    "engines/library/program.py": "whatever a library raises is its answer, and the next job may go well",
     "engines/diffusers/child.py": "one order's fault must not end the others",
     "jobs/batch_run.py": "one line's fault must not end the others",
     "jobs/batches.py": "one batch's fault must not end the others",

@@ -39,6 +39,13 @@ async def begun(engine: Engine, fake: Any, asked: Generation, run: RecordedRun) 
     return making
 
 
+async def noticed(fake: Any) -> None:
+    """Until a server has seen that a connection was closed."""
+    async with asyncio.timeout(5):
+        while not fake.stopped:
+            await asyncio.sleep(0)
+
+
 @every_engine
 async def test_it_makes_what_was_asked(case: Case, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
@@ -79,6 +86,7 @@ async def test_what_is_cancelled_stops_at_the_engine(case: Case, tmp_path: Path)
                 await engine.stop(run.handles[0])
             return
         await engine.stop(run.handles[0])
+        await noticed(fake)
         assert len(fake.stopped) == 1
         await engine.stop(run.handles[0])  # it has ended: nothing more is done
         assert len(fake.stopped) == 1

@@ -13,10 +13,12 @@ from aldgate.core.generation import Generation
 from aldgate.testing.engines import FakeA1111, FakeComfy, FakeDiffusers, FakeInvoke, FakeOpenAIImages, FakeWan2GP
 from tests.engines.contract.case import Case
 from tests.engines.contract.music import MUSIC
+from tests.engines.contract.speech import SPEECH
+from tests.engines.contract.writing import WRITING
 
 PICTURE = Generation(operation="image", prompt="a fox", seed=7, width=64, height=64, steps=4)
 
-CASES = (
+PICTURES = (
     Case(
         kind="comfyui",
         fake=lambda _: FakeComfy(),
@@ -138,5 +140,6 @@ CASES = (
         },
         common=False,
     ),
-    *MUSIC,
 )
+
+CASES = (*PICTURES, *MUSIC, *SPEECH, *WRITING)

@@ -1,0 +1,6 @@
+"""Diffusion is its configuration."""
+
+
+def diffusion_from_config(config: str) -> str:
+    """The same."""
+    return config
