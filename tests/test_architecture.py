@@ -15,7 +15,7 @@ SOURCE = Path(aldgate.__file__).parent
 LEVELS = (
     {"", "logs"},
     {"core"},
-    {"books", "sharing", "making"},
+    {"books", "sharing", "queueing", "making"},
     {"storage"},
     {"dialects", "ports", "registry", "config"},
     {"upstream", "store", "limiter", "artifacts", "devices"},
@@ -43,6 +43,7 @@ TASKS = {
     "surfaces/responses/background.py": "what runs in the background, ended by `aclose` before the store and the ledger are",
     "surfaces/server/server.py": "the sweep of connections, ended with the server",
     "oidc/keyset.py": "one fetch for all who wait for it, ended with the issuer",
+    "store/job_bell.py": "tells other processes, which the store waits for when it closes",
     "store/unbroken.py": "writes that outlive their caller, which the store waits for when it closes",
     "surfaces/responses/socket.py": "listens to a socket while a call of it runs, ended with the socket",
     "surfaces/server/listener.py": "one task per request, which the server waits for when it drains",

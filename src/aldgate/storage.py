@@ -13,6 +13,7 @@ from aldgate.core.files import StoredFile
 from aldgate.core.kept import IdempotencyRecord, KeptResponse, SavedReply
 from aldgate.core.levels import AccountKind, Level, LevelKind
 from aldgate.core.policies import ANYTHING, Policy
+from aldgate.queueing import JobStore
 from aldgate.sharing import BudgetAuthority, ProcessStore
 
 
@@ -269,7 +270,9 @@ class ClientStore(Protocol):
         ...
 
 
-class Store(FileStore, BatchStore, AccountStore, ClientStore, ProcessStore, BudgetAuthority, ReportStore, AuditStore, Protocol):
+class Store(
+    FileStore, BatchStore, JobStore, AccountStore, ClientStore, ProcessStore, BudgetAuthority, ReportStore, AuditStore, Protocol
+):
     """Everything that outlives the process. Every method may raise `StoreUnavailable`."""
 
     async def open(self) -> None:

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from aldgate.core.batches import BatchLine, LeaseLost, LineError, LineResult, StoredBatch
+from aldgate.core.batches import BatchLine, LineError, LineResult, StoredBatch
 from aldgate.core.errors import Conflict, StorageFull
 from aldgate.core.files import StoredFile
+from aldgate.core.leases import LeaseLost
 from aldgate.core.usage import Usage
 from aldgate.storage import Store
 from aldgate.store.stores import open_url

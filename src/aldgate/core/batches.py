@@ -21,10 +21,6 @@ MOST_TRIES = 6
 MODEL_OPTIONAL = frozenset({"/v1/moderations"})
 
 
-class LeaseLost(Exception):
-    """Another worker has the batch now: whoever had it must stop."""
-
-
 class LineError(msgspec.Struct, frozen=True):
     """What is wrong with an input file, and in which line (counted from 1; None: with all of it)."""
 

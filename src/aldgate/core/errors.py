@@ -9,7 +9,7 @@ PolicyError     ScopeDenied PolicyDenied ForeignOrigin PriceUnknown BudgetExceed
 ContentBlocked
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
-InternalError   NotSupported Shedding ShuttingDown StoreUnavailable IssuerUnavailable
+InternalError   NotSupported Shedding ShuttingDown StoreUnavailable IssuerUnavailable WorkerLost DeadlineExceeded
 ClientGone      nobody is left to answer; recorded, never rendered
 HedgeLost       another attempt began to answer sooner; recorded, never rendered
 """
@@ -378,6 +378,18 @@ class IssuerUnavailable(InternalError):
     """The issuer of this token does not give its keys, and without them nobody can say whether the token is genuine."""
 
     code, status, retry = "issuer_unavailable", 503, Retry.LATER
+
+
+class WorkerLost(InternalError):
+    """The worker that had the job is gone, and what it made with it."""
+
+    code, retry = "worker_lost", Retry.LATER
+
+
+class DeadlineExceeded(InternalError):
+    """The job was not done by its deadline, or an attempt took longer than one may."""
+
+    code, status = "deadline_exceeded", 504
 
 
 class ClientGone(GatewayError):

@@ -19,7 +19,6 @@ import msgspec
 from aldgate.core.batches import (
     INTERRUPTED,
     BatchLine,
-    LeaseLost,
     LineResult,
     Status,
     StoredBatch,
@@ -30,6 +29,7 @@ from aldgate.core.batches import (
 )
 from aldgate.core.calls import Admission, Outcome
 from aldgate.core.errors import BudgetExceeded, GatewayError, InternalError, InvalidRequest, StoreUnavailable
+from aldgate.core.leases import LeaseLost
 from aldgate.gate.attempts import Run
 from aldgate.gate.gate import Gate
 from aldgate.gate.policies.permission import check_path

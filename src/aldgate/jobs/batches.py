@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from aldgate.core.batches import LeaseLost, StoredBatch
+from aldgate.core.batches import StoredBatch
 from aldgate.core.errors import GatewayError, StoreUnavailable
+from aldgate.core.leases import LeaseLost
 from aldgate.jobs.batch_run import LEASE_S, BatchRun, Shop
 
 log = logging.getLogger("aldgate.batches")

@@ -11,8 +11,9 @@ import msgspec
 from sqlalchemy import Row, and_, delete, exists, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aldgate.core.batches import UNFINISHED, BatchLine, LeaseLost, LineError, LineResult, Status, StoredBatch
+from aldgate.core.batches import UNFINISHED, BatchLine, LineError, LineResult, Status, StoredBatch
 from aldgate.core.files import StoredFile
+from aldgate.core.leases import LeaseLost
 from aldgate.store.database import QueryGroup
 from aldgate.store.tables import batch_lines, batches, files, ledger
 from aldgate.store.unbroken import unbroken

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import BindParameter, Table, bindparam, delete, func, select, tuple_, update
+from sqlalchemy import BindParameter, Table, and_, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +17,8 @@ from aldgate.store.unbroken import unbroken
 
 CHUNK = 500
 """Budgets per statement; each takes two parameters, of which databases accept some 32,000."""
+OF_JOBS = "job:%"
+"""Slices that were granted to jobs and not to processes: they stand until the job has ended."""
 
 
 # These run with every batch of the ledger, so they are built once: a statement is a knot of references to itself, which only the
@@ -70,7 +72,7 @@ class Budgets(QueryGroup):
 
     async def _presume_spent(self) -> None:
         """Count what other incarnations hold as spent: they are gone, and what they began may still be billed."""
-        is_other = slices.c.process != self._incarnation
+        is_other = and_(slices.c.process != self._incarnation, slices.c.process.not_like(OF_JOBS))
         is_same_budget = (slices.c.account == budgets.c.account) & (slices.c.period == budgets.c.period)
         lost = select(func.sum(slices.c.granted - slices.c.reported)).where(is_other, is_same_budget).scalar_subquery()
         has_lost = select(slices.c.process).where(is_other, is_same_budget).exists()

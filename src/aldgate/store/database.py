@@ -68,6 +68,10 @@ class Database(Protocol):
         """Keep other processes from changing the schema until the transaction ends."""
         ...
 
+    async def lock(self, connection: AsyncConnection, what: str) -> None:
+        """Have others who lock the same wait until the transaction ends."""
+        ...
+
     @staticmethod
     def insert(table: Table) -> "sqlite.Insert | postgresql.Insert":
         """An insert with `on_conflict_do_nothing` and `on_conflict_do_update`."""

@@ -77,6 +77,10 @@ class Postgres:
         """See `Database`."""
         await connection.execute(select(func.pg_advisory_xact_lock(SCHEMA_LOCK)))
 
+    async def lock(self, connection: AsyncConnection, what: str) -> None:
+        """See `Database`. Two names may share a number: then they wait for each other, and no harm is done."""
+        await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(what, 0))))
+
     @staticmethod
     def insert(table: Table) -> postgresql.Insert:
         """See `Database`."""

@@ -81,6 +81,9 @@ class Sqlite:
     async def lock_schema(self, connection: AsyncConnection) -> None:
         """Nothing to do: a write has the whole file to itself."""
 
+    async def lock(self, connection: AsyncConnection, what: str) -> None:
+        """Nothing to do: a write has the whole file to itself."""
+
     @staticmethod
     def insert(table: Table) -> sqlite.Insert:
         """See `Database`."""

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, literal, select, true,
 
 from aldgate.core.alerts import Alert, reached
 from aldgate.sharing import BudgetStanding, LostSlice
-from aldgate.store.budgets import CHUNK
+from aldgate.store.budgets import CHUNK, OF_JOBS
 from aldgate.store.database import QueryGroup
 from aldgate.store.processes import LAPSE_S
 from aldgate.store.tables import alerts, budgets, processes, slices
@@ -45,11 +45,11 @@ class Standings(QueryGroup):
         return select(slices, processes.c.seen_at, is_gone).select_from(seen).where(of, _IS_OPEN).order_by(slices.c.process)
 
     def _is_gone(self, process: ColumnElement[str]) -> ColumnElement[bool]:
-        """Whether the process is taken for dead. Of an embedded database, whoever else used it is."""
+        """Whether the process is taken for dead. Of an embedded database, whoever else used it is; a job never is."""
         if self._database.is_embedded:
-            return process != literal(self._incarnation)
+            return and_(process != literal(self._incarnation), process.not_like(OF_JOBS))
         is_seen = processes.c.seen_at > self._database.now() - LAPSE_S
-        return process.not_in(select(processes.c.process).where(is_seen).scalar_subquery())
+        return and_(process.not_in(select(processes.c.process).where(is_seen).scalar_subquery()), process.not_like(OF_JOBS))
 
     @unbroken
     async def release_lost(self, account: str | None, period: str | None, process: str | None) -> int:

@@ -11,6 +11,7 @@ from aldgate.store.budgets import Budgets
 from aldgate.store.clients import Clients
 from aldgate.store.files import Files
 from aldgate.store.idempotency import Idempotency
+from aldgate.store.job_work import JobWork
 from aldgate.store.keys import Keys
 from aldgate.store.ledger import Ledger
 from aldgate.store.own_credentials import OwnCredentials
@@ -38,6 +39,7 @@ class SqlStore(
     Responses,
     Files,
     Batches,
+    JobWork,
     Processes,
     AuditLog,
 ):
@@ -54,6 +56,7 @@ class SqlStore(
         if self._database.is_embedded:
             await self._presume_spent()
             await self._end_leases()
+            await self._end_job_leases()
             await self._give_up_responses()
 
     async def aclose(self) -> None:
