@@ -115,6 +115,7 @@ def decide(device: Device, residencies: Sequence[Residency], candidates: Sequenc
     """The next thing to do on a device. To be asked again with the outcome until it says `Wait`.
 
     Args:
+        device: How much it has, and what is not for engines.
         residencies: All on the device, in any state; at most one per engine.
         candidates: Jobs that wait, those to prefer first; engines may be mixed.
         now: Unix seconds.
