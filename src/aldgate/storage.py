@@ -14,6 +14,7 @@ from aldgate.core.kept import IdempotencyRecord, KeptResponse, SavedReply
 from aldgate.core.levels import AccountKind, Level, LevelKind
 from aldgate.core.policies import ANYTHING, Policy
 from aldgate.queueing import JobStore
+from aldgate.residing import ResidencyStore
 from aldgate.sharing import BudgetAuthority, ProcessStore
 
 
@@ -271,7 +272,17 @@ class ClientStore(Protocol):
 
 
 class Store(
-    FileStore, BatchStore, JobStore, AccountStore, ClientStore, ProcessStore, BudgetAuthority, ReportStore, AuditStore, Protocol
+    FileStore,
+    BatchStore,
+    JobStore,
+    ResidencyStore,
+    AccountStore,
+    ClientStore,
+    ProcessStore,
+    BudgetAuthority,
+    ReportStore,
+    AuditStore,
+    Protocol,
 ):
     """Everything that outlives the process. Every method may raise `StoreUnavailable`."""
 

@@ -321,3 +321,12 @@ def loaded(candidate: Candidate, memory_mb: int, now: float) -> Residency:
         since=now,
         used_at=now,
     )
+
+
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine's table says it needs of its device; as in `Residency`."""
+
+    memory_mb: int = 0
+    exclusive: bool = True
+    places: int = 1
+    idle_s: float | None = None

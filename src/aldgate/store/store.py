@@ -11,12 +11,12 @@ from aldgate.store.budgets import Budgets
 from aldgate.store.clients import Clients
 from aldgate.store.files import Files
 from aldgate.store.idempotency import Idempotency
-from aldgate.store.job_work import JobWork
 from aldgate.store.keys import Keys
 from aldgate.store.ledger import Ledger
 from aldgate.store.own_credentials import OwnCredentials
 from aldgate.store.processes import Processes
 from aldgate.store.reports import Reports
+from aldgate.store.residencies import Residencies
 from aldgate.store.responses import Responses
 from aldgate.store.schema import bring_up_to_date, stored_revision
 from aldgate.store.standings import Standings
@@ -39,7 +39,7 @@ class SqlStore(
     Responses,
     Files,
     Batches,
-    JobWork,
+    Residencies,
     Processes,
     AuditLog,
 ):
