@@ -14,7 +14,8 @@ class KeptResidency(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         token: Of the claim on its eviction, if it is leaving; grows with each claim.
-        reason: Why it is `unknown`.
+        reason: Why it is `unknown`, or fixed.
+        is_fixed: It cannot give its memory back.
         running: Jobs of its engine that some worker has.
     """
 
@@ -29,6 +30,7 @@ class KeptResidency(msgspec.Struct, frozen=True, kw_only=True):
     used_at: float
     token: int
     reason: str = ""
+    is_fixed: bool = False
     running: int = 0
 
 
@@ -104,6 +106,12 @@ class ResidencyStore(Protocol):
         """Claim those whose claim has lapsed, and those that are `unknown`, to look at them again."""
         ...
 
-    async def end_eviction(self, eviction: Eviction, reason: str = "") -> bool:
-        """Its memory was seen free; or with a reason, it was not, and it is `unknown`. False: somebody else has claimed it."""
+    async def end_eviction(self, eviction: Eviction, reason: str = "", *, stays: bool = False) -> bool:
+        """Its memory was seen free; or with a reason, it was not, and it is `unknown`. False: somebody else has claimed it.
+
+        Args:
+            eviction: The claim.
+            reason: Why the memory was not seen free.
+            stays: It cannot leave: it goes on as before and is asked no more.
+        """
         ...

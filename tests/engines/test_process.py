@@ -14,8 +14,9 @@ from aldgate.engines.process import EngineProcess
 from aldgate.engines.section import ProcessSection
 
 SERVES = "import sys, time, pathlib; print('up', flush=True); pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
-WITH_CHILD = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)\n" + SERVES.replace(
-    "import sys,", "import"
+WITH_CHILD = (
+    "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)\n"
+    + SERVES.replace("import sys,", "import")
 )
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SERVES
 

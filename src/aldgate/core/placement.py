@@ -22,6 +22,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         reserve_mb: Left alone, whatever wants it.
         foreign_mb: Held by what is no residency: other programs, and what engines keep after they unloaded.
+        foreign: Who that is, in words.
         starvation_s: A job that has waited longer gets the next turn; a turn is as long at the most where others wait.
     """
 
@@ -29,6 +30,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     total_mb: int
     reserve_mb: int = 0
     foreign_mb: int = 0
+    foreign: tuple[str, ...] = ()
     starvation_s: float = 300.0
 
 
@@ -42,6 +44,7 @@ class Residency(msgspec.Struct, frozen=True, kw_only=True):
         since: When its turn began; Unix seconds, as every time here.
         used_at: When it last began or ended a job.
         idle_s: Unloaded after so long without work; None: only when its memory is wanted.
+        is_fixed: It cannot give its memory back, and its process is not ours to stop.
     """
 
     engine: str
@@ -53,6 +56,7 @@ class Residency(msgspec.Struct, frozen=True, kw_only=True):
     since: float = 0.0
     used_at: float = 0.0
     idle_s: float | None = None
+    is_fixed: bool = False
 
     @property
     def is_live(self) -> bool:
@@ -62,7 +66,7 @@ class Residency(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_idle(self) -> bool:
         """It could be evicted."""
-        return self.is_live and self.running == 0
+        return self.is_live and self.running == 0 and not self.is_fixed
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,7 +183,7 @@ class _Board:
         mine = self._here.get(candidate.engine)
         if mine is not None:
             return mine.is_live and mine.running < mine.places
-        stuck = sum(self._held(each) for each in self._here.values() if each.state == "unknown")
+        stuck = sum(self._held(each) for each in self._here.values() if each.state == "unknown" or each.is_fixed)
         return self.needed(candidate) <= self._left - stuck
 
     def _is_disturbed_for_ever(self, candidate: Candidate) -> bool:
@@ -264,8 +268,9 @@ class _Board:
     def _why_no_room(self, candidate: Candidate) -> Wait:
         name, need = self._device.name, self.needed(candidate)
         if need > self._left:
-            foreign = self._device.foreign_mb
-            return Wait("foreign", f"it needs {need} MiB of `{name}`, where other programs hold {foreign} MiB")
+            who = f": {', '.join(self._device.foreign)}" if self._device.foreign else ""
+            foreign = f"other programs hold {self._device.foreign_mb} MiB{who}"
+            return Wait("foreign", f"it needs {need} MiB of `{name}`, where {foreign}")
         leaving = [each.engine for each in self._here.values() if each.state == "evicting"]
         if leaving:
             return Wait("evicting", f"`{leaving[0]}` is leaving `{name}`")

@@ -87,7 +87,7 @@ class EngineProcess:
         """Its number while it runs."""
         known = self._known
         if self._child is not None and self._child.poll() is not None:
-            return None
+            self._child = None  # only a child that was waited for is gone
         return known.pid if known is not None and started_at(known.pid) == known.started_at else None
 
     def pids(self) -> frozenset[int]:
@@ -125,6 +125,8 @@ class EngineProcess:
                 raise UpstreamUnreachable(message, retry_after_s=max(1, round(rest_s)))
             try:
                 if self.pid is None:
+                    self._known = self._read()  # another gate on this machine may have started it
+                if self.pid is None:
                     self._spawn()
                 await self._until_it_answers()
             except UpstreamUnreachable:
@@ -142,10 +144,7 @@ class EngineProcess:
         for sign, patience_s in ((signal.SIGTERM, PATIENCE_S), (signal.SIGKILL, PATIENCE_S)):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, sign)
-            until = time.monotonic() + patience_s
-            while self.pid is not None and time.monotonic() < until:
-                await asyncio.sleep(PAUSE_S)
-            if self.pid is None:
+            if await self._ends_within(patience_s):
                 break
         self._known = None
         self._record.unlink(missing_ok=True)
@@ -199,6 +198,12 @@ class EngineProcess:
             if self._clock() >= until:
                 raise UpstreamUnreachable(f"The engine `{self._name}` did not answer in its time to start.")
             await asyncio.sleep(PAUSE_S)
+
+    async def _ends_within(self, patience_s: float) -> bool:
+        until = time.monotonic() + patience_s
+        while (is_running := self.pid is not None) and time.monotonic() < until:
+            await asyncio.sleep(PAUSE_S)  # of a process that another gate started, nothing tells when it ends
+        return not is_running
 
     def _shorten_log(self) -> None:
         with contextlib.suppress(FileNotFoundError):

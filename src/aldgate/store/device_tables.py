@@ -30,6 +30,7 @@ residencies = Table(
     Column("token", BigInteger, nullable=False),
     Column("lease_until", Double, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("is_fixed", Boolean, nullable=False),
     PrimaryKeyConstraint("device", "engine"),
 )
 

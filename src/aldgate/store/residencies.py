@@ -37,7 +37,7 @@ class Residencies(JobWork):
             for engine in sorted(engines):
                 await self._database.lock(connection, f"engine:{engine}")
             now = await self._now(connection)
-            seen = msgspec.structs.replace(device, foreign_mb=row.foreign_mb, total_mb=device.total_mb or row.total_mb)
+            seen = _as_seen(device, row)
             here = await _residencies(connection, device.name)
             waiting = await _waiting(connection, busy, now)
             made = plan(seen, here, await _candidates(connection, device.name, waiting, engines), now)
@@ -78,7 +78,7 @@ class Residencies(JobWork):
             now = await self._now(connection)
             here = {each.engine: each for each in await _residencies(connection, device)}
             rest = sum(held for engine, held in seen.engines.items() if engine not in here and held < LEAST_MB)
-            facts = {"total_mb": seen.total_mb, "foreign_mb": seen.foreign_mb + rest, "seen_at": now}
+            facts: dict[str, Any] = {"total_mb": seen.total_mb, "foreign_mb": seen.foreign_mb + rest, "seen_at": now}
             facts["foreign_processes"] = msgspec.json.encode(seen.foreign).decode()
             await connection.execute(update(devices).where(devices.c.name == device).values(facts))
             for engine, held in seen.engines.items():
@@ -113,7 +113,7 @@ class Residencies(JobWork):
         return taken
 
     @unbroken
-    async def end_eviction(self, eviction: Eviction, reason: str = "") -> bool:
+    async def end_eviction(self, eviction: Eviction, reason: str = "", *, stays: bool = False) -> bool:
         """See `ResidencyStore`."""
         mine = (
             residencies.c.device == eviction.device,
@@ -124,7 +124,7 @@ class Residencies(JobWork):
         async with self._database.write() as connection:
             await self._lock_device(connection, eviction.device)
             if reason:
-                values = {"state": "unknown", "reason": reason, "lease_until": 0.0}
+                values = {"state": "ready" if stays else "unknown", "reason": reason, "lease_until": 0.0, "is_fixed": stays}
                 return (await connection.execute(update(residencies).where(*mine).values(values))).rowcount > 0
             gone = (await connection.execute(delete(residencies).where(*mine).returning(residencies.c.used_at))).first()
             if gone is not None:
@@ -233,7 +233,17 @@ def _new(device: str, engine: str, needs: Needs, memory_mb: int, token: int, now
         "token": token,
         "lease_until": 0.0,
         "reason": "",
+        "is_fixed": False,
     }
+
+
+def _as_seen(device: Device, row: Row[*tuple[Any, ...]]) -> Device:
+    return msgspec.structs.replace(
+        device,
+        total_mb=device.total_mb or row.total_mb,
+        foreign_mb=row.foreign_mb,
+        foreign=_words.decode(row.foreign_processes),
+    )
 
 
 async def _residencies(connection: AsyncConnection, device: str) -> list[Residency]:
@@ -250,6 +260,7 @@ async def _residencies(connection: AsyncConnection, device: str) -> list[Residen
             since=row.since,
             used_at=row.used_at,
             idle_s=row.idle_s,
+            is_fixed=row.is_fixed,
         )
         for row in rows
     ]

@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("token", sa.BigInteger, nullable=False),
         sa.Column("lease_until", sa.Double, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("is_fixed", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("device", "engine"),
     )
     op.create_table(
