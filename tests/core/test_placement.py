@@ -222,6 +222,7 @@ def test_each_reason_to_wait_is_named():
     assert decide(GPU, [Residency(engine="b", state="evicting", memory_mb=9_000)], [job], NOW).why == "evicting"
     assert decide(GPU, [Residency(engine="a", memory_mb=9, running=1)], [job], NOW).why == "busy"
     assert decide(GPU, [Residency(engine="b", memory_mb=9, running=1)], [job], NOW).why == "busy"
+    assert decide(replace(GPU, total_mb=0), [], [job], NOW).why == "unknown"
     assert decide(GPU, [], [], NOW).reason == "no job waits"
 
 

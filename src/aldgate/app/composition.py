@@ -13,6 +13,7 @@ from functools import partial
 from aldgate.app.app import App
 from aldgate.app.calls import alerts_of, cache_terms, gate_of, guard, open_valkey, writer_of
 from aldgate.app.database import open_store, open_vault
+from aldgate.app.devices import placing_of
 from aldgate.app.handlers import handlers_of
 from aldgate.app.jobs import batch_worker, files_of, shelf_of
 from aldgate.app.metrics import gauges_of, open_metrics
@@ -104,6 +105,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         metrics.gauges |= gauges_of(app, in_flight)
         app.exposed = await open_metrics(metrics, seat, stack)
         app.files = files_of(settings, store)
+        app.placing = placing_of(settings, store, {}, lambda: None)
         doors = Doors(
             gate=gate,
             identity=identity,

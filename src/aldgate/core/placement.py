@@ -161,7 +161,7 @@ class _Board:
         self._room = device.total_mb - device.reserve_mb
         self._left = self._room - device.foreign_mb
         self._used = sum(self._held(each) for each in residencies)
-        self.able = [each for each in candidates if each.memory_mb <= self._room]
+        self.able = [each for each in candidates if each.memory_mb <= self._room and self._room > 0]
 
     def starved(self) -> Candidate | None:
         """The job for which the device is to be cleared: the first of the engine that has not worked here for longest.
@@ -250,6 +250,8 @@ class _Board:
     def why(self, candidate: Candidate, starved: Candidate | None) -> Wait:
         """Why it waits."""
         device, mine = self._device, self._here.get(candidate.engine)
+        if device.total_mb <= 0:
+            return Wait("unknown", f"`{device.name}` has not been seen yet, and its memory is not declared")
         if candidate.memory_mb > self._room:
             return Wait("too large", f"it needs {candidate.memory_mb} MiB, and `{device.name}` has {self._room} MiB for engines")
         if mine is not None and mine.state == "unknown":

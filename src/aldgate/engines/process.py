@@ -200,10 +200,11 @@ class EngineProcess:
             await asyncio.sleep(PAUSE_S)
 
     async def _ends_within(self, patience_s: float) -> bool:
-        until = time.monotonic() + patience_s
-        while (is_running := self.pid is not None) and time.monotonic() < until:
+        for _ in range(max(1, round(patience_s / PAUSE_S))):
+            if self.pid is None:
+                return True
             await asyncio.sleep(PAUSE_S)  # of a process that another gate started, nothing tells when it ends
-        return not is_running
+        return self.pid is None
 
     def _shorten_log(self) -> None:
         with contextlib.suppress(FileNotFoundError):

@@ -44,10 +44,13 @@ class Placing:
         self._wake = wake
         self._to_do: list[Eviction] = []
         self._asked = asyncio.Event()
+        self._has_looked = False
         self.devices = devices
 
     async def claim_jobs(self, engines: Collection[str], choose: Choose, lease_s: float) -> list[Claim]:
         """As `JobStore.claim_jobs`, with `choose` for engines that have no device. Who must leave for others does so beside."""
+        if not self._has_looked:
+            await self._note()
         claims = await self._store.claim_jobs([each for each in engines if each not in self._posts], choose, lease_s)
         for device, needs in self._by_device(engines).items():
             claims += await self._place(device, needs, lease_s)
@@ -86,9 +89,24 @@ class Placing:
         eviction = await self._store.evict(self._posts[engine].device, engine, LEASE_S)
         return eviction is not None and await self._evictor.evict(eviction)
 
-    async def stop_all(self) -> dict[str, bool]:
-        """The same for all that are resident on devices of this gate, by engine."""
-        resident = [each.engine for each in await self._store.list_residencies() if each.engine in self._posts]
+    async def unload(self, engine: str, model: str) -> None:
+        """Have an engine unload one of its models. What that gives back is seen at the next look.
+
+        Raises:
+            KeyError: It is on no device.
+            NotSupported: It cannot.
+            UpstreamError: It did not.
+        """
+        await self._posts[engine].engine.unload(model)
+
+    def engines(self) -> list[str]:
+        """Those that work on devices."""
+        return sorted(self._posts)
+
+    async def stop_all(self, device: str = "") -> dict[str, bool]:
+        """The same as `stop` for all that are resident on a device, or on all, by engine."""
+        residencies = await self._store.list_residencies()
+        resident = [each.engine for each in residencies if each.engine in self._posts and device in ("", each.device)]
         return {engine: await self.stop(engine) for engine in dict.fromkeys(resident)}
 
     async def status(self) -> dict[str, Any]:
@@ -143,7 +161,8 @@ class Placing:
 
     async def _note(self) -> None:
         """Keep what this machine's devices hold, where engines work on them."""
-        seen = await self.devices.read_or_none()
+        seen = await self.devices.read_or_none() if self._posts else {}
+        self._has_looked = True
         if not seen:
             return
         residencies = await self._store.list_residencies()
