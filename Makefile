@@ -5,7 +5,9 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 DATA ?=
 ARGS ?=
+WORKERS ?= auto
 BIN := .venv/bin
+WORKED = $(if $(filter-out 1,$(WORKERS)),--numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadfile)
 SERVE = $(BIN)/aldgate serve --host $(HOST) --port $(PORT) $(if $(DATA),--data '$(DATA)')
 
 .DEFAULT_GOAL := help
@@ -35,9 +37,9 @@ run: setup ## start the gate on 127.0.0.1:8000 (HOST=, PORT=, DATA=)
 dev: develop ## the same, restarting on change
 	@exec $(BIN)/watchfiles --filter python "$(SERVE)" src
 
-test: develop ## the whole suite, or what ARGS= says: make test ARGS="-k idempotency"
+test: develop ## the whole suite in a process per core (WORKERS=), or what ARGS= says: make test ARGS="-k idempotency"
 	@scripts/services.sh
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest $(WORKED) $(ARGS)
 
 check: lint types shape ## ruff, format, pyright strict, architecture, import budget
 

@@ -32,7 +32,7 @@ from aldgate.engines.builtin.embed import EmbedOptions
 from aldgate.engines.builtin.moderate import ModerateOptions
 from aldgate.engines.builtin.rerank import RerankOptions
 from aldgate.providers.azure.section import AzureSection
-from aldgate.providers.bedrock.section import BedrockSection
+from aldgate.providers.bedrock.table import BedrockSection
 from aldgate.providers.ollama import OllamaSection
 from aldgate.providers.section import ProviderSection
 from aldgate.providers.vertex.section import VertexSection

@@ -51,7 +51,7 @@ def postgres_server() -> Iterator[NewUrl]:
     port, data = str(free_port()), f"{home}/data"
     try:
         run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = f"-k {home} -p {port} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=50"
+        options = f"-k {home} -p {port} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200"
         run("pg_ctl", "-w", "-D", data, "-l", f"{home}/log", "-o", options, "start")
         numbers = count()
 

@@ -19,6 +19,7 @@ from aldgate.app import App, create
 from aldgate.config.loader import load
 from aldgate.surfaces.server.listener import Bounds
 from aldgate.surfaces.server.server import Address, Server
+from tests.databases import environment_of
 
 ADMIN_KEY = "test-admin-" + "0123456789" * 3
 
@@ -92,10 +93,10 @@ async def running_gate(
     data.mkdir(parents=True, exist_ok=True)
     file = data / "aldgate.toml"
     file.write_text(config + "".join(provider_table(name, table) for name, table in (providers or {}).items()), encoding="utf-8")
-    environment = {"ALDGATE_ADMIN_KEY": ADMIN_KEY, "LAB_KEY": "sk-lab-" + secrets.token_hex(8), **(environment or {})}
+    usual = {"ALDGATE_ADMIN_KEY": ADMIN_KEY, "LAB_KEY": "sk-lab-" + secrets.token_hex(8), **environment_of(data)}
     settings = load(
         flags={"data": str(data), "discovery.local": "false", "server.port": "0", **(flags or {})},
-        environment=environment,
+        environment={**usual, **(environment or {})},
         directory=data,
         file=file,
     )
@@ -106,7 +107,9 @@ async def running_gate(
         await server.open()
         serving = asyncio.create_task(server.until_stopped())
         headers = {"authorization": f"Bearer {ADMIN_KEY}"}
-        trust = ssl.create_default_context()
+        trust = ssl.SSLContext(
+            ssl.PROTOCOL_TLS_CLIENT
+        )  # without the system's authorities: reading them takes a tenth of a second
         if authority is not None:
             authority.configure_trust(trust)
         try:

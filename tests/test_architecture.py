@@ -30,6 +30,7 @@ LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in 
 LAZY = {
     "cli/budgets.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/config.py": "msgspec is 40 ms that `--help` need not pay",
+    "cli/db.py": "SQLAlchemy is 150 ms that `--help` need not pay",
     "cli/serve.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/usage.py": "msgspec is 40 ms that `--help` need not pay",
 }

@@ -11,6 +11,7 @@ from types import TracebackType
 
 import aldgate
 from tests.cli.loopback_gate import Result
+from tests.databases import environment_of
 
 SOURCE = str(Path(aldgate.__file__).parents[1])
 COMMAND = [sys.executable, "-m", "aldgate.cli.main"]
@@ -51,13 +52,13 @@ class Serving:
 
     def __init__(self, home: Path, *arguments: str, **environment: str) -> None:
         self._home = home
-        self._environment = environment
+        self._environment = {**environment_of(home), **environment}
         self._log = home / "serve.log"
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 [*COMMAND, "serve", *arguments],
                 cwd=home,
-                env=surroundings(home, **environment),
+                env=surroundings(home, **self._environment),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

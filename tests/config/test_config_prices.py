@@ -59,3 +59,18 @@ def test_every_micro_dollar_survives(microusd: int) -> None:
 @given(st.integers(0, 10**15))
 def test_every_micro_dollar_per_million_requests_survives(microusd: int) -> None:
     assert to_price(PriceEntry(request=Decimal(microusd).scaleb(-12))).request == microusd
+
+
+def test_a_tier_costs_what_it_says_and_else_the_usual(tmp_path: Path) -> None:
+    found = price(tmp_path, 'input = 2\noutput = 8\ncached_input = 1\nrequest = 0.1\n[prices."lab/m".tiers.flex]\ninput = 1\n')
+    ((tier, flex),) = found.tiers
+    assert (tier, flex.input, flex.output, flex.cached, flex.request) == ("flex", 1_000_000, 8_000_000, 1_000_000, found.request)
+    assert flex.tiers == ()
+
+
+@pytest.mark.parametrize(
+    "toml", ["[prices.'lab/m'.tiers.flex]\ninput = 1\n", "input = 1\n[prices.'lab/m'.tiers.odd]\ninput = 1\n"]
+)
+def test_a_tier_alone_or_unheard_of_is_refused(tmp_path: Path, toml: str) -> None:
+    with pytest.raises(ConfigError):
+        price(tmp_path, toml)

@@ -54,6 +54,8 @@ def _config(name: str, value: Any, *marks: str) -> Extra:
     return Extra({"generationConfig": {name: value}}, marks, name)
 
 
+_LOGPROBS = Extra({"logprobs": True, "top_logprobs": 3}, ('"top_logprobs":3', '"top_logprobs": 3', '"logprobs":3'), "logprobs")
+
 EXTRAS: dict[str, dict[str, Extra]] = {
     "openai": {
         "seed": _field("seed", 424242, "424242"),
@@ -63,7 +65,7 @@ EXTRAS: dict[str, dict[str, Extra]] = {
         "presence_penalty": _field("presence_penalty", 0.375, "0.375"),
         "frequency_penalty": _field("frequency_penalty", 0.625, "0.625"),
         "logit_bias": _field("logit_bias", {"50256": -99}, "50256"),
-        "logprobs": Extra({"logprobs": True, "top_logprobs": 3}, ('"top_logprobs":3', '"top_logprobs": 3'), "logprobs"),
+        "logprobs": _LOGPROBS,
         "verbosity": _field("verbosity", "low", '"verbosity":"low"', '"verbosity": "low"'),
         "service_tier": _field("service_tier", "flex", "flex"),
         "prompt_cache_key": _field("prompt_cache_key", "key-7f3", "key-7f3"),
@@ -206,6 +208,6 @@ EXTRAS: dict[str, dict[str, Extra]] = {
         "num_ctx": Extra({"options": {"num_ctx": 9999}}, ("9999",), "num_ctx"),
         "keep_alive": _field("keep_alive", "77m", "77m"),
         "any object": _field("format", "json", "json_object", '"json"', "application/json", "JSON object"),
-        "logprobs": Extra({"logprobs": True, "top_logprobs": 3}, ('"top_logprobs":3', '"top_logprobs": 3'), "logprobs"),
+        "logprobs": _LOGPROBS,
     },
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from aldgate.testing.upstream.said import wire_at
 from tests.contract.faces import FACES
 from tests.contract.neutral import Answer, Ask, Object
 from tests.contract.providers import PROVIDERS, read
+from tests.databases import ask
 from tests.support import RunningGate, running_gate
 
 CONFIG = """
@@ -31,10 +31,10 @@ window_s = 0.01
 class House:
     HEADERS: ClassVar = {"anthropic-version": "2023-06-01"}
 
-    def __init__(self, gate: RunningGate, upstream: FakeUpstream, database: Path) -> None:
+    def __init__(self, gate: RunningGate, upstream: FakeUpstream, data: Path) -> None:
         self.gate = gate
         self.upstream = upstream
-        self._database = database
+        self._data = data
 
     async def ask(self, face: str, provider: str, ask: Ask, *, stream: bool) -> httpx2.Response:
         """Ask in a face's words."""
@@ -62,11 +62,8 @@ class House:
     async def row(self, call_id: str) -> dict[str, Any]:
         """The ledger's row of a call."""
         await self.gate.app.writer.committed()
-        with sqlite3.connect(self._database) as database:
-            database.row_factory = sqlite3.Row
-            (row,) = database.execute("select * from ledger where call_id = ?", (call_id,)).fetchall()
-        database.close()
-        return dict(row)
+        (row,) = ask(self._data, "SELECT * FROM ledger WHERE call_id = :call", call=call_id)
+        return row
 
 
 @asynccontextmanager
@@ -74,4 +71,4 @@ async def opened(data: Path, upstream: FakeUpstream) -> AsyncIterator[House]:
     """A gate with all providers in front of `upstream`."""
     tables = {name: provider.configured(upstream) for name, provider in PROVIDERS.items()}
     async with running_gate(data, providers=tables, config=CONFIG) as gate:
-        yield House(gate, upstream, data / "aldgate.db")
+        yield House(gate, upstream, data)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from aldgate.providers.openai import OpenAICompatible
 from aldgate.surfaces.server.listener import Bounds
 from aldgate.testing.upstream import FakeUpstream, Reply
 from aldgate.upstream.pool import Pool
+from tests.databases import ask
 from tests.support import RunningGate, lab, running_gate
 
 CHAT = "/v1/chat/completions"
@@ -99,9 +99,7 @@ async def running_lab(
 
 def read_ledger(data: Path) -> list[Row]:
     """Every committed row of the database in `data`, oldest call first."""
-    with closing(sqlite3.connect(data / "aldgate.db")) as database:
-        database.row_factory = sqlite3.Row
-        return [dict(row) for row in database.execute("SELECT * FROM ledger ORDER BY call_id")]
+    return ask(data, "SELECT * FROM ledger ORDER BY call_id")
 
 
 def events_of(body: bytes) -> list[Any]:

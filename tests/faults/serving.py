@@ -14,6 +14,7 @@ import httpx2
 
 import aldgate
 from aldgate.testing.upstream import FakeUpstream
+from tests.databases import environment_of
 from tests.faults.lab import CHAT, HELLO
 from tests.support import ADMIN_KEY
 
@@ -84,7 +85,7 @@ async def serving(data: Path, upstream: FakeUpstream, config: str = "", **enviro
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=data,
-        env={**_inherited(), "ALDGATE_ADMIN_KEY": ADMIN_KEY, "ALDGATE_DISCOVERY_LOCAL": "false", **environment},
+        env={**_inherited(data), "ALDGATE_ADMIN_KEY": ADMIN_KEY, "ALDGATE_DISCOVERY_LOCAL": "false", **environment},
     )
     gate = Serving(process)
     try:
@@ -98,7 +99,7 @@ async def serving(data: Path, upstream: FakeUpstream, config: str = "", **enviro
         await gate.ended()
 
 
-def _inherited() -> Mapping[str, str]:
+def _inherited(data: Path) -> Mapping[str, str]:
     source = str(Path(aldgate.__file__).parents[1])
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT")}
-    return {**kept, "PYTHONPATH": source}
+    return {**kept, **environment_of(data), "PYTHONPATH": source}

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 
 from aldgate.testing.upstream import FakeUpstream, Valve, faults
+from tests.databases import on_sqlite
 from tests.faults.lab import HELLO, Lab, read_ledger, running_lab, within
 from tests.faults.serving import Serving, serving
 from tests.jobs.running import Batcher, line
@@ -42,6 +43,7 @@ def levels(gate: Serving, logger: str) -> list[tuple[str, str]]:
     return [(line["level"], line["message"]) for line in lines if line["logger"] == logger]
 
 
+@on_sqlite
 async def test_a_full_disk_stops_nothing_and_loses_nothing(tmp_path: Path) -> None:
     valve = Valve()
     async with FakeUpstream() as upstream, serving(tmp_path, upstream, FAST) as gate:
@@ -83,6 +85,7 @@ async def others_are_told(gate: Serving, key: str) -> None:
     assert [(reply.status_code, reply.headers["retry-after"]) for reply in refused] == [(503, "1")] * 2
 
 
+@on_sqlite
 async def test_a_call_that_was_not_recorded_is_not_made_twice(tmp_path: Path) -> None:
     config = FAST + 'durability = "strict"\non_failure = "refuse"\n'
     async with FakeUpstream() as upstream:
@@ -120,6 +123,7 @@ async def repeated(gate: Serving, key: str, stream: httpx2.Response) -> None:
     assert (reply.status_code, reply.content, reply.headers["idempotent-replayed"]) == (200, stream.content, "true")
 
 
+@on_sqlite
 async def test_a_full_disk_can_be_made_to_stop_everything(tmp_path: Path) -> None:
     config = FAST + 'durability = "strict"\non_failure = "refuse"\n'
     async with FakeUpstream() as upstream, serving(tmp_path, upstream, config) as gate:
@@ -151,6 +155,7 @@ def locked(data: Path) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
+@on_sqlite
 async def test_nobody_waits_for_a_locked_database(tmp_path: Path) -> None:
     async with running_lab(tmp_path) as lab:
         key = await lab.gate.key(tpm=1_000_000, budget="1000/total")
@@ -163,6 +168,7 @@ async def test_nobody_waits_for_a_locked_database(tmp_path: Path) -> None:
         assert len(await lab.rows()) == 21
 
 
+@on_sqlite
 async def test_strict_waits_for_the_row_before_the_last_byte(tmp_path: Path) -> None:
     async with running_lab(tmp_path, flags={"ledger.durability": "strict"}) as lab:
         with locked(tmp_path):

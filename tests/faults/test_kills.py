@@ -2,10 +2,8 @@
 
 import asyncio
 import signal
-import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import httpx2
 import pytest
 
 from aldgate.testing.upstream import FakeUpstream, faults
+from tests.databases import KIND, ask
 from tests.faults.lab import read_ledger, within
 from tests.faults.serving import Serving, serving
 
@@ -63,8 +62,8 @@ class Load:
 
 
 def check_database(data: Path) -> None:
-    with closing(sqlite3.connect(data / "aldgate.db")) as database:
-        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    if KIND == "sqlite":
+        assert ask(data, "PRAGMA integrity_check") == [{"integrity_check": "ok"}]
 
 
 @dataclass

@@ -65,6 +65,7 @@ async def test_bad_luck_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def check_answers(replies: list[httpx2.Response], rows: dict[str, Row]) -> None:
     """Every answer is one of the kinds there are, and each that is no refusal is in the ledger with its status."""
+    contended = 0
     for reply in replies:
         row = rows.get(reply.headers["x-request-id"])
         if reply.status_code == 200:
@@ -74,7 +75,9 @@ def check_answers(replies: list[httpx2.Response], rows: dict[str, Row]) -> None:
         else:
             error = reply.json()["error"]
             assert row is None or (row["status"], row["cost_microusd"], row["usage_source"]) == (reply.status_code, 0, "none")
-            assert row is not None or error["code"] in ("budget_exceeded", "idempotency_conflict")
+            assert row is not None or error["code"] in ("budget_exceeded", "idempotency_conflict", "store_unavailable")
+            contended += error["code"] == "store_unavailable"
+    assert contended <= len(replies) // 20  # a slow machine lets callers snatch what is left of a budget from each other
     assert {reply.status_code for reply in replies} >= {200, 402, 429, 502}  # whose turn a status is depends on the loop
 
 

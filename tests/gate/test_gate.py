@@ -132,7 +132,7 @@ async def test_an_unlimited_call_is_admitted_at_once_and_settled_once(house: Hou
     outcome = Outcome(200, Usage(10, 5, 4, 1, 2), "reported", 0.25)
     house.gate.settle(admission, outcome)
     house.gate.settle(admission, outcome)
-    assert house.gate.under_way == 0 and not house.gate.extend(admission, 0)
+    assert house.gate.under_way == 0
     (row,) = house.rows
     shown = msgspec.structs.asdict(row)
     assert shown.pop("total_s") >= 0
@@ -390,15 +390,6 @@ async def test_an_endless_error_page_is_not_read_to_its_end(house: House) -> Non
     with pytest.raises(UpstreamError):
         await house.gate.run(await house.admit(house.call()), OPENAI)
     assert len(house.lab.reply.pieces) == 98
-
-
-@pytest.mark.anyio
-async def test_a_stream_is_cut_when_its_key_expires(house: House) -> None:
-    call = house.call(expires_at=9e9)
-    admission = await house.admit(call)
-    assert house.gate.extend(admission, 0)
-    admission = await house.admit(house.call(expires_at=1.0))
-    assert not house.gate.extend(admission, 0)
 
 
 @pytest.mark.anyio

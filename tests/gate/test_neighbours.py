@@ -10,7 +10,8 @@ import pytest
 from aldgate.core.budgets import Budget
 from aldgate.core.errors import BudgetExceeded
 from aldgate.core.principals import Level, Policy, Principal
-from aldgate.gate.money.slices import Cost, Held, Slices
+from aldgate.gate.money.purses import Cost
+from aldgate.gate.money.slices import Held, Slices
 from aldgate.gate.neighbours import Neighbours
 from aldgate.storage import Store
 from aldgate.store.stores import open_url

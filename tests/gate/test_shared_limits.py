@@ -1,7 +1,7 @@
 """Limits of keys and accounts over two gates that share PostgreSQL and Valkey."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from aldgate.testing.upstream import FakeUpstream
-from tests.limiter.valkey.server import Server, binary
+from tests.limiter.valkey.server import Server
 from tests.servers import NewUrl
 from tests.support import RunningGate, lab, running_gate
 
@@ -18,30 +18,22 @@ pytestmark = pytest.mark.anyio
 CALL = {"model": "gpt-4.1", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 5}
 
 
-@pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[Server]:
-    if binary() is None:
-        pytest.skip("neither Valkey nor Redis is installed: no `valkey-server` or `redis-server` on the path")
-    server = Server(tmp_path)
-    server.start()
-    yield server
-    server.stop()
-
-
 @asynccontextmanager
-async def gates(tmp_path: Path, url: str, valkey: Server, **flags: str) -> AsyncIterator[tuple[RunningGate, RunningGate]]:
+async def gates(
+    tmp_path: Path, url: str, valkey: Server, config: str = "", **flags: str
+) -> AsyncIterator[tuple[RunningGate, RunningGate]]:
     shared = {"store": url, "valkey.url": valkey.url, "valkey.timeout_ms": "2000", **flags}
     async with FakeUpstream() as upstream:
         providers = {"lab": lab(upstream.url)}
         async with (
-            running_gate(tmp_path / "one", providers=providers, flags=shared) as one,
-            running_gate(tmp_path / "two", providers=providers, flags=shared) as two,
+            running_gate(tmp_path / "one", providers=providers, flags=shared, config=config) as one,
+            running_gate(tmp_path / "two", providers=providers, flags=shared, config=config) as two,
         ):
             yield one, two
 
 
-async def call(gate: RunningGate, key: str) -> httpx2.Response:
-    return await gate.http.post("/v1/chat/completions", json=CALL, headers={"authorization": f"Bearer {key}"})
+async def call(gate: RunningGate, key: str, model: str = "gpt-4.1") -> httpx2.Response:
+    return await gate.http.post("/v1/chat/completions", json=CALL | {"model": model}, headers={"authorization": f"Bearer {key}"})
 
 
 async def statuses(both: tuple[RunningGate, RunningGate], key: str, each: int) -> list[int]:
@@ -113,3 +105,14 @@ async def test_a_flush_frees_no_cent(tmp_path: Path, new_postgres: NewUrl, valke
             await gate.app.writer.committed()
         (sums,) = await both[0].usage(key, group_by="key")
         assert 0 < sums["cost_microusd"] <= 1_000
+
+
+async def test_the_limit_of_a_name_holds_over_both_and_over_its_aliases(
+    tmp_path: Path, new_postgres: NewUrl, valkey: Server
+) -> None:
+    config = '[routes.fast]\ndeployments = ["lab/gpt-4.1"]\nrpm = 3\n[aliases]\nquick = "fast"\n'
+    async with gates(tmp_path, new_postgres(), valkey, config) as both:
+        keys = [await gate.key() for gate in both]
+        asked = [(gate, key, model) for gate, key in zip(both, keys, strict=True) for model in ("fast", "quick", "quick")]
+        replies = await asyncio.gather(*(call(*each) for each in asked))
+        assert sorted(reply.status_code for reply in replies) == [200] * 3 + [429] * 3

@@ -2,19 +2,23 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
+import websockets
 
 from aldgate.core.errors import RevokedKey, StoreUnavailable
-from aldgate.gate.watch import Watch
+from aldgate.gate.watch import OpenSocket, Watch
 from aldgate.testing.upstream import Valve, faults
 from tests.faults.lab import CHAT, HELLO, Lab, events_of, running_lab, within
 
 pytestmark = pytest.mark.anyio
 SOON_S = 1.0
+STREAMED = {**HELLO, "stream": True}
 PASSWORD = "correct horse battery"
 
 
@@ -27,8 +31,9 @@ async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
 class Stream:
     """A call whose stream is read while the test goes on."""
 
-    def __init__(self, lab: Lab, key: str, **headers: str) -> None:
+    def __init__(self, lab: Lab, key: str, ask: Mapping[str, Any] = STREAMED, **headers: str) -> None:
         self._lab = lab
+        self._ask = ask
         self._headers = {"authorization": f"Bearer {key}", **headers}
         self.status = 0
         self.body = b""
@@ -36,7 +41,7 @@ class Stream:
         self.task = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        async with self._lab.gate.http.stream("POST", CHAT, json={**HELLO, "stream": True}, headers=self._headers) as reply:
+        async with self._lab.gate.http.stream("POST", CHAT, json=self._ask, headers=self._headers) as reply:
             self.status = reply.status_code
             async for piece in reply.aiter_bytes():
                 self.body += piece
@@ -71,6 +76,41 @@ async def test_a_silent_stream_of_a_revoked_key_is_cut_and_billed(lab: Lab) -> N
     await lab.is_quiet()
     (row,) = [row for row in await lab.rows() if row["error_code"] is not None]
     assert (row["error_code"], row["usage_source"], row["output_tokens"] > 0) == ("revoked_api_key", "counted", True)
+
+
+async def test_a_silent_stream_is_cut_when_its_key_expires(lab: Lab) -> None:
+    app = lab.gate.app
+    key, other = await lab.gate.key(expires="30s"), await lab.gate.key(expires="10m")
+    valve = Valve()
+    lab.upstream.script(*(faults.stall_mid_stream(after=3, valve=valve) for _ in range(2)))
+    cut, stays = Stream(lab, key), Stream(lab, other)
+    await within(5, asyncio.gather(cut.has_begun.wait(), stays.has_begun.wait()))
+    app.watch.expire()
+    Watch(app.gate, app.identity, now=lambda: time.time() + 60).expire()
+    assert await cut.ended() == "expired_api_key" and not stays.task.done()
+    valve.open()
+    await within(5, stays.task)
+
+
+async def test_an_idle_socket_ends_when_its_key_expires_or_its_network_is_closed(lab: Lab) -> None:
+    app = lab.gate.app
+    url = lab.gate.url.replace("http", "ws", 1) + "/v1/responses"
+    for name in ("expires", "closed"):
+        key = await lab.gate.key(name, expires="30s")
+        async with websockets.connect(url, additional_headers={"x-api-key": key}, proxy=None) as socket:
+            if name == "expires":
+                later = Watch(app.gate, app.identity, now=lambda: time.time() + 60)
+                later.sockets = app.watch.sockets
+                later.expire()
+            else:
+                keys = (await lab.gate.http.get("/admin/keys")).json()["keys"]
+                (found,) = [each["id"] for each in keys if each["name"] == name]
+                patch = {"policy": {"networks": ["10.0.0.0/8"]}}
+                assert (await lab.gate.http.patch(f"/admin/keys/{found}", json=patch)).status_code == 200
+            told = json.loads(await within(SOON_S, socket.recv()))
+            assert told["error"]["code"] == {"expires": "expired_api_key", "closed": "policy_denied"}[name]
+            with pytest.raises(websockets.ConnectionClosed):
+                await within(SOON_S, socket.recv())
 
 
 async def logged_in(lab: Lab, name: str) -> str:
@@ -206,7 +246,7 @@ async def test_while_the_database_is_away_all_goes_on_and_is_looked_at_when_it_i
 
     identity = Away()
     watch = Watch(app.gate, identity)  # pyright: ignore[reportArgumentType]
-    watch.sockets["one"] = (
+    watch.sockets["one"] = OpenSocket(
         await app.identity.identify(b"test-admin-" + b"0123456789" * 3),
         lambda error: cuts.append(error.code),
     )

@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -155,13 +155,19 @@ async def host(
 
 @asynccontextmanager
 async def hosts(
-    data: Path, upstream: FakeUpstream, store: str, count: int, config: str = "", **more: str
+    data: Path,
+    upstream: FakeUpstream,
+    store: str,
+    count: int,
+    config: str = "",
+    own: Sequence[Mapping[str, str]] = (),
+    **more: str,
 ) -> AsyncIterator[list[Host]]:
-    """Several gates, at 127.0.0.1, 127.0.0.2 and so on, that have all seen each other."""
+    """Several gates, at 127.0.0.1, 127.0.0.2 and so on, that have all seen each other. `own`: each one's own environment."""
     async with AsyncExitStack() as stack:
         started = [
-            host(data / str(number), upstream, store, address=f"127.0.0.{number + 1}", config=config, **more)
-            for number in range(count)
+            host(data / str(number), upstream, store, address=f"127.0.0.{number + 1}", config=config, **more, **each)
+            for number, each in zip(range(count), own or [{}] * count, strict=True)
         ]
         made = [await stack.enter_async_context(each) for each in started]
         for each in made:

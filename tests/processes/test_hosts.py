@@ -3,7 +3,6 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator
-from itertools import cycle
 from pathlib import Path
 
 import httpx2
@@ -12,6 +11,7 @@ import pytest
 from aldgate.testing.upstream import FakeUpstream, Valve, faults
 from tests.faults.lab import events_of
 from tests.processes.fleet import CENT, CHAT, HELLO, PATIENT, Host, hosts, until
+from tests.processes.load import Load
 from tests.servers import NewUrl
 
 pytestmark = pytest.mark.anyio
@@ -111,7 +111,8 @@ async def test_a_repetition_elsewhere_waits_for_the_first(three: list[Host], ups
     assert refused.headers["retry-after"] == "1"
     valve.open()
     answer = await first
-    again = await two.post(key, **{"idempotency-key": "once"})
+    while (again := await two.post(key, **{"idempotency-key": "once"})).status_code == 409:  # it is kept just after it is given
+        assert again.json()["error"]["code"] == "idempotency_in_progress"
     assert (again.status_code, again.content, again.headers["idempotent-replayed"]) == (200, answer.content, "true")
     assert len(upstream.requests) == 1
 
@@ -140,50 +141,16 @@ async def test_what_a_lost_process_had_begun_is_of_unknown_fate(mortal: list[Hos
 async def test_one_killed_under_load_costs_the_others_no_call_and_nobody_pays_twice(
     mortal: list[Host], upstream: FakeUpstream
 ) -> None:
-    """Callers behind a balancer repeat a call elsewhere, under the same idempotency key, when its gate was lost."""
     key = await mortal[0].key(budget="1000/total")
-    alive = list(mortal)
-    answers: dict[str, httpx2.Response] = {}
-    unknown: set[str] = set()
-    enough = asyncio.Event()
-
-    async def calls(caller: int) -> None:
-        places = cycle(range(caller, caller + 3))
-        number = 0
-        while not enough.is_set():
-            number += 1
-            name = f"{caller}-{number}"
-            while name not in answers and name not in unknown:
-                gate = alive[next(places) % len(alive)]
-                try:
-                    reply = await gate.post(key, **{"idempotency-key": name})
-                except httpx2.TransportError:
-                    assert gate not in alive or gate is mortal[1]
-                    continue
-                code = reply.json().get("error", {}).get("code")
-                if code == "idempotency_unknown":
-                    unknown.add(name)
-                elif code != "idempotency_in_progress":
-                    assert reply.status_code == 200, reply.text
-                    answers[name] = reply
-
-    working = [asyncio.create_task(calls(caller)) for caller in range(CALLERS)]
-
-    async def have_answered(count: int) -> bool:
-        return len(answers) >= count or any(task.done() for task in working)
-
-    await until(lambda: have_answered(100))
-    mortal[1].process.kill()
-    await mortal[1].ended()
-    alive.remove(mortal[1])
-    before = len(answers)
-    await until(lambda: have_answered(before + 100))
-    enough.set()
-    await asyncio.gather(*working)
-    assert len(unknown) <= CALLERS
-    assert len(upstream.requests) <= len(answers) + len(unknown)
-
-    ids = {reply.headers["x-request-id"] for reply in answers.values()}
-    assert len(ids) == len(answers)
+    load = Load(mortal, key, CALLERS)
+    await load.until_answered(100)
+    load.expect_loss_of(mortal[1])
+    await mortal[1].ended(signal.SIGKILL)
+    load.forget(mortal[1])
+    await load.until_answered(100)
+    await load.end()
+    assert not load.refusals
+    assert len(load.unknown) <= CALLERS
+    assert len(upstream.requests) <= len(load.ids) + len(load.unknown)
     rows = (await mortal[0].http.get("/v1/usage", params={"group_by": "key"})).json()["data"]
     assert sum(row["calls"] for row in rows) <= len(upstream.requests)

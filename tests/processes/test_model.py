@@ -7,9 +7,10 @@ after it has done what was asked, others are asked to give back, and clocks step
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -20,7 +21,8 @@ from aldgate.core.errors import BudgetExceeded, StoreUnavailable
 from aldgate.core.levels import Level
 from aldgate.core.policies import Policy
 from aldgate.core.principals import Principal
-from aldgate.gate.money.slices import Cost, Held, Slices
+from aldgate.gate.money.purses import Cost
+from aldgate.gate.money.slices import Held, Parts, Slices
 from aldgate.storage import SliceGrant, SliceRequest
 from aldgate.store.sqlite import Sqlite
 from aldgate.store.store import SqlStore
@@ -49,6 +51,7 @@ class Process:
         self.name = name
         self.fault = ""
         self.calls: list[tuple[Held, int]] = []
+        self.parts: dict[int, Parts] = {}
         self.slices = Slices(self, name, lambda: machine.now)  # pyright: ignore[reportArgumentType]
         self.slices.neighbours = self
 
@@ -117,6 +120,52 @@ class Money(RuleBasedStateMachine):
             held = process.slices.hold(parts, cost)
         assert held is not None, "nobody else spends from what was just granted"
         process.calls.append((held, amount))
+        process.parts[id(held)] = parts
+        return True
+
+    @rule(which=st.integers(0, 1), more=AMOUNTS)
+    def go_on(self, which: int, more: int) -> None:
+        """A stream needs more than it holds; what it held before stays held whatever becomes of that."""
+        self.extends(self.processes[which], more)
+
+    @rule(which=st.integers(0, 1), more=st.integers(5, 50))
+    def go_on_until_cut(self, which: int, more: int) -> None:
+        """And then it has what is left, as far as that goes, and no more."""
+        process = self.processes[which]
+        while self.extends(process, more):
+            pass
+        if process.calls and not self.was_cut:
+            held, amount = process.calls[-1]
+            parts = process.parts[id(held)]
+            try:
+                self.loop.run(process.slices.refill_all(parts))
+            except StoreUnavailable:
+                return
+            least = process.slices.within_reach(held, parts)
+            assert amount <= least < amount + more
+            assert process.slices.hold_up_to(held, parts, least) and not process.slices.hold_up_to(held, parts, least + 1)
+            process.calls[-1] = held, least
+
+    def extends(self, process: Process, more: int) -> bool:
+        """Whether the youngest call of a process could hold more."""
+        if not process.calls:
+            return False
+        self.now += 2
+        self.was_cut = bool(process.fault)
+        held, amount = process.calls[-1]
+        parts = process.parts[id(held)]
+        if not process.slices.hold_up_to(held, parts, amount + more):
+            try:
+                self.loop.run(process.slices.refill_up_to(held, parts, amount + more, "It"))
+            except StoreUnavailable:
+                self.was_cut = True
+                return False
+            except BudgetExceeded:
+                names = [(part.account, part.period) for part, _ in parts]
+                assert self.was_cut or any(self.left(name) < more for name in names), "refused though there was enough"
+                return False
+            assert process.slices.hold_up_to(held, parts, amount + more), "nobody else spends from what was just granted"
+        process.calls[-1] = held, amount + more
         return True
 
     @rule(which=st.integers(0, 1), who=st.integers(0, 1), amount=st.integers(20, 200))
@@ -214,3 +263,45 @@ class Money(RuleBasedStateMachine):
 
 TestMoney = Money.TestCase
 TestMoney.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+@pytest.fixture
+def money() -> Iterator[Money]:
+    machine = Money()
+    machine.start()
+    yield machine
+    machine.teardown()
+
+
+def spend_all(money: Money) -> int:
+    """What both processes hold of a budget once neither gets any more."""
+    while sum(money.is_held(which, 0, 20) for which in (0, 1)):
+        money.no_cent_is_spent_twice()
+    return sum(amount for process in money.processes for _, amount in process.calls)
+
+
+@pytest.mark.parametrize("fault", ["before", "after"])
+def test_a_grant_whose_answer_was_lost_is_neither_lost_nor_given_twice(money: Money, fault: str) -> None:
+    money.processes[0].fault = fault
+    assert not money.is_held(0, 0, 20)
+    assert spend_all(money) == ONE
+
+
+@pytest.mark.parametrize("fault", ["before", "after"])
+def test_what_was_given_back_without_an_answer_is_given_back_once(money: Money, fault: str) -> None:
+    assert money.is_held(0, 0, 20)
+    for _ in range(3):  # each time the other lacks something, and this one's answer is lost
+        money.processes[0].fault = fault
+        while money.is_held(1, 0, 20):
+            money.no_cent_is_spent_twice()
+    money.processes[0].fault = ""
+    assert spend_all(money) == ONE
+
+
+def test_a_clock_that_goes_back_opens_no_day_again(money: Money) -> None:
+    spent: list[int] = []
+    for days in (0, -1, 2):
+        money.step(days, 0)
+        spent.append(spend_all(money))
+        money.no_cent_is_spent_twice()
+    assert spent == [ONE, ONE, ORGANISATION]

@@ -1,6 +1,7 @@
 """Two gates race for one budget over real PostgreSQL: it is spent to the cent, and a kill lets nobody spend a cent twice."""
 
 import asyncio
+import json
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -10,14 +11,17 @@ from typing import Any
 import httpx2
 import pytest
 
-from aldgate.testing.upstream import FakeUpstream
-from tests.processes.fleet import CENT, PATIENT, Host, hosts, until
+from aldgate.testing.upstream import FakeUpstream, Reply
+from tests.limiter.valkey.server import Server
+from tests.processes.fleet import CENT, CHAT, HELLO, PATIENT, Host, hosts, until
 from tests.servers import NewUrl
 
 pytestmark = pytest.mark.anyio
 CALLERS = 64
 CALLS = 400
 """What the budget is good for, at a cent each."""
+STREAMED, PAID_TOKENS, PER_TOKEN = 200, 2_000, 10
+"""Words of a stream; of how many the budget pays for, at so many micro-dollars."""
 
 
 @pytest.fixture
@@ -83,6 +87,19 @@ async def test_128_callers_of_two_gates_spend_the_budget_to_the_cent(two: list[H
     await until(is_settled)
 
 
+async def test_valkey_emptied_in_the_middle_changes_nothing(
+    tmp_path: Path, upstream: FakeUpstream, new_postgres: NewUrl, valkey: Server
+) -> None:
+    more = {"ALDGATE_VALKEY_URL": valkey.url, "ALDGATE_VALKEY_TIMEOUT_MS": "20000"}
+    async with hosts(tmp_path, upstream, new_postgres(), 2, CENT + PATIENT, **more) as two:
+        race = Race(two, await two[0].key(budget=f"{CALLS / 100:.2f}/total", rpm=600_000))
+        await race.has_answered(CALLS // 4)
+        valkey.ask("FLUSHALL")
+        await race.over()
+        assert race.statuses == {200: CALLS, 402: 2 * CALLERS}
+        assert len(upstream.requests) == CALLS
+
+
 async def test_a_kill_frees_no_cent_until_an_operator_says_so(two: list[Host], upstream: FakeUpstream) -> None:
     one, mortal = two
     key = await one.key(budget=f"{CALLS / 100:.2f}/total")
@@ -112,3 +129,31 @@ async def test_a_kill_frees_no_cent_until_an_operator_says_so(two: list[Host], u
     await until(can_call)
     statuses = [(await one.post(key)).status_code for _ in range(released["released_microusd"] // 10_000)]
     assert statuses[:-1].count(200) == len(statuses) - 1 and statuses[-1] == 402
+
+
+async def test_streams_of_two_gates_spend_what_the_budget_pays_for_and_are_then_cut(tmp_path: Path, new_postgres: NewUrl) -> None:
+    reply = Reply(chunks=STREAMED, completion_tokens=STREAMED, pace_s=0.001)
+    config = f'[prices."lab/gpt-4.1"]\noutput = {PER_TOKEN}\n[limits]\nrecall_ms = 20000\nstream_step_tokens = 16\n'
+    async with FakeUpstream(reply=reply) as upstream, hosts(tmp_path, upstream, new_postgres(), 2, config) as two:
+        key = await two[0].key(budget=f"{PAID_TOKENS * PER_TOKEN / 1e6:.6f}/total")
+        ask = {**HELLO, "stream": True, "max_tokens": STREAMED}
+        headers = {"authorization": f"Bearer {key}"}
+        replies = await asyncio.gather(*(gate.http.post(CHAT, json=ask, headers=headers) for gate in two for _ in range(8)))
+        ended = Counter(_end_of(reply) for reply in replies)
+        assert ended["[DONE]"] + ended["budget_exceeded"] == len(replies) and ended["budget_exceeded"] > 0
+
+        async def is_settled() -> bool:
+            return (await budget(two[0]))["outstanding_microusd"] == 0
+
+        await until(is_settled)
+        assert (await budget(two[0]))["settled_microusd"] <= PAID_TOKENS * PER_TOKEN
+        rows = [row for gate in two[:1] for row in (await gate.http.get("/v1/usage", headers=headers)).json()["data"]]
+        tokens = sum(row["completion_tokens"] for row in rows)
+        assert PAID_TOKENS - 16 * len(replies) <= tokens <= PAID_TOKENS, "all of it, but for the steps that streams end in"
+
+
+def _end_of(reply: httpx2.Response) -> str:
+    if reply.status_code != 200:
+        return reply.json()["error"]["code"]
+    last = reply.text.strip().rpartition("data: ")[2]
+    return last if last == "[DONE]" else json.loads(last)["error"]["code"]

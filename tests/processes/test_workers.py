@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import httpx2
 import pytest
 
 from aldgate.testing.upstream import FakeUpstream, Valve, faults
+from tests.limiter.valkey.server import Server
 from tests.processes.fleet import Host, host, until
 from tests.servers import NewUrl, free_port
 
@@ -24,9 +26,8 @@ async def upstream() -> AsyncIterator[FakeUpstream]:
 
 
 @pytest.fixture
-async def gate(tmp_path: Path, upstream: FakeUpstream, new_postgres: NewUrl) -> AsyncIterator[Host]:
-    valkey = f"redis://127.0.0.1:{free_port()}"
-    async with host(tmp_path, upstream, new_postgres(), workers=WORKERS, ALDGATE_VALKEY_URL=valkey) as gate:
+async def gate(tmp_path: Path, upstream: FakeUpstream, new_postgres: NewUrl, valkey: Server) -> AsyncIterator[Host]:
+    async with host(tmp_path, upstream, new_postgres(), workers=WORKERS, ALDGATE_VALKEY_URL=valkey.url) as gate:
         await until(lambda: all_up(gate))
         yield gate
 
@@ -54,8 +55,17 @@ async def test_they_share_an_address_and_tell_it_once(gate: Host) -> None:
     assert sum(calls) == 30
 
 
-async def test_an_admin_key_that_is_made_is_shown_once(tmp_path: Path, upstream: FakeUpstream, new_postgres: NewUrl) -> None:
-    more = {"ALDGATE_VALKEY_URL": f"redis://127.0.0.1:{free_port()}", "ALDGATE_ADMIN_KEY": ""}
+async def test_a_limit_is_that_of_one_process(gate: Host) -> None:
+    """Three that each counted alone would let three times as many through."""
+    key = await gate.key(rpm=5)
+    statuses = Counter(await asyncio.gather(*(new_connection(gate, key) for _ in range(30))))
+    assert statuses == {200: 5, 429: 25}
+
+
+async def test_an_admin_key_that_is_made_is_shown_once(
+    tmp_path: Path, upstream: FakeUpstream, new_postgres: NewUrl, valkey: Server
+) -> None:
+    more = {"ALDGATE_VALKEY_URL": valkey.url, "ALDGATE_ADMIN_KEY": ""}
     async with host(tmp_path, upstream, new_postgres(), workers=WORKERS, **more) as gate:
         (line,) = [line for line in gate.banner.splitlines() if "admin key " in line]
         headers = {"authorization": f"Bearer {line.split()[-1]}"}
@@ -128,14 +138,13 @@ async def test_without_their_parent_they_stop(gate: Host) -> None:
     await until(have_stopped)
 
 
-async def test_what_cannot_start_is_told_once(tmp_path: Path, upstream: FakeUpstream) -> None:
-    valkey = f"redis://127.0.0.1:{free_port()}"
+async def test_what_cannot_start_is_told_once(tmp_path: Path, upstream: FakeUpstream, valkey: Server) -> None:
     with pytest.raises(AssertionError, match="The database did not answer"):
         async with host(
             tmp_path,
             upstream,
             f"postgresql://nobody@127.0.0.1:{free_port()}/none",
             workers=WORKERS,
-            ALDGATE_VALKEY_URL=valkey,
+            ALDGATE_VALKEY_URL=valkey.url,
         ):
             pass

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from tests.regressions.house import House, chat_body, chat_frames, running_house, streaming, whole
 
+from aldgate.core.calls import Peek
+from aldgate.dialects.responses.relay import ResponsesRelay
 from aldgate.providers.prices import PriceBook
 from aldgate.testing.upstream import Step
 from aldgate.testing.upstream import anthropic as claude
@@ -144,3 +146,38 @@ async def test_searches_of_the_web_are_billed(tmp_path: Path, stream: bool) -> N
         assert (await house.ask("messages", "claude/claude-opus-4-5", stream=stream)).status_code == 200
         (row,) = await house.rows()
     assert row["cost_microusd"] == tokens + 3 * price.search // 1_000_000
+
+
+TIERED = '[prices."lab/m"]\ninput = 2\noutput = 8\n[prices."lab/m".tiers.flex]\ninput = 1\noutput = 4\n'
+TIER_COSTS = [("flex", 30, "config"), ("default", 60, "config"), ("priority", 60, "config, usual tier")]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("said", "cost", "version"), TIER_COSTS)
+@pytest.mark.parametrize("face", ["chat", "messages"])
+async def test_a_call_costs_what_its_tier_does(
+    tmp_path: Path, stream: bool, said: str, cost: int, version: str, face: str
+) -> None:
+    """What was answered in another tier than the usual one was billed by the usual price; one without a figure says so."""
+    frames = chat_frames({"role": "assistant", "content": "Hi"}, usage=USAGE, service_tier=said)
+    step = streaming(*frames) if stream else whole(chat_body({"content": "Hi"}, usage=USAGE, service_tier=said))
+    async with running_house(tmp_path, config=TIERED, lab={"models": ["m"]}) as house:
+        house.upstream.script(step)
+        assert (await house.ask(face, "lab/m", stream=stream)).status_code == 200
+        (row,) = await house.rows()
+    assert (row["cost_microusd"], row["price_version"]) == (cost, version)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_openais_searches_and_tiers_are_read_from_responses(stream: bool) -> None:
+    """Searches that Responses lists among its items are charged beside the tokens."""
+    searched = {"type": "web_search_call", "id": "ws_1", "status": "completed"}
+    said = {"id": "r", "status": "completed", "output": [searched, searched], "service_tier": "flex"}
+    said["usage"] = {"input_tokens": 10, "output_tokens": 5}
+    relay = ResponsesRelay("req-1", Peek(b"{}", "m", stream))
+    if stream:
+        relay.feed(b"event: response.completed\ndata: " + encode({"type": "response.completed", "response": said}) + b"\n\n")
+    else:
+        relay.whole(encode(said))
+    assert relay.usage is not None
+    assert (relay.usage.searches, relay.usage.tier, relay.usage.input_tokens) == (2, "flex", 10)

@@ -157,6 +157,35 @@ async def test_who_expires_gives_only_what_expires_by_then(house: House) -> None
             assert (await house.asked(secret, method, path, body)).status_code == 403, path
 
 
+async def test_nobody_pulls_others_beneath_themselves(house: House) -> None:
+    """What is free of the maker's bounds is not the maker's to change, even into what has them: a reset would follow."""
+    organisation = (await house.made("/admin/organisations", name="puller", policy={"budgets": ["100/month"]}))["id"]
+    team = (await house.made("/admin/teams", name="pullers", parent=organisation))["id"]
+    secret = await key_with(house.gate, Policy(scopes=ALL_SCOPES), owner=team)
+    for path, body in (
+        ("/admin/users/{user}", {"team": team}),
+        ("/admin/clients/{client}", {"parent": team}),
+        ("/admin/teams/{team}", {"parent": organisation}),
+    ):
+        pulled = await house.asked(secret, "PATCH", path, body)
+        assert pulled.status_code == 403 and "restricts you (`budgets`)" in pulled.text, (path, pulled.text)
+        assert (await house.gate.http.request("PATCH", path.format(**house.ids), json=body)).status_code == 200
+        freed = dict.fromkeys(body)
+        assert (await house.gate.http.request("PATCH", path.format(**house.ids), json=freed)).status_code == 200
+
+
+async def test_who_expires_cannot_take_what_lasts_by_shortening_it(house: House) -> None:
+    secret = await key_with(house.gate, Policy(scopes=ALL_SCOPES), expires_at=time.time() + HOUR_S)
+    for path, body in (
+        ("/admin/keys/{key}", {"expires": "5m"}),
+        ("/admin/users/{user}", {"policy": {"expires": "5m"}}),
+        ("/admin/clients/{client}", {"policy": {"expires": "5m"}}),
+        ("/admin/teams/{team}", {"policy": {"expires": "5m"}}),
+    ):
+        shortened = await house.asked(secret, "PATCH", path, body)
+        assert shortened.status_code == 403 and "would outlive them" in shortened.text, (path, shortened.text)
+
+
 def _seconds(shown: str) -> float:
     return datetime.fromisoformat(shown).timestamp()
 

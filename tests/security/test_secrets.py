@@ -16,7 +16,7 @@ from aldgate.config.loader import load
 
 PROJECT = Path(__file__).parents[2]
 SOURCES = sorted(Path(aldgate.__file__).parent.rglob("*.py"))
-MOST_DISTRIBUTIONS = 52
+MOST_DISTRIBUTIONS = 65
 _WATCH = """
 import sys
 seen = []

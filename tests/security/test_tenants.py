@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +76,8 @@ async def tenants(gate: RunningGate) -> AsyncIterator[Tenants]:
         ids["file"] = upload.json()["id"]
         wanted = {"input_file_id": ids["file"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
         ids["batch"] = (await made("/v1/batches", first, wanted))["id"]
+        while (await http.get(f"/v1/batches/{ids['batch']}", headers=first)).json()["status"] != "completed":
+            await asyncio.sleep(0)
         ids["response"] = (await made("/v1/responses", first, {"model": "gpt-4.1", "input": "hello"}))["id"]
         yield Tenants(http, ids, first, users[0], second, users[1], admin)
 

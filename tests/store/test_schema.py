@@ -5,7 +5,6 @@ import subprocess
 import sys
 from contextlib import closing
 
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -18,6 +17,7 @@ from aldgate.store.responses import ROW_BYTES
 from aldgate.store.schema import REVISION, alembic_version, is_current, migrate
 from aldgate.store.tables import METADATA
 from tests.store.rows import NOON, ROW
+from tests.store.versions import walk
 
 UP_TO_DATE = """
 import asyncio, sys
@@ -73,20 +73,11 @@ def test_only_a_database_of_an_older_version_loads_alembic(sqlite_url: str):
     assert [loads(), loads()] == [True, False]
 
 
-def upgraded(connection: Connection, revision: str) -> None:
-    """Walk to a revision, as an older program would have."""
-    config = Config()
-    config.set_main_option("script_location", "aldgate.store:migrations")
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
-
-
 async def test_rows_of_before_attempts_are_each_the_only_one_of_their_call(store: Store):
     async with store._database.write() as connection:
         await connection.run_sync(METADATA.drop_all)
         await connection.run_sync(alembic_version.drop)
-        await connection.run_sync(upgraded, "0001")
+        await connection.run_sync(walk, "0001")
         later = ("attempt", "is_final", "organisation_id", "team_id", "client_id", "user_id")
         old = {name: value for name, value in asdict(ROW).items() if name not in later}
         names = ", ".join(old)
@@ -105,7 +96,7 @@ async def test_responses_of_before_quotas_are_counted(store: Store):
     async with store._database.write() as connection:
         await connection.run_sync(METADATA.drop_all)
         await connection.run_sync(alembic_version.drop)
-        await connection.run_sync(upgraded, "0005")
+        await connection.run_sync(walk, "0005")
         responses, sizes = METADATA.tables["responses"], METADATA.tables["response_sizes"]
         columns = ", ".join([*row, *said, "id"])
         places = ", ".join(f":{name}" for name in (*row, *said, "id"))

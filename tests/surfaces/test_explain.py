@@ -270,6 +270,7 @@ async def test_a_revoked_key_is_explained_to_an_admin(gate: RunningGate) -> None
     [
         (b"[]", None),
         (b'{"operation": "paint"}', "operation"),
+        (b'{"operation": "music"}', "operation"),
         (b'{"path": "/v1/messages"}', "body"),
         (b'{"path": "/v1/models", "body": {}}', "path"),
         (b'{"path": "/v1beta/models/x:countTokens", "body": {}}', "path"),

@@ -55,6 +55,7 @@ def gate_of(
         may_record=lambda: not (refuses and writer.is_failing),
         metrics=metrics,
         default_max_tokens=settings.limits.default_max_tokens,
+        step_tokens=settings.limits.stream_step_tokens,
         logs_calls=settings.log.calls,
         retries=settings.routing.retries,
         shared=None if valkey is None else SharedLimits(valkey),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from aldgate.app.database import open_store
 from aldgate.config.errors import ConfigError
 from aldgate.config.settings import Settings
 from aldgate.gate.reload.roster import Roster
 from aldgate.oidc.tokens import build_tokens
+from aldgate.store.stores import open_store
 from aldgate.surfaces.server.server import CannotListen, tls_context
 
 

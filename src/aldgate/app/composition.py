@@ -12,12 +12,12 @@ from functools import partial
 
 from aldgate.app.app import App
 from aldgate.app.calls import alerts_of, cache_terms, gate_of, guard, open_valkey, writer_of
-from aldgate.app.database import open_store, open_vault
 from aldgate.app.devices import placing_of
 from aldgate.app.handlers import handlers_of
 from aldgate.app.jobs import batch_worker, files_of, shelf_of
 from aldgate.app.metrics import gauges_of, open_metrics
 from aldgate.app.principals import identity_of, make_admin_key, oidc_face, read_clients, users_of
+from aldgate.app.sealing import open_vault
 from aldgate.app.tasks import finish, lasting
 from aldgate.config.settings import Settings
 from aldgate.gate.audit import Audit
@@ -34,6 +34,7 @@ from aldgate.gate.reload.roster import Roster
 from aldgate.gate.watch import Watch
 from aldgate.oidc.tokens import build_tokens
 from aldgate.ports import Resolver
+from aldgate.store.stores import open_store
 from aldgate.surfaces.calls.cache import Cache
 from aldgate.surfaces.calls.face import Doors
 from aldgate.surfaces.calls.idempotency import Once

@@ -6,9 +6,20 @@ import msgspec
 
 from aldgate.config.errors import ConfigError
 from aldgate.core.prices import MILLION, Price
+from aldgate.core.tiers import Tier
 
 MAX_USD = 1_000_000
 VERSION = "config"
+
+
+class TierEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The figures of a service tier, as of `PriceEntry`; unset, they are the usual ones."""
+
+    input: Decimal | None = None
+    output: Decimal | None = None
+    cached_input: Decimal | None = None
+    cache_write: Decimal | None = None
+    cache_write_1h: Decimal | None = None
 
 
 class PriceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -27,7 +38,9 @@ class PriceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     request: Decimal | None = None
     """Dollars per request."""
     search: Decimal | None = None
-    """Dollars per search of the web that Anthropic makes for an answer."""
+    """Dollars per search of the web that the provider makes for an answer."""
+    tiers: dict[Tier, TierEntry] = {}
+    """What costs otherwise in a service tier (`flex`, `batch`, `priority`, `fast`): `[prices."provider/model".tiers.flex]`."""
 
 
 def to_price(entry: PriceEntry) -> Price:
@@ -36,7 +49,7 @@ def to_price(entry: PriceEntry) -> Price:
     Raises:
         ConfigError: A figure is negative, not finite, beyond 10^6 dollars or finer than the ledger's unit, or there is none.
     """
-    if entry == PriceEntry():
+    if entry == PriceEntry(tiers=entry.tiers):
         raise ConfigError("a price has no figures", hint="write `input = 0` for a model that is free")
     return Price(
         input=_micro("input", entry.input, MILLION) or 0,
@@ -47,7 +60,14 @@ def to_price(entry: PriceEntry) -> Price:
         request=_micro("request", entry.request, MILLION * MILLION) or 0,
         version=VERSION,
         search=_micro("search", entry.search, MILLION * MILLION) or 0,
+        tiers=tuple((tier, to_price(_over(figures, entry))) for tier, figures in sorted(entry.tiers.items())),
     )
+
+
+def _over(figures: TierEntry, usual: PriceEntry) -> PriceEntry:
+    """The whole price of a tier."""
+    said = {name: value for name, value in msgspec.structs.asdict(figures).items() if value is not None}
+    return msgspec.structs.replace(usual, tiers={}, **said)
 
 
 def _micro(name: str, usd: Decimal | None, scale: int) -> int | None:

@@ -133,6 +133,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     default_max_tokens: Tokens = 4096
     """Output tokens asked for when a budget needs a bound and the caller gave none."""
+    stream_step_tokens: Tokens = 1024
+    """Output tokens, per choice, that a stream under a hard budget reserves at a time."""
     recall_ms: Annotated[int, Meta(ge=1, le=60_000)] = 50
     """Milliseconds that other processes have to return what they do not hold of a budget before a call is refused."""
 

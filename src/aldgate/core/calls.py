@@ -16,6 +16,9 @@ UsageSource = Literal["reported", "counted", "bound", "none", "cache"]
 """Where a bill's figures come from: the provider said so, we counted what passed, we assume the most, nothing ran, or an
 earlier answer was given again."""
 
+UNBOUND = 1 << 62
+"""More output tokens than there can be."""
+
 
 class Named(msgspec.Struct, frozen=True):
     """What a request says outside its body: Gemini's paths name model and verb, Anthropic's headers a version."""
@@ -50,9 +53,11 @@ class Peek(msgspec.Struct):
     requests: int = 1
     """What is charged per piece: the call, or the search units of a rerank."""
     most_input: int = -1
-    """The most tokens that it can be, once that was worked out of its body: see `gate.bounds.most_input`."""
+    """The most tokens that it can be, once that was worked out of its body: see `gate.money.bounds.most_input`."""
     forward: bytes = b""
     """Header lines (`name: value\\r\\n`) that go on to a provider of the same dialect, such as `anthropic-beta`."""
+    tier: str | None = None
+    """The service tier that it asks for, once that was worked out of its body: see `gate.money.bounds.tier_of`."""
 
 
 class Call(msgspec.Struct):
@@ -103,9 +108,13 @@ class Admission(msgspec.Struct):
         units: What it is expected to count in limits.
         gauge: Those limits, a `limiter.memory.Gauge`, which is to the right of here; None: there are none.
         places: Where the units stand in them.
-        most_microusd: What it can cost at the most, where there is a budget.
+        most_microusd: What it can cost at the most, where there is a budget; of a stream, as far as it is held for.
         likely_microusd: What it likely costs.
         held: What is held of budgets: of each a `gate.money.slices.Slice`, and how much.
+        parts: Of a stream, the slices of hard budgets, each with the `gate.money.purses.Claim` on it.
+        paid_output: Output tokens that are held for, of a stream that reserves in steps; else `UNBOUND`: as many as it may make.
+        most_output: Output tokens that a stream may come to, where a policy was narrowed meanwhile.
+        extend_at: Output tokens at which a stream must ask `Gate.extend`.
         cap: Output tokens per choice that the provider must be held to, where a budget or a policy needs a bound.
         is_open: False once settled; settling twice does nothing.
         plan: How candidates are tried; None where there is one, and nothing was said of it.
@@ -126,6 +135,10 @@ class Admission(msgspec.Struct):
     most_microusd: int = 0
     likely_microusd: int = 0
     held: list[tuple[Any, int]] | None = None
+    parts: list[tuple[Any, Any]] = []
+    paid_output: int = UNBOUND
+    most_output: int = UNBOUND
+    extend_at: int = UNBOUND
     cap: int | None = None
     is_open: bool = True
     plan: Plan | None = None

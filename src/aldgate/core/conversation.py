@@ -197,6 +197,21 @@ class Conversation(Struct):
     others: dict[str, Any] = {}
 
 
+class TokenLogprob(Struct):
+    """How likely a token was, and instead of it others.
+
+    Attributes:
+        logprob: Natural logarithm of the probability.
+        raw: The token's bytes, where the provider told them apart from its text.
+        instead: The likeliest tokens in its place, which may be itself.
+    """
+
+    token: str
+    logprob: float
+    raw: list[int] | None = None
+    instead: list["TokenLogprob"] = []
+
+
 class Answer(Struct):
     """A whole answer to a `Conversation`.
 
@@ -205,6 +220,8 @@ class Answer(Struct):
         model: The name the provider answered under.
         finish: `tool_calls` whenever tools were called and nothing was cut off.
         stop_sequence: Which of the caller's stop strings ended it, where the provider says so.
+        logprobs: Of its tokens, where they were asked for.
+        others: The second answer and those after it, where several were asked for. Usage is the first one's, of all.
     """
 
     parts: list[Part]
@@ -213,3 +230,5 @@ class Answer(Struct):
     id: str = ""
     model: str = ""
     stop_sequence: str | None = None
+    logprobs: list[TokenLogprob] = []
+    others: list["Answer"] = []

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from aldgate.core.conversation import Answer, Finish, Media, Opaque, Part, Reasoning, Refusal, Text, ToolCall
+from aldgate.core.conversation import Answer, Finish, Media, Opaque, Part, Reasoning, Refusal, Text, TokenLogprob, ToolCall
 from aldgate.core.errors import GatewayError
 from aldgate.core.usage import Usage
 
@@ -70,6 +70,18 @@ class PartGiven(Struct):
     part: Media | Opaque
 
 
+class LogprobsGiven(Struct):
+    """How likely the tokens were that come next."""
+
+    tokens: list[TokenLogprob]
+
+
+class AnswerTurned(Struct):
+    """Of several answers that are given side by side, what follows belongs to the one of this index; at first it is 0."""
+
+    index: int
+
+
 class UsageReported(Struct):
     """What the answer used so far, all in all. A later report replaces this one."""
 
@@ -77,7 +89,7 @@ class UsageReported(Struct):
 
 
 class Finished(Struct):
-    """The model stopped, and why. Only usage may follow."""
+    """The model stopped, and why. Only usage may follow, and other answers."""
 
     reason: Finish
     stop_sequence: str | None = None
@@ -98,6 +110,8 @@ Event = (
     | ArgumentsDelta
     | PartEnded
     | PartGiven
+    | LogprobsGiven
+    | AnswerTurned
     | UsageReported
     | Finished
     | Failed
@@ -107,6 +121,19 @@ Event = (
 def unfold(answer: Answer) -> Iterator[Event]:
     """The events of a whole answer, each part in one piece."""
     yield Started(answer.id, answer.model)
+    yield from _said(answer)
+    if answer.usage is not None:
+        yield UsageReported(answer.usage)
+    yield Finished(answer.finish, answer.stop_sequence)
+    for index, other in enumerate(answer.others, 1):
+        yield AnswerTurned(index)
+        yield from _said(other)
+        yield Finished(other.finish, other.stop_sequence)
+
+
+def _said(answer: Answer) -> Iterator[Event]:
+    if answer.logprobs:
+        yield LogprobsGiven(answer.logprobs)
     calls = 0
     for part in answer.parts:
         if isinstance(part, ToolCall):
@@ -117,9 +144,6 @@ def unfold(answer: Answer) -> Iterator[Event]:
         else:
             yield _event_of(part)
         yield PartEnded()
-    if answer.usage is not None:
-        yield UsageReported(answer.usage)
-    yield Finished(answer.finish, answer.stop_sequence)
 
 
 def _event_of(part: Part) -> Event:
@@ -149,12 +173,16 @@ def fold(events: Iterable[Event]) -> Answer:
 
 
 class Folding:
-    """An answer that grows with its events. A fault (`Failed`) is raised."""
+    """An answer, with the others beside it, that grows with its events. A fault (`Failed`) is raised."""
 
     def __init__(self) -> None:
-        self.answer = Answer([])
-        self._calls: dict[int, ToolCall] = {}
-        self._is_open = False
+        self._growing = [_Growing(Answer([]))]
+        self._turn = self._growing[0]
+
+    @property
+    def answer(self) -> Answer:
+        """As much as was told."""
+        return self._growing[0].answer
 
     def feed(self, event: Event) -> None:
         """Take the next event.
@@ -162,6 +190,29 @@ class Folding:
         Raises:
             GatewayError: It is `Failed`.
         """
+        match event:
+            case AnswerTurned():
+                while len(self._growing) <= event.index:
+                    self._growing.append(_Growing(Answer([])))
+                    self.answer.others.append(self._growing[-1].answer)
+                self._turn = self._growing[event.index]
+            case Started():
+                self.answer.id, self.answer.model, self.answer.usage = event.id, event.model, event.usage
+            case UsageReported():
+                self.answer.usage = event.usage
+            case Failed():
+                raise event.error
+            case _:
+                self._turn.feed(event)
+
+
+class _Growing:
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self._calls: dict[int, ToolCall] = {}
+        self._is_open = False
+
+    def feed(self, event: Event) -> None:
         answer = self.answer
         match event:
             case TextDelta() | RefusalDelta() | ReasoningDelta():
@@ -176,14 +227,12 @@ class Folding:
                 self._is_open = False
             case PartGiven():
                 answer.parts.append(event.part)
-            case Started():
-                answer.id, answer.model, answer.usage = event.id, event.model, event.usage
-            case UsageReported():
-                answer.usage = event.usage
+            case LogprobsGiven():
+                answer.logprobs += event.tokens
             case Finished():
                 answer.finish, answer.stop_sequence = event.reason, event.stop_sequence
-            case Failed():
-                raise event.error
+            case _:
+                pass
 
     def _say(self, event: TextDelta | RefusalDelta | ReasoningDelta) -> None:
         last = self.answer.parts[-1] if self._is_open and self.answer.parts else None

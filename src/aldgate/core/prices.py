@@ -6,6 +6,7 @@ cost is one integer sum, rounded up once per call.
 
 import msgspec
 
+from aldgate.core.tiers import DEARER
 from aldgate.core.usage import Usage
 
 MILLION = 1_000_000
@@ -21,6 +22,7 @@ class Price(msgspec.Struct, frozen=True):
         version: Names the price list this came from; stored with each ledger row.
         above: This price holds for calls with more input tokens than this.
         dearer: The price of the next tier of input length, if there is one.
+        tiers: The price in each service tier that another one is known for.
     """
 
     input: int = 0
@@ -36,6 +38,15 @@ class Price(msgspec.Struct, frozen=True):
     above: int = 0
     dearer: "Price | None" = None
     search: int = 0
+    tiers: tuple[tuple[str, "Price"], ...] = ()
+
+    def of(self, tier: str) -> "Price":
+        """The price in a service tier; the usual one where no other is known."""
+        return next((price for name, price in self.tiers if name == tier), self) if tier else self
+
+    def covers(self, tier: str) -> bool:
+        """Whether a call in this tier costs what is known, or less."""
+        return tier not in DEARER or self.of(tier) is not self or not (self.input or self.output or self.request)
 
     def at(self, input_tokens: int) -> "Price":
         """The price of a call with so many input tokens: providers charge the whole call by the tier it falls in."""
@@ -46,7 +57,7 @@ class Price(msgspec.Struct, frozen=True):
 
     def cost(self, usage: Usage) -> int:
         """Micro-dollars for `usage`, rounded up to the next whole one."""
-        return self.at(usage.input_tokens)._cost(usage)
+        return self.of(usage.tier).at(usage.input_tokens)._cost(usage)
 
     def _cost(self, usage: Usage) -> int:
         cached = min(usage.cached_tokens, usage.input_tokens)
@@ -65,7 +76,10 @@ class Price(msgspec.Struct, frozen=True):
         return -(-total // MILLION)
 
     def bound(self, usage: Usage) -> int:
-        """The most `usage` can cost, whichever way its input turns out to be cached."""
+        """The most `usage` can cost, whichever way its input turns out to be cached, and where its tier is not served."""
+        if (special := self.of(usage.tier)) is not self:
+            usual = msgspec.structs.replace(usage, tier="")
+            return max(self.bound(usual), special.bound(usual))
         price = self.at(usage.input_tokens)
         return -(-(price._dearest_input(usage) + usage.output_tokens * price.output) // MILLION)
 
@@ -75,6 +89,10 @@ class Price(msgspec.Struct, frozen=True):
 
     def affordable_output(self, microusd: int, usage: Usage) -> int | None:
         """Output tokens that `microusd` still pays for after the input and requests of `usage`; None if output is free."""
+        if (special := self.of(usage.tier)) is not self:
+            usual = msgspec.structs.replace(usage, tier="")
+            found = [each.affordable_output(microusd, usual) for each in (self, special)]
+            return min((output for output in found if output is not None), default=None)
         price = self.at(usage.input_tokens)
         if not price.output:
             return None

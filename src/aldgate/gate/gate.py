@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any
 
 from aldgate.core.calls import Admission, Call, Failure, LedgerRow, Outcome, Peek
 from aldgate.core.errors import (
@@ -29,13 +27,15 @@ from aldgate.gate.attempts import Attempts
 from aldgate.gate.ids import CallIds
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.money.bills import bill
-from aldgate.gate.money.bounds import EXPECTED_OUTPUT, cap_of, cost_of, counted, expected_tokens, most_input, priced
+from aldgate.gate.money.bounds import EXPECTED_OUTPUT, cap_of, cost_of, counted, expected_tokens, most_input, priced, tier_of
 from aldgate.gate.money.brought import unpaid
-from aldgate.gate.money.slices import Cost, Parts, Purse, Slices
+from aldgate.gate.money.purses import Cost, Purse
+from aldgate.gate.money.slices import Parts, Slices
+from aldgate.gate.money.steps import STEP_TOKENS, Steps
 from aldgate.gate.policies.permission import check_name, no_scope, permitted, too_long
 from aldgate.gate.records import failure_row, ledger_row, log_call
 from aldgate.gate.routing.live import Live
-from aldgate.gate.runs import Run
+from aldgate.gate.runs import OpenStream, Run
 from aldgate.limiter.memory import NO_GAUGE, Limited, MemoryLimiter, Standing, limited_levels, own_limits
 from aldgate.limiter.shared import SharedLimits
 from aldgate.ports import Backend, FaceDialect
@@ -57,13 +57,15 @@ class Gate:
         may_record: False while the ledger refuses calls.
         metrics: Counts what was settled and refused.
         default_max_tokens: Output cap injected where a budget needs a bound and the caller gave none.
+        step_tokens: Output tokens, per choice, that a stream reserves at a time.
         logs_calls: Write a log line per call.
         retries: How often a deployment that is on no route is asked again.
         live: How deployments are doing; tests bring their own clock.
         shared: Limits over all processes, in place of `limiter`'s; None: this process counts alone.
 
     Attributes:
-        streams: By call, those that are being streamed, and the task to cancel to end each.
+        streams: By call, those that are being streamed.
+        steps: Reserves what streams need as they go on.
         heard: By provider, the fault (status and code) of its last answer, to a call or a question for its models; None: none.
     """
 
@@ -79,6 +81,7 @@ class Gate:
         may_record: Callable[[], bool],
         metrics: Metrics,
         default_max_tokens: int,
+        step_tokens: int = STEP_TOKENS,
         logs_calls: bool = False,
         retries: int = 0,
         live: Live | None = None,
@@ -91,7 +94,8 @@ class Gate:
         self.slices = slices
         self.metrics = metrics
         self.heard: dict[str, tuple[int, str] | None] = {}
-        self.streams: dict[str, tuple[Admission, asyncio.Task[Any]]] = {}
+        self.streams: dict[str, OpenStream] = {}
+        self.steps = Steps(slices, step_tokens)
         self.is_draining = False
         self.under_way = 0
         self._store = store
@@ -137,6 +141,8 @@ class Gate:
             admission.held = self.slices.hold(parts, Cost(admission.most_microusd, admission.likely_microusd))
             if admission.held is None:
                 return None
+            if call.peek.stream:
+                self.steps.begin(admission, parts)
         if admission.gauge is not None:
             admission.places = admission.gauge.spend(admission.units)
         self.under_way += 1
@@ -241,7 +247,7 @@ class Gate:
     def _bound(self, admission: Admission, against: list[GatewayError] | None) -> bool:
         """Work out the most that the call can cost, whoever of its candidates comes to answer. False: nobody knows."""
         try:
-            admission.candidates = priced(admission.candidates)
+            admission.candidates = priced(admission.candidates, tier_of(admission.call.peek))
         except GatewayError as error:
             _refuse(error, against)
             return False
@@ -249,8 +255,17 @@ class Gate:
         call = admission.call
         if admission.cap is None:
             admission.cap = cap_of(call, admission.candidates, self.default_max_tokens)
-        admission.most_microusd, admission.likely_microusd = cost_of(call, admission.candidates, admission.cap)
+        cost = self._cost_of(call, admission.candidates, admission.cap)
+        admission.most_microusd, admission.likely_microusd = cost.most, cost.likely
+        if cost.paid_output is not None:
+            admission.paid_output = cost.paid_output
         return True
+
+    def _cost_of(self, call: Call, candidates: tuple[Deployment, ...], cap: int | None) -> Cost:
+        """What is held of budgets for a call when it begins."""
+        if not call.peek.stream:
+            return cost_of(call, candidates, cap)
+        return cost_of(call, candidates, cap, self.steps.first(call, candidates, cap))
 
     async def admit_shared(self, call: Call) -> Admission:
         """`admit`, after asking the database for what this process lacks: a slice of a budget, the past use of an account.
@@ -291,8 +306,9 @@ class Gate:
         """Whatever has limits that the call counts against: the levels of its principal, and the name it asks for."""
         limited = limited_levels(call.principal)
         route = call.catalogue.routes.get(call.peek.model)
-        if route is not None and route.plan is not None and not route.plan.own_limits.is_empty:
-            limited.append(Limited(f"model:{route.name}", route.plan.own_limits, f"the model `{route.name}`"))
+        own = None if route is None else own_limits(route.plan)
+        if own is not None:
+            limited.append(own)
         return limited
 
     async def _restore(self, principal: Principal, limiter: MemoryLimiter) -> None:
@@ -322,9 +338,9 @@ class Gate:
     async def _refill(self, call: Call) -> int | None:
         """Get slices that the call fits in. Returns the output cap to inject where only a smaller one than usual fits."""
         parts = self.slices.parts(call.principal)
-        candidates = priced(self._candidates(call)[0])
+        candidates = priced(self._candidates(call)[0], tier_of(call.peek))
         cap = cap_of(call, candidates, self.default_max_tokens)
-        usual = cost_of(call, candidates, cap)
+        usual = self._cost_of(call, candidates, cap)
         try:
             await self.slices.refill(parts, usual)
             return None
@@ -343,14 +359,14 @@ class Gate:
 
     def _outputs(self, call: Call, parts: Parts, price: Price) -> Iterator[int]:
         """Output tokens at `price` that each kind of budget still pays for, of those that bound them."""
-        requests = call.peek.requests
+        requests, tier = call.peek.requests, tier_of(call.peek)
         hard, soft = self.slices.affordable(parts), self.slices.affordable(parts, is_soft=True)
         if hard is not None:
-            output = price.affordable_output(hard, Usage(most_input(call.peek), requests=requests))
+            output = price.affordable_output(hard, Usage(most_input(call.peek), requests=requests, tier=tier))
             if output is not None:
                 yield output
         if soft is not None:
-            output = price.affordable_output(soft, Usage(counted(call, 0).input_tokens, requests=requests))
+            output = price.affordable_output(soft, Usage(counted(call, 0).input_tokens, requests=requests, tier=tier))
             if output is not None and output < EXPECTED_OUTPUT * call.peek.choices:  # no estimate is longer
                 yield output
 
@@ -363,9 +379,22 @@ class Gate:
         return self.attempts.run(admission, face)
 
     def extend(self, admission: Admission, output_tokens: int) -> bool:
-        """A stream or socket has come to so many output tokens: may it go on? False: cut it."""
-        expires_at = admission.call.principal.expires_at
-        return admission.is_open and (expires_at is None or time.time() < expires_at)
+        """A stream has come to `extend_at`, by our own count: reserve what it needs to go on.
+
+        False: the shared authority must be asked first, by `extend_shared`.
+
+        Raises:
+            PolicyDenied: A policy allows no more output.
+        """
+        return self.steps.extend(admission, output_tokens)
+
+    async def extend_shared(self, admission: Admission, output_tokens: int) -> None:
+        """`extend`, after asking the database for what this process lacks.
+
+        Raises:
+            BudgetExceeded: There is no more, and what is held does not pay for `output_tokens`; so `StoreUnavailable`.
+        """
+        await self.steps.extend_shared(admission, output_tokens)
 
     def settle(self, admission: Admission, outcome: Outcome) -> None:
         """Refund what was held and not used, and record the call: ledger, metrics, log. Only the first time counts."""
@@ -387,6 +416,8 @@ class Gate:
             admission.gauge.settle(admission.places, admission.units, (1, tokens, 0, 0, 0))
         if admission.held is not None:
             self.slices.settle(admission.held, spent)
+        if usage.reasoning_tokens:
+            self.steps.thinkers.add(deployment.id)
         total_s = time.perf_counter() - call.started_at
         error = outcome.error
         if error is None and outcome.usage_source != "cache":

@@ -13,13 +13,14 @@ import msgspec
 from aldgate.core.calls import Attempt
 from aldgate.core.errors import UpstreamInvalid
 from aldgate.core.principals import Operation, OwnCredential
-from aldgate.core.routes import Deployment, Facts, Origin, Source
+from aldgate.core.routes import Facts, Origin, Source
 from aldgate.dialects.anthropic.dialect import ANTHROPIC
-from aldgate.dialects.anthropic.errors import read_error
 from aldgate.ports import UpstreamDialect
 from aldgate.providers.natives import NATIVES
+from aldgate.providers.offer import Offer
 from aldgate.providers.prices import PriceBook
 from aldgate.providers.section import LOOPBACK, ProviderSection, Surroundings, address_of, decode_section, key_of, pool_of
+from aldgate.providers.wire import Wire
 from aldgate.upstream.pool import Pool
 from aldgate.upstream.reply import Reply
 
@@ -27,6 +28,7 @@ BASE_URL = "https://api.anthropic.com"
 VERSION = b"anthropic-version: 2023-06-01\r\n"
 """What translated requests are written in, and callers who name no version get."""
 _NAMES_VERSION = b"anthropic-version:"
+_ACCEPT = "application/json, text/event-stream"
 _PAGE = 1000
 _MOST_PAGES = 20
 _CAPABILITIES = {
@@ -107,44 +109,26 @@ class Anthropic:
     ) -> None:
         self.name = name
         self.pools: Sequence[Pool] = (pool,)
-        self._pool = pool
-        self._path = f"{base_path}/v1"
-        self._models = models
-        self._origin: Origin = origin
-        self._prices = prices
-        self.has_credential = bool(api_key) or pool.origin.host in LOOPBACK
-        self._api_key = api_key
-        self._message_head = self._post("/messages", api_key)
-        self._count_head = self._post("/messages/count_tokens", api_key)
-
-    def _common(self, api_key: str) -> str:
-        credential = f"x-api-key: {api_key}\r\n" if api_key else ""
-        return f"host: {self._pool.origin.host_header}\r\n{credential}accept-encoding: identity\r\n"
-
-    def _post(self, path: str, api_key: str) -> bytes:
-        accept = "accept: application/json, text/event-stream\r\ncontent-type: application/json\r\n"
-        return f"POST {self._path}{path} HTTP/1.1\r\n{self._common(api_key)}{accept}".encode("latin-1")
+        self._offer = Offer(name, models, origin, prices)
+        self._wire = Wire(name, pool, f"{base_path}/v1", ANTHROPIC, api_key, "x-api-key: ")
+        self.has_credential = self._wire.has_credential
+        self._message_head = self._wire.head("/messages", _ACCEPT)
+        self._count_head = self._wire.head("/messages/count_tokens")
 
     def start(self, attempt: Attempt) -> Awaitable[Reply]:
         """Send the attempt; see `ports.Backend`."""
         own = attempt.own
         if own is not None:
-            return self._send(self._post("/messages", own.secret), attempt.forward, attempt.body, own.id)
+            return self._send(self._wire.head("/messages", _ACCEPT, own), attempt.forward, attempt.body, own.id)
         return self._send(self._message_head, attempt.forward, attempt.body)
 
     def _send(self, head: bytes, forward: bytes, body: bytes, realm: str | None = None) -> Awaitable[Reply]:
         version = b"" if _NAMES_VERSION in forward else VERSION
-        return self._pool.request(b"%b%b%bcontent-length: %d\r\n\r\n" % (head, version, forward, len(body)), body, realm)
+        return self._wire.send(head, body, realm, version + forward)
 
     async def count_tokens(self, body: bytes, forward: bytes) -> int:
         """See `ports.CountsTokens`."""
-        reply = await self._send(self._count_head, forward, body)
-        try:
-            answer = await reply.read()
-        finally:
-            reply.close()
-        if reply.status != 200:
-            raise read_error(reply.status, answer, None)
+        answer = await self._wire.answer(self._send(self._count_head, forward, body))
         try:
             return _count.decode(answer).input_tokens
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -152,14 +136,14 @@ class Anthropic:
 
     async def discover(self) -> Source:
         """The operator's list of models, or else the provider's own; see `ports.Backend`."""
-        if self._models is not None:
-            return self._source({name: Facts() for name in self._models}, accepts_any=False)
-        listed = {model.id: model.facts() for model in await self.list_models() if model.lifecycle != "retired"}
-        return self._source(listed, accepts_any=True)
+        if self._offer.models is not None:
+            return self.unlisted()
+        listed = [model for model in await self.list_models() if model.lifecycle != "retired"]
+        return self._offer.source((self._offer.deployment(model.id, model.facts()) for model in listed), accepts_any=True)
 
     def unlisted(self) -> Source:
         """The provider while its list is not known: any name is taken as `provider/name`."""
-        return self._source({name: Facts() for name in self._models or ()}, accepts_any=self._models is None)
+        return self._offer.unlisted()
 
     async def check(self, own: OwnCredential) -> None:
         """See `gate.brought.TakesCredentials`."""
@@ -182,41 +166,14 @@ class Anthropic:
         return models
 
     async def _page(self, after: str, own: OwnCredential | None = None) -> _Models:
-        common = self._common(self._api_key if own is None else own.secret)
-        head = f"GET {self._path}/models?limit={_PAGE}{after} HTTP/1.1\r\n{common}accept: application/json\r\n"
-        reply = await self._pool.request(head.encode("latin-1") + VERSION + b"\r\n", b"", own and own.id)
-        try:
-            body = await reply.read()
-        finally:
-            reply.close()
-        if reply.status != 200:
-            raise read_error(reply.status, body, None)
-        try:
-            page = _models.decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise UpstreamInvalid(f"What `{self.name}` answers to GET /v1/models is no list of models.") from None
+        page = await self._wire.models(f"/models?limit={_PAGE}{after}", _models, own, VERSION.decode())
         if page.last_id is not None and not (page.last_id.isascii() and page.last_id.isprintable() and " " not in page.last_id):
             raise UpstreamInvalid(f"`{self.name}` names its models in letters that no address can carry.")
         return page
 
-    def _source(self, models: Mapping[str, Facts], *, accepts_any: bool) -> Source:
-        deployments = tuple(
-            Deployment(
-                id=f"{self.name}/{model}",
-                backend=self.name,
-                model=model,
-                price=self._prices.price(model),
-                origin=self._origin,
-                facts=self._prices.facts(model, facts),
-            )
-            for model, facts in models.items()
-        )
-        unlisted_price = self._prices.unlisted()
-        return Source(self.name, deployments, self._origin, accepts_any=accepts_any, unlisted_price=unlisted_price)
-
     async def aclose(self) -> None:
         """Close idle connections."""
-        await self._pool.aclose()
+        await self._wire.pool.aclose()
 
 
 def _supports(told: Any) -> bool:

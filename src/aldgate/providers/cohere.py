@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 
 from aldgate.core.calls import Attempt
-from aldgate.core.errors import UpstreamInvalid
 from aldgate.core.principals import Operation, OwnCredential
-from aldgate.core.routes import UNKNOWN, Deployment, Facts, Origin, Source
+from aldgate.core.routes import Facts, Origin, Source
 from aldgate.dialects.cohere.dialect import Cohere
 from aldgate.ports import UpstreamDialect
 from aldgate.providers.natives import NATIVES
+from aldgate.providers.offer import Offer
 from aldgate.providers.prices import PriceBook
 from aldgate.providers.section import LOOPBACK, ProviderSection, Surroundings, address_of, decode_section, key_of, pool_of
 from aldgate.providers.wire import Wire
@@ -62,9 +62,7 @@ class CohereProvider:
         self.pools: Sequence[Pool] = (wire.pool,)
         self.dialects: Mapping[str, UpstreamDialect] = {dialect.name: dialect}
         self._wire = wire
-        self._models = models
-        self._origin: Origin = origin
-        self._prices = prices
+        self._offer = Offer(name, models, origin, prices)
         self.has_credential = wire.has_credential
         self._heads = {operation: wire.head(path, _ACCEPT) for operation, path in _PATHS.items()}
 
@@ -77,39 +75,23 @@ class CohereProvider:
 
     async def check(self, own: OwnCredential) -> None:
         """See `gate.brought.TakesCredentials`."""
-        await self._wire.get(_MODELS, own)
+        await self._wire.models(_MODELS, _models, own)
 
     async def discover(self) -> Source:
         """The operator's list of models, or else Cohere's own, with what each is for."""
-        if self._models is not None:
+        if self._offer.models is not None:
             return self.unlisted()
-        try:
-            listed = _models.decode(await self._wire.get(_MODELS)).models
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise UpstreamInvalid(f"What `{self.name}` answers to GET /v1/models is no list of models.") from None
-        deployments = tuple(
-            self._deployment(model.name, _facts(model), operations)
+        listed = (await self._wire.models(_MODELS, _models)).models
+        deployments = (
+            self._offer.deployment(model.name, _facts(model), operations or None)
             for model in listed
             if (operations := self.operations & frozenset(model.endpoints)) or not model.endpoints
         )
-        return Source(self.name, deployments, self._origin, accepts_any=True, unlisted_price=self._prices.unlisted())
+        return self._offer.source(deployments, accepts_any=True)
 
     def unlisted(self) -> Source:
         """The provider while its list is not known: any name is taken as `provider/name`."""
-        deployments = tuple(self._deployment(model) for model in dict.fromkeys(self._models or ()))
-        is_open = self._models is None
-        return Source(self.name, deployments, self._origin, accepts_any=is_open, unlisted_price=self._prices.unlisted())
-
-    def _deployment(self, model: str, facts: Facts = UNKNOWN, operations: frozenset[Operation] = frozenset()) -> Deployment:
-        return Deployment(
-            id=f"{self.name}/{model}",
-            backend=self.name,
-            model=model,
-            price=self._prices.price(model),
-            origin=self._origin,
-            operations=operations or None,
-            facts=self._prices.facts(model, facts),
-        )
+        return self._offer.unlisted()
 
     async def aclose(self) -> None:
         """Close idle connections."""
@@ -127,11 +109,10 @@ def build(name: str, table: Mapping[str, Any], origin: Origin, surroundings: Sur
     section = decode_section(name, table, ProviderSection)
     address, base_path = address_of(name, section.base_url or BASE_URL)
     api_key = key_of(name, section, NATIVES["cohere"].key_names, surroundings)
-    headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
     dialect = Cohere()
     return CohereProvider(
         name,
-        wire=Wire(pool_of(name, address, section, surroundings), base_path, headers, dialect),
+        wire=Wire(name, pool_of(name, address, section, surroundings), base_path, dialect, api_key),
         dialect=dialect,
         models=None if section.models is None else tuple(section.models),
         origin=origin,

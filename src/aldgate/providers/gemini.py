@@ -9,16 +9,16 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from aldgate.core.calls import Attempt
-from aldgate.core.errors import UpstreamInvalid
 from aldgate.core.principals import Operation, OwnCredential
-from aldgate.core.routes import Deployment, Facts, Origin, Source
+from aldgate.core.routes import Facts, Origin, Source
 from aldgate.dialects.gemini.dialect import GEMINI
-from aldgate.dialects.gemini.errors import read_error
 from aldgate.dialects.gemini.requests import verb_of
 from aldgate.ports import UpstreamDialect
 from aldgate.providers.natives import NATIVES
+from aldgate.providers.offer import Offer
 from aldgate.providers.prices import PriceBook
 from aldgate.providers.section import ProviderSection, Surroundings, address_of, decode_section, key_of, pool_of
+from aldgate.providers.wire import Wire
 from aldgate.upstream.pool import Pool
 from aldgate.upstream.reply import Reply
 
@@ -86,41 +86,41 @@ class Gemini:
         self.name = name
         self.pools: Sequence[Pool] = (pool,)
         self.dialects: Mapping[str, UpstreamDialect] = {GEMINI.name: GEMINI}
-        self._pool = pool
-        self._models = models
-        self._origin: Origin = origin
-        self._prices = prices
-        self._base_path = base_path.encode("latin-1")
+        self._offer = Offer(name, models, origin, prices)
+        self._wire = Wire(name, pool, base_path, GEMINI, api_key, "x-goog-api-key: ")
+        self._path = base_path.encode("latin-1")
+        self._common = self._wire.common().encode("latin-1")
         self.has_credential = bool(api_key)
-        self._gates = self._common(api_key)
-
-    def _common(self, api_key: str) -> bytes:
-        credential = f"x-goog-api-key: {api_key}\r\n" if api_key else ""
-        return f"host: {self._pool.origin.host_header}\r\n{credential}accept-encoding: identity\r\n".encode("latin-1")
 
     def start(self, attempt: Attempt) -> Awaitable[Reply]:
         """Send the attempt; see `ports.Backend`."""
         body, own = attempt.body, attempt.own
         verb = verb_of(attempt.operation, body, stream=attempt.stream)
         head = b"POST %b/%b:%b HTTP/1.1\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (
-            self._base_path,
+            self._path,
             _resource(attempt.deployment.model),
             verb,
-            self._gates if own is None else self._common(own.secret),
+            self._common if own is None else self._wire.common(own).encode("latin-1"),
             len(body),
         )
-        return self._pool.request(head, body, own and own.id)
+        return self._wire.pool.request(head, body, own and own.id)
 
     async def discover(self) -> Source:
         """The operator's list of models, or else the provider's own (`GET /models`); see `ports.Backend`."""
-        if self._models is not None:
-            return self._source([self._deployment(model) for model in self._models], accepts_any=False)
-        listed = [self._listed(model) for model in await self._list_models() if model.operations()]
-        return self._source(listed, accepts_any=True)
+        if self._offer.models is not None:
+            return self.unlisted()
+        return self._offer.source(
+            (
+                self._offer.deployment(model.name.removeprefix("models/"), model.facts(), model.operations())
+                for model in await self._list_models()
+                if model.operations()
+            ),
+            accepts_any=True,
+        )
 
     def unlisted(self) -> Source:
         """The provider while its list is not known: any name is taken as `provider/name`."""
-        return self._source([self._deployment(model) for model in self._models or ()], accepts_any=self._models is None)
+        return self._offer.unlisted()
 
     async def _list_models(self) -> list[_Model]:
         found: list[_Model] = []
@@ -138,37 +138,12 @@ class Gemini:
         await self._list_page("", own)
 
     async def _list_page(self, token: str, own: OwnCredential | None = None) -> _Models:
-        query = urlencode({"pageSize": _PAGE} | ({"pageToken": token} if token else {})).encode()
-        common = self._gates if own is None else self._common(own.secret)
-        head = b"GET %b/models?%b HTTP/1.1\r\n%baccept: application/json\r\n\r\n" % (self._base_path, query, common)
-        reply = await self._pool.request(head, b"", own and own.id)
-        try:
-            body = await reply.read()
-        finally:
-            reply.close()
-        if reply.status != 200:
-            raise read_error(reply.status, body, None)
-        try:
-            return _models.decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise UpstreamInvalid(f"What `{self.name}` answers to GET /models is no list of models.") from None
-
-    def _source(self, deployments: Sequence[Deployment], *, accepts_any: bool) -> Source:
-        once = tuple({deployment.id: deployment for deployment in deployments}.values())
-        unlisted_price = self._prices.unlisted()
-        return Source(self.name, once, self._origin, accepts_any=accepts_any, unlisted_price=unlisted_price)
-
-    def _listed(self, model: _Model) -> Deployment:
-        deployment = self._deployment(model.name.removeprefix("models/"))
-        return msgspec.structs.replace(deployment, operations=model.operations(), facts=model.facts().over(deployment.facts))
-
-    def _deployment(self, model: str) -> Deployment:
-        price, facts = self._prices.price(model), self._prices.facts(model)
-        return Deployment(f"{self.name}/{model}", self.name, model, price, self._origin, facts=facts)
+        query = urlencode({"pageSize": _PAGE} | ({"pageToken": token} if token else {}))
+        return await self._wire.models(f"/models?{query}", _models, own)
 
     async def aclose(self) -> None:
         """Close idle connections."""
-        await self._pool.aclose()
+        await self._wire.pool.aclose()
 
 
 def _resource(model: str) -> bytes:

@@ -14,7 +14,7 @@ import msgspec
 
 from aldgate.config.errors import ConfigError
 from aldgate.core.calls import Attempt
-from aldgate.core.errors import GatewayError, UpstreamInvalid
+from aldgate.core.errors import GatewayError
 from aldgate.core.principals import Operation
 from aldgate.core.routes import UNKNOWN, Deployment, Facts, Origin, Source
 from aldgate.dialects.ollama.dialect import Ollama
@@ -22,6 +22,7 @@ from aldgate.dialects.ollama.requests import bare
 from aldgate.dialects.openai.dialect import OpenAI
 from aldgate.ports import UpstreamDialect
 from aldgate.providers.natives import NATIVES
+from aldgate.providers.offer import Offer
 from aldgate.providers.prices import PriceBook
 from aldgate.providers.rows import OLDER_CAP
 from aldgate.providers.section import ProviderSection, Surroundings, address_of, decode_section, key_of, pool_of
@@ -95,9 +96,7 @@ class OllamaServer:
             "openai": OpenAI(quirks=(OLDER_CAP,)),
         }
         self._wire = wire
-        self._models = models
-        self._origin: Origin = origin
-        self._prices = prices
+        self._offer = Offer(name, models, origin, prices)
         self._known: dict[tuple[str, str], Known] = {}
         self._heads = {key: wire.head(path, _ACCEPT[key[0]]) for key, path in _PATHS.items()}
 
@@ -107,22 +106,17 @@ class OllamaServer:
 
     async def discover(self) -> Source:
         """The operator's list of models, or else the server's (`/api/tags`), with what `/api/show` says they can do."""
-        if self._models is not None:
+        if self._offer.models is not None:
             return self.unlisted()
-        try:
-            listed = _tags.decode(await self._wire.get("/api/tags")).models
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise UpstreamInvalid(f"What `{self.name}` answers to GET /api/tags is no list of models.") from None
+        listed = (await self._wire.models("/api/tags", _tags)).models
         turns = asyncio.Semaphore(_QUESTIONS_AT_ONCE)
         known = await asyncio.gather(*(self._know(model, turns) for model in listed))
-        deployments = tuple(self._deployment(model.name, *each) for model, each in zip(listed, known, strict=True))
-        return Source(self.name, deployments, self._origin, accepts_any=True, unlisted_price=self._prices.unlisted())
+        deployments = (self._deployment(model.name, *each) for model, each in zip(listed, known, strict=True))
+        return self._offer.source(deployments, accepts_any=True)
 
     def unlisted(self) -> Source:
         """The provider while its list is not known: any name is taken as `provider/name`."""
-        deployments = tuple(self._deployment(model) for model in dict.fromkeys(self._models or ()))
-        is_open = self._models is None
-        return Source(self.name, deployments, self._origin, accepts_any=is_open, unlisted_price=self._prices.unlisted())
+        return self._offer.source(map(self._deployment, self._offer.models or ()), accepts_any=self._offer.models is None)
 
     async def _know(self, model: _Listed, turns: asyncio.Semaphore) -> Known:
         """What a model can do. It is asked once for each version; one that cannot be shown is still listed."""
@@ -137,16 +131,7 @@ class OllamaServer:
         return self._known[key]
 
     def _deployment(self, model: str, facts: Facts = UNKNOWN, operations: frozenset[Operation] | None = None) -> Deployment:
-        return Deployment(
-            id=f"{self.name}/{model}",
-            backend=self.name,
-            model=model,
-            price=self._prices.price(model),
-            origin=self._origin,
-            operations=operations,
-            facts=facts,
-            also=(bare(model),) if bare(model) != model else (),
-        )
+        return self._offer.deployment(model, facts, operations, also=(bare(model),) if bare(model) != model else ())
 
     async def aclose(self) -> None:
         """Close idle connections."""
@@ -198,8 +183,7 @@ def build(name: str, table: Mapping[str, Any], origin: Origin, surroundings: Sur
     address, base_path = address_of(name, url.rstrip("/").removesuffix("/v1"))
     dialect = Ollama(section.num_ctx)
     api_key = key_of(name, section, NATIVES["ollama"].key_names, surroundings)
-    headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
-    wire = Wire(pool_of(name, address, section, surroundings), base_path, headers, dialect)
+    wire = Wire(name, pool_of(name, address, section, surroundings), base_path, dialect, api_key)
     return OllamaServer(
         name,
         wire=wire,

@@ -12,9 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from aldgate.core.prices import FREE, MILLION, Price
 from aldgate.core.routes import UNKNOWN, Facts
+from aldgate.providers.tiers import with_tiers
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo
+
+
+_SEARCHES = {"openai": Decimal(10)}
+"""Dollars per thousand searches of the web where the catalogue says nothing (https://platform.openai.com/docs/pricing); what the
+older preview tool charges beyond that for models that do not think is not told by answers."""
 
 
 class PriceBook:
@@ -68,13 +74,15 @@ def _listed_price(provider: str, model: str, today: date) -> Price | None:
     if info is None:
         return None
     found = vars(info.get_prices(datetime.combine(today, time(12), UTC)))
+    if found.get("web_searches_kcount") is None:
+        found = {**found, "web_searches_kcount": _SEARCHES.get(provider)}
     if all(found.get(unit) is None for unit in ("input_mtok", "output_mtok", "requests_kcount")):
         return None  # sold by the hour, the character or the page, or not known: not free
     starts = {0} | {tier.start for value in found.values() for tier in getattr(value, "tiers", ())}
     price: Price | None = None
     for start in sorted(starts, reverse=True):
         price = _tier(found, start, price)
-    return price
+    return price and with_tiers(price, provider, model)
 
 
 def _tier(found: Mapping[str, Any], start: int, dearer: Price | None) -> Price:

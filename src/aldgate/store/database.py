@@ -36,6 +36,10 @@ class Database(Protocol):
     is_embedded: bool
     """No other machine can be using it, so whoever used it before has gone."""
 
+    def is_there(self) -> bool:
+        """Whether there is something to connect to, as far as that can be known without connecting."""
+        ...
+
     async def open(self) -> None:
         """Connect once, so that what is wrong shows now.
 

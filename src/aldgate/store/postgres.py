@@ -50,6 +50,10 @@ class Postgres:
         )
         self._readers = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
+    def is_there(self) -> bool:
+        """See `Database`."""
+        return True
+
     async def open(self) -> None:
         """See `Database`."""
         async with self.read():

@@ -1,5 +1,7 @@
 """Whether a database has the shape the queries expect, and bringing it there."""
 
+from typing import TYPE_CHECKING, NamedTuple
+
 from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -7,6 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aldgate.core.errors import StoreUnavailable
 from aldgate.store.database import Database
 from aldgate.store.device_tables import METADATA
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 REVISION = "0015"
 """The newest file in `migrations/versions`."""
@@ -20,18 +25,77 @@ async def stored_revision(connection: AsyncConnection) -> str | None:
     return await connection.scalar(select(alembic_version.c.version_num))
 
 
+class Step(NamedTuple):
+    """A migration: its revision, and in a sentence what it makes."""
+
+    revision: str
+    what: str
+
+
+class Shape(NamedTuple):
+    """How the tables of a database stand.
+
+    Attributes:
+        revision: Which they are at; None: there are none, or none of ours.
+        missing: What the next start would do, in this order.
+        is_newer: A newer version of this program has changed them, and this one cannot use them.
+    """
+
+    revision: str | None
+    missing: tuple[Step, ...] = ()
+    is_newer: bool = False
+
+
+async def shape_of(database: Database) -> Shape:
+    """How its tables stand. Changes nothing, and makes no file.
+
+    Raises:
+        StoreUnavailable: No connection could be made.
+    """
+    stored = await _revision_of(database) if database.is_there() else None
+    if stored == REVISION:
+        return Shape(stored)
+    steps = _history()
+    known = [step.revision for step in steps]
+    if stored is not None and stored not in known:
+        return Shape(stored, is_newer=True)
+    return Shape(stored, steps[known.index(stored) + 1 :] if stored is not None else steps)
+
+
+async def _revision_of(database: Database) -> str | None:
+    async with database.read() as connection:
+        try:
+            return await stored_revision(connection)
+        except DBAPIError:
+            # No such table, most likely. If it is anything worse, the migration that follows runs into it too.
+            return None
+
+
+def _history() -> tuple[Step, ...]:
+    """All migrations, the oldest first."""
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return tuple(Step(each.revision, each.doc) for each in scripts)[::-1]
+
+
+def _config() -> "Config":
+    # Alembic is 11 MB that neither a new nor an up-to-date database needs.
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "aldgate.store:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
 async def is_current(database: Database) -> bool:
     """Whether the database is at `REVISION`. One SELECT.
 
     Raises:
         StoreUnavailable: No connection could be made.
     """
-    async with database.read() as connection:
-        try:
-            return await stored_revision(connection) == REVISION
-        except DBAPIError:
-            # No such table, most likely. If it is anything worse, the migration that follows runs into it too.
-            return False
+    return await _revision_of(database) == REVISION
 
 
 async def bring_up_to_date(database: Database) -> None:
@@ -61,14 +125,10 @@ def migrate(connection: Connection) -> None:
     Raises:
         StoreUnavailable: It has had one that this program does not know.
     """
-    # Alembic is 11 MB that neither a new nor an up-to-date database needs.
     from alembic import command
-    from alembic.config import Config
     from alembic.util import CommandError
 
-    config = Config()
-    config.set_main_option("script_location", "aldgate.store:migrations")
-    config.set_main_option("path_separator", "os")
+    config = _config()
     config.attributes["connection"] = connection
     try:
         command.upgrade(config, REVISION)

@@ -51,6 +51,10 @@ class Sqlite:
         self._readers = _engine(url, pool_size=2, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
         event.listen(self._readers.sync_engine, "connect", _prepare_reader)
 
+    def is_there(self) -> bool:
+        """See `Database`. To connect would make the file."""
+        return os.path.exists(self._path)
+
     async def open(self) -> None:
         """See `Database`."""
         with store_errors(sqlite3.Error):

@@ -18,7 +18,7 @@ from aldgate.store.processes import Processes
 from aldgate.store.reports import Reports
 from aldgate.store.residencies import Residencies
 from aldgate.store.responses import Responses
-from aldgate.store.schema import bring_up_to_date, stored_revision
+from aldgate.store.schema import Shape, bring_up_to_date, shape_of, stored_revision
 from aldgate.store.standings import Standings
 from aldgate.store.tables import secrets
 from aldgate.store.unbroken import unbroken
@@ -58,6 +58,23 @@ class SqlStore(
             await self._end_leases()
             await self._end_job_leases()
             await self._give_up_responses()
+
+    async def shape(self) -> Shape:
+        """How the tables stand, for a store that is not open. Changes nothing.
+
+        Raises:
+            StoreUnavailable: No connection could be made.
+        """
+        return await shape_of(self._database)
+
+    async def upgrade(self) -> None:
+        """Bring the tables up to date without opening the store: whoever uses it now goes on.
+
+        Raises:
+            StoreUnavailable: As `open`.
+        """
+        await self._database.open()
+        await bring_up_to_date(self._database)
 
     async def aclose(self) -> None:
         """See `Store`. Writes under way end first."""

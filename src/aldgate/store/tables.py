@@ -12,8 +12,9 @@ from sqlalchemy import (
     MetaData,
     PrimaryKeyConstraint,
     Table,
-    Text,
 )
+
+from aldgate.store.texts import Text
 
 METADATA = MetaData()
 

@@ -108,7 +108,7 @@ class Api:
         self.app.add_exception_handler(HTTPException, self._http_error)
         self.app.add_middleware(Audited, audit=audit, identity=identity)  # pyright: ignore[reportArgumentType] - Scope is wider
         route = self.app.add_api_route
-        for report in Reports(store, audit, committed, in_flight).paths:
+        for report in Reports(store, audit, committed, in_flight, clients).paths:
             route(report.path, self._serving(report.act), methods=[report.method])
         for method, path, act, status in admin_paths(administration, clients, committed):
             route(path, self._serving(act, status), methods=[method])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -29,6 +29,8 @@ from aldgate.surfaces.responses.shelf import Shelf
 
 _OPENAI: dict[Operation, str] = {operation: path for path, _, operation in reversed(CALLS) if path.startswith("/v1/")}
 """Where an operation is asked for when no path is named."""
+Askable = Literal["chat", "complete", "embed", "rerank", "moderate"]
+"""Those of `_OPENAI`: what has no path cannot be explained."""
 _GEMINI: dict[str, Operation] = {
     "generateContent": "chat",
     "streamGenerateContent": "chat",
@@ -46,7 +48,7 @@ class ExplainRequest(msgspec.Struct):
 
     path: str | None = None
     body: dict[str, Any] | None = None
-    operation: Operation = "chat"
+    operation: Askable = "chat"
     key_id: str | None = None
 
 

@@ -232,7 +232,7 @@ def test_thinking(thinking: Thinking, sent: dict[str, Any]) -> None:
     ("conversation", "param"),
     [
         (chat(choices=2), "n"),
-        (chat(top_logprobs=3), "top_logprobs"),
+        (chat(top_logprobs=3), "logprobs"),
         (chat(tools=[Tool("a", is_custom=True)]), "tools"),
         (chat(Message("user", [Media("audio", "audio/wav", "UklG")])), "messages"),
         (chat(Message("user", [Media("image", file_id="f1")])), "messages"),

@@ -250,8 +250,7 @@ def test_results_are_objects_that_name_their_function() -> None:
         ([Message("assistant", [ToolCall("1", "f", "x", is_custom=True)])], {}, "messages"),
         ([Message("tool", [ToolResult("9", [Text("x")])])], {}, "messages"),
         ([USER], {"tools": [Tool("f", is_custom=True)]}, "tools"),
-        ([USER], {"choices": 2}, "n"),
-        ([USER], {"top_logprobs": 1}, "logprobs"),
+        ([USER], {"choices": 9}, "n"),
     ],
 )
 def test_what_gemini_cannot_be_told_is_refused(messages: list[Message], more: dict[str, Any], param: str) -> None:
@@ -296,3 +295,9 @@ def test_what_is_built_is_read_as_it_was(turns: list[tuple[list[Part], list[Part
     body = GEMINI.build(asked, deployed("gemini-2.5-pro"), stream=False, warnings=[])
     read = GEMINI.parse("chat", GEMINI.peek("chat", body, Named("m")))
     assert msgspec.to_builtins(read) == msgspec.to_builtins(asked)
+
+
+def test_several_answers_and_log_probabilities_are_asked_for() -> None:
+    both, warnings = build(Conversation("openai", [USER], choices=2, top_logprobs=3))
+    assert both["generationConfig"] == {"candidateCount": 2, "responseLogprobs": True, "logprobs": 3} and not warnings
+    assert build(Conversation("openai", [USER], top_logprobs=0))[0]["generationConfig"] == {"responseLogprobs": True}

@@ -251,7 +251,7 @@ def test_a_chat_for_ollama() -> None:
                 "tool_calls": [{"id": "c1", "function": {"index": 0, "name": "look", "arguments": {"a": 1}}}],
             },
             {"role": "tool", "content": "Error: cat", "tool_name": "look", "tool_call_id": "c1"},
-            {"role": "user", "content": "Image of the tool result c1:", "images": [IMAGE]},
+            {"role": "user", "content": "Attachment of the tool result c1:", "images": [IMAGE]},
         ],
         "stream": True,
         "truncate": False,

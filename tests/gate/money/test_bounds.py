@@ -1,4 +1,4 @@
-"""The most that a request's input may come to, beyond its bytes."""
+"""The most that a request's input may come to, beyond its bytes, and who may be asked by a key with a budget."""
 
 import json
 from typing import Any
@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from aldgate.core.calls import Peek
-from aldgate.gate.money.bounds import most_input
+from aldgate.core.errors import PriceUnknown
+from aldgate.core.prices import Price
+from aldgate.core.routes import Deployment
+from aldgate.gate.money.bounds import most_input, priced
 
 IMAGE, DOCUMENT, TOOL, FILM = 40_000, 200_000, 1_000_000, 2_000_000
 DATA = "A" * 4_000
@@ -72,3 +75,12 @@ def test_what_the_provider_reads_by_itself_is_held_for(body: Any) -> None:
 )
 def test_what_only_looks_so_is_not(body: Any) -> None:
     assert beyond_its_bytes(body) == 0
+
+
+def test_a_dearer_tier_that_nobody_prices_is_not_for_budgets() -> None:
+    cheap = Deployment("lab/a", "lab", "a", Price(2, 8), "file")
+    tiered = Deployment("lab/b", "lab", "b", Price(2, 8, tiers=(("priority", Price(4, 16)),)), "file")
+    assert priced((cheap,), "flex") == (cheap,)
+    assert priced((cheap, tiered), "priority") == (tiered,)
+    with pytest.raises(PriceUnknown, match=r"tiers\.priority"):
+        priced((cheap,), "priority")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from aldgate.core.budgets import Budget
 from aldgate.core.errors import BudgetExceeded, StoreUnavailable
 from aldgate.core.principals import Level, Policy, Principal
-from aldgate.gate.money.slices import REPEATS, Claim, Cost, Held, Slice, Slices
+from aldgate.gate.money.purses import Claim, Cost
+from aldgate.gate.money.slices import REPEATS, Held, Slice, Slices
 from aldgate.storage import SliceGrant, SliceRequest, Store
 from tests.gate.conftest import Clock
 
@@ -284,6 +285,17 @@ async def test_an_answer_that_got_lost_is_neither_a_second_grant_nor_a_loss(
     assert held <= 1_000
     await till.refill(1_000 - held)
     assert till.hold(1_000 - held)
+
+
+@pytest.mark.anyio
+async def test_what_is_given_back_at_the_end_is_given_back_once(slices: Slices, till: Till) -> None:
+    for amount in (201, 400):
+        await till.refill(amount)
+        assert till.hold(amount)
+    await slices.give_all_back()
+    with pytest.raises(BudgetExceeded):
+        await till.refill(400)
+    assert till.hold(400) is None
 
 
 amounts = st.integers(0, 400)

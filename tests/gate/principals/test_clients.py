@@ -98,6 +98,12 @@ def test_of_two_files_with_one_id_the_first_counts(write: Write) -> None:
     assert loaded.clients["shop"].file == "a.json" and "a.json" in loaded.failed["b.json"]
 
 
+def test_a_second_file_with_its_id_takes_nothing_from_a_client_that_was_there(write: Write) -> None:
+    before = load(write("b.json"), Loaded())
+    loaded = load(write("a.json", allowed_providers=["*"], default_provider=None), before)
+    assert loaded.clients["shop"] == before.clients["shop"] and "b.json" in loaded.failed["a.json"]
+
+
 def test_the_client_of_a_bad_file_does_not_come_back_where_another_has_its_id(write: Write) -> None:
     before = load(write("b.json"), Loaded())
     directory = write("a.json", max_tokens_limit=1)

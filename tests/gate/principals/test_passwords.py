@@ -4,6 +4,7 @@ import pytest
 
 from aldgate.core.errors import Shedding
 from aldgate.gate.principals.passwords import Passwords
+from aldgate.gate.principals.passwords import _hasher as the_hasher_of_real_gates  # pyright: ignore[reportPrivateUsage]
 
 
 async def test_a_password_is_its_hashs_and_no_others() -> None:
@@ -13,6 +14,11 @@ async def test_a_password_is_its_hashs_and_no_others() -> None:
     assert await passwords.verify("correct horse", hashed)
     assert not await passwords.verify("Correct horse", hashed)
     assert not await passwords.verify("\ud800", hashed)
+
+
+def test_a_hash_costs_what_rfc_9106_asks_for() -> None:
+    """Its second recommendation: https://www.rfc-editor.org/rfc/rfc9106#section-4."""
+    assert the_hasher_of_real_gates().hash("correct horse").startswith("$argon2id$v=19$m=65536,t=3,p=4$")
 
 
 async def test_nobody_has_a_password_without_a_hash_or_with_a_broken_one() -> None:

@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import json
 import logging
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from aldgate.testing.upstream.faults.connection import stall_mid_stream
 from aldgate.testing.upstream.faults.errors import status
 from aldgate.testing.upstream.plays import Valve
 from aldgate.testing.upstream.replies import Reply
+from tests.databases import ask
 from tests.gate.judging import JudgingService, judging
 from tests.guarded import guarded_key
 from tests.support import RunningGate, lab, running_gate
@@ -35,11 +35,11 @@ REDACTS = Pii(applies_to="input")
 
 
 class House:
-    def __init__(self, gate: RunningGate, upstream: FakeUpstream, judge: JudgingService, database: Path) -> None:
+    def __init__(self, gate: RunningGate, upstream: FakeUpstream, judge: JudgingService, data: Path) -> None:
         self.gate = gate
         self.upstream = upstream
         self.judge = judge
-        self.database = database
+        self.data = data
 
     async def key(self, *guardrails: Guardrail, **wanted: Any) -> str:
         return await guarded_key(self.gate, *guardrails, **wanted)
@@ -56,11 +56,8 @@ class House:
     async def rows(self, *operations: str) -> list[dict[str, Any]]:
         """The ledger, oldest first."""
         await self.gate.app.writer.committed()
-        with sqlite3.connect(self.database) as connection:
-            connection.row_factory = sqlite3.Row
-            found = connection.execute("select * from ledger order by received_at").fetchall()
-        connection.close()
-        return [dict(row) for row in found if row["operation"] in operations]
+        found = ask(self.data, "SELECT * FROM ledger ORDER BY received_at")
+        return [row for row in found if row["operation"] in operations]
 
     @property
     def sent(self) -> dict[str, Any]:
@@ -73,7 +70,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     async with FakeUpstream() as upstream, judging() as judge:
         providers = {"lab": lab(upstream.url, models=["gpt-4.1", "gpt-3.5-turbo-instruct"])}
         async with running_gate(tmp_path, providers=providers, config=config) as gate:
-            yield House(gate, upstream, judge, tmp_path / "aldgate.db")
+            yield House(gate, upstream, judge, tmp_path)
 
 
 def said(reply: httpx2.Response, *, stream: bool) -> str:

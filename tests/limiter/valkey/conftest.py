@@ -26,10 +26,9 @@ def shared_server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def server(shared_server: Server) -> Iterator[Server]:
+def server(valkey: Server) -> Server:
     """One for this test alone."""
-    with TemporaryDirectory(prefix="aldgate-valkey-") as home, running(Path(home)) as server:
-        yield server
+    return valkey
 
 
 @asynccontextmanager

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aldgate.config.errors import ConfigError
 from aldgate.core.errors import UpstreamAuth
 from aldgate.providers.bedrock.backend import Bedrock
 from aldgate.testing.upstream import FakeUpstream, Step, aws, wire
@@ -83,7 +87,7 @@ async def test_ecs_has_its_agent_at_an_address_of_its_own() -> None:
 
 async def test_an_instance_has_a_role_by_the_second_version_of_its_metadata_service(lending: Lending) -> None:
     where = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": lending.origin}
-    assert await lending.signs(where) == LENT
+    assert await lending.signs(where, instance_role=True) == LENT
     assert [(seen.method, seen.path) for seen in lending.lender.requests] == [
         ("PUT", "/latest/api/token"),
         ("GET", "/latest/meta-data/iam/security-credentials/"),
@@ -94,7 +98,7 @@ async def test_an_instance_has_a_role_by_the_second_version_of_its_metadata_serv
 async def test_where_there_is_no_instance_the_error_says_what_is_missing(lending: Lending) -> None:
     lending.lender.refuse()
     with pytest.raises(UpstreamAuth, match="no EC2 instance"):
-        await lending.signs({"AWS_EC2_METADATA_SERVICE_ENDPOINT": lending.origin})
+        await lending.signs({"AWS_EC2_METADATA_SERVICE_ENDPOINT": lending.origin}, instance_role=True)
     assert not lending.bedrock.requests
 
 
@@ -179,7 +183,154 @@ async def test_what_comes_first_is_used(lending: Lending, tmp_path: Path) -> Non
     assert await lending.signs(instance | here) == ("AKIDFILE", None)
     mine = await lending.signs(instance | cluster | here, access_key_id="AKIDTABLE", secret_access_key="env:HOME")
     assert mine == ("AKIDTABLE", None)
-    assert await lending.signs(instance) == LENT
+    assert await lending.signs(instance, instance_role=True) == LENT
+
+
+async def test_the_machines_role_is_not_taken_unasked(lending: Lending) -> None:
+    instance = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": lending.origin}
+    with pytest.raises(ConfigError, match="no AWS credentials") as raised:
+        lending.build(instance)
+    assert "instance_role" in (raised.value.hint or "")
+    with pytest.raises(ConfigError):
+        lending.build(instance | {"AWS_EC2_METADATA_DISABLED": "true"}, instance_role=True)
+    assert not lending.lender.requests
+
+
+ROLES = f"""
+[profile far]
+role_arn = {ARN}
+source_profile = near
+external_id = told
+duration_seconds = 900
+role_session_name = nightly
+
+[profile itself]
+role_arn = {ARN}
+source_profile = itself
+aws_access_key_id = AKIDITSELF
+aws_secret_access_key = s
+
+[profile environments]
+role_arn = {ARN}
+credential_source = Environment
+
+[profile twice]
+role_arn = {ARN}
+source_profile = far
+
+[profile machines]
+role_arn = {ARN}
+credential_source = Ec2InstanceMetadata
+"""
+NEAR = "[near]\naws_access_key_id = AKIDNEAR\naws_secret_access_key = s\n"
+
+
+def signers(upstream: FakeUpstream) -> list[str]:
+    said = [seen.header("authorization") or "" for seen in upstream.requests if seen.path == "/"]
+    return [each.partition("Credential=")[2].partition("/")[0] for each in said]
+
+
+@pytest.mark.parametrize(
+    ("profile", "asked_by"),
+    [
+        ("far", ["AKIDNEAR"]),
+        ("itself", ["AKIDITSELF"]),
+        ("environments", ["AKIDENV"]),
+        ("twice", ["AKIDNEAR", "ASIALENT"]),
+        ("machines", ["ASIALENT"]),
+    ],
+)
+async def test_a_profiles_role_is_assumed(lending: Lending, tmp_path: Path, profile: str, asked_by: list[str]) -> None:
+    environment = home(tmp_path, ROLES, NEAR) | {
+        "AWS_ENDPOINT_URL_STS": lending.origin,
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT": lending.origin,
+        "AWS_ACCESS_KEY_ID": "AKIDENV",
+        "AWS_SECRET_ACCESS_KEY": "s",
+    }
+    assert await lending.signs(environment, profile=profile) == LENT
+    assert signers(lending.lender) == asked_by
+    if profile == "far":
+        assert lending.lender.requests[0].body.decode() == (
+            "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fgate"
+            "&RoleSessionName=nightly&ExternalId=told&DurationSeconds=900"
+        )
+
+
+async def test_the_tables_role_is_assumed_with_whatever_was_found(lending: Lending, tmp_path: Path) -> None:
+    sts = {"AWS_ENDPOINT_URL_STS": lending.origin}
+    keys = {"AWS_ACCESS_KEY_ID": "AKIDENV", "AWS_SECRET_ACCESS_KEY": "s"}
+    assert await lending.signs(sts | keys, role_arn=ARN, external_id="told") == LENT
+    assert await lending.signs(sts | home(tmp_path, "", NEAR), role_arn=ARN, profile="near") == LENT
+    assert await lending.signs(sts | home(tmp_path, ROLES, NEAR), role_arn=ARN, profile="far") == LENT
+    assert signers(lending.lender) == ["AKIDENV", "AKIDNEAR", "AKIDNEAR", "ASIALENT"]
+    assert b"ExternalId=told" in lending.lender.requests[0].body
+
+
+async def test_an_assumed_role_is_renewed_before_it_ends(lending: Lending) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=60)).isoformat()
+    lending.lender.default = aws.lends(expiration=soon)
+    environment = {"AWS_ENDPOINT_URL_STS": lending.origin, "AWS_ACCESS_KEY_ID": "AKIDENV", "AWS_SECRET_ACCESS_KEY": "s"}
+    provider = lending.build(environment, role_arn=ARN)
+    assert await signed_with(provider, lending.bedrock) == LENT
+    lending.bedrock.script(Step("expired", aws.expired))
+    assert (await provider.start(attempt(provider))).status == 403
+    assert await signed_with(provider, lending.bedrock) == LENT
+    assert len(lending.lender.requests) == 2
+    await provider.aclose()
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        (f"[profile p]\nrole_arn = {ARN}\n", "with whose credentials"),
+        (f"[profile p]\nrole_arn = {ARN}\nsource_profile = gone\n", "`gone` has no credentials"),
+        (f"[profile p]\nrole_arn = {ARN}\ncredential_source = EcsContainer\n", "`EcsContainer` has no credentials"),
+        (f"[profile p]\nrole_arn = {ARN}\nsource_profile = p\nmfa_serial = m\n", "a person types"),
+        (
+            f"[profile p]\nrole_arn = {ARN}\nsource_profile = q\n[profile q]\nrole_arn = {ARN}\nsource_profile = p\n",
+            "assumes its role with itself",
+        ),
+    ],
+)
+async def test_a_role_that_nobody_can_assume_stops_the_start(lending: Lending, tmp_path: Path, config: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        lending.build(home(tmp_path, config), profile="p")
+
+
+def program(tmp_path: Path, prints: object, ends_with: int = 0) -> str:
+    """A profile whose credentials a program prints."""
+    text = tmp_path / "printed.json"
+    text.write_text(json.dumps(prints))
+    code = f"import sys; print(open({str(text)!r}).read()); sys.exit({ends_with})"
+    return f"[profile p]\ncredential_process = {shlex.join([sys.executable, '-c', code])}\n"
+
+
+PRINTED = {"Version": 1, "AccessKeyId": "ASIAPRINTED", "SecretAccessKey": "s"}
+
+
+@pytest.mark.parametrize("more", [{}, {"SessionToken": "t", "Expiration": "2099-01-01T00:00:00Z"}])
+async def test_a_program_prints_credentials(lending: Lending, tmp_path: Path, more: dict[str, str]) -> None:
+    environment = home(tmp_path, program(tmp_path, PRINTED | more))
+    assert await lending.signs(environment, profile="p") == ("ASIAPRINTED", more.get("SessionToken"))
+
+
+@pytest.mark.parametrize(
+    ("prints", "ends_with", "why"),
+    [
+        (PRINTED | {"Version": 2}, 0, "what it prints is none"),
+        (PRINTED | {"AccessKeyId": "a\nb"}, 0, "what it prints is none"),
+        (PRINTED, 3, "ended with 3"),
+    ],
+)
+async def test_a_program_that_fails_is_told(lending: Lending, tmp_path: Path, prints: object, ends_with: int, why: str) -> None:
+    with pytest.raises(UpstreamAuth, match=why):
+        await lending.signs(home(tmp_path, program(tmp_path, prints, ends_with)), profile="p")
+
+
+@pytest.mark.parametrize("command", ["/nowhere/at/all", "'unclosed", '""'])
+async def test_a_program_that_is_none_is_told(lending: Lending, tmp_path: Path, command: str) -> None:
+    with pytest.raises(UpstreamAuth, match="cannot be run"):
+        await lending.signs(home(tmp_path, f"[profile p]\ncredential_process = {command}\n"), profile="p")
 
 
 async def test_a_role_of_a_profile_by_a_token(lending: Lending, tmp_path: Path) -> None:

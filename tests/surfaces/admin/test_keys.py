@@ -1,5 +1,3 @@
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +6,7 @@ import httpx2
 import pytest
 
 from aldgate.core.principals import ALL_SCOPES, CALLER_SCOPES
+from tests.databases import ask
 from tests.support import ADMIN_KEY, RunningGate
 
 HELLO = {"model": "gpt-4.1", "messages": [{"role": "user", "content": "hello"}]}
@@ -83,8 +82,7 @@ async def test_everything_a_key_may_have_is_kept_exactly(gate: RunningGate) -> N
 
 def turn_back(data: Path, table: str, column: str, key_id: str) -> None:
     """Two hours pass for the ends in `table` of this key."""
-    with closing(sqlite3.connect(data / "aldgate.db")) as database, database:
-        database.execute(f"UPDATE {table} SET expires_at = expires_at - 7200 WHERE {column} = ?", (key_id,))
+    ask(data, f"UPDATE {table} SET expires_at = expires_at - 7200 WHERE {column} = :key", key=key_id)
 
 
 BAD: list[tuple[Any, str]] = [

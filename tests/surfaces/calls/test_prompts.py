@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
@@ -264,3 +265,17 @@ async def test_a_network_that_is_not_the_callers_is_refused(gate: RunningGate) -
         secret = (await gate.http.post("/admin/keys", json={"name": "k", "policy": policy})).json()["key"]
         reply = await ask(gate, {"authorization": f"Bearer {secret}"}, provider="builtin", model="echo")
         assert reply.status_code == status and (status == 200 or "127.0.0.1" in reply.json()["detail"])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("account", ["client:stated", "client-file:stated"])
+async def test_a_client_in_a_file_has_a_statement(gate: RunningGate, files: Path, account: str) -> None:
+    write(files, "stated.json", client_id="stated")
+    assert (await gate.http.post("/api/v1/clients/reload")).status_code == 200
+    assert (await ask(gate, {**MINE, "client_id": "stated"}, provider="builtin", model="echo")).status_code == 200
+    month = time.strftime("%Y-%m", time.gmtime())
+    reply = await gate.http.get(f"/admin/statements/{account}", params={"month": month})
+    assert reply.status_code == 200, reply.text
+    assert (reply.json()["account"], reply.json()["name"]) == ("client-file:stated", "stated")
+    assert reply.json()["total"]["calls"] >= 1
+    assert (await gate.http.get(f"/admin/statements/{account}s", params={"month": month})).status_code == 404

@@ -1,9 +1,7 @@
 """Credentials that users bring: whose calls they are used for, who pays, and that nobody sees them."""
 
 import logging
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pytest
 
 from aldgate.core.principals import OwnCredential
 from aldgate.testing.upstream import FakeUpstream, faults
+from tests.databases import ask
 from tests.support import RunningGate, lab, running_gate
 
 PASSWORD = "correct horse battery"
@@ -95,17 +94,15 @@ async def test_no_connection_carries_two_credentials(gate: RunningGate, upstream
 async def test_what_a_user_pays_for_costs_no_budget_and_is_in_the_ledger(gate: RunningGate, tmp_path: Path) -> None:
     ada = await user(gate, "ada")
     made = await gate.http.post("/v1/users/tokens", json={"name": "k"}, headers=bearer(ada))
-    with closing(sqlite3.connect(tmp_path / "aldgate.db")) as database, database:  # nothing at all may be spent
-        policy = '{"scopes":["chat"],"budgets":[{"microusd":1,"period":"total"}]}'
-        database.execute("UPDATE keys SET policy = ? WHERE id = ?", (policy, made.json()["info"]["id"]))
+    policy = '{"scopes":["chat"],"budgets":[{"microusd":1,"period":"total"}]}'  # nothing at all may be spent
+    ask(tmp_path, "UPDATE keys SET policy = :policy WHERE id = :key", policy=policy, key=made.json()["info"]["id"])
     key = made.json()["token"]
     assert (await call(gate, key)).status_code == 402
     await bring(gate, ada, MINE)
     assert (await call(gate, key)).status_code == 200
     await gate.app.writer.committed()
-    with closing(sqlite3.connect(tmp_path / "aldgate.db")) as database:
-        rows = database.execute("SELECT cost_microusd, price_version, output_tokens > 0 FROM ledger").fetchall()
-    assert rows == [(0, "own", 1)]
+    (row,) = ask(tmp_path, "SELECT cost_microusd, price_version, output_tokens FROM ledger")
+    assert (row["cost_microusd"], row["price_version"]) == (0, "own") and row["output_tokens"] > 0
 
 
 @pytest.mark.anyio

@@ -1,11 +1,10 @@
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from tests.databases import ask
 from tests.support import RunningGate
 
 HELLO = {"model": "gpt-4.1", "messages": [{"role": "user", "content": "hello"}]}
@@ -252,6 +251,5 @@ async def test_calls_of_a_user_and_their_keys_are_in_the_ledger_as_theirs(gate: 
     await call(gate, token)
     await call(gate, key)
     await gate.app.writer.committed()
-    with closing(sqlite3.connect(data / "aldgate.db")) as database:
-        rows = database.execute("SELECT account FROM ledger WHERE user_id = ?", (made["id"],)).fetchall()
-    assert len(rows) == 2 and made["id"] in {row[0] for row in rows}
+    rows = ask(data, "SELECT account FROM ledger WHERE user_id = :id", id=made["id"])
+    assert len(rows) == 2 and made["id"] in {row["account"] for row in rows}

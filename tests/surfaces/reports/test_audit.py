@@ -2,8 +2,6 @@
 
 import csv
 import io
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 
 from aldgate.gate.audit import is_secret, written
 from aldgate.surfaces.openapi.document import PATHS
+from tests.databases import ask
 from tests.support import ADMIN_KEY, RunningGate
 
 CHANGING = [(path.method, path.path) for path in PATHS if path.path.startswith("/admin/") and path.method not in ("get", "head")]
@@ -105,11 +104,10 @@ async def test_verify_says_which_row_was_changed(gate: RunningGate, data: Path) 
     anchor = (await gate.http.get("/admin/audit/anchor")).json()["anchor"]
     good = (await gate.http.get("/admin/audit/verify", params={"anchor": anchor})).json()
     assert (good["is_whole"], good["findings"], good["anchor"]) == (True, [], anchor)
-    with closing(sqlite3.connect(data / "aldgate.db", isolation_level=None)) as database:
-        (was,) = database.execute("SELECT who FROM audit WHERE seq = 1").fetchone()
-        database.execute("UPDATE audit SET who = 'nobody' WHERE seq = 1")
-        bad = (await gate.http.get("/admin/audit/verify")).json()
-        database.execute("UPDATE audit SET who = ? WHERE seq = 1", (was,))
+    (was,) = ask(data, "SELECT who FROM audit WHERE seq = 1")
+    ask(data, "UPDATE audit SET who = 'nobody' WHERE seq = 1")
+    bad = (await gate.http.get("/admin/audit/verify")).json()
+    ask(data, "UPDATE audit SET who = :who WHERE seq = 1", **was)
     assert not bad["is_whole"] and [(each["seq"], each["what"]) for each in bad["findings"]] == [(1, "changed")]
 
 

@@ -11,6 +11,7 @@ import pytest
 from aldgate.dialects.responses.compaction import COMPACTION
 from aldgate.dialects.responses.dialect import RESPONSES
 from aldgate.providers.openai import OpenAICompatible
+from aldgate.providers.prices import PriceBook
 from aldgate.testing.upstream import Reply, Step, faults, wire
 from tests.surfaces.responses.lab import MODELS, ResponsesLab, responses_lab
 
@@ -85,7 +86,7 @@ async def test_a_provider_that_compacts_gets_the_callers_bytes(here: ResponsesLa
         api_key="k",
         models=("gpt-4.1",),
         origin="file",
-        prices=backend._prices,
+        prices=PriceBook("openai", is_free=True),
         dialects=(RESPONSES, COMPACTION),
     )
     here.gate.app.gate.backends = {**here.gate.app.gate.backends, "native": compacting}

@@ -6,6 +6,8 @@ from typing import Any, cast
 
 import msgspec
 
+from aldgate.dialects.reading import read_body
+
 BYTES_PER_TOKEN = 4
 """About what English text comes to."""
 IMAGE_TOKENS = 1_600
@@ -18,8 +20,12 @@ _COUNTED = ("system", "messages", "tools")
 
 
 def estimate(body: bytes) -> int:
-    """The input of a request, at least 1: texts by their bytes, attachments by a flat figure each."""
-    asked = msgspec.json.decode(body, type=dict[str, Any])
+    """The input of a request, at least 1: texts by their bytes, attachments by a flat figure each.
+
+    Raises:
+        InvalidRequest: A number is out of range, or it is nested too deep.
+    """
+    asked = read_body(body, (), _read)
     turns: Any = asked.get("messages")
     marks = TURN_TOKENS * len(cast("list[Any]", turns)) if isinstance(turns, list) else 0
     size, attachments = 0, 0
@@ -27,6 +33,10 @@ def estimate(body: bytes) -> int:
         more, extra = _measure(asked.get(name))
         size, attachments = size + more, attachments + extra
     return max(1, -(-size // BYTES_PER_TOKEN) + attachments + marks)
+
+
+def _read(body: bytes) -> dict[str, Any]:
+    return msgspec.json.decode(body, type=dict[str, Any])
 
 
 def _measure(value: Any) -> tuple[int, int]:

@@ -27,6 +27,7 @@ from aldgate.dialects.anthropic.carried import ORIGIN
 from aldgate.dialects.anthropic.errors import ErrorBody, error_in_reply
 from aldgate.dialects.anthropic.usage import WireUsage
 from aldgate.dialects.sse import EventReader
+from aldgate.dialects.stream import StreamDecoder
 
 
 class _Start(msgspec.Struct):
@@ -71,15 +72,13 @@ _block = msgspec.json.Decoder(_Block)
 _raw = msgspec.json.Decoder(dict[str, Any])
 
 
-class MessagesDecoder:
-    """Implements `ports.Decoder` for one stream."""
+class MessagesDecoder(StreamDecoder):
+    """Reads the stream."""
 
     __slots__ = (
         "_answers",
         "_calls",
-        "_events",
         "_has_started",
-        "is_done",
         "_opaque",
         "_open",
         "_stop_reason",
@@ -88,7 +87,7 @@ class MessagesDecoder:
     )
 
     def __init__(self) -> None:
-        self._events = EventReader()
+        super().__init__(EventReader())
         self._usage = WireUsage()
         self._calls = 0
         self._open: dict[int, int] = {}
@@ -100,32 +99,18 @@ class MessagesDecoder:
         self._stop_reason: str | None = None
         self._stop_sequence: str | None = None
         self._has_started = False
-        self.is_done = False
 
-    def feed(self, piece: bytes) -> list[Event]:
-        """See `ports.Decoder`."""
-        return self._read(self._events.feed(piece))
+    def _read(self, payload: bytes, events: list[Event]) -> None:
+        try:
+            seen = _event.decode(payload)
+            self._take(seen, events)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise UpstreamInvalid("The provider sent an event that is none of a message.") from None
 
-    def end(self) -> list[Event]:
-        """See `ports.Decoder`."""
-        events = self._read(self._events.end())
-        if self.is_done:
-            return events
+    def _close(self, events: list[Event]) -> None:
         if self._stop_reason is None:
-            raise UpstreamBroken("The provider's stream ended before the answer did.")
-        return [*events, *self._finish()]
-
-    def _read(self, payloads: list[bytes]) -> list[Event]:
-        events: list[Event] = []
-        for payload in payloads:
-            if self.is_done:
-                break
-            try:
-                seen = _event.decode(payload)
-                self._take(seen, events)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                raise UpstreamInvalid("The provider sent an event that is none of a message.") from None
-        return events
+            super()._close(events)
+        self._finish(events)
 
     def _take(self, seen: _Event, events: list[Event]) -> None:
         kind = seen.type
@@ -148,18 +133,19 @@ class MessagesDecoder:
         elif kind == "message_stop":
             if self._stop_reason is None:
                 raise UpstreamBroken("The provider ended the answer without saying why.")
-            events.extend(self._finish())
+            self._finish(events)
         elif kind == "error" or seen.error is not None:
             self.is_done = True
             events.append(Failed(error_in_reply(seen.error or ErrorBody())))
         # `ping`, and whatever else the future brings, says nothing
 
-    def _finish(self) -> list[Event]:
+    def _finish(self, events: list[Event]) -> None:
         self.is_done = True
         reason = finish_of(self._stop_reason, has_calls=self._calls > 0, by_tool=bool(self._answers))
         usage = self._usage.canonical()
-        reported: list[Event] = [UsageReported(usage)] if usage.total_tokens else []
-        return [*reported, Finished(reason, self._stop_sequence)]
+        if usage.total_tokens:
+            events.append(UsageReported(usage))
+        events.append(Finished(reason, self._stop_sequence))
 
     def _begin(self, seen: _Event, events: list[Event]) -> None:
         if not self._has_started:

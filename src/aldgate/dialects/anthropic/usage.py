@@ -47,6 +47,9 @@ class WireUsage(msgspec.Struct):
     cache_creation: CacheCreation | None = None
     output_tokens_details: OutputDetails | None = None
     server_tool_use: ServerTools | None = None
+    service_tier: Any = None
+    speed: Any = None
+    """`fast` costs a multiple (https://platform.claude.com/docs/en/build-with-claude/fast-mode)."""
 
     def replaced_by(self, later: WireUsage) -> WireUsage:
         """What holds after a later report: all figures are totals, none is ever added to another.
@@ -78,6 +81,7 @@ class WireUsage(msgspec.Struct):
             cache_write_tokens=written,
             reasoning_tokens=_count(self.output_tokens_details.thinking_tokens) if self.output_tokens_details else 0,
             cache_write_1h_tokens=min(kept, written),
+            tier="fast" if self.speed == "fast" else "batch" if self.service_tier == "batch" else "",
             searches=_count(self.server_tool_use.web_search_requests) if self.server_tool_use else 0,
         )
 

@@ -19,13 +19,13 @@ from aldgate.core.conversation import (
     Refusal,
     Text,
     Thinking,
-    Tool,
     ToolCall,
     ToolChoice,
-    ToolResult,
 )
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.operations import EmbedRequest, RerankRequest
+from aldgate.dialects.functions import function_of
+from aldgate.dialects.plain import attachments_of, results_of, thoughts_of
 from aldgate.dialects.unsayable import refuse_or_name
 
 Object = dict[str, Any]
@@ -75,8 +75,8 @@ def build_chat(asked: Conversation, model: str, *, stream: bool, warnings: list[
         warnings.append(f"stop[{_MOST_STOPS}:]")
     if asked.parallel_tool_calls is False and asked.tools:
         warnings.append("parallel_tool_calls")
-    if asked.top_logprobs:
-        raise InvalidRequest("This model names no alternatives to its tokens.", param="top_logprobs")
+    if asked.top_logprobs is not None:  # it has them for its own token ids, which are nobody else's
+        raise InvalidRequest("Log probabilities of this model cannot be had in this dialect.", param="logprobs")
     tools = _tools(asked)
     given = {
         "max_tokens": asked.max_output_tokens or None,
@@ -87,7 +87,6 @@ def build_chat(asked: Conversation, model: str, *, stream: bool, warnings: list[
         "presence_penalty": asked.presence_penalty,
         "frequency_penalty": asked.frequency_penalty,
         "stop_sequences": asked.stop[:_MOST_STOPS] or None,
-        "logprobs": True if asked.top_logprobs is not None else None,
         "response_format": _response_format(asked.output_format),
         "thinking": _thinking(asked.thinking),
         "tools": tools or None,
@@ -121,17 +120,7 @@ def _tool_choice(choice: ToolChoice | None) -> str | None:
 
 def _tools(asked: Conversation) -> list[Object]:
     names = asked.tool_choice.names if asked.tool_choice else ()
-    return [_tool(tool) for tool in asked.tools if not names or tool.name in names]
-
-
-def _tool(tool: Tool) -> Object:
-    if tool.is_custom:
-        raise InvalidRequest(f"`{tool.name}` takes free text, and this model calls functions alone.", param="tools")
-    parameters = tool.parameters or {"type": "object", "properties": {}}
-    return {
-        "type": "function",
-        "function": {"name": tool.name, "description": tool.description or "", "parameters": parameters},
-    }
+    return [function_of(tool) for tool in asked.tools if not names or tool.name in names]
 
 
 def _messages(messages: Iterable[Message], warnings: list[str]) -> Iterator[Object]:
@@ -148,15 +137,9 @@ def _messages(messages: Iterable[Message], warnings: list[str]) -> Iterator[Obje
 
 
 def _results(message: Message, warnings: list[str]) -> Iterator[Object]:
-    for result in message.parts:
-        if not isinstance(result, ToolResult):
-            continue
-        if any(isinstance(part, Media) for part in result.parts):
-            raise InvalidRequest("This model takes text alone as the result of a tool.", param="messages")
-        text = "\n".join(part.text for part in result.parts if isinstance(part, Text))
-        if result.is_error:
-            warnings.append("is_error")
-            text = f"Error: {text}"
+    if attachments_of(message):
+        raise InvalidRequest("This model takes text alone as the result of a tool.", param="messages")
+    for result, text in results_of(message, warnings):
         yield {"role": "tool", "tool_call_id": result.call_id, "content": text}
 
 
@@ -167,7 +150,7 @@ def _assistant(message: Message) -> Object:
         raise InvalidRequest("An assistant's message can hold text and calls alone for this model.", param="messages")
     spoken: Object = {"role": "assistant"}
     text = "\n\n".join(part.text for part in texts)
-    thoughts = "\n\n".join(part.text for part in message.parts if isinstance(part, Reasoning) and part.text)
+    thoughts = thoughts_of(message.parts)
     if calls:
         spoken["tool_calls"] = [_call(call) for call in calls]
         spoken |= {"tool_plan": plan} if (plan := thoughts or text) else {}

@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 import msgspec
 
 from aldgate.core.conversation import Finish
-from aldgate.core.errors import UpstreamBroken, UpstreamError
+from aldgate.core.errors import UpstreamError
 from aldgate.core.events import (
     ArgumentsDelta,
     Event,
@@ -23,6 +23,7 @@ from aldgate.core.events import (
 from aldgate.dialects.cohere.errors import gave_up, no_reply
 from aldgate.dialects.cohere.usage import UsageBody
 from aldgate.dialects.sse import EventReader
+from aldgate.dialects.stream import StreamDecoder
 
 T = TypeVar("T")
 
@@ -75,37 +76,23 @@ class _Event(msgspec.Struct):
 _event = msgspec.json.Decoder(_Event)
 
 
-class ChatDecoder:
-    """Implements `ports.Decoder`. Calls are counted here: what Cohere numbers are the parts of the message."""
+class ChatDecoder(StreamDecoder):
+    """Reads the stream. Calls are counted here: what Cohere numbers are the parts of the message."""
 
     def __init__(self) -> None:
-        self.is_done = False
-        self._reader = EventReader()
+        super().__init__(EventReader())
         self._calls = 0
 
-    def feed(self, piece: bytes) -> list[Event]:
-        """See `ports.Decoder`."""
-        return self._read_all(self._reader.feed(piece))
+    def _read(self, payload: bytes, events: list[Event]) -> None:
+        if payload == b"[DONE]":
+            return
+        try:
+            event = _event.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise no_reply() from error
+        self._told(event, events)
 
-    def end(self) -> list[Event]:
-        """See `ports.Decoder`."""
-        events = self._read_all(self._reader.end())
-        if not self.is_done:
-            raise UpstreamBroken("The provider's stream ended before the answer did.")
-        return events
-
-    def _read_all(self, payloads: list[bytes]) -> list[Event]:
-        events: list[Event] = []
-        for payload in payloads:
-            if not self.is_done and payload != b"[DONE]":
-                try:
-                    event = _event.decode(payload)
-                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                    raise no_reply() from error
-                self._read(event, events)
-        return events
-
-    def _read(self, event: _Event, events: list[Event]) -> None:
+    def _told(self, event: _Event, events: list[Event]) -> None:
         said = (event.delta.message if event.delta else None) or _Message()
         match event.type:
             case "message-start":

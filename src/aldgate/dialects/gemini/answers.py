@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
-from aldgate.core.conversation import Answer, Finish, Media, Opaque, Part, Reasoning, Refusal, Text, ToolCall
+from aldgate.core.conversation import Answer, Finish, Media, Opaque, Part, Reasoning, Refusal, Text, TokenLogprob, ToolCall
 from aldgate.core.errors import UpstreamInvalid
 from aldgate.core.events import Event, Folding
 from aldgate.core.usage import Usage
@@ -15,6 +15,7 @@ from aldgate.dialects.gemini import signatures
 from aldgate.dialects.gemini.chunks import Reading, decode
 from aldgate.dialects.gemini.finish import WORDS
 from aldgate.dialects.gemini.keys import Object
+from aldgate.dialects.gemini.logprobs import result_of
 from aldgate.dialects.gemini.usage import metadata_of
 from aldgate.dialects.omitted import omitted
 
@@ -31,38 +32,47 @@ def read_chat(body: bytes) -> Answer:
     events: list[Event] = reading.events(decode(body))
     for event in events:
         folding.feed(event)
-    if not reading.reason:
+    if not reading.is_finished:
         raise UpstreamInvalid("The provider's reply holds no finished answer.")
-    folding.feed(reading.finished())
+    for event in reading.finished():
+        folding.feed(event)
     return folding.answer
 
 
 def write_chat(call_id: str, model: str, answer: Answer) -> bytes:
     """A whole reply. `model` is the name the caller used: it knows no other."""
-    parts, broken = parts_of(answer.parts)
-    ending = Ending(answer.finish, answer.usage, broken)
-    return response(call_id, model, parts, ending)
+    candidates: list[Object] = []
+    for index, each in enumerate((answer, *answer.others)):
+        parts, broken = parts_of(each.parts)
+        candidates.append(candidate_of(index, parts, each.logprobs, Ending(each.finish, broken)))
+    return response(call_id, model, candidates, answer.usage)
 
 
 class Ending(msgspec.Struct):
-    """What the last response of an answer says. `broken`: the function whose arguments were no JSON object."""
+    """Why a candidate ended. `broken`: the function whose arguments were no JSON object."""
 
     finish: Finish
-    usage: Usage | None = None
     broken: str | None = None
 
 
-def response(call_id: str, model: str, parts: Sequence[Object], ending: Ending | None = None) -> bytes:
-    """One `GenerateContentResponse`."""
-    candidate: Object = {"content": {"parts": parts, "role": "model"}, "index": 0}
-    said: Object = {"candidates": [candidate]}
+def candidate_of(index: int, parts: Sequence[Object], tokens: list[TokenLogprob], ending: Ending | None = None) -> Object:
+    """One candidate, or a piece of one; `tokens` are those whose probabilities are told."""
+    candidate: Object = {"content": {"parts": parts, "role": "model"}, "index": index}
+    if tokens:
+        candidate["logprobsResult"] = result_of(tokens)
     if ending is not None:
         candidate["finishReason"] = WORDS[ending.finish]
         if ending.broken is not None and ending.finish != "length":
             candidate["finishReason"] = MALFORMED
             candidate["finishMessage"] = f"The arguments of `{ending.broken}` are not a JSON object."
-        if ending.usage is not None:
-            said["usageMetadata"] = metadata_of(ending.usage)
+    return candidate
+
+
+def response(call_id: str, model: str, candidates: Sequence[Object], usage: Usage | None = None) -> bytes:
+    """One `GenerateContentResponse`."""
+    said: Object = {"candidates": candidates}
+    if usage is not None:
+        said["usageMetadata"] = metadata_of(usage)
     said["modelVersion"] = model
     said["responseId"] = call_id
     return msgspec.json.encode(said)

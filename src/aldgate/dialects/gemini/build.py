@@ -20,6 +20,7 @@ from aldgate.dialects.unsayable import cache_marks, details, names
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "one": "ANY"}
 _TIERS = {"flex": "flex", "priority": "priority", "fast": "priority", "standard": "standard"}
 _MOST_STOPS = 5
+_MOST_CANDIDATES = 8
 
 
 def build_chat(asked: Conversation, model: str, warnings: list[str]) -> Object:
@@ -28,10 +29,8 @@ def build_chat(asked: Conversation, model: str, warnings: list[str]) -> Object:
     Raises:
         InvalidRequest: It asks for what Gemini cannot say.
     """
-    if asked.choices > 1:
-        raise InvalidRequest("This model gives one answer per call through the gate.", param="n")
-    if asked.top_logprobs is not None:
-        raise InvalidRequest("Log probabilities of this model cannot be had in this dialect.", param="logprobs")
+    if asked.choices > _MOST_CANDIDATES:
+        raise InvalidRequest(f"This model gives at most {_MOST_CANDIDATES} answers to a request.", param="n")
     system, contents = turns_of(asked, model)
     body: Object = {"contents": contents}
     if system:
@@ -58,6 +57,9 @@ def _config(asked: Conversation, model: str) -> Object:
         "seed": asked.seed,
         "presencePenalty": asked.presence_penalty,
         "frequencyPenalty": asked.frequency_penalty,
+        "candidateCount": asked.choices if asked.choices > 1 else None,
+        "responseLogprobs": True if asked.top_logprobs is not None else None,
+        "logprobs": asked.top_logprobs or None,
         "stopSequences": asked.stop[:_MOST_STOPS] or None,
         "thinkingConfig": versions.thinking_config(model, _shown(asked.thinking, asked.origin)) if asked.thinking else None,
     }

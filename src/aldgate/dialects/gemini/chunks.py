@@ -13,10 +13,12 @@ import msgspec
 from aldgate.core.conversation import Media, Opaque
 from aldgate.core.errors import UpstreamError, UpstreamInvalid
 from aldgate.core.events import (
+    AnswerTurned,
     ArgumentsDelta,
     Event,
     Failed,
     Finished,
+    LogprobsGiven,
     PartEnded,
     PartGiven,
     ReasoningDelta,
@@ -29,6 +31,7 @@ from aldgate.core.usage import Usage
 from aldgate.dialects.gemini.contents import kind_of
 from aldgate.dialects.gemini.errors import Status, error_in_reply
 from aldgate.dialects.gemini.finish import FAILURES, finish_of
+from aldgate.dialects.gemini.logprobs import LogprobsResult
 from aldgate.dialects.gemini.signatures import ORIGIN
 from aldgate.dialects.gemini.usage import UsageMetadata
 
@@ -95,6 +98,7 @@ class Candidate(msgspec.Struct, rename="camel"):
     finish_reason: str | None = None
     finish_message: str | None = None
     index: int | None = None
+    logprobs_result: LogprobsResult | None = None
 
 
 class PromptFeedback(msgspec.Struct, rename="camel"):
@@ -139,18 +143,39 @@ def is_blocked(chunk: Chunk) -> bool:
     return chunk.prompt_feedback is not None and bool(chunk.prompt_feedback.block_reason) and not chunk.candidates
 
 
-class Reading:
-    """Turns the responses of one answer into events. `reason` is why it finished, empty until it has."""
+class _Told:
+    """What one of the candidates has told so far."""
 
-    __slots__ = ("_calls", "_has_begun", "_id", "_usage", "message", "reason")
+    __slots__ = ("calls", "message", "reason")
 
     def __init__(self) -> None:
-        self.reason = ""
+        self.calls = 0
         self.message = ""
+        self.reason = ""
+
+    def finished(self) -> Finished | Failed:
+        if self.reason in FAILURES:
+            said = f": {self.message}" if self.message else ""
+            return Failed(UpstreamError(f"The model gave up ({self.reason}){said}"[:500], upstream_code=self.reason))
+        return Finished(finish_of(self.reason, has_calls=self.calls > 0))
+
+
+class Reading:
+    """Turns the responses of one call into events."""
+
+    __slots__ = ("_candidates", "_has_begun", "_id", "_turn", "_usage")
+
+    def __init__(self) -> None:
+        self._candidates = {0: _Told()}
+        self._turn = 0
         self._id = ""
-        self._calls = 0
         self._has_begun = False
         self._usage: Usage | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Every candidate has said why it ended."""
+        return all(told.reason for told in self._candidates.values())
 
     def events(self, chunk: Chunk) -> list[Event]:
         """What `chunk` says. An error is a `Failed`."""
@@ -162,26 +187,34 @@ class Reading:
             self._has_begun, self._id, self._usage = True, chunk.response_id or "", usage
             events.append(Started(self._id, chunk.model_version or "", usage))
         for candidate in chunk.candidates or ():
-            if not candidate.index:
-                self._candidate(candidate, events)
+            self._candidate(candidate, events)
         if is_blocked(chunk):
-            self.reason = "PROHIBITED_CONTENT"
+            self._candidates[0].reason = "PROHIBITED_CONTENT"
         if usage is not None and usage != self._usage:
             self._usage = usage
             events.append(UsageReported(usage))
         return events
 
+    def _to(self, index: int, events: list[Event]) -> _Told:
+        if index != self._turn:
+            self._turn = index
+            events.append(AnswerTurned(index))
+        return self._candidates.setdefault(index, _Told())
+
     def _candidate(self, candidate: Candidate, events: list[Event]) -> None:
+        told = self._to(candidate.index or 0, events)
+        if candidate.logprobs_result is not None and (tokens := candidate.logprobs_result.tokens()):
+            events.append(LogprobsGiven(tokens))
         if candidate.content is not None:
             for part in candidate.content.parts or ():
-                self._part(part, events)
+                self._part(part, told, events)
         if candidate.finish_reason:
-            self.reason, self.message = candidate.finish_reason, candidate.finish_message or ""
+            told.reason, told.message = candidate.finish_reason, candidate.finish_message or ""
 
-    def _part(self, part: ResponsePart, events: list[Event]) -> None:
+    def _part(self, part: ResponsePart, told: _Told, events: list[Event]) -> None:
         signature = part.thought_signature
         if part.function_call is not None:
-            self._call(part.function_call, signature, events)
+            self._call(part.function_call, signature, told, events)
         elif part.thought:
             if part.text or signature:
                 events.append(ReasoningDelta(part.text or "", signature, None, ORIGIN))
@@ -199,12 +232,12 @@ class Reading:
         elif (own := part.own()) is not None:
             events.append(PartGiven(own))
 
-    def _call(self, call: FunctionCall, signature: str | None, events: list[Event]) -> None:
+    def _call(self, call: FunctionCall, signature: str | None, told: _Told, events: list[Event]) -> None:
         arguments = bytes(call.args).decode()
         if arguments == "null":
             arguments = "{}"
-        index, self._calls = self._calls, self._calls + 1
-        call_id = call.id or _call_id(self._id, index, call.name, arguments)
+        index, told.calls = told.calls, told.calls + 1
+        call_id = call.id or _call_id(self._id, (self._turn, index), call.name, arguments)
         origin = ORIGIN if signature else ""
         events += (
             ToolCallStarted(index, call_id, call.name, False, signature, origin),
@@ -212,15 +245,17 @@ class Reading:
             PartEnded(),
         )
 
-    def finished(self) -> Finished | Failed:
-        """How the answer ended, once it has."""
-        if self.reason in FAILURES:
-            said = f": {self.message}" if self.message else ""
-            return Failed(UpstreamError(f"The model gave up ({self.reason}){said}"[:500], upstream_code=self.reason))
-        return Finished(finish_of(self.reason, has_calls=self._calls > 0))
+    def finished(self) -> list[Event]:
+        """How the answers ended, once they have."""
+        events: list[Event] = []
+        for index in self._candidates:
+            events.append(self._to(index, events).finished())
+        return events
 
 
-def _call_id(response_id: str, index: int, name: str, arguments: str) -> str:
+def _call_id(response_id: str, place: tuple[int, int], name: str, arguments: str) -> str:
     """An id for a call that came without: the same whenever the same reply is read."""
-    seed = f"{response_id}\0{index}\0{name}\0{arguments}".encode()
+    candidate, index = place
+    of = f"\0{candidate}" if candidate else ""
+    seed = f"{response_id}{of}\0{index}\0{name}\0{arguments}".encode()
     return f"call_{hashlib.blake2b(seed, digest_size=12).hexdigest()}"

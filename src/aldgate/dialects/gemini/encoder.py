@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from aldgate.core.conversation import Finish, Reasoning, ToolCall
+from aldgate.core.conversation import Finish, Reasoning, TokenLogprob, ToolCall
 from aldgate.core.events import (
+    AnswerTurned,
     ArgumentsDelta,
     Event,
     Finished,
+    LogprobsGiven,
     PartGiven,
     ReasoningDelta,
     RefusalDelta,
@@ -19,9 +21,36 @@ from aldgate.core.events import (
     UsageReported,
 )
 from aldgate.core.usage import Usage
-from aldgate.dialects.gemini.answers import Ending, parts_of, response
+from aldgate.dialects.gemini.answers import Ending, candidate_of, parts_of, response
 from aldgate.dialects.gemini.frames import Frames
 from aldgate.dialects.gemini.keys import Object
+
+
+class _Candidate:
+    """What of one of the answers the caller was not told yet."""
+
+    __slots__ = ("arguments", "calls", "finish", "index", "parts", "tokens")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.calls: dict[int, ToolCall] = {}
+        self.arguments: defaultdict[int, list[str]] = defaultdict(list)
+        self.finish: Finish = "stop"
+        self.parts: list[Object] = []
+        self.tokens: list[TokenLogprob] = []
+
+    def piece(self) -> Object:
+        """What can be said now."""
+        parts, self.parts = self.parts, []
+        tokens, self.tokens = self.tokens, []
+        return candidate_of(self.index, parts, tokens)
+
+    def ending(self) -> Object:
+        """The calls, and why it ended."""
+        for index, call in self.calls.items():
+            call.arguments = "".join(self.arguments[index])
+        parts, broken = parts_of(list(self.calls.values()))
+        return candidate_of(self.index, [*self.parts, *parts], self.tokens, Ending(self.finish, broken))
 
 
 class Encoder:
@@ -38,44 +67,46 @@ class Encoder:
         self._frames = frames
         self._call_id = call_id
         self._model = model
-        self._calls: dict[int, ToolCall] = {}
-        self._arguments: defaultdict[int, list[str]] = defaultdict(list)
+        self._candidates = [_Candidate(0)]
+        self._turn = self._candidates[0]
         self._usage: Usage | None = None
-        self._finish: Finish = "stop"
 
     def feed(self, events: Sequence[Event]) -> bytes:
         """What can be said now; see `ports.Encoder`."""
-        parts: list[Object] = []
         for event in events:
-            self._take(event, parts)
-        return self._frames.write(response(self._call_id, self._model, parts)) if parts else b""
+            self._take(event, self._turn)
+        said = [candidate.piece() for candidate in self._candidates if candidate.parts]
+        return self._frames.write(response(self._call_id, self._model, said)) if said else b""
 
-    def _take(self, event: Event, parts: list[Object]) -> None:
+    def _take(self, event: Event, candidate: _Candidate) -> None:
         match event:
             case TextDelta() | RefusalDelta():
                 if event.text:
-                    parts.append({"text": event.text})
+                    candidate.parts.append({"text": event.text})
             case ReasoningDelta():
                 thought = Reasoning(event.text, event.signature, event.redacted, event.origin)
-                parts += parts_of([thought])[0]
+                candidate.parts += parts_of([thought])[0]
             case ToolCallStarted():
                 call = ToolCall(event.id, event.name, "", event.is_custom, event.signature, event.origin)
-                self._calls[event.index] = call
+                candidate.calls[event.index] = call
             case ArgumentsDelta():
-                self._arguments[event.index].append(event.text)
+                candidate.arguments[event.index].append(event.text)
             case PartGiven():
-                parts += parts_of([event.part])[0]
+                candidate.parts += parts_of([event.part])[0]
+            case LogprobsGiven():
+                candidate.tokens += event.tokens
+            case AnswerTurned():
+                while len(self._candidates) <= event.index:
+                    self._candidates.append(_Candidate(len(self._candidates)))
+                self._turn = self._candidates[event.index]
             case UsageReported() | Started():
                 self._usage = event.usage or self._usage
             case Finished():
-                self._finish = event.reason
+                candidate.finish = event.reason
             case _:
                 pass  # ends of parts are not marked here
 
     def end(self) -> bytes:
         """The calls, why it ended and what it used; see `ports.Encoder`."""
-        for index, call in self._calls.items():
-            call.arguments = "".join(self._arguments[index])
-        parts, broken = parts_of(list(self._calls.values()))
-        ending = Ending(self._finish, self._usage, broken)
-        return self._frames.write(response(self._call_id, self._model, parts, ending)) + self._frames.end()
+        said = [candidate.ending() for candidate in self._candidates]
+        return self._frames.write(response(self._call_id, self._model, said, self._usage)) + self._frames.end()

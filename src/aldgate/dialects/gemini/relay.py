@@ -112,6 +112,8 @@ class Relay:
                 break
             self._meter(reply)
             self.delivered += -(-reply.said() // 16) if reply.said() else 0
+            if self.usage is not None and self.usage.output_tokens > self.delivered:
+                self.delivered = self.usage.output_tokens
             kept.append(self._frames.write(payload.replace(b"\n", b" ") if b"\n" in payload else payload))
         return b"".join(kept)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from aldgate.core.tiers import tier_of
 from aldgate.core.usage import Usage
 
 Tokens = int | float | None
@@ -20,13 +21,17 @@ class UsageMetadata(msgspec.Struct, rename="camel"):
     thoughts_token_count: Tokens = None
     tool_use_prompt_token_count: Tokens = None
     total_token_count: Tokens = None
+    service_tier: Any = None
+    traffic_type: Any = None
+    """Vertex's word for the tier."""
 
     def canonical(self) -> Usage:
         """As the ledger counts. What the total has beyond its parts is output that was not itemised."""
         given = _count(self.prompt_token_count) + _count(self.tool_use_prompt_token_count)
         thought = _count(self.thoughts_token_count)
         made = max(_count(self.candidates_token_count) + thought, _count(self.total_token_count) - given)
-        return Usage(given, made, min(given, _count(self.cached_content_token_count)), 0, thought)
+        tier = tier_of(self.service_tier) or tier_of(self.traffic_type)
+        return Usage(given, made, min(given, _count(self.cached_content_token_count)), 0, thought, tier=tier)
 
 
 def _count(tokens: float | None) -> int:

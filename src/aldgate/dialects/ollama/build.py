@@ -22,13 +22,13 @@ from aldgate.core.conversation import (
     Refusal,
     Text,
     Thinking,
-    Tool,
     ToolCall,
     ToolChoice,
-    ToolResult,
 )
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.operations import EmbedRequest
+from aldgate.dialects.functions import function_of
+from aldgate.dialects.plain import attachments_of, results_of, thoughts_of
 from aldgate.dialects.unsayable import refuse_or_name
 
 Object = dict[str, Any]
@@ -125,17 +125,7 @@ def _tools(asked: Conversation, warnings: list[str]) -> list[Object]:
     chosen = [tool for tool in asked.tools if not choice.names or tool.name in choice.names]
     if any(tool.strict for tool in chosen):
         warnings.append("strict")
-    return [_tool(tool) for tool in chosen]
-
-
-def _tool(tool: Tool) -> Object:
-    if tool.is_custom:
-        raise InvalidRequest(f"`{tool.name}` takes free text, and this model calls functions alone.", param="tools")
-    parameters = tool.parameters or {"type": "object", "properties": {}}
-    return {
-        "type": "function",
-        "function": {"name": tool.name, "description": tool.description or "", "parameters": parameters},
-    }
+    return [function_of(tool) for tool in chosen]
 
 
 def _messages(messages: Iterable[Message], warnings: list[str]) -> Iterator[Object]:
@@ -173,7 +163,7 @@ def _spoken(parts: Iterable[Part]) -> Object:
 def _assistant(message: Message) -> Object:
     said = [Text(part.text) if isinstance(part, Refusal) else part for part in message.parts]
     spoken = _spoken(part for part in said if not isinstance(part, Reasoning | ToolCall))
-    thoughts = "\n\n".join(part.text for part in said if isinstance(part, Reasoning) and part.text)
+    thoughts = thoughts_of(said)
     if thoughts:
         spoken["thinking"] = thoughts
     calls = [part for part in said if isinstance(part, ToolCall)]
@@ -193,19 +183,8 @@ def _call(index: int, call: ToolCall) -> Object:
 
 def _results(message: Message, warnings: list[str]) -> Iterator[Object]:
     """One message per result. Templates show text alone there, so images follow as the user's."""
-    shown: list[Part] = []
-    for result in message.parts:
-        if not isinstance(result, ToolResult):
-            continue
-        text = "\n".join(part.text for part in result.parts if isinstance(part, Text))
-        media = [part for part in result.parts if isinstance(part, Media)]
-        if media:
-            text = text or "(see the image that follows)"
-            shown += [Text(f"Image of the tool result {result.call_id}:"), *media]
-        if result.is_error:
-            warnings.append("is_error")
-            text = f"Error: {text}"
+    for result, text in results_of(message, warnings):
         named = {"tool_name": result.name} if result.name else {}
         yield {"role": "tool", "content": text, **named, "tool_call_id": result.call_id}
-    if shown:
+    if shown := attachments_of(message):
         yield {"role": "user", **_spoken(shown)}

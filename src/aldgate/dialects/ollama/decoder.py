@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from aldgate.core.errors import UpstreamBroken
 from aldgate.core.events import (
     ArgumentsDelta,
     Event,
     Failed,
     Finished,
+    LogprobsGiven,
     PartEnded,
     ReasoningDelta,
     Started,
@@ -20,48 +20,31 @@ from aldgate.core.events import (
 from aldgate.dialects.lines import LineReader
 from aldgate.dialects.ollama.errors import error_in_stream, no_reply
 from aldgate.dialects.ollama.pieces import Call, NewId, Piece, new_call_id, read_piece
+from aldgate.dialects.openai.logprobs import tokens_of
+from aldgate.dialects.stream import StreamDecoder
 
 
-class ChatDecoder:
-    """Implements `ports.Decoder`. Calls come whole, and are counted here: all of a server's may have index 0.
+class ChatDecoder(StreamDecoder):
+    """Reads the stream. Calls come whole, and are counted here: all of a server's may have index 0.
 
     Args:
         new_id: Makes ids for calls that have none.
     """
 
     def __init__(self, new_id: NewId = new_call_id) -> None:
-        self.is_done = False
-        self._lines = LineReader()
+        super().__init__(LineReader())
         self._new_id = new_id
         self._has_started = False
         self._calls = 0
 
-    def feed(self, piece: bytes) -> list[Event]:
-        """See `ports.Decoder`."""
-        return self._read_all(self._lines.feed(piece))
-
-    def end(self) -> list[Event]:
-        """See `ports.Decoder`."""
-        events = self._read_all(self._lines.end())
-        if not self.is_done:
-            raise UpstreamBroken("The provider's stream ended before the answer did.")
-        return events
-
-    def _read_all(self, lines: list[bytes]) -> list[Event]:
-        events: list[Event] = []
-        for line in lines:
-            if not self.is_done:
-                self._read(line, events)
-        return events
-
-    def _read(self, line: bytes, events: list[Event]) -> None:
-        fault = error_in_stream(line)
+    def _read(self, payload: bytes, events: list[Event]) -> None:
+        fault = error_in_stream(payload)
         if fault is not None:
             self.is_done = True
             events.append(Failed(fault))
             return
         try:
-            piece = read_piece(line)
+            piece = read_piece(payload)
             self._told(piece, events)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise no_reply() from error
@@ -70,6 +53,8 @@ class ChatDecoder:
         if not self._has_started:
             self._has_started = True
             events.append(Started("", piece.model))
+        if piece.logprobs:
+            events.append(LogprobsGiven(tokens_of(piece.logprobs)))
         said = piece.message
         if said is not None:
             if said.thinking:

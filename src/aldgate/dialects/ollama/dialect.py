@@ -30,6 +30,7 @@ from aldgate.dialects.ollama.decoder import ChatDecoder
 from aldgate.dialects.ollama.encoder import ChatEncoder, GenerateEncoder, Now
 from aldgate.dialects.ollama.parse import Object, parse_chat, parse_embed, parse_embeddings, parse_generate
 from aldgate.dialects.ollama.relay import PassThrough
+from aldgate.dialects.openai.logprobs import content_of
 
 
 class Ollama:
@@ -72,6 +73,8 @@ class Ollama:
         now_ns = self._now_ns()
         answer = without_cut_calls(result)
         body: Object = {"model": peek.model, "created_at": instant(now_ns), **self._said(answer), "done": True}
+        if answer.logprobs:
+            body["logprobs"] = content_of(answer.logprobs)
         body |= {"done_reason": done_reason(answer.finish), **timings(answer.usage, now_ns, now_ns, now_ns)}
         return msgspec.json.encode(body)
 

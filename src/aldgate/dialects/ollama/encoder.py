@@ -8,12 +8,13 @@ from typing import Any
 
 import msgspec
 
-from aldgate.core.conversation import Finish, Media, ToolCall
+from aldgate.core.conversation import Finish, Media, TokenLogprob, ToolCall
 from aldgate.core.errors import UpstreamInvalid
 from aldgate.core.events import (
     ArgumentsDelta,
     Event,
     Finished,
+    LogprobsGiven,
     PartGiven,
     ReasoningDelta,
     RefusalDelta,
@@ -25,6 +26,7 @@ from aldgate.core.events import (
 from aldgate.core.usage import Usage
 from aldgate.dialects.ollama.answers import call_of, done_reason, instant, timings
 from aldgate.dialects.omitted import omitted
+from aldgate.dialects.openai.logprobs import content_of
 
 Object = dict[str, Any]
 Now = Callable[[], int]
@@ -48,6 +50,7 @@ class ChatEncoder:
         self._calls: dict[int, ToolCall] = {}
         self._arguments: defaultdict[int, list[str]] = defaultdict(list)
         self._usage: Usage | None = None
+        self._tokens: list[TokenLogprob] = []
         self._finish: Finish = "stop"
 
     def feed(self, events: Sequence[Event]) -> bytes:
@@ -62,7 +65,7 @@ class ChatEncoder:
         """See `ports.Encoder`."""
         ended_ns = self._now_ns()
         spoke_ns = ended_ns if self._spoke_ns is None else self._spoke_ns
-        last: Object = {**self._said(), "done": True, "done_reason": done_reason(self._finish)}
+        last: Object = {**self._said(), **self._logprobs(), "done": True, "done_reason": done_reason(self._finish)}
         last |= timings(self._usage, self._began_ns, spoke_ns, ended_ns)
         return self._head(ended_ns) + _encode(last)[1:] + b"\n"
 
@@ -80,6 +83,8 @@ class ChatEncoder:
                 return self._told(self._said(images=[data]))
             case PartGiven():
                 return self._told(self._said(omitted(event.part)))
+            case LogprobsGiven():
+                self._tokens += event.tokens
             case UsageReported():
                 self._usage = event.usage
             case Started():
@@ -109,7 +114,11 @@ class ChatEncoder:
         now_ns = self._now_ns()
         if self._spoke_ns is None:
             self._spoke_ns = now_ns
-        return self._head(now_ns) + _encode(said)[1:-1] + b',"done":false}\n'
+        return self._head(now_ns) + _encode({**said, **self._logprobs()})[1:-1] + b',"done":false}\n'
+
+    def _logprobs(self) -> Object:
+        tokens, self._tokens = self._tokens, []
+        return {"logprobs": content_of(tokens)} if tokens else {}
 
     def _head(self, now_ns: int) -> bytes:
         return b'{"model":%b,"created_at":"%b",' % (self._model, instant(now_ns).encode())

@@ -9,6 +9,7 @@ import msgspec
 
 from aldgate.core.conversation import Finish
 from aldgate.core.usage import Usage
+from aldgate.dialects.openai.logprobs import Token
 
 NewId = Callable[[], str]
 
@@ -52,6 +53,7 @@ class Piece(msgspec.Struct):
     thinking: str | None = None
     done: bool = False
     done_reason: str | None = None
+    logprobs: list[Token] | None = None
     prompt_eval_count: int | None = None
     eval_count: int | None = None
 

@@ -19,6 +19,7 @@ from aldgate.core.usage import Usage
 from aldgate.dialects.omitted import omitted
 from aldgate.dialects.openai.errors import ErrorBody, error_in_reply
 from aldgate.dialects.openai.finish import FAILURES, finish_of
+from aldgate.dialects.openai.logprobs import logprobs_of, read_logprobs
 from aldgate.dialects.openai.pieces import Call, Content, Image, call_signature, has_place, image_of, said_of
 from aldgate.dialects.openai.usage import UsageBody
 
@@ -37,10 +38,12 @@ class _Message(msgspec.Struct):
 class _Choice(msgspec.Struct):
     message: _Message
     finish_reason: str | None = None
+    logprobs: Any = None
 
 
 class _Completion(msgspec.Struct):
     choices: list[_Choice] = []
+    service_tier: Any = None
     usage: UsageBody | None = None
     error: ErrorBody | str | None = None
     id: str | None = None
@@ -74,7 +77,13 @@ def read_chat(body: bytes, *, tells_bill: bool = False) -> Answer:
     reply = _decoded(_completion, body)
     if not reply.choices:
         raise UpstreamInvalid("The provider's reply holds no choice.")
-    choice = reply.choices[0]
+    answer, *others = map(_answer, reply.choices)
+    answer.usage = reply.usage and (reply.usage.billed(reply.model) if tells_bill else reply.usage.canonical(reply.service_tier))
+    answer.id, answer.model, answer.others = reply.id or "", reply.model or "", others
+    return answer
+
+
+def _answer(choice: _Choice) -> Answer:
     if choice.finish_reason in FAILURES:
         raise UpstreamError("The provider gave up in the middle of its answer.")
     message = choice.message
@@ -94,8 +103,7 @@ def read_chat(body: bytes, *, tells_bill: bool = False) -> Answer:
         origin = "gemini" if signature else ""
         parts.append(ToolCall(call.id or "", inner.name or "", inner.text, call.function is None, signature, origin))
     finish = finish_of(choice.finish_reason, has_calls=bool(calls))
-    usage = reply.usage and (reply.usage.billed(reply.model) if tells_bill else reply.usage.canonical())
-    return Answer(parts, finish, usage, reply.id or "", reply.model or "")
+    return Answer(parts, finish, logprobs=read_logprobs(choice.logprobs) if choice.logprobs is not None else [])
 
 
 def read_embeddings(body: bytes) -> Embeddings:
@@ -131,6 +139,19 @@ def _floats(vector: list[float] | str) -> list[float]:
 
 def write_chat(call_id: str, model: str, answer: Answer) -> bytes:
     """A chat completion. `model` is the name the caller used: it knows no other."""
+    body: Object = {
+        "id": f"chatcmpl-{call_id}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": model,
+        "choices": [_choice(index, each) for index, each in enumerate((answer, *answer.others))],
+    }
+    if answer.usage is not None:
+        body["usage"] = usage_of(answer.usage)
+    return msgspec.json.encode(body)
+
+
+def _choice(index: int, answer: Answer) -> Object:
     message: Object = {"role": "assistant", "content": None, "refusal": None}
     text = [_text(part) for part in answer.parts if _is_text(part)]
     if text:
@@ -149,17 +170,7 @@ def write_chat(call_id: str, model: str, answer: Answer) -> bytes:
     calls = [part for part in answer.parts if isinstance(part, ToolCall)]
     if calls:
         message["tool_calls"] = [call_of(part) for part in calls]
-    choice: Object = {"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish}
-    body: Object = {
-        "id": f"chatcmpl-{call_id}",
-        "object": "chat.completion",
-        "created": int(time.time()),
-        "model": model,
-        "choices": [choice],
-    }
-    if answer.usage is not None:
-        body["usage"] = usage_of(answer.usage)
-    return msgspec.json.encode(body)
+    return {"index": index, "message": message, "logprobs": logprobs_of(answer.logprobs), "finish_reason": answer.finish}
 
 
 def _is_text(part: Part) -> TypeGuard[Text | Media | Opaque]:

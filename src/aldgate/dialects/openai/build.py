@@ -17,26 +17,23 @@ from aldgate.core.conversation import (
     Opaque,
     OutputFormat,
     Part,
-    Reasoning,
     Refusal,
     Text,
-    Thinking,
     Tool,
     ToolCall,
     ToolChoice,
-    ToolResult,
 )
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.operations import EmbedRequest
 from aldgate.dialects import callers
+from aldgate.dialects.functions import parameters_of
+from aldgate.dialects.openai.words import effort_of, sound_of
+from aldgate.dialects.plain import attachments_of, results_of, thoughts_of
 from aldgate.dialects.unsayable import cache_marks
 
 Object = dict[str, Any]
 
 ORIGIN = "openai"
-_AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
-_EFFORT_OF_BUDGET = ((2_048, "low"), (8_192, "medium"))
-"""Budgets up to so many tokens are about such an effort; larger ones are `high`."""
 
 
 def build_embedding(asked: EmbedRequest, model: str, warnings: list[str]) -> Object:
@@ -65,7 +62,7 @@ def build_chat(asked: Conversation, model: str, *, stream: bool, cap_field: str,
         "frequency_penalty": asked.frequency_penalty,
         "stop": asked.stop[:4] or None,
         "n": asked.choices if asked.choices > 1 else None,
-        "reasoning_effort": _effort(asked.thinking),
+        "reasoning_effort": effort_of(asked.thinking),
         "verbosity": asked.verbosity,
         "response_format": _response_format(asked.output_format),
         "tools": [_tool(tool) for tool in asked.tools] or None,
@@ -100,13 +97,6 @@ def _left_out(asked: Conversation) -> Iterator[str]:
     yield from asked.others
 
 
-def _effort(thinking: Thinking | None) -> str | None:
-    if thinking is None or thinking.effort is not None or thinking.budget_tokens is None:
-        return thinking and thinking.effort
-    budget = thinking.budget_tokens
-    return next((effort for most, effort in _EFFORT_OF_BUDGET if budget <= most), "high")
-
-
 def _response_format(wanted: OutputFormat | None) -> Object | None:
     if wanted is None:
         return None
@@ -128,7 +118,7 @@ def _tool(tool: Tool) -> Object:
         if tool.grammar is not None:
             inner["format"] = tool.grammar
         return {"type": "custom", "custom": inner}
-    inner["parameters"] = tool.parameters or {"type": "object", "properties": {}}
+    inner["parameters"] = parameters_of(tool)
     if tool.strict is not None:
         inner["strict"] = tool.strict
     return {"type": "function", "function": inner}
@@ -158,20 +148,9 @@ def _messages(message: Message, warnings: list[str]) -> Iterator[Object]:
 
 def _tool_messages(message: Message, warnings: list[str]) -> Iterator[Object]:
     """One message per result. OpenAI's take text alone, so what else a tool gave follows as the user's."""
-    shown: list[Part] = []
-    for result in message.parts:
-        if not isinstance(result, ToolResult):
-            continue
-        text = "\n".join(part.text for part in result.parts if isinstance(part, Text))
-        media = [part for part in result.parts if isinstance(part, Media)]
-        if media:
-            text = text or "(see the attachment that follows)"
-            shown += [Text(f"Attachment of the tool result {result.call_id}:"), *media]
-        if result.is_error:
-            warnings.append("is_error")
-            text = f"Error: {text}"
+    for result, text in results_of(message, warnings):
         yield {"role": "tool", "tool_call_id": result.call_id, "content": text}
-    if shown:
+    if shown := attachments_of(message):
         yield {"role": "user", "content": _content(shown)}
 
 
@@ -179,7 +158,7 @@ def _assistant(message: Message) -> Object:
     spoken: Object = {"role": "assistant"}
     text = [part for part in message.parts if isinstance(part, Text)]
     spoken["content"] = "\n\n".join(part.text for part in text) if text else None
-    thoughts = "\n\n".join(part.text for part in message.parts if isinstance(part, Reasoning) and part.text)
+    thoughts = thoughts_of(message.parts)
     calls = [_call(part) for part in message.parts if isinstance(part, ToolCall)]
     refusals = [part.text for part in message.parts if isinstance(part, Refusal)]
     if thoughts and calls:  # DeepSeek refuses a tool turn without its thoughts, and others ignore the field
@@ -224,8 +203,8 @@ def _part(part: Part) -> Object:
             if part.detail is not None:
                 image["detail"] = part.detail
             return {"type": "image_url", "image_url": image}
-        case Media(kind="audio", data=str(data)) if part.media_type in _AUDIO:
-            return {"type": "input_audio", "input_audio": {"data": data, "format": _AUDIO[part.media_type]}}
+        case Media(kind="audio", data=str()) if (sound := sound_of(part)) is not None:
+            return sound
         case Media(kind="document", media_type="text/plain", data=str(data)):
             return {"type": "text", "text": _plain(data)}
         case Media(kind="document", data=str()):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from aldgate.core.conversation import Finish
-from aldgate.core.errors import UpstreamBroken, UpstreamError, UpstreamInvalid
+from aldgate.core.errors import UpstreamError, UpstreamInvalid
 from aldgate.core.events import (
+    AnswerTurned,
     ArgumentsDelta,
     Event,
     Failed,
     Finished,
+    LogprobsGiven,
     PartGiven,
     ReasoningDelta,
     RefusalDelta,
@@ -21,9 +24,11 @@ from aldgate.core.events import (
 )
 from aldgate.dialects.openai.errors import ErrorBody, error_in_reply
 from aldgate.dialects.openai.finish import FAILURES, finish_of
+from aldgate.dialects.openai.logprobs import read_logprobs
 from aldgate.dialects.openai.pieces import Call, Content, Image, call_signature, said_of
 from aldgate.dialects.openai.usage import UsageBody
 from aldgate.dialects.sse import EventReader
+from aldgate.dialects.stream import StreamDecoder
 
 
 class _Delta(msgspec.Struct):
@@ -40,6 +45,8 @@ class _Choice(msgspec.Struct):
     text: str | None = None
     """What a legacy completion says."""
     finish_reason: str | None = None
+    index: int | None = None
+    logprobs: Any = None
 
 
 class _Groq(msgspec.Struct):
@@ -54,13 +61,25 @@ class _Chunk(msgspec.Struct):
     x_groq: _Groq | None = None
     id: str | None = None
     model: str | None = None
+    service_tier: Any = None
 
 
 _chunk = msgspec.json.Decoder(_Chunk)
 
 
-class ChatDecoder:
-    """Implements `ports.Decoder` for completions, of chats and legacy ones, of every server that speaks OpenAI's wire.
+class _Told:
+    """What one of the answers has told so far."""
+
+    __slots__ = ("finish", "ids", "indices")
+
+    def __init__(self) -> None:
+        self.finish: str | None = None
+        self.indices: dict[int, int] = {}
+        self.ids: list[str] = []
+
+
+class ChatDecoder(StreamDecoder):
+    """Reads streams of completions, of chats and legacy ones, of every server that speaks OpenAI's wire.
 
     Calls are told apart by `index`; where a server gives all of them index 0, a new id begins a new call.
 
@@ -69,34 +88,11 @@ class ChatDecoder:
     """
 
     def __init__(self, *, tells_bill: bool = False) -> None:
-        self.is_done = False
+        super().__init__(EventReader())
         self._tells_bill = tells_bill
-        self._reader = EventReader()
         self._has_started = False
-        self._finish: str | None = None
-        self._indices: dict[int, int] = {}
-        self._ids: list[str] = []
-
-    def feed(self, piece: bytes) -> list[Event]:
-        """See `ports.Decoder`."""
-        events: list[Event] = []
-        for payload in self._reader.feed(piece):
-            if self.is_done:
-                break
-            self._read(payload, events)
-        return events
-
-    def end(self) -> list[Event]:
-        """See `ports.Decoder`."""
-        events: list[Event] = []
-        for payload in self._reader.end():
-            if not self.is_done:
-                self._read(payload, events)
-        if not self.is_done:
-            if self._finish is None:
-                raise UpstreamBroken("The provider's stream ended before the answer did.")
-            self._close(events)
-        return events
+        self._answers = {0: _Told()}
+        self._turn = 0
 
     def _read(self, payload: bytes, events: list[Event]) -> None:
         if payload == b"[DONE]":
@@ -112,31 +108,47 @@ class ChatDecoder:
         if not self._has_started:
             self._has_started = True
             events.append(Started(chunk.id or "", chunk.model or ""))
-        for choice in (chunk.choices or ())[:1]:
-            if choice.delta is not None:
-                self._said(choice.delta, events)
-            if choice.text:
-                events.append(TextDelta(choice.text))
-            if choice.finish_reason is not None:
-                self._finish = choice.finish_reason
-                if self._finish in FAILURES:
-                    return self._fail(UpstreamError("The provider gave up in the middle of its answer."), events)
+        for choice in chunk.choices or ():
+            self._choose(choice, events)
+            if self.is_done:
+                return
         usage = chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None)
         if usage is not None:
-            events.append(UsageReported(usage.billed(chunk.model) if self._tells_bill else usage.canonical()))
+            events.append(UsageReported(usage.billed(chunk.model) if self._tells_bill else usage.canonical(chunk.service_tier)))
 
     def _fail(self, error: UpstreamError, events: list[Event]) -> None:
         events.append(Failed(error))
         self.is_done = True
 
+    def _choose(self, choice: _Choice, events: list[Event]) -> None:
+        index = choice.index or 0
+        if index != self._turn:
+            self._turn = index
+            self._answers.setdefault(index, _Told())
+            events.append(AnswerTurned(index))
+        told = self._answers[index]
+        if choice.logprobs is not None and (tokens := read_logprobs(choice.logprobs)):
+            events.append(LogprobsGiven(tokens))
+        if choice.delta is not None:
+            self._said(choice.delta, told, events)
+        if choice.text:
+            events.append(TextDelta(choice.text))
+        if choice.finish_reason is not None:
+            told.finish = choice.finish_reason
+            if told.finish in FAILURES:
+                self._fail(UpstreamError("The provider gave up in the middle of its answer."), events)
+
     def _close(self, events: list[Event]) -> None:
         self.is_done = True
-        if self._finish is None:
-            raise UpstreamBroken("The provider's stream ended before the answer did.")
-        reason: Finish = finish_of(self._finish, has_calls=bool(self._ids))
-        events.append(Finished(reason))
+        if not all(told.finish is not None for told in self._answers.values()):
+            super()._close(events)
+        for index, told in self._answers.items():
+            if index != self._turn:
+                self._turn = index
+                events.append(AnswerTurned(index))
+            events.append(Finished(finish_of(told.finish, has_calls=bool(told.ids))))
 
-    def _said(self, delta: _Delta, events: list[Event]) -> None:
+    def _said(self, delta: _Delta, told: _Told, events: list[Event]) -> None:
         thoughts, text = said_of(delta.content, delta.reasoning_content or delta.reasoning)
         if thoughts:
             events.append(ReasoningDelta(thoughts))
@@ -147,19 +159,20 @@ class ChatDecoder:
         for image in delta.images or ():
             events.append(PartGiven(image.media))
         for call in delta.tool_calls or ():
-            self._called(call, events)
+            _called(call, told, events)
 
-    def _called(self, call: Call, events: list[Event]) -> None:
-        inner = call.function or call.custom
-        slot = call.index if call.index is not None else len(self._ids) - (not call.id)
-        known = self._indices.get(slot)
-        if known is None or (call.id and inner is not None and inner.name and self._ids[known] != call.id):
-            known = self._indices[slot] = len(self._ids)
-            call_id = call.id or f"call_{known}"
-            self._ids.append(call_id)
-            signature = call_signature(call)
-            name = (inner.name if inner else None) or ""
-            origin = "gemini" if signature else ""
-            events.append(ToolCallStarted(known, call_id, name, call.custom is not None, signature, origin))
-        if inner is not None and inner.text:
-            events.append(ArgumentsDelta(known, inner.text))
+
+def _called(call: Call, told: _Told, events: list[Event]) -> None:
+    inner = call.function or call.custom
+    slot = call.index if call.index is not None else len(told.ids) - (not call.id)
+    known = told.indices.get(slot)
+    if known is None or (call.id and inner is not None and inner.name and told.ids[known] != call.id):
+        known = told.indices[slot] = len(told.ids)
+        call_id = call.id or f"call_{known}"
+        told.ids.append(call_id)
+        signature = call_signature(call)
+        name = (inner.name if inner else None) or ""
+        origin = "gemini" if signature else ""
+        events.append(ToolCallStarted(known, call_id, name, call.custom is not None, signature, origin))
+    if inner is not None and inner.text:
+        events.append(ArgumentsDelta(known, inner.text))

@@ -8,11 +8,13 @@ from typing import Any
 
 import msgspec
 
-from aldgate.core.conversation import Finish, Media, Opaque, Reasoning
+from aldgate.core.conversation import Finish, Media, Opaque, Reasoning, TokenLogprob
 from aldgate.core.events import (
+    AnswerTurned,
     ArgumentsDelta,
     Event,
     Finished,
+    LogprobsGiven,
     PartGiven,
     ReasoningDelta,
     RefusalDelta,
@@ -23,6 +25,7 @@ from aldgate.core.events import (
 from aldgate.core.usage import Usage
 from aldgate.dialects.omitted import omitted
 from aldgate.dialects.openai.answers import block_of, extra_of, usage_of
+from aldgate.dialects.openai.logprobs import logprobs_of
 from aldgate.dialects.openai.pieces import has_place, image_of
 
 Object = dict[str, Any]
@@ -30,6 +33,24 @@ Object = dict[str, Any]
 _json = msgspec.json.Encoder()
 _encode = _json.encode
 DONE = b"data: [DONE]\n\n"
+
+
+class _Choice:
+    """What the caller was told of one of the answers."""
+
+    __slots__ = ("finish", "has_begun", "images", "start", "tokens")
+
+    def __init__(self, index: int) -> None:
+        self.start = b'[{"index":%d,"delta":' % index
+        self.has_begun = False
+        self.images = 0
+        self.finish: Finish = "stop"
+        self.tokens: list[TokenLogprob] = []
+        """Whose probabilities go out with what is said next."""
+
+    def logprobs(self) -> bytes:
+        tokens, self.tokens = self.tokens, []
+        return _encode(logprobs_of(tokens))
 
 
 class ChatEncoder:
@@ -45,9 +66,8 @@ class ChatEncoder:
         self._head = b"data: " + _encode(head)[:-1] + b',"choices":'
         self._tail = b',"usage":null}\n\n' if wants_usage else b"}\n\n"
         self._wants_usage = wants_usage
-        self._has_begun = False
-        self._images = 0
-        self._finish: Finish = "stop"
+        self._choices = [_Choice(0)]
+        self._turn = self._choices[0]
         self._usage: Usage | None = None
 
     def feed(self, events: Sequence[Event]) -> bytes:
@@ -56,12 +76,16 @@ class ChatEncoder:
 
     def end(self) -> bytes:
         """See `ports.Encoder`."""
-        last = self._head + b'[{"index":0,"delta":{},"logprobs":null,"finish_reason":%s}]' % _encode(self._finish) + self._tail
-        if not self._has_begun:
-            last = self._said({}) + last
+        last = b"".join(map(self._ended, self._choices))
         if not self._wants_usage:
             return last + DONE
         return last + self._head + b'[],"usage":' + _encode(usage_of(self._usage or Usage())) + b"}\n\n" + DONE
+
+    def _ended(self, choice: _Choice) -> bytes:
+        self._turn = choice
+        begun = b"" if choice.has_begun else self._said({})
+        parts = (begun, self._head, choice.start, b'{},"logprobs":', choice.logprobs(), b',"finish_reason":')
+        return b"".join((*parts, _encode(choice.finish), b"}]", self._tail))
 
     def _chunk(self, event: Event) -> bytes:
         match event:
@@ -80,7 +104,13 @@ class ChatEncoder:
             case UsageReported():
                 self._usage = event.usage
             case Finished():
-                self._finish = event.reason
+                self._turn.finish = event.reason
+            case LogprobsGiven():
+                self._turn.tokens += event.tokens
+            case AnswerTurned():
+                while len(self._choices) <= event.index:
+                    self._choices.append(_Choice(len(self._choices)))
+                self._turn = self._choices[event.index]
             case _:
                 pass
         return b""
@@ -94,16 +124,18 @@ class ChatEncoder:
     def _given(self, part: Media | Opaque) -> bytes:
         if isinstance(part, Opaque) or not has_place(part):
             return self._said({"content": omitted(part)})
-        index, self._images = self._images, self._images + 1
+        choice = self._turn
+        index, choice.images = choice.images, choice.images + 1
         return self._said({"images": [{"index": index, **image_of(part)}]})
 
     def _said(self, delta: Object) -> bytes:
-        if not self._has_begun:
-            self._has_begun = True
+        choice = self._turn
+        if not choice.has_begun:
+            choice.has_begun = True
             delta = {"role": "assistant", "content": "", **delta}
-        return b"".join(
-            (self._head, b'[{"index":0,"delta":', _encode(delta), b',"logprobs":null,"finish_reason":null}]', self._tail)
-        )
+        logprobs = choice.logprobs() if choice.tokens else b"null"
+        tail = (b',"logprobs":', logprobs, b',"finish_reason":null}]', self._tail)
+        return b"".join((self._head, choice.start, _encode(delta), *tail))
 
 
 def _started(event: ToolCallStarted) -> Object:

@@ -8,6 +8,7 @@ import msgspec
 
 from aldgate.core.errors import GatewayError, UpstreamBroken, UpstreamInvalid
 from aldgate.core.prices import MILLION
+from aldgate.core.tiers import tier_of
 from aldgate.core.usage import Usage
 from aldgate.dialects.openai.errors import ErrorBody, error_in_reply
 from aldgate.dialects.sse import MAX_EVENT_BYTES
@@ -41,8 +42,11 @@ class UsageBody(msgspec.Struct):
     cost_details: Any = None
     is_byok: Any = None
 
-    def canonical(self) -> Usage:
-        """As the ledger counts. Where the total says more than its parts, the provider left reasoning out of the output."""
+    def canonical(self, tier: object = None) -> Usage:
+        """As the ledger counts, with the service tier that the reply names.
+
+        Where the total says more than its parts, the provider left reasoning out of the output.
+        """
         given, made, total = _count(self.prompt_tokens), _count(self.completion_tokens), _count(self.total_tokens)
         if total > given + made:
             made = total - given
@@ -51,7 +55,7 @@ class UsageBody(msgspec.Struct):
             cached, written = _count(details.cached_tokens) or cached, _count(details.cache_write_tokens)
         if (output := self.completion_tokens_details) is not None:
             reasoning = _count(output.reasoning_tokens)
-        return Usage(given, made, cached, written, reasoning)
+        return Usage(given, made, cached, written, reasoning, tier=tier_of(tier))
 
     def billed(self, served: str | None) -> Usage:
         """With what the provider says it charged, and the model that it says answered.
@@ -79,6 +83,7 @@ def _count(tokens: float | None) -> int:
 
 class _Reply(msgspec.Struct):
     usage: UsageBody | None = None
+    service_tier: Any = None
     error: ErrorBody | str | None = None
 
 
@@ -107,7 +112,7 @@ def read_reply(body: bytes, *, tells_bill: bool = False) -> Usage | None:
         raise error_in_reply(reply.error)
     if reply.usage is None:
         return None
-    return reply.usage.billed(_model_of(body)) if tells_bill else reply.usage.canonical()
+    return reply.usage.billed(_model_of(body)) if tells_bill else reply.usage.canonical(reply.service_tier)
 
 
 def _model_of(body: bytes) -> str:
@@ -175,9 +180,12 @@ class _Chunk(msgspec.Struct):
     usage: UsageBody | None = None
     error: ErrorBody | str | None = None
     x_groq: _Groq | None = None
+    service_tier: Any = None
 
 
 _chunk = msgspec.json.Decoder(_Chunk)
+SHORT = 16
+"""Characters of text that are one token, where they come in a chunk of their own; few tokens are longer."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -199,7 +207,7 @@ class PassThrough:
         self._is_finished = False
         self.usage: Usage | None = None
         self.delivered = 0
-        """Chunks passed on that carried output: a token each, or a little more."""
+        """Chunks passed on that carried output: a token each; of longer ones, one for four characters."""
         self.is_done = False
         """`[DONE]` has come."""
         self.failure: GatewayError | None = None
@@ -281,7 +289,7 @@ class PassThrough:
         is_openais = self._count(chunk)
         if usage is None:
             return is_openais
-        self.usage = usage.billed(_model_of(payload)) if self._tells_bill else usage.canonical()
+        self.usage = usage.billed(_model_of(payload)) if self._tells_bill else usage.canonical(chunk.service_tier)
         return is_openais if chunk.choices else self._wants_usage
 
     def _count(self, chunk: _Chunk) -> bool:
@@ -293,8 +301,9 @@ class PassThrough:
         for choice in chunk.choices or ():
             if choice.finish_reason is not None:
                 self._is_finished = is_openais = True
-            if choice.text or (choice.delta is not None and choice.delta.says_something()):
-                self.delivered += 1
+            said = choice.text or (choice.delta is not None and choice.delta.content)
+            if said or (choice.delta is not None and choice.delta.says_something()):
+                self.delivered += 1 if not said or len(said) <= SHORT else len(said) // 4
                 is_openais = True
             elif choice.delta is not None or choice.text is not None:
                 is_openais = True

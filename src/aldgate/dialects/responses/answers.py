@@ -11,6 +11,8 @@ import msgspec
 
 from aldgate.core.conversation import Answer, Finish, Media, Part, Reasoning, Refusal, Text, ToolCall
 from aldgate.core.errors import UpstreamError, UpstreamInvalid
+from aldgate.core.tiers import tier_of
+from aldgate.core.usage import Usage
 from aldgate.dialects.openai.errors import ErrorBody
 from aldgate.dialects.responses.errors import failure_of
 from aldgate.dialects.responses.sealed import ORIGIN
@@ -66,8 +68,17 @@ class Body(msgspec.Struct):
     status: str | None = None
     output: list[Item] = []
     usage: UsageBody | None = None
+    service_tier: Any = None
     error: ErrorBody | str | None = None
     incomplete_details: Details | None = None
+
+    @property
+    def used(self) -> Usage | None:
+        """What it used, as the ledger counts, its searches of the web among it."""
+        if self.usage is None:
+            return None
+        searches = sum(item.type == "web_search_call" for item in self.output)
+        return msgspec.structs.replace(self.usage.canonical(), searches=searches, tier=tier_of(self.service_tier))
 
     @property
     def finish(self) -> Finish:
@@ -89,7 +100,7 @@ def read(body: bytes) -> Answer:
     """
     response = read_body(body)
     parts = [part for item in response.output for part in parts_of(item)]
-    return Answer(parts, response.finish, response.usage and response.usage.canonical(), response.id, response.model)
+    return Answer(parts, response.finish, response.used, response.id, response.model)
 
 
 def read_body(body: bytes) -> Body:

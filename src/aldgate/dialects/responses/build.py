@@ -26,14 +26,12 @@ from aldgate.core.conversation import (
 )
 from aldgate.core.errors import InvalidRequest
 from aldgate.dialects import callers
+from aldgate.dialects.functions import parameters_of
+from aldgate.dialects.openai.words import effort_of, sound_of
 from aldgate.dialects.responses.sealed import ORIGIN
 from aldgate.dialects.unsayable import cache_marks
 
 Object = dict[str, Any]
-
-_AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
-_EFFORT_OF_BUDGET = ((2_048, "low"), (8_192, "medium"))
-"""Budgets up to so many tokens are about such an effort; larger ones are `high`."""
 
 
 def build(asked: Conversation, model: str, *, stream: bool, warnings: list[str]) -> Object:
@@ -113,9 +111,7 @@ def _thinks(thinking: Thinking | None) -> bool:
 def _reasoning(thinking: Thinking | None) -> Object | None:
     if thinking is None:
         return None
-    effort = thinking.effort
-    if effort is None and thinking.budget_tokens is not None:
-        effort = next((word for most, word in _EFFORT_OF_BUDGET if thinking.budget_tokens <= most), "high")
+    effort = effort_of(thinking)
     wanted: Object = {} if effort is None else {"effort": effort}
     if thinking.is_shown:
         wanted["summary"] = "auto"
@@ -136,7 +132,7 @@ def _tool(tool: Tool) -> Object:
     said: Object = {"name": tool.name} if tool.description is None else {"name": tool.name, "description": tool.description}
     if tool.is_custom:
         return {"type": "custom", **said} if tool.grammar is None else {"type": "custom", **said, "format": tool.grammar}
-    parameters = tool.parameters or {"type": "object", "properties": {}}
+    parameters = parameters_of(tool)
     # Here a function is strict unless it says otherwise; everywhere else it is the other way round.
     return {"type": "function", **said, "parameters": parameters, "strict": bool(tool.strict)}
 
@@ -219,8 +215,8 @@ class _Items:
                 return self._image(part)
             case Media(kind="document"):
                 return self._document(part)
-            case Media(kind="audio", data=str(data)) if part.media_type in _AUDIO:
-                return {"type": "input_audio", "input_audio": {"data": data, "format": _AUDIO[part.media_type]}}
+            case Media(kind="audio", data=str()) if (sound := sound_of(part)) is not None:
+                return sound
             case Media():
                 raise InvalidRequest(f"This model takes no {part.kind} of this kind.", param="messages")
             case Opaque(origin="responses"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from aldgate.core.conversation import Media
-from aldgate.core.errors import UpstreamBroken, UpstreamError, UpstreamInvalid
+from aldgate.core.errors import UpstreamError, UpstreamInvalid
 from aldgate.core.events import (
     ArgumentsDelta,
     Event,
@@ -25,6 +25,7 @@ from aldgate.dialects.responses.answers import Body, Item, parts_of
 from aldgate.dialects.responses.errors import failure_of
 from aldgate.dialects.responses.sealed import ORIGIN
 from aldgate.dialects.sse import EventReader
+from aldgate.dialects.stream import StreamDecoder
 
 
 class StreamEvent(msgspec.Struct):
@@ -70,12 +71,11 @@ def read_event(payload: bytes) -> StreamEvent:
         raise UpstreamInvalid("The provider sent an event that is not one of a response.") from None
 
 
-class ResponsesDecoder:
-    """Implements `ports.Decoder`."""
+class ResponsesDecoder(StreamDecoder):
+    """Reads the stream."""
 
     def __init__(self) -> None:
-        self.is_done = False
-        self._reader = EventReader()
+        super().__init__(EventReader())
         self._has_started = False
         self._calls: dict[int, int] = {}
         """Output index -> which call it is."""
@@ -84,24 +84,8 @@ class ResponsesDecoder:
         self._thought: tuple[str, int] = ("", -1)
         """Kind of the last thought's deltas and their summary index: of text and summary only what comes first is told."""
 
-    def feed(self, piece: bytes) -> list[Event]:
-        """See `ports.Decoder`."""
-        events: list[Event] = []
-        for payload in self._reader.feed(piece):
-            self._read(payload, events)
-        return events
-
-    def end(self) -> list[Event]:
-        """See `ports.Decoder`."""
-        events: list[Event] = []
-        for payload in self._reader.end():
-            self._read(payload, events)
-        if not self.is_done:
-            raise UpstreamBroken("The provider's stream ended before the answer did.")
-        return events
-
     def _read(self, payload: bytes, events: list[Event]) -> None:
-        if self.is_done or payload == b"[DONE]":
+        if payload == b"[DONE]":
             return
         event = read_event(payload)
         fault = event.fault
@@ -169,7 +153,7 @@ class ResponsesDecoder:
 
     def _finish(self, response: Body, events: list[Event]) -> None:
         self.is_done = True
-        if response.usage is not None:
-            events.append(UsageReported(response.usage.canonical()))
+        if (used := response.used) is not None:
+            events.append(UsageReported(used))
         reason = response.finish
         events.append(Finished("tool_calls" if reason == "stop" and self._calls else reason))

@@ -42,7 +42,7 @@ class ResponsesRelay:
     def whole(self, body: bytes) -> bytes:
         """See `ports.Relay`."""
         response = read_body(body)
-        self.usage = response.usage and response.usage.canonical()
+        self.usage = response.used
         said = (part for item in response.output for part in parts_of(item))
         self.delivered = -(-sum(len(msgspec.json.encode(part)) for part in said) // 4)
         return with_members(body, self._kept) if self._kept else body
@@ -87,8 +87,7 @@ class ResponsesRelay:
             self.delivered += 1
         if event.type in TERMINAL and event.response is not None:
             self.is_done = True
-            if event.response.usage is not None:
-                self.usage = event.response.usage.canonical()
+            self.usage = event.response.used or self.usage
 
     def _restored(self, payload: bytes) -> bytes:
         members = _members.decode(payload)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from aldgate.core.calls import Admission, Call, Peek
+from aldgate.core.calls import UNBOUND, Admission, Call, Peek
 from aldgate.core.errors import GatewayError
 from aldgate.core.principals import Operation, Principal
 from aldgate.core.routes import Deployment, Route
@@ -25,8 +25,17 @@ from aldgate.gate.explain.explanation import (
 )
 from aldgate.gate.explain.prospect import Prospect
 from aldgate.gate.gate import Gate
-from aldgate.gate.money.bounds import EXPECTED_OUTPUT, GENERATES, cost_of, counted, dearest, expected_tokens, most_input
-from aldgate.gate.money.slices import Cost, Purse
+from aldgate.gate.money.bounds import (
+    EXPECTED_OUTPUT,
+    FIRST_STEP,
+    GENERATES,
+    cost_of,
+    counted,
+    dearest,
+    expected_tokens,
+    most_input,
+)
+from aldgate.gate.money.purses import Cost, Purse
 from aldgate.limiter.memory import MemoryLimiter
 from aldgate.ports import FaceDialect
 
@@ -122,7 +131,7 @@ class _Case:
     def _least(self, admission: Admission) -> Cost:
         """What budgets must have for the call at the least."""
         if admission.call.peek.cap is not None or admission.cap is None:
-            return Cost(admission.most_microusd, admission.likely_microusd)
+            return _cost(admission)
         return cost_of(admission.call, admission.candidates, 1)
 
     def told(self, against: list[GatewayError]) -> Explanation:
@@ -151,7 +160,7 @@ class _Case:
 
     def _budget(self, purse: Purse) -> BudgetShown:
         admission, limit = self._admission, purse.budget.microusd
-        cost = admission and Cost(admission.most_microusd, admission.likely_microusd)
+        cost = admission and _cost(admission)
         return BudgetShown(
             level=purse.claim.whose,
             limit=money(limit),
@@ -184,6 +193,12 @@ class _Case:
             expected=None if first is None or first.price is None else money(first.price.cost(_with_requests(likely, peek))),
             most=money(dearest(call, candidates, cap)) if _is_bounded(call, candidates, cap) else None,
         )
+
+
+def _cost(admission: Admission) -> Cost:
+    """What budgets must have for the call to begin."""
+    cost = Cost(admission.most_microusd, admission.likely_microusd)
+    return cost if admission.paid_output == UNBOUND else cost._replace(what=FIRST_STEP)
 
 
 def _with_requests(usage: Usage, peek: Peek) -> Usage:

@@ -10,6 +10,9 @@ from aldgate.gate.money.brought import VERSION, own_credential
 REPORTED = "reported"
 """The price list, in a ledger row, of a cost that the provider told."""
 
+UNTIERED = ", usual tier"
+"""Stands after a price list that has no figure for the dearer service tier a call was answered in."""
+
 
 def bill(call: Call, deployment: Deployment, usage: Usage) -> tuple[Deployment, int, str]:
     """The deployment that answered in the end, the cost in micro-dollars, and the price list it comes from.
@@ -27,4 +30,6 @@ def bill(call: Call, deployment: Deployment, usage: Usage) -> tuple[Deployment, 
     if usage.charged_microusd is not None:
         return deployment, usage.charged_microusd, REPORTED
     price = deployment.price
-    return (deployment, 0, "unknown") if price is None else (deployment, price.cost(usage), price.version)
+    if price is None:
+        return deployment, 0, "unknown"
+    return deployment, price.cost(usage), price.version if price.covers(usage.tier) else f"{price.version}{UNTIERED}"

@@ -7,11 +7,13 @@ import re
 from aldgate.core.calls import Call, Peek
 from aldgate.core.errors import PriceUnknown
 from aldgate.core.routes import Deployment
+from aldgate.core.tiers import asked_tier
 from aldgate.core.usage import Usage
-from aldgate.gate.money.slices import Cost
+from aldgate.gate.money.purses import Cost
 
 EXPECTED_OUTPUT = 512
 """Output tokens a token limit expects of a call that names no bound itself. Money is never guessed: see `dearest`."""
+FIRST_STEP = "The first part of this stream"
 LEGACY_MAX_TOKENS = 16
 """What /v1/completions generates when nobody says (https://platform.openai.com/docs/api-reference/completions/create)."""
 MEDIA = {b"image_url": 40_000, b"file": 200_000, b"input_audio": 40_000}
@@ -90,34 +92,49 @@ def cap_of(call: Call, candidates: tuple[Deployment, ...], default: int) -> int 
     return lesser(LEGACY_MAX_TOKENS if call.operation == "complete" else default, said)
 
 
-def cost_of(call: Call, candidates: tuple[Deployment, ...], cap: int | None) -> Cost:
-    """What it can cost and what it likely costs, whichever of `candidates` comes to answer. All their prices are known."""
-    most = dearest(call, candidates, cap)
-    if not call.principal.rights.has_soft_budget:
-        return Cost(most, most)
+def cost_of(call: Call, candidates: tuple[Deployment, ...], cap: int | None, first: int | None = None) -> Cost:
+    """What it can cost and what it likely costs, whichever of `candidates` comes to answer. All their prices are known.
+
+    `first`: of `cap`, what is to be held for at the beginning, where the call is a stream that reserves in steps.
+    """
+    most = dearest(call, candidates, cap if first is None else first)
     choices = call.peek.choices
-    output = EXPECTED_OUTPUT * choices if cap is None else min(cap, EXPECTED_OUTPUT) * choices
-    likely = counted(call, output)
-    usage = Usage(likely.input_tokens, likely.output_tokens, requests=call.peek.requests)
-    return Cost(most, min(most, max(each.price.cost(usage) for each in candidates if each.price is not None)))
+    likely = most
+    if call.principal.rights.has_soft_budget:
+        output = EXPECTED_OUTPUT * choices if cap is None else min(cap, EXPECTED_OUTPUT) * choices
+        expected = counted(call, output)
+        usage = Usage(expected.input_tokens, expected.output_tokens, requests=call.peek.requests, tier=tier_of(call.peek))
+        likely = min(most, max(each.price.cost(usage) for each in candidates if each.price is not None))
+    if first is None or first == cap:
+        return Cost(most, likely)
+    return Cost(most, likely, FIRST_STEP, first * choices)
 
 
 def dearest(call: Call, candidates: tuple[Deployment, ...], cap: int | None) -> int:
     """An upper bound of the cost in micro-dollars, whichever of `candidates` comes to answer. All their prices are known."""
     peek = call.peek
-    usage = Usage(input_tokens=most_input(peek), output_tokens=(cap or 0) * peek.choices, requests=peek.requests)
+    usage = Usage(
+        input_tokens=most_input(peek), output_tokens=(cap or 0) * peek.choices, requests=peek.requests, tier=tier_of(peek)
+    )
     if len(candidates) == 1 and candidates[0].price is not None:
         return candidates[0].price.bound(usage)
     return max(candidate.price.bound(usage) for candidate in candidates if candidate.price is not None)
 
 
-def priced(candidates: tuple[Deployment, ...]) -> tuple[Deployment, ...]:
-    """Those whose price is known.
+def tier_of(peek: Peek) -> str:
+    """The service tier that a request asks for."""
+    if peek.tier is None:
+        peek.tier = asked_tier(peek.body)
+    return peek.tier
+
+
+def priced(candidates: tuple[Deployment, ...], tier: str = "") -> tuple[Deployment, ...]:
+    """Those whose price is known, in the service tier that is asked for.
 
     Raises:
         PriceUnknown: None is.
     """
-    if len(candidates) == 1 and candidates[0].price is not None:
+    if not tier and len(candidates) == 1 and candidates[0].price is not None:
         return candidates
     known = tuple(candidate for candidate in candidates if candidate.price is not None)
     if not known:
@@ -125,7 +142,13 @@ def priced(candidates: tuple[Deployment, ...]) -> tuple[Deployment, ...]:
             f"Nobody knows the price of `{candidates[0].id}`, so a key with a budget may not call it."
             f' Its operator can set one under [prices."{candidates[0].id}"].'
         )
-    return known
+    covered = tuple(candidate for candidate in known if candidate.price is not None and candidate.price.covers(tier))
+    if not covered:
+        raise PriceUnknown(
+            f"Nobody knows what `{known[0].id}` costs in the service tier `{tier}`, so a key with a budget may not ask for it."
+            f' Its operator can say it under [prices."{known[0].id}".tiers.{tier}].'
+        )
+    return covered
 
 
 def most_input(peek: Peek) -> int:

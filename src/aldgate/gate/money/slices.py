@@ -7,14 +7,14 @@ is asked when a slice runs out; nothing waits for it before.
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
 from aldgate.core.budgets import PERIODS, Budget, Period, period_end, period_name
 from aldgate.core.errors import BudgetExceeded
-from aldgate.core.prices import MILLION
 from aldgate.core.principals import Principal
+from aldgate.gate.money.purses import Claim, Cost, Purse, claims_of, exceeded, named
 from aldgate.storage import SliceGrant, SliceRequest, Store
 
 CALLS_PER_SLICE = 8
@@ -68,14 +68,6 @@ class Slice(msgspec.Struct):
         return SliceRequest(self.account, self.period, self.limit, self.spent, self.returning, minimum, maximum)
 
 
-class Claim(NamedTuple):
-    """A budget that a call is held against. `whose` names its account to callers, empty where it is the caller's own."""
-
-    account: str
-    budget: Budget
-    whose: str = ""
-
-
 class Neighbours(Protocol):
     """The other processes that spend from the same budgets."""
 
@@ -89,61 +81,10 @@ class Neighbours(Protocol):
         ...
 
 
-class Cost(NamedTuple):
-    """What a call may cost: at the most, which hard budgets hold, and likely, which soft ones do. In micro-dollars."""
-
-    most: int
-    likely: int
-
-    def of(self, budget: Budget) -> int:
-        """What is held of this budget."""
-        return self.likely if budget.is_soft else self.most
-
-
 Held = list[tuple[Slice, int]]
 """What a call holds, slice by slice."""
 Parts = list[tuple[Slice, Claim]]
 """The slices that a principal's calls are held against, and for which budget."""
-
-
-class Purse(msgspec.Struct, frozen=True):
-    """How a budget stands, in micro-dollars, for one process.
-
-    Attributes:
-        ends_at: Unix seconds; None: never.
-        held: By calls under way in this process.
-        at_hand: Of its slice, neither spent nor held.
-        free: What the database would grant.
-        refused: What it said when it last granted nothing, if that was just now: until it is old, nobody asks again.
-    """
-
-    claim: Claim
-    period: str
-    ends_at: float | None
-    held: int
-    at_hand: int
-    free: int
-    refused: int | None
-
-    @property
-    def left(self) -> int:
-        """What calls may still be held for."""
-        return self.at_hand + self.free
-
-    @property
-    def budget(self) -> Budget:
-        """What it is of."""
-        return self.claim.budget
-
-    def fits(self, cost: Cost) -> bool:
-        """Whether a call of so much would be let through."""
-        microusd = cost.of(self.budget)
-        is_refused = self.refused is not None and self.at_hand + self.refused < microusd
-        return self.at_hand >= microusd or (not is_refused and self.left >= microusd)
-
-    def exceeded(self, cost: Cost) -> BudgetExceeded:
-        """The refusal of a call of so much."""
-        return _exceeded(self.claim, cost, self.left, self.held)
 
 
 class Slices:
@@ -231,6 +172,60 @@ class Slices:
             part.spent += spent
             part.repeats = REPEATS
 
+    def hold_up_to(self, held: Held, parts: Parts, microusd: int) -> bool:
+        """Hold more of these slices, up to so much of each. False: one of them does not suffice, and nothing has changed."""
+        lacking = self._lacking(held, parts, microusd)
+        if any(part.available < more for part, _, more in lacking):
+            return False
+        for part, _, more in lacking:
+            part.held += more
+            place = next((place for place, (known, _) in enumerate(held) if known is part), None)
+            if place is None:
+                held.append((part, more))
+            else:
+                held[place] = part, held[place][1] + more
+        return True
+
+    async def refill_up_to(self, held: Held, parts: Parts, microusd: int, what: str) -> None:
+        """See that `hold_up_to` finds enough, as far as nobody else takes it meanwhile.
+
+        Raises:
+            BudgetExceeded: It does not fit what is left of a budget; `what` says to the caller what does not.
+            StoreUnavailable: The database did not answer.
+        """
+        lacking = self._lacking(held, parts, microusd)
+        for more in sorted({more for _, _, more in lacking}):
+            await self.refill([(part, claim) for part, claim, lacks in lacking if lacks == more], Cost(more, 0, what))
+
+    def within_reach(self, held: Held, parts: Parts) -> int:
+        """Micro-dollars up to which `hold_up_to` could hold now."""
+        amounts = _amounts(held)
+        return min((amounts.get(id(part), 0) + part.available for part, _ in parts), default=0)
+
+    @staticmethod
+    def _lacking(held: Held, parts: Parts, microusd: int) -> list[tuple[Slice, Claim, int]]:
+        amounts = _amounts(held)
+        wanting = [(part, claim, microusd - amounts.get(id(part), 0)) for part, claim in parts]
+        return [(part, claim, more) for part, claim, more in wanting if more > 0]
+
+    async def check_lowered(self, parts: Parts) -> None:
+        """See that what is spent and held of these budgets fits them still.
+
+        Raises:
+            BudgetExceeded: One of them was lowered to less.
+            StoreUnavailable: The database did not answer.
+        """
+        for part, claim in parts:
+            if not await self._overdrawn(part, claim):
+                continue
+            if not await self._recall([part]) or await self._overdrawn(part, claim):
+                raise BudgetExceeded(f"The stream was cut: the {named(claim)} is less now than what is spent and held of it.")
+
+    async def _overdrawn(self, part: Slice, claim: Claim) -> bool:
+        limit = claim.budget.microusd
+        free = await self._store.budget_free(self._incarnation, part.account, part.period, limit, part.spent)
+        return free + part.returning + max(0, part.available) < 0
+
     async def refill(self, parts: Parts, cost: Cost, most: Cost | None = None) -> None:
         """`_refill`, and where it is refused, once more when the other processes have given back what they do not hold."""
         try:
@@ -307,7 +302,7 @@ class Slices:
                 if part.available >= need:
                     continue
                 if 0 <= self._now() - part.refused_at < REFUSED_S and part.available + part.free < need:
-                    raise _exceeded(claim, cost, part.available + part.free, part.held)
+                    raise exceeded(claim, cost, part.available + part.free, part.held)
                 asked.append((part, self._asking(part, need, most and most.of(claim.budget))))
             if not asked:
                 return
@@ -333,7 +328,7 @@ class Slices:
                 refused.add(id(part))
         for part, claim in parts:
             if id(part) in refused:
-                raise _exceeded(claim, cost, part.free + part.available, part.held)
+                raise exceeded(claim, cost, part.free + part.available, part.held)
 
     def _number(self, asked: list[tuple[Slice, SliceRequest]]) -> tuple[int, list[tuple[Slice, SliceRequest]]]:
         """Requests that are sent now, and again until they are answered: what was set aside is on its way."""
@@ -435,27 +430,11 @@ class Slices:
                 await self._answer(self._number([(part, part.request()) for part in self._slices.values()]))
 
 
-def claims_of(principal: Principal) -> list[Claim]:
-    """The budgets of all levels of a principal."""
-    own = principal.levels[-1]
-    return [
-        Claim(level.account, budget, "" if level is own else str(level))
-        for level in principal.levels
-        for budget in level.policy.budgets
-    ]
+def is_hard(part: tuple[Slice, Claim]) -> bool:
+    """Whether a budget holds what calls may cost at the most."""
+    return not part[1].budget.is_soft
 
 
-def _exceeded(claim: Claim, cost: Cost, free: int, held: int) -> BudgetExceeded:
-    budget = claim.budget
-    under_way = f", and {_usd(held)} is held by calls under way" if held else ""
-    which = f"total budget of {_usd(budget.microusd)}"
-    if budget.period != "total":
-        which = f"budget of {_usd(budget.microusd)} per {budget.period}"
-    whose = f" of {claim.whose}" if claim.whose else ""
-    need, left = _usd(cost.of(budget)), _usd(max(0, free))
-    return BudgetExceeded(f"This call may cost up to {need}, but only {left} is left of the {which}{whose}{under_way}.")
-
-
-def _usd(microusd: int) -> str:
-    dollars, rest = divmod(microusd, MILLION)
-    return f"${dollars}.{rest:06d}".rstrip("0").ljust(len(str(dollars)) + 4, "0")
+def _amounts(held: Held) -> dict[int, int]:
+    """How much is held of each slice, by its identity."""
+    return {id(part): amount for part, amount in held}

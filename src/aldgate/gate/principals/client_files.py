@@ -73,21 +73,28 @@ def load(directory: Path, before: Loaded) -> Loaded:
     Raises:
         OSError: The directory cannot be read.
     """
-    found: dict[str, FileClient] = {}
+    read: list[FileClient] = []
     failed: dict[str, str] = {}
     for path in sorted(path for path in directory.iterdir() if path.suffix == ".json"):
         try:
-            client = _read(path)
+            read.append(_read(path))
         except (OSError, ValueError, RecursionError) as error:
             failed[path.name] = _reason(error)
-            continue
+    found: dict[str, FileClient] = {}
+    for client in sorted(read, key=lambda each: not _is_as_before(each, before)):
         other = found.setdefault(client.account.name, client)
         if other is not client:
-            failed[path.name] = f"the client_id `{client.account.name}` is that of {other.file}"
+            failed[client.file] = f"the client_id `{client.account.name}` is that of {other.file}"
     for client in before.clients.values():
         if client.file in failed:
             found.setdefault(client.account.name, client)
     return Loaded(found, failed)
+
+
+def _is_as_before(client: FileClient, before: Loaded) -> bool:
+    """Whether a client is in the file where it was: another one that says its id takes nothing from it."""
+    known = before.clients.get(client.account.name)
+    return known is not None and known.file == client.file
 
 
 def _read(path: Path) -> FileClient:

@@ -131,6 +131,7 @@ class Reloader:
 
     def _apply(self, old: Settings, new: Settings) -> None:
         self._gate.default_max_tokens = new.limits.default_max_tokens
+        self._gate.steps.tokens = new.limits.stream_step_tokens
         self._gate.logs_calls = new.log.calls
         self._gate.attempts.retries = new.routing.retries
         if new.log != old.log:

@@ -21,7 +21,7 @@ from aldgate.core.guardrails.stages import Stage, blocked
 from aldgate.core.guardrails.verdicts import PASSES, Question, Verdict
 from aldgate.core.operations import Request
 from aldgate.core.rights import Rights
-from aldgate.gate.translation.outgoing import parsed
+from aldgate.gate.translation.outgoing import not_too_deep, parsed
 from aldgate.ports import FaceDialect, Judge
 
 log = logging.getLogger("aldgate.guardrails")
@@ -52,7 +52,8 @@ class Guarding:
         asked, changed = parsed(face, admission), parsed(face, admission)
         _refuse_unseen(asked)
         guard = self._guards.of(call.principal.rights.guardrails)
-        texts = first = texts_of(changed) if guard.input else []
+        with not_too_deep():
+            texts = first = texts_of(changed) if guard.input else []
         passage = guard.passage(texts, partial(_called, call.principal.rights))
         for guardrail in guard.input:
             if isinstance(guardrail, Judged):
@@ -62,7 +63,8 @@ class Guarding:
                 texts = [await _through(begin(), text) for text in texts]
         if texts != first:
             ahead = iter(texts)
-            rewrite(changed, lambda _: next(ahead))
+            with not_too_deep():
+                rewrite(changed, lambda _: next(ahead))
         return Guarded(asked, changed, passage)
 
     def judge(self, admission: Admission) -> Callable[[list[str], str], Awaitable[list[str]]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
+import msgspec
+
 from aldgate.core.calls import Admission
 from aldgate.core.conversation import Conversation
 from aldgate.core.errors import InvalidRequest
@@ -77,8 +79,11 @@ def parsed(face: FaceDialect, admission: Admission) -> Request:
         InvalidRequest: It has what would be lost in any translation, or what its dialect does not have.
     """
     call = admission.call
-    with _not_too_deep():
-        asked = face.parse(call.operation, call.peek)
+    try:
+        with not_too_deep():
+            asked = face.parse(call.operation, call.peek)
+    except msgspec.ValidationError as error:  # of a number: all else was read when it came
+        raise InvalidRequest(f"The body cannot be translated: {str(error).partition(' - at ')[0].lower()}.") from None
     if isinstance(asked, Conversation):
         refuse_losses(asked, call.peek.model)
     if isinstance(asked, Conversation | CompletionRequest) and admission.cap is not None:
@@ -87,7 +92,7 @@ def parsed(face: FaceDialect, admission: Admission) -> Request:
 
 
 @contextmanager
-def _not_too_deep() -> Generator[None]:
+def not_too_deep() -> Generator[None]:
     """How deep a request is nested is for its caller to answer for; whatever else is raised in reading and writing one is not."""
     try:
         yield
@@ -99,7 +104,7 @@ def _built(upstream: UpstreamDialect, asked: Request, admission: Admission, depl
     """The body for the provider; what it leaves out or refuses is named as the caller says it."""
     left_out: list[str] = []
     try:
-        with _not_too_deep():
+        with not_too_deep():
             body = upstream.build(asked, deployment, stream=admission.call.peek.stream, warnings=left_out)
     except InvalidRequest as error:
         error.param = error.param and word(asked.origin, error.param)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aldgate.core.calls import Peek
-from aldgate.core.conversation import Answer, Reasoning, Refusal, Text, ToolCall
+from aldgate.core.conversation import Answer, Conversation, Reasoning, Refusal, Text, ToolCall
 from aldgate.core.errors import GatewayError, UpstreamBroken, UpstreamInvalid
 from aldgate.core.events import (
+    AnswerTurned,
     ArgumentsDelta,
     Event,
     Failed,
@@ -27,6 +28,8 @@ from aldgate.ports import Decoder, Encoder, FaceDialect, UpstreamDialect
 
 MOST_STREAMED_BYTES = 134_217_728
 """A stream that is translated may not be larger: dialects that repeat the whole answer at its end keep it until then."""
+SHORT = 16
+"""Characters of text that are one token, where they come by themselves; few tokens are longer."""
 _SAYS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, ArgumentsDelta, ToolCallStarted, PartGiven})
 
 
@@ -51,6 +54,9 @@ class Translation:
         self._face = face
         self._upstream = upstream
         self._is_finished = False
+        self._wants_one = not isinstance(asked, Conversation) or asked.choices == 1
+        self._is_beside = False
+        """The provider tells of an answer that nobody asked for."""
         self._streamed_bytes = 0
         self._decoder: Decoder
         self._encoder: Encoder
@@ -88,11 +94,24 @@ class Translation:
         self.is_done = True
         return self._encoder.end()
 
+    def _of_first(self, events: Sequence[Event]) -> list[Event]:
+        """What belongs to the one answer that was asked for; the usage of all is the call's."""
+        kept: list[Event] = []
+        for event in events:
+            if isinstance(event, AnswerTurned):
+                self._is_beside = event.index > 0
+            elif not self._is_beside or isinstance(event, Started | UsageReported | Failed):
+                kept.append(event)
+        return kept
+
     def _tell(self, events: Sequence[Event]) -> bytes:
+        if self._wants_one and (self._is_beside or any(type(event) is AnswerTurned for event in events)):
+            events = self._of_first(events)
         for place, event in enumerate(events):
             kind = type(event)
             if kind in _SAYS:
-                self.delivered += 1
+                said: str = getattr(event, "text", "")
+                self.delivered += 1 if len(said) <= SHORT else len(said) // 4
             elif isinstance(event, UsageReported):
                 self.usage = event.usage
             elif isinstance(event, Started):
@@ -116,6 +135,7 @@ def said_tokens(result: Result) -> int:
     """Output tokens by our own count: about one for four bytes of what was said."""
     if not isinstance(result, Answer):
         return 0
-    texts = (part.text for part in result.parts if isinstance(part, Text | Refusal | Reasoning))
-    calls = (part.name + part.arguments for part in result.parts if isinstance(part, ToolCall))
+    parts = [part for answer in (result, *result.others) for part in answer.parts]
+    texts = (part.text for part in parts if isinstance(part, Text | Refusal | Reasoning))
+    calls = (part.name + part.arguments for part in parts if isinstance(part, ToolCall))
     return -(-sum(len(said.encode()) for said in (*texts, *calls)) // 4)

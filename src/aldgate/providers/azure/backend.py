@@ -14,6 +14,7 @@ from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment, Origin, Source
 from aldgate.ports import UpstreamDialect
 from aldgate.providers.azure.entra import Tokens
+from aldgate.providers.offer import Offer
 from aldgate.providers.prices import PriceBook
 from aldgate.upstream.pool import Pool
 from aldgate.upstream.reply import Reply
@@ -77,6 +78,7 @@ class Azure:
         self._deployments = deployments
         self._origin: Origin = origin
         self._prices = prices
+        self._offer = Offer(name, deployments, origin, prices)
         credential = f"api-key: {api_key}\r\n" if api_key else ""
         self._common = (
             f"host: {pool.origin.host_header}\r\n{credential}accept-encoding: identity\r\n"
@@ -113,8 +115,7 @@ class Azure:
             Deployment(f"{self.name}/{each}", self.name, each, self._prices.price(model or each), self._origin)
             for each, model in (self._deployments or {}).items()
         )
-        is_open = self._deployments is None
-        return Source(self.name, deployments, self._origin, accepts_any=is_open, unlisted_price=self._prices.unlisted())
+        return self._offer.source(deployments, accepts_any=self._deployments is None)
 
     async def aclose(self) -> None:
         """Close idle connections."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote
 
+from aldgate.config.errors import ConfigError
 from aldgate.core.calls import Attempt
 from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment, Facts, Origin, Source
@@ -18,6 +19,7 @@ from aldgate.providers.bedrock.door import Door
 from aldgate.providers.bedrock.held import counted, typed
 from aldgate.providers.bedrock.models import Listed, list_models
 from aldgate.providers.bedrock.signature import Credentials
+from aldgate.providers.offer import Offer
 from aldgate.providers.prices import PriceBook
 from aldgate.upstream.pool import Pool
 
@@ -58,9 +60,7 @@ class Bedrock:
         self.pools: Sequence[Pool] = [*(door.pool for door in self._doors), *lenders]
         self._runtime = runtime
         self._control = control
-        self._models = models
-        self._origin: Origin = origin
-        self._prices = prices
+        self._offer = Offer(name, models, origin, prices)
         self._renew = renew
 
     async def start(self, attempt: Attempt) -> Exchange:
@@ -78,14 +78,14 @@ class Bedrock:
     async def discover(self) -> Source:
         """The operator's list of models, or what the control plane lists for the account; see `ports.Backend`."""
         self._renew_credentials()
-        if self._models is not None or self._control is None:
+        if self._offer.models is not None or self._control is None:
             return self.unlisted()
-        return self._source(tuple(map(self._deployment, await list_models(self._control))), accepts_any=True)
+        return self._offer.source(map(self._deployment, await list_models(self._control)), accepts_any=True)
 
     def _renew_credentials(self) -> None:
         try:
             fresh = self._renew() if self._renew is not None else None
-        except NoCredentials:
+        except (ConfigError, NoCredentials):
             return  # the ones we have may still hold
         for door in self._doors:
             if door.signer is not None and fresh is not None:
@@ -93,18 +93,12 @@ class Bedrock:
 
     def unlisted(self) -> Source:
         """The provider while its list is not known: any name is taken as `provider/name`."""
-        told = (Listed(model, None, None) for model in dict.fromkeys(self._models or ()))
-        return self._source(tuple(map(self._deployment, told)), accepts_any=self._models is None)
+        return self._offer.unlisted()
 
     def _deployment(self, model: Listed) -> Deployment:
         can = frozenset({"vision"}) if model.sees else frozenset[str]()
         cannot = frozenset({"vision"}) if model.sees is False else frozenset[str]()
-        price = self._prices.price(model.id)
-        facts = self._prices.facts(model.id, Facts(can=can, cannot=cannot))
-        return Deployment(f"{self.name}/{model.id}", self.name, model.id, price, self._origin, model.operations, facts)
-
-    def _source(self, deployments: tuple[Deployment, ...], *, accepts_any: bool) -> Source:
-        return Source(self.name, deployments, self._origin, accepts_any=accepts_any, unlisted_price=self._prices.unlisted())
+        return self._offer.deployment(model.id, Facts(can=can, cannot=cannot), model.operations)
 
     async def aclose(self) -> None:
         """Close idle connections."""

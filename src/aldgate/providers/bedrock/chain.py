@@ -1,18 +1,19 @@
-"""The table of a Bedrock provider, and where the AWS credentials are that it leads to: AWS's own chain, in AWS's own order.
+"""Where the AWS credentials of a Bedrock provider are: AWS's own chain, in AWS's own order.
 
-https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html#credentialProviderChain
+https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html#credentialProviderChain; what a profile may say:
+https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
 from aldgate.config.errors import ConfigError
 from aldgate.config.secret import resolve_reference
+from aldgate.providers.bedrock import beside
 from aldgate.providers.bedrock.credentials import (
     NoCredentials,
     from_environment,
@@ -22,36 +23,14 @@ from aldgate.providers.bedrock.credentials import (
     session_of,
     settings_of,
 )
-from aldgate.providers.bedrock.federation import SingleSignOn, WebIdentity, login_file
-from aldgate.providers.bedrock.lent import Borrowed, Lender
-from aldgate.providers.bedrock.metadata import Container, Instance
+from aldgate.providers.bedrock.lent import Borrowed, Lender, Standing
+from aldgate.providers.bedrock.process import Process
 from aldgate.providers.bedrock.signature import Credentials
-from aldgate.providers.section import LOOPBACK, ProviderSection, Surroundings, address_of, pool_of
-from aldgate.upstream.pool import Origin, Pool, Timeouts
-
-_TASKS = "http://169.254.170.2"
-_INSTANCES = "http://169.254.169.254"
-_AGENTS = frozenset({"169.254.170.2", "169.254.170.23", "fd00:ec2::23", *LOOPBACK})
-"""Hosts that a container's agent may have without TLS."""
-_NEAR = Timeouts(connect_s=1.0, first_byte_s=5.0, idle_s=5.0, total_s=10.0)
-"""Agents and metadata services are next door, or nowhere."""
-
-
-class BedrockSection(ProviderSection, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Amazon Bedrock. Without `api_key` (a Bedrock API key) requests are signed with AWS credentials."""
-
-    region: str = ""
-    """As in `eu-west-1`; empty takes `AWS_REGION`, else the profile's."""
-    profile: str = ""
-    """Whose credentials in the shared file sign; empty takes the environment's, then `AWS_PROFILE`'s or the default ones."""
-    access_key_id: str = ""
-    """The id of an access key, which is no secret; with it `secret_access_key`."""
-    secret_access_key: str = ""
-    """`env:NAME` or `file:/path`."""
-    session_token: str = ""
-    """`env:NAME` or `file:/path`, for credentials that are lent for a time."""
-    control_url: str = ""
-    """Where models are listed; empty is the region's own, or nowhere with a `base_url`."""
+from aldgate.providers.bedrock.sso import SingleSignOn, login_file
+from aldgate.providers.bedrock.sts import AssumedRole, Role, WebIdentity
+from aldgate.providers.bedrock.table import BedrockSection
+from aldgate.providers.section import Surroundings, address_of, pool_of
+from aldgate.upstream.pool import Pool
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -66,115 +45,144 @@ def find(name: str, section: BedrockSection, region: str, surroundings: Surround
     """The credentials for a table.
 
     In this order: its own, its profile's, the environment's, a cluster's token's, the usual profile's, the container's, and at
-    last the instance's, of which nothing is known before they are asked for.
+    last the instance's, if it may have them, of which nothing is known before they are asked for. The table's role is assumed
+    with them.
 
     Raises:
         ConfigError: They are named and not there, or not usable.
     """
-    environment = surroundings.environment
-    lender = None if _is_said(section, environment) else _lender(name, section, region, surroundings)
-    if lender is not None:
-        return Found(Credentials("", ""), borrowed=Borrowed(lender))
-    load = _loader(section, environment)
+    search = _Search(name, section, region, surroundings)
     try:
-        first = load()
+        base = search.base()
+        first = base.load() if isinstance(base, Standing) else Credentials("", "")
     except ConfigError as error:
-        raise ConfigError(f"[providers.{name}]: {error.message}", hint=error.hint) from None
+        raise ConfigError(f"[providers.{name}]: {error.message.removeprefix(f'[providers.{name}]: ')}", hint=error.hint) from None
     except NoCredentials as error:
-        hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or `profile`, or a Bedrock API key as `api_key`"
+        hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or `profile`, `instance_role = true` or an `api_key`"
         raise ConfigError(f"[providers.{name}]: no AWS credentials: {error}", hint=hint) from None
-    if not first.secret_access_key or not all(part.isascii() and part.isprintable() for part in msgspec.structs.astuple(first)):
-        raise ConfigError(f"[providers.{name}]: the AWS credentials are not usable", hint="look at their source")
-    return Found(first, reread=load)
+    if section.role_arn:
+        role = Role(section.role_arn, section.role_session_name, section.external_id)
+        return Found(first, borrowed=search.assumed(role, base))
+    return Found(first, borrowed=base) if isinstance(base, Borrowed) else Found(first, reread=base.load)
 
 
-def _is_said(section: BedrockSection, environment: Mapping[str, str]) -> bool:
-    """Whether the table or the environment names a key itself."""
-    return bool(section.access_key_id) or not section.profile and from_environment(environment) is not None
+class _Search:
+    def __init__(self, name: str, section: BedrockSection, region: str, surroundings: Surroundings) -> None:
+        self._name = name
+        self._section = section
+        self._region = region
+        self._surroundings = surroundings
+        self._environment = surroundings.environment
 
-
-def _loader(section: BedrockSection, environment: Mapping[str, str]) -> Callable[[], Credentials]:
-    """Finds credentials that stand somewhere, now and again later: in the shared file others renew them."""
-
-    def secret(reference: str) -> str:
-        return resolve_reference(reference, environment) if reference else ""
-
-    def load() -> Credentials:
+    def base(self) -> Standing | Borrowed:
+        """The credentials before any role of the table's. Standing ones may turn out not to be there."""
+        section, environment = self._section, self._environment
         if section.access_key_id:
-            return Credentials(section.access_key_id, secret(section.secret_access_key), secret(section.session_token))
-        if not section.profile and (found := from_environment(environment)) is not None:
-            return found
-        return from_profile(environment, section.profile or profile_name(environment))
+            return Standing(self._own)
+        if section.profile:
+            return self._profile(section.profile) or self._standing(section.profile)
+        if from_environment(environment) is not None:
+            return Standing(self._of_environment)
+        if (token := environment.get("AWS_WEB_IDENTITY_TOKEN_FILE")) and (arn := environment.get("AWS_ROLE_ARN")):
+            role = Role(arn, environment.get("AWS_ROLE_SESSION_NAME") or "aldgate")
+            return Borrowed(WebIdentity(self._sts(), Path(token), role))
+        usual = profile_name(environment)
+        found = self._profile(usual)
+        if found is None and not environment.get("AWS_PROFILE"):
+            found = self._beside()
+        return found or self._standing(usual)
 
-    return load
+    def assumed(self, role: Role, base: Standing | Borrowed) -> Borrowed:
+        """A role that is assumed with `base`."""
+        return Borrowed(AssumedRole(self._sts(), self._region, role, base))
 
+    def _own(self) -> Credentials:
+        def secret(reference: str) -> str:
+            return resolve_reference(reference, self._environment) if reference else ""
 
-def _lender(name: str, section: BedrockSection, region: str, surroundings: Surroundings) -> Lender | None:
-    """Who lends credentials; None where they stand in a profile, or should."""
-    environment = surroundings.environment
-    profile = section.profile or profile_name(environment)
-    said = settings_of(environment, profile)
+        section = self._section
+        return _signing(Credentials(section.access_key_id, secret(section.secret_access_key), secret(section.session_token)))
 
-    def pool(service: str, usual: str) -> Pool:
-        address, _ = address_of(name, environment.get(f"AWS_ENDPOINT_URL_{service}") or usual)
-        return pool_of(name, address, section, surroundings)
+    def _of_environment(self) -> Credentials:
+        found = from_environment(self._environment)
+        if found is None:
+            raise NoCredentials("the environment has no access key and secret")
+        return _signing(found)
 
-    token_file, role = environment.get("AWS_WEB_IDENTITY_TOKEN_FILE", ""), environment.get("AWS_ROLE_ARN", "")
-    session = environment.get("AWS_ROLE_SESSION_NAME", "")
-    if section.profile or not (token_file and role):
-        token_file, role = said.get("web_identity_token_file", ""), said.get("role_arn", "")
-        session = said.get("role_session_name", "")
-    if token_file and role:
-        return WebIdentity(pool("STS", f"https://sts.{region}.amazonaws.com"), Path(token_file), role, session or "aldgate")
-    if said.get("sso_account_id") and said.get("sso_role_name") and (home := home_of(environment)) is not None:
+    def _standing(self, profile: str) -> Standing:
+        return Standing(lambda: _signing(from_profile(self._environment, profile)))
+
+    def _profile(self, profile: str, trail: tuple[str, ...] = ()) -> Standing | Borrowed | None:
+        """What a profile leads to; None if it says nothing. `trail`: the profiles that led to it."""
+        said = settings_of(self._environment, profile)
+        if said.get("role_arn") and profile not in trail[-1:]:
+            return self._role_of(profile, said, trail)
+        if said.get("sso_account_id") and said.get("sso_role_name") and (home := home_of(self._environment)) is not None:
+            return Borrowed(self._sign_on(said, home))
+        standing = self._standing(profile)
+        try:
+            standing.load()
+        except NoCredentials:
+            return Borrowed(Process(command)) if (command := said.get("credential_process")) else None
+        return standing
+
+    def _role_of(self, profile: str, said: Mapping[str, str], trail: tuple[str, ...]) -> Borrowed:
+        session = said.get("role_session_name") or "aldgate"
+        role = Role(said["role_arn"], session, said.get("external_id", ""), said.get("duration_seconds", ""))
+        if token := said.get("web_identity_token_file"):
+            return Borrowed(WebIdentity(self._sts(), Path(token), role))
+        if profile in trail:
+            raise ConfigError(f"the profile `{profile}` assumes its role with itself", hint="look at `source_profile`")
+        if said.get("mfa_serial"):
+            raise ConfigError(f"the profile `{profile}` wants a code that a person types", hint="use a profile without MFA")
+        source, lender = said.get("source_profile"), said.get("credential_source")
+        base = self._profile(source, (*trail, profile)) if source else self._credential_source(lender)
+        if base is None:
+            where = f"`{source or lender}` has no credentials" if source or lender else "nothing says with whose credentials"
+            hint = "write `source_profile` or `credential_source`"
+            raise ConfigError(f"the profile `{profile}` has a role, and {where}", hint=hint)
+        return self.assumed(role, base)
+
+    def _credential_source(self, kind: str | None) -> Standing | Borrowed | None:
+        lender: Lender | None = None
+        match kind:
+            case "Environment":
+                return Standing(self._of_environment)
+            case "EcsContainer":
+                lender = beside.container(self._name, self._surroundings)
+            case "Ec2InstanceMetadata":
+                lender = beside.instance(self._name, self._surroundings)
+            case _:
+                pass
+        return lender and Borrowed(lender)
+
+    def _beside(self) -> Borrowed | None:
+        lender: Lender | None = beside.container(self._name, self._surroundings)
+        if lender is None and self._section.instance_role:
+            lender = beside.instance(self._name, self._surroundings)
+        return lender and Borrowed(lender)
+
+    def _sign_on(self, said: Mapping[str, str], home: Path) -> SingleSignOn:
         session = said.get("sso_session", "")
-        where = {**said, **session_of(environment, session)} if session else said
-        portal = pool("SSO", f"https://portal.sso.{where.get('sso_region') or region}.amazonaws.com")
+        where = {**said, **session_of(self._environment, session)} if session else said
+        portal = self._pool("SSO", f"https://portal.sso.{where.get('sso_region') or self._region}.amazonaws.com")
         login = login_file(home, session or said.get("sso_start_url", ""))
         return SingleSignOn(portal, login, account=said["sso_account_id"], role=said["sso_role_name"])
-    if section.profile or environment.get("AWS_PROFILE") or _stands(environment, profile):
-        return None
-    return _beside(name, surroundings)
+
+    def _sts(self) -> Pool:
+        return self._pool("STS", f"https://sts.{self._region}.amazonaws.com")
+
+    def _pool(self, service: str, usual: str) -> Pool:
+        address, _ = address_of(self._name, self._environment.get(f"AWS_ENDPOINT_URL_{service}") or usual)
+        return pool_of(self._name, address, self._section, self._surroundings)
 
 
-def _stands(environment: Mapping[str, str], profile: str) -> bool:
-    try:
-        from_profile(environment, profile)
-    except NoCredentials:
-        return False
-    return True
+def _signing(found: Credentials) -> Credentials:
+    """Credentials that can sign.
 
-
-def _beside(name: str, surroundings: Surroundings) -> Lender | None:
-    """The container's agent if the environment names it, else the instance's metadata service, unless that is turned off."""
-    environment = surroundings.environment
-    relative, full = (environment.get(f"AWS_CONTAINER_CREDENTIALS_{each}_URI", "") for each in ("RELATIVE", "FULL"))
-    if relative or full:
-        parts = urlsplit(_TASKS + relative if relative else full)
-        address = _near_address(name, f"{parts.scheme}://{parts.netloc}")
-        if not address.is_tls and address.host not in _AGENTS:
-            raise ConfigError(
-                f"[providers.{name}]: AWS_CONTAINER_CREDENTIALS_FULL_URI is neither HTTPS nor an agent's address",
-                hint="credentials are not fetched from elsewhere in the clear",
-            )
-        file, token = (environment.get(f"AWS_CONTAINER_AUTHORIZATION_TOKEN{each}", "") for each in ("_FILE", ""))
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return Container(_near(address, name, surroundings), path, _reader(file, token))
-    if environment.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
-        return None
-    address = _near_address(name, environment.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _INSTANCES)
-    return Instance(_near(address, name, surroundings))
-
-
-def _reader(file: str, token: str) -> Callable[[], str]:
-    return lambda: Path(file).read_text(encoding="utf-8").strip() if file else token
-
-
-def _near_address(name: str, url: str) -> Origin:
-    return address_of(name, url)[0]
-
-
-def _near(address: Origin, name: str, surroundings: Surroundings) -> Pool:
-    pool = pool_of(name, address, ProviderSection(), surroundings)
-    pool.timeouts = _NEAR
-    return pool
+    Raises:
+        ConfigError: They cannot.
+    """
+    if not found.secret_access_key or not all(part.isascii() and part.isprintable() for part in msgspec.structs.astuple(found)):
+        raise ConfigError("the AWS credentials are not usable", hint="look at their source")
+    return found

@@ -48,9 +48,9 @@ def find_region(environment: Mapping[str, str], profile: str) -> str:
 
 
 def settings_of(environment: Mapping[str, str], profile: str) -> Mapping[str, str]:
-    """What the shared configuration says of a profile."""
-    file = _file(environment, "AWS_CONFIG_FILE", "config")
-    return _section(file, profile if profile == "default" else f"profile {profile}")
+    """What the shared configuration says of a profile, and above it the shared credentials file."""
+    config = _section(_file(environment, "AWS_CONFIG_FILE", "config"), profile if profile == "default" else f"profile {profile}")
+    return {**config, **_section(_file(environment, "AWS_SHARED_CREDENTIALS_FILE", "credentials"), profile)}
 
 
 def session_of(environment: Mapping[str, str], session: str) -> Mapping[str, str]:

@@ -12,7 +12,9 @@ from typing import Protocol
 
 import msgspec
 
+from aldgate.config.errors import ConfigError
 from aldgate.core.errors import UpstreamAuth, UpstreamError
+from aldgate.providers.bedrock.credentials import NoCredentials
 from aldgate.providers.bedrock.signature import Credentials
 from aldgate.upstream.pool import Pool
 
@@ -46,8 +48,45 @@ class Lender(Protocol):
         ...
 
 
+class Base(Protocol):
+    """Credentials that a role is assumed with."""
+
+    @property
+    def pools(self) -> Sequence[Pool]:
+        """Connections to whoever lends them."""
+        ...
+
+    async def now(self) -> Credentials:
+        """Those that hold now.
+
+        Raises:
+            UpstreamError: There are none.
+        """
+        ...
+
+
+class Standing:
+    """Implements `Base` for credentials that stand somewhere.
+
+    Args:
+        load: Reads them.
+    """
+
+    pools: Sequence[Pool] = ()
+
+    def __init__(self, load: Callable[[], Credentials]) -> None:
+        self.load = load
+
+    async def now(self) -> Credentials:
+        """See `Base`."""
+        try:
+            return self.load()
+        except (ConfigError, NoCredentials) as error:
+            raise refused("Nobody", str(error)) from None
+
+
 class Borrowed:
-    """The credentials that are held now. Of many calls that need new ones at once, one asks for all.
+    """Implements `Base`: the credentials that are held now. Of many calls that need new ones at once, one asks for all.
 
     Args:
         lender: Asked for more.
@@ -55,7 +94,8 @@ class Borrowed:
     """
 
     def __init__(self, lender: Lender, clock: Callable[[], float] = time.time) -> None:
-        self.lender = lender
+        self.pools = lender.pools
+        self._lender = lender
         self._clock = clock
         self._held: Lent | None = None
         self._renew_at = 0.0
@@ -64,6 +104,10 @@ class Borrowed:
     def current(self) -> Credentials | None:
         """Those that have some time left."""
         return self._held.credentials if self._held is not None and self._clock() < self._renew_at else None
+
+    async def now(self) -> Credentials:
+        """See `Base`."""
+        return self.current() or await self.renewed()
 
     async def renewed(self) -> Credentials:
         """Those that hold now.
@@ -75,7 +119,7 @@ class Borrowed:
             if (current := self.current()) is not None:
                 return current
             try:
-                lent = await self.lender.lend()
+                lent = await self._lender.lend()
             except UpstreamError:
                 now = self._clock()
                 if self._held is None or now >= self._held.until:

@@ -8,10 +8,11 @@ from typing import Any
 from aldgate.config.errors import ConfigError
 from aldgate.core.routes import Origin
 from aldgate.providers.bedrock.backend import Bedrock
-from aldgate.providers.bedrock.chain import BedrockSection, find
+from aldgate.providers.bedrock.chain import find
 from aldgate.providers.bedrock.credentials import find_region, profile_name
 from aldgate.providers.bedrock.door import Door
 from aldgate.providers.bedrock.signature import Signer
+from aldgate.providers.bedrock.table import BedrockSection
 from aldgate.providers.natives import NATIVES
 from aldgate.providers.prices import PriceBook
 from aldgate.providers.section import LOOPBACK, Surroundings, address_of, decode_section, key_of, pool_of
@@ -52,5 +53,5 @@ def build(name: str, table: Mapping[str, Any], origin: Origin, surroundings: Sur
         origin=origin,
         prices=PriceBook("aws", is_free=runtime.pool.origin.host in LOOPBACK),
         renew=None if found is None else found.reread,
-        lenders=() if found is None or found.borrowed is None else found.borrowed.lender.pools,
+        lenders=() if found is None or found.borrowed is None else found.borrowed.pools,
     )

@@ -14,6 +14,7 @@ from aldgate.core.principals import Operation
 from aldgate.core.routes import Deployment, Origin, Source
 from aldgate.dialects.gemini.errors import read_error
 from aldgate.ports import Exchange, UpstreamDialect
+from aldgate.providers.offer import Offer
 from aldgate.providers.prices import PriceBook
 from aldgate.providers.vertex.embedding import embed
 from aldgate.providers.vertex.models import Page
@@ -75,9 +76,7 @@ class Vertex:
         self._list_path = list_path and f"{list_path}/publishers/{publisher.name}/models"
         self._quota = quota.encode("latin-1")
         self._credential = credential
-        self._models = models
-        self._origin: Origin = origin
-        self._prices = prices
+        self._offer = Offer(name, models, origin, prices)
         self._common = (
             f"host: {self._pool.origin.host_header}\r\naccept-encoding: identity\r\ncontent-type: application/json\r\n"
         ).encode("latin-1")
@@ -104,18 +103,18 @@ class Vertex:
 
     async def discover(self) -> Source:
         """The operator's list, or what the publisher lists, beside which any name is taken: lists differ from place to place."""
-        if self._models is not None or self._list_path is None:
+        if self._offer.models is not None or self._list_path is None:
             return self.unlisted()
         found: dict[str, Deployment] = {}
         token = ""
         for _ in range(_MOST_PAGES):
             page = await self._page(token)
             for model in page.models():
-                found[model.id] = msgspec.structs.replace(self._deployment(model.id), operations=model.operations)
+                found[model.id] = self._offer.deployment(model.id, operations=model.operations)
             token = page.next_page_token
             if not token:
                 break
-        return self._source(tuple(found.values()), accepts_any=True)
+        return self._offer.source(found.values(), accepts_any=True)
 
     async def _page(self, token: str) -> Page:
         query = urlencode({"pageSize": _PAGE} | ({"pageToken": token} if token else {}))
@@ -133,15 +132,7 @@ class Vertex:
 
     def unlisted(self) -> Source:
         """The operator's list, or any name as `provider/name`."""
-        deployments = tuple(map(self._deployment, dict.fromkeys(self._models or ())))
-        return self._source(deployments, accepts_any=self._models is None)
-
-    def _deployment(self, model: str) -> Deployment:
-        price, facts = self._prices.price(model), self._prices.facts(model)
-        return Deployment(f"{self.name}/{model}", self.name, model, price, self._origin, facts=facts)
-
-    def _source(self, deployments: tuple[Deployment, ...], *, accepts_any: bool) -> Source:
-        return Source(self.name, deployments, self._origin, accepts_any=accepts_any, unlisted_price=self._prices.unlisted())
+        return self._offer.unlisted()
 
     async def aclose(self) -> None:
         """Close idle connections."""

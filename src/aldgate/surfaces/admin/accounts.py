@@ -148,6 +148,7 @@ class AccountAdmin:
         return made
 
     async def _changed(self, who: Principal, account: StoredAccount, wanted: AccountPatch) -> StoredAccount:
+        await self._check_gift(who, account)
         name, parent, policy = account.name, account.parent, account.policy
         if wanted.name is not UNSET and wanted.name != name:
             check_name(wanted.name)

@@ -133,6 +133,7 @@ class KeyAdmin:
             key = await self._find(key_id)
             if key.revoked_at is not None:
                 raise Conflict("This key was revoked; make a new one.")
+            await self._check_gift(who, key)
             key = _changed(key, wanted)
             await self._check_gift(who, key)
             await self._store.change_key(key)

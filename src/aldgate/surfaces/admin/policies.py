@@ -19,6 +19,7 @@ from aldgate.core.levels import ALL_SCOPES
 from aldgate.core.limits import Limits
 from aldgate.core.policies import Policy
 from aldgate.core.terms import format_usd, parse_budget, parse_duration
+from aldgate.gate.policies.parameters import NOT_PARAMETERS, OUTPUT_CAPS
 
 GREATEST = 10**12
 _POSITIVE = ("max_input_tokens", "max_output_tokens", "retention_s")
@@ -62,6 +63,7 @@ def read_policy(said: PolicyForm | dict[str, Any] | None, param: str = "policy")
 
 
 def _check(policy: Policy, param: str) -> None:
+    _check_names(policy, param)
     if policy.scopes is not None:
         read_scopes(policy.scopes, f"{param}.scopes")
     for name, limit in msgspec.structs.asdict(policy.limits).items():
@@ -74,6 +76,21 @@ def _check(policy: Policy, param: str) -> None:
         except ValueError:
             where = f"{param}.networks[{place}]"
             raise InvalidRequest(f"Write an address or a network, as in `10.0.0.0/8` (`{where}`).", param=where) from None
+
+
+def _check_names(policy: Policy, param: str) -> None:
+    """A name that no request would be held to is an error: a restriction that does nothing must not look like one."""
+    for field, without in (
+        ("parameter_caps", NOT_PARAMETERS | OUTPUT_CAPS),
+        ("parameter_defaults", NOT_PARAMETERS),
+        ("forced_parameters", NOT_PARAMETERS),
+    ):
+        for name in getattr(policy, field):
+            if name in without:
+                where = f"{param}.{field}"
+                instead = "; `max_output_tokens` of the policy bounds answers" if name in OUTPUT_CAPS else ""
+                text = f"`{name[:100]}` is none of the parameters that policies set{instead} (`{where}`)."
+                raise InvalidRequest(text, param=where)
 
 
 def _check_positive(value: float | None, where: str) -> None:

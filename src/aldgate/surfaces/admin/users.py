@@ -174,8 +174,9 @@ class UserAdmin:
         return {"sealed": sealed, "lost": lost}
 
     async def _check_change(self, who: Principal, name: str, changes: Mapping[str, Any]) -> None:
-        """See that a user is, with these changes, no more than who makes them."""
+        """See that a user is no more than who makes these changes, before them as after them."""
         account, _ = await self._users.find(name)
+        await check_gift(self._store, who, account.level, account.parent)
         level = replace(account.level, policy=changes.get("policy", account.policy))
         await check_gift(self._store, who, level, changes.get("parent", account.parent))
 

@@ -6,15 +6,15 @@ What differs between faces is the dialect, and the paths that lead here; the way
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
 import msgspec
 
-from aldgate.core.calls import Admission, Call, Named, Outcome, Peek
-from aldgate.core.errors import ClientGone, ExpiredKey, GatewayError, ShuttingDown, UpstreamBroken
+from aldgate.core.calls import Admission, Named, Outcome, Peek
+from aldgate.core.errors import BudgetExceeded, ClientGone, GatewayError, ShuttingDown, UpstreamBroken
 from aldgate.core.principals import Operation, Principal
 from aldgate.gate.explain.explain import explain
 from aldgate.gate.explain.explanation import Explanation
@@ -22,7 +22,7 @@ from aldgate.gate.gate import Gate
 from aldgate.gate.money.bounds import counted
 from aldgate.gate.policies.shaping import shaped
 from aldgate.gate.principals.identity import Identity
-from aldgate.gate.runs import Run
+from aldgate.gate.runs import OpenStream, Run
 from aldgate.gate.watch import Watch
 from aldgate.gate.whole import Committed, left, recorded, whole
 from aldgate.limiter.headers import rate_headers
@@ -33,7 +33,7 @@ from aldgate.surfaces.calls.idempotency import Once, asked_by, idempotency_key
 from aldgate.surfaces.calls.recorder import Recorder
 from aldgate.surfaces.http.asgi import Handler, Headers, Outlet, Receive, Scope, Send, headers_of
 from aldgate.surfaces.http.bodies import BytesInFlight, bounded, check_json, read_body
-from aldgate.surfaces.http.credentials import check_place, secret_of
+from aldgate.surfaces.http.credentials import check_place, come_from, place_of_call, secret_of
 from aldgate.surfaces.server.listener import Connection
 
 ReadNamed = Callable[[Scope], Named]
@@ -94,6 +94,7 @@ class Face:
         call_id = self._gate.new_id()
         connection: Connection = scope["aldgate.connection"]
         connection.cut_on_loss()
+        come_from(scope)
         outlet = connection.outlet
         principal: Principal | None = None
         named: Named | None = None
@@ -265,10 +266,10 @@ class Face:
         has_begun = False
         last = b""
         task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._gate.streams[call.id] = admission, task
+        stream = self._gate.streams[call.id] = OpenStream(admission, task, place_of_call(), call.principal.expires_at)
         try:
             run = await self._gate.run(admission, self._dialect)
-            relay = run.relay
+            relay = stream.relay = run.relay
             try:
                 outcome.first_byte_s = run.first_byte_s
                 if relay.failure is not None and not run.first:
@@ -300,7 +301,7 @@ class Face:
         finally:
             del self._gate.streams[call.id]
             if relay is not None:
-                _bill_stream(call, relay, outcome)
+                _bill_stream(admission, relay, outcome)
             self._gate.settle(admission, outcome)
         if self._committed is not None:
             try:
@@ -322,21 +323,39 @@ class Face:
             if relay.is_done or relay.failure is not None:
                 last = events
                 return False
-            if not self._gate.extend(admission, relay.delivered):
-                raise ExpiredKey("The stream was cut: its API key has expired.")
+            if relay.delivered >= admission.extend_at and not self._gate.extend(admission, relay.delivered):
+                return _Later(partial(self._extended, admission, relay, events, outlet))
             return outlet.write(events) if events else True
 
         if not relay.is_done and relay.failure is None:
             last = b""
-            verdict = outlet.write(run.first)
-            if verdict is not True:
-                await cast(Awaitable[None], verdict)
+            await self._extended(admission, relay, run.first, outlet)
             await run.exchange.pipe(pass_on)
         if relay.is_done:
             run.exchange.finish()
         elif relay.failure is None:
             last = relay.end()
+        if relay.delivered > admission.paid_output:
+            await self._gate.extend_shared(admission, relay.delivered)
         return last
+
+    async def _extended(self, admission: Admission, relay: Relay, events: bytes, outlet: Outlet) -> None:
+        """Reserve what the stream needs to go on, whoever has to be asked, and pass events on."""
+        if relay.delivered >= admission.extend_at:
+            await self._gate.extend_shared(admission, relay.delivered)
+        verdict = outlet.write(events) if events else True
+        if verdict is not True:
+            await cast(Awaitable[None], verdict)
+
+
+class _Later:
+    """Something to await whose coroutine is only made then: who is cancelled before leaves none behind."""
+
+    def __init__(self, begin: Callable[[], Awaitable[None]]) -> None:
+        self._begin = begin
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self._begin().__await__()
 
 
 def _untie(error: GatewayError) -> None:
@@ -357,15 +376,19 @@ def _header_value(text: str) -> bytes:
     return "".join(character if character.isprintable() else " " for character in text).encode("ascii", "replace")[:2_000]
 
 
-def _bill_stream(call: Call, relay: Relay, outcome: Outcome) -> None:
+def _bill_stream(admission: Admission, relay: Relay, outcome: Outcome) -> None:
     """What a stream is billed: what the provider reported, else what was delivered, else nothing.
 
-    Some report the input at the start and the output at the end: a stream that was cut between is billed what it delivered.
+    Some report the input at the start and the output at the end: a stream that was cut between is billed what it delivered. One
+    that its budget cut had as much delivered as was paid for; what came behind that was not passed on.
     """
-    reported = relay.usage
-    if reported is not None and not relay.is_done and reported.output_tokens < relay.delivered:
-        outcome.usage, outcome.usage_source = msgspec.structs.replace(reported, output_tokens=relay.delivered), "counted"
+    reported, delivered = relay.usage, relay.delivered
+    is_spent = isinstance(outcome.error, BudgetExceeded) and admission.cut is None
+    if is_spent:
+        delivered = min(delivered, admission.paid_output)
+    if reported is not None and (is_spent or not relay.is_done and reported.output_tokens < delivered):
+        outcome.usage, outcome.usage_source = msgspec.structs.replace(reported, output_tokens=delivered), "counted"
     elif reported is not None:
         outcome.usage, outcome.usage_source = reported, "reported"
-    elif relay.delivered or isinstance(outcome.error, ClientGone | ShuttingDown | UpstreamBroken) and outcome.first_byte_s:
-        outcome.usage, outcome.usage_source = counted(call, relay.delivered), "counted"
+    elif delivered or isinstance(outcome.error, ClientGone | ShuttingDown | UpstreamBroken) and outcome.first_byte_s:
+        outcome.usage, outcome.usage_source = counted(admission.call, delivered), "counted"

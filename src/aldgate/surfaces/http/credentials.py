@@ -5,7 +5,10 @@ What comes from a carrier that keys do not come in is put behind that carrier's 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from functools import partial
+from typing import Any
 from urllib.parse import parse_qs
 
 from aldgate.core.addresses import address_of
@@ -16,6 +19,9 @@ from aldgate.gate.principals.identity import Identity
 from aldgate.surfaces.http.asgi import Scope, headers_of
 from aldgate.surfaces.http.origins import TRUSTED
 
+_PLACE = ("path", "client", "headers", "state")
+"""What of a scope says where a call comes from."""
+_place: ContextVar[tuple[Any, ...] | None] = ContextVar("place", default=None)
 MOST_PLACES = 1_000
 SESSION_COOKIE = b"aldgate_session"
 _CARRIERS = (
@@ -144,6 +150,18 @@ def check_place(principal: Principal, scope: Scope) -> None:
     if len(allowed) >= MOST_PLACES:
         allowed.clear()
     allowed.add((path, address))
+
+
+def come_from(scope: Scope) -> None:
+    """What is called in this task comes from there."""
+    # Not the scope itself: it knows the connection, which knows the task, whose context would hold it.
+    _place.set((scope["path"], scope.get("client"), scope["headers"], scope["state"]))
+
+
+def place_of_call() -> Callable[[Principal], None] | None:
+    """`check_place` for where what is called in this task comes from; None: the gate itself calls."""
+    place = _place.get()
+    return None if place is None else partial(check_place, scope=dict(zip(_PLACE, place, strict=True)))
 
 
 def caller_address(scope: Scope) -> str:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from aldgate.core.errors import BodyTooLarge
 from aldgate.core.principals import Principal
 from aldgate.gate.audit import Audit
+from aldgate.gate.principals.clients import Clients
 from aldgate.ports import ByteBound
 from aldgate.storage import Store
 from aldgate.surfaces.admin.keys import require_admin
@@ -37,10 +38,14 @@ class Reports:
     Args:
         committed: Waits until what was settled is on disk, so that whoever asks for usage sees the call made just before.
         in_flight: The bound on bytes held.
+        clients: Knows the clients in files, who have statements, too.
     """
 
-    def __init__(self, store: Store, audit: Audit, committed: Callable[[], Awaitable[None]], in_flight: ByteBound) -> None:
+    def __init__(
+        self, store: Store, audit: Audit, committed: Callable[[], Awaitable[None]], in_flight: ByteBound, clients: Clients
+    ) -> None:
         self._store = store
+        self._clients = clients
         self._committed = committed
         self._in_flight = in_flight
         log = AuditFace(store, audit)
@@ -65,7 +70,8 @@ class Reports:
 
     async def _statement(self, who: Principal, request: Request) -> Answer:
         await self._committed()
-        return await statement(self._store, request.path_params["account"], request.query_params, _accept(request))
+        filed = self._clients.files.clients
+        return await statement(self._store, request.path_params["account"], request.query_params, _accept(request), filed)
 
     async def _reconcile(self, who: Principal, request: Request) -> Answer:
         await self._committed()

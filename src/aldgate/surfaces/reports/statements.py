@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,11 +15,13 @@ from aldgate.core.levels import AccountKind
 from aldgate.core.principals import ADMIN
 from aldgate.core.spans import parse_month
 from aldgate.core.statements import Amounts, Booked, Statement, amounts, as_text, budget_lines, total
+from aldgate.gate.principals.client_files import ID_PREFIX, FileClient
 from aldgate.storage import Store
 from aldgate.surfaces.reports.ledger_query import month
 from aldgate.surfaces.reports.sheets import format_of, sheet
 
 FORMATS = ("json", "csv", "text")
+NO_FILES: Mapping[str, FileClient] = {}
 KINDS: tuple[AccountKind, ...] = ("organisation", "team", "client", "user")
 
 
@@ -37,8 +39,10 @@ class Subject(msgspec.Struct, frozen=True):
         return f"{self.kind}_id" if self.kind in KINDS else "key_id"
 
 
-async def answer(store: Store, account: str, query: QueryParams, accept: str = "") -> dict[str, Any] | Response:
-    """The statement of an account (its id, `kind:name`, or a key's id) for `month`.
+async def answer(
+    store: Store, account: str, query: QueryParams, accept: str = "", filed: Mapping[str, FileClient] = NO_FILES
+) -> dict[str, Any] | Response:
+    """The statement of an account (its id, `kind:name`, or a key's id) for `month`; `filed` are the clients in files.
 
     Raises:
         NotFound: There is no such account.
@@ -48,7 +52,7 @@ async def answer(store: Store, account: str, query: QueryParams, accept: str = "
     if unknown is not None:
         raise InvalidRequest(f"There is no parameter `{unknown[:100]}` here.", param=unknown[:100])
     wanted, form = month(query), format_of(query, accept, FORMATS)
-    made = await statement(store, await subject(store, account), wanted)
+    made = await statement(store, await subject(store, account, filed), wanted)
     if form == "text":
         return Response(as_text(made), 200, {"cache-control": "no-store"}, "text/plain; charset=utf-8")
     if form == "csv":
@@ -71,7 +75,7 @@ async def statement(store: Store, of: Subject, wanted: str) -> Statement:
     return Statement(of.id, of.kind, of.name, wanted, whole, amounts(rows, "model"), amounts(rows, "day"), budgets)
 
 
-async def subject(store: Store, account: str) -> Subject:
+async def subject(store: Store, account: str, filed: Mapping[str, FileClient] = NO_FILES) -> Subject:
     """Whoever has this id or name.
 
     Raises:
@@ -80,9 +84,13 @@ async def subject(store: Store, account: str) -> Subject:
     missing = NotFound(f"There is no account `{account[:100]}`.")
     if "\0" in account:  # some databases keep none
         raise missing
-    kind = account.partition(":")[0]
+    kind, _, name = account.partition(":")
+    if kind == "client" or f"{kind}:" == ID_PREFIX:
+        file = filed.get(name)
+        if file is not None:
+            return Subject(file.account.id, "client", file.account.name)
     if kind in KINDS:
-        found = await store.find_account(kind, account.partition(":")[2])
+        found = await store.find_account(kind, name)
     else:
         found = next(reversed(await store.lineage(account)), None)
     if found is not None:

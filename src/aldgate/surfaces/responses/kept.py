@@ -189,6 +189,8 @@ def _with_any_model(body: bytes) -> bytes:
         return with_members(body, {"model": "any"})
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise InvalidRequest("The body is not a JSON object.") from None
+    except RecursionError:
+        raise InvalidRequest("The body is nested too deep.") from None
 
 
 def _warnings(kept: KeptResponse) -> Headers:

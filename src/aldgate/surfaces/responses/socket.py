@@ -20,9 +20,10 @@ from aldgate.dialects.responses.pen import Pen
 from aldgate.dialects.responses.requests import Governed, governed
 from aldgate.dialects.responses.written import framed, response_id
 from aldgate.dialects.sse import EventReader
+from aldgate.gate.watch import OpenSocket
 from aldgate.surfaces.calls.face import Doors
 from aldgate.surfaces.http.asgi import Headers, Message, Receive, Scope, Send
-from aldgate.surfaces.http.credentials import check_place, socket_secret_of
+from aldgate.surfaces.http.credentials import check_place, come_from, place_of_call, socket_secret_of
 from aldgate.surfaces.http.faults import refuse
 from aldgate.surfaces.responses.face import ResponsesFace
 from aldgate.surfaces.responses.history import MOST_KEPT
@@ -64,7 +65,8 @@ class ResponseSocket:
             return await refuse(send, scope["path"], error, doors.gate.new_id())
         await send({"type": "websocket.accept"})
         conversation = _Conversation(doors, self._face, secret, scope, send)
-        doors.watch.sockets[conversation] = principal, conversation.cut
+        come_from(scope)
+        doors.watch.sockets[conversation] = OpenSocket(principal, conversation.cut, place_of_call())
         try:
             await conversation.run(receive)
         finally:
@@ -83,6 +85,7 @@ class _Conversation:
         self._send = send
         self._frames: asyncio.Queue[bytes | GatewayError | None] = asyncio.Queue(MOST_WAITING)
         self._is_lost = False
+        self._is_cut = False
         self._task = asyncio.current_task()
         self._remembered: tuple[str, list[Turn]] = ("", [])
         """The last response that nobody keeps, and all that led to it: this connection alone can continue it."""
@@ -111,6 +114,9 @@ class _Conversation:
 
     def cut(self, error: GatewayError) -> None:
         """Whose it is may call no longer: say so behind what is being answered, and close."""
+        if self._is_cut:
+            return
+        self._is_cut = True
         if not self._frames.full():  # else the next frame is refused, and that closes it
             self._frames.put_nowait(error)
 
@@ -147,7 +153,7 @@ class _Conversation:
                 self._hold(-len(frame))
         except GatewayError as error:
             await self._send({"type": "websocket.send", "text": _error_frame(error, outlet.stream_id).decode()})
-            return error.status != 401
+            return error.status != 401 and not self._is_cut
         return True
 
     async def _create(self, created: Created, outlet: _Outlet) -> None:

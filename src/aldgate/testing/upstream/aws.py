@@ -1,6 +1,6 @@
 """Whoever lends AWS credentials, on the same server: metadata services, STS and the portal of IAM Identity Center.
 
-Each answers only what is asked exactly as AWS wants it asked (see `providers.bedrock.metadata` and `.federation` for the pages).
+Each answers only what is asked exactly as AWS wants it asked (see `providers.bedrock.metadata`, `.sts` and `.sso` for the pages).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ ROLE = "gate-role"
 SESSION_TOKEN = "metadata-session=="
 LOGIN = "sso-login"
 _ROLES = "/latest/meta-data/iam/security-credentials/"
+_BY_TOKEN = frozenset({"AssumeRoleWithWebIdentity"})
 _XML = (("Content-Type", "text/xml"),)
 
 
@@ -68,18 +69,24 @@ def _in_session(seen: Recorded, body: bytes) -> bytes:
 
 def _assumed(seen: Recorded, expiration: str) -> bytes:
     asked = {name: values[0] for name, values in parse_qs(seen.body.decode()).items()}
-    wanted = {"Action": "AssumeRoleWithWebIdentity", "Version": "2011-06-15"}
-    is_whole = seen.method == "POST" and set(asked) == {*wanted, "RoleArn", "RoleSessionName", "WebIdentityToken"}
-    if not is_whole or not wanted.items() <= asked.items() or asked["WebIdentityToken"] == "expired":
+    action = asked.get("Action", "")
+    needed = {"Action", "Version", "RoleArn", "RoleSessionName", *(["WebIdentityToken"] if action in _BY_TOKEN else [])}
+    is_whole = (
+        seen.method == "POST"
+        and needed <= asked.keys() <= needed | {"ExternalId", "DurationSeconds"}
+        and (asked["Version"], action in _BY_TOKEN or "/sts/aws4_request" in (seen.header("authorization") or ""))
+        == ("2011-06-15", True)
+    )
+    if not is_whole or asked.get("WebIdentityToken") == "expired":
         code = "ExpiredTokenException" if is_whole else "InvalidParameterValue"
         error = f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>No.</Message></Error></ErrorResponse>"
         return wire.whole(error.encode(), status=400, headers=_XML)
     lent = (
-        '<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">\n'
-        "<AssumeRoleWithWebIdentityResult><Credentials>\n<AccessKeyId>ASIALENT</AccessKeyId>\n"
+        f'<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/">\n'
+        f"<{action}Result><Credentials>\n<AccessKeyId>ASIALENT</AccessKeyId>\n"
         "<SecretAccessKey>lent/secret+</SecretAccessKey>\n<SessionToken>lent-token==</SessionToken>\n"
         f"<Expiration>{expiration}</Expiration>\n</Credentials>\n<AssumedRoleUser><AssumedRoleId>AROA:aldgate</AssumedRoleId>"
-        "</AssumedRoleUser></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+        f"</AssumedRoleUser></{action}Result></{action}Response>"
     )
     return wire.whole(lent.encode(), headers=_XML)
 

@@ -1,12 +1,10 @@
-"""Credentials for who proves who they are elsewhere: by a token of a cluster's (web identity), or a login of a person's (SSO).
+"""Credentials for a person who is logged in (IAM Identity Center).
 
-https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html and
 https://docs.aws.amazon.com/singlesignon/latest/PortalAPIReference/API_GetRoleCredentials.html
 """
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -21,51 +19,6 @@ from msgspec import Meta
 from aldgate.providers.bedrock.lent import Lent, ask, refused, usable
 from aldgate.providers.bedrock.signature import Credentials
 from aldgate.upstream.pool import Pool
-
-_FIELD = re.compile(rb"<(AccessKeyId|SecretAccessKey|SessionToken|Expiration|Code)>([^<&]+)</")
-
-
-class WebIdentity:
-    """Implements `lent.Lender`: a role for a token in a file, which a cluster renews there.
-
-    Args:
-        pool: Connections to STS.
-        file: Holds the token.
-        role: ARN of the role.
-        session: What its sessions are called in AWS's logs.
-    """
-
-    def __init__(self, pool: Pool, file: Path, role: str, session: str) -> None:
-        self.pools = (pool,)
-        self._file = file
-        self._form = {
-            "Action": "AssumeRoleWithWebIdentity",
-            "Version": "2011-06-15",
-            "RoleArn": role,
-            "RoleSessionName": session,
-        }
-
-    async def lend(self) -> Lent:
-        """See `lent.Lender`."""
-        who = "STS"
-        try:
-            token = self._file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise refused(who, f"the token in {self._file} cannot be read ({type(error).__name__})") from None
-        body = urlencode(self._form | {"WebIdentityToken": token}).encode()
-        headers = {"content-type": "application/x-www-form-urlencoded", "accept": "text/xml"}
-        status, answer = await ask(self.pools[0], "POST", "/", headers, body)
-        said = {name.decode(): value.decode("latin-1").strip() for name, value in _FIELD.findall(answer)}
-        if status != 200:
-            raise refused(who, f"it refused the token ({said.get('Code', f'status {status}')})", status)
-        try:
-            lent = Credentials(said["AccessKeyId"], said["SecretAccessKey"], said["SessionToken"])
-            until = datetime.fromisoformat(said["Expiration"].replace("Z", "+00:00")).timestamp()
-        except (KeyError, ValueError):
-            raise refused(who, "what it answers is none") from None
-        if not usable(lent.access_key_id, lent.secret_access_key, lent.session_token):
-            raise refused(who, "what it answers is none")
-        return Lent(lent, until)
 
 
 class _Login(msgspec.Struct, rename="camel"):
