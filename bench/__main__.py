@@ -11,6 +11,7 @@ import uvloop
 from bench import report
 from bench.contestants import gate_command, version_of
 from bench.governance import ROWS as GOVERNANCE
+from bench.jobs import ROWS as JOBS
 from bench.load import LoadFailed
 from bench.processes import NotAvailable, cores, pin_self
 from bench.routing import ROWS as ROUTING
@@ -18,7 +19,7 @@ from bench.rows import ROWS as OTHERS
 from bench.rows import Plan
 from bench.valkey import ROWS as VALKEY
 
-ROWS = OTHERS | ROUTING | GOVERNANCE | VALKEY
+ROWS = OTHERS | ROUTING | GOVERNANCE | VALKEY | JOBS
 RESULTS = Path(__file__).with_name("results.json")
 
 

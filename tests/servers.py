@@ -31,7 +31,12 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def postgres_server() -> Iterator[NewUrl]:
+def postgres_server(*, is_durable: bool = False) -> Iterator[NewUrl]:
+    """URLs of empty databases on a server of its own.
+
+    Args:
+        is_durable: A commit waits for the disk, as it does by default; tests need not.
+    """
     binaries = postgres_binaries()
     if binaries is None:
         pytest.skip("PostgreSQL is not installed: no `initdb` on the path or in /usr/lib/postgresql/*/bin")

@@ -41,6 +41,8 @@ TASKS = {
     "gate/routing/hedge.py": "two attempts at once, where a route asks for it; both have ended when the race has",
     "jobs/batch_run.py": "in task groups, which end with the batch",
     "jobs/batches.py": "in a task group, which ends with the worker",
+    "jobs/job_run.py": "the engine's work on one job, ended with it",
+    "jobs/worker.py": "in a task group, which ends with the worker",
     "surfaces/responses/background.py": "what runs in the background, ended by `aclose` before the store and the ledger are",
     "surfaces/server/server.py": "the sweep of connections, ended with the server",
     "oidc/keyset.py": "one fetch for all who wait for it, ended with the issuer",
@@ -52,6 +54,7 @@ TASKS = {
 BROAD = {
     "jobs/batch_run.py": "one line's fault must not end the others",
     "jobs/batches.py": "one batch's fault must not end the others",
+    "jobs/worker.py": "one job's fault must not end the others",
     "surfaces/responses/background.py": "one response's fault must not end the others",
     "store/writer.py": "whatever is wrong with the store must not end the ledger's writer",
     "surfaces/server/websocket.py": "one socket's fault must not reach another's",

@@ -1,7 +1,7 @@
 """What jobs ask of the store."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -24,8 +24,10 @@ from aldgate.core.jobs import (
 
 Choose = Callable[[Queue], Choice]
 """Says which of the jobs that wait may begin. Runs within a transaction: it decides from what it is given, and at once."""
-Heard = Callable[[str, str], None]
-"""Told the id of a job that was changed, and its engine."""
+Change = Literal["state", "progress", "cancel"]
+"""What of a job was changed; `cancel`: it was asked to end."""
+Heard = Callable[[str, str, Change], None]
+"""Told the id of a job that was changed, its engine, and what was changed."""
 
 
 class Handover(msgspec.Struct, frozen=True):
@@ -91,16 +93,12 @@ class JobStore(Protocol):
         """Take jobs of these engines whose worker's lease has lapsed, with the attempt that it was making."""
         ...
 
-    async def renew_jobs(self, leases: Collection[Lease], lease_s: float) -> dict[str, Renewal]:
-        """Keep jobs for so much longer. Returns, by id, those that are still held; of the others the lease is lost."""
+    async def renew_jobs(self, leases: Collection[Lease], lease_s: float) -> dict[Lease, Renewal]:
+        """Keep jobs for so much longer. Returns what became of those that are still held; the other leases are lost."""
         ...
 
     async def submit_job(self, lease: Lease, handle: str) -> None:
         """The job's attempt is about to be sent to its engine, which will know it by `handle`: the job is running."""
-        ...
-
-    async def begin_again(self, lease: Lease, end: AttemptEnd, error: JobError | None, lease_s: float) -> Claim:
-        """End the attempt under way and begin another, without letting go of the job."""
         ...
 
     async def note_progress(self, lease: Lease, progress: Progress, preview: Preview | None) -> None:

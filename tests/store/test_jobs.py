@@ -82,6 +82,22 @@ async def test_of_jobs_that_come_together_one_that_cannot_be_kept_fails_alone(st
     assert len(await store.list_jobs(JobFilter())) == 4
 
 
+async def test_a_job_that_cannot_be_written_down_keeps_no_other_out(store: Store):
+    with pytest.raises(TypeError):
+        await store.enqueue_job(job(1, extras={"what": object()}))
+    assert (await store.enqueue_job(job(2))).state == "queued"
+
+
+async def test_who_leaves_does_not_break_off_what_others_wait_for(store: Store):
+    first = asyncio.create_task(store.enqueue_job(job(1)))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(store.enqueue_job(job(2)))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second).id == job(2).id
+    assert await store.find_job(job(1).id) is not None
+
+
 async def test_jobs_are_listed_newest_first_by_pages_and_filters(store: Store):
     for number in range(1, 6):
         await store.enqueue_job(job(number, created_at=float(number), operation="image" if number % 2 else "video"))
@@ -165,13 +181,13 @@ async def test_who_lost_the_lease_can_write_nothing(store: Store, url: str):
         store.note_attempt(old, "x"),
         store.requeue_job(old, "failed", None, 0.0, ""),
         store.leave_job(old, 0.0, ""),
-        store.begin_again(old, "lost", None, LONG_S),
         store.finish_job(old, DONE, replace(ROW, call_id="req-lost")),
     )
     for write in writes:
         with pytest.raises(LeaseLost):
             await write
-    again = await other.begin_again(taken.job.lease, "lost", JobError("worker_lost", "gone"), LONG_S)
+    await other.requeue_job(taken.job.lease, "lost", JobError("worker_lost", "gone"), 0.0, "its worker was lost")
+    (again,) = await claimed(other)
     assert (again.attempt.number, again.job.failures) == (2, 1)
     await other.finish_job(again.job.lease, DONE, None)
     assert [each.end for each in await store.job_attempts(first.job.id)] == ["lost", "succeeded"]
@@ -203,7 +219,7 @@ async def test_cancelling_reaches_who_has_the_job(store: Store):
     assert await store.ask_to_cancel(claim.job.id, "key-2") is None
     asked = await store.ask_to_cancel(claim.job.id, "key-1")
     assert asked is not None and asked.cancel_asked_at is not None and asked.state == "scheduled"
-    assert (await store.renew_jobs([claim.job.lease], LONG_S))[claim.job.id].is_cancelled
+    assert (await store.renew_jobs([claim.job.lease], LONG_S))[claim.job.lease].is_cancelled
 
 
 async def test_who_is_cancelled_or_too_late_is_doomed_and_never_claimed(store: Store):
@@ -273,11 +289,11 @@ async def test_what_a_job_holds_is_not_lost_with_the_process_that_made_it(store:
 
 
 async def test_changes_are_heard(store: Store):
-    heard: list[tuple[str, str]] = []
+    heard: list[tuple[str, str, str]] = []
     came = asyncio.Event()
 
-    def hear(job_id: str, engine: str) -> None:
-        heard.append((job_id, engine))
+    def hear(job_id: str, engine: str, what: str) -> None:
+        heard.append((job_id, engine, what))
         came.set()
 
     listening = asyncio.create_task(store.listen_to_jobs(hear))
@@ -286,7 +302,7 @@ async def test_changes_are_heard(store: Store):
             await asyncio.sleep(0)
             await store.enqueue_job(job())
             await came.wait()
-        assert heard[0] == (job().id, "painter")
+        assert heard[0] == (job().id, "painter", "state")
     finally:
         listening.cancel()
 

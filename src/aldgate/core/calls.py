@@ -81,6 +81,8 @@ class Call(msgspec.Struct):
     catalogue: Catalogue
     backends: Mapping[str, Any]
     is_inner: bool = False
+    units: Units | None = None
+    """What it is expected to count in limits, where that is no matter of its bytes."""
 
 
 class Failure(msgspec.Struct, frozen=True):

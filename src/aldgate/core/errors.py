@@ -389,7 +389,7 @@ class IssuerUnavailable(InternalError):
 class WorkerLost(InternalError):
     """The worker that had the job is gone, and what it made with it."""
 
-    code, retry = "worker_lost", Retry.LATER
+    code, status, retry = "worker_lost", 503, Retry.LATER
 
 
 class DeadlineExceeded(InternalError):

@@ -37,7 +37,7 @@ class Again(msgspec.Struct, frozen=True):
     wait_s: float
 
 
-def after_failure(error: GatewayError, failures: int, most: int, jitter: float) -> Again | None:
+def after_failure(error: GatewayError, failures: int, most: int, jitter: float, base_s: float = BASE_WAIT_S) -> Again | None:
     """What follows an attempt that failed. None: the job has failed.
 
     Args:
@@ -45,10 +45,11 @@ def after_failure(error: GatewayError, failures: int, most: int, jitter: float) 
         failures: Attempts that failed or were lost, this one among them.
         most: So many of them, and it is parked as failed.
         jitter: A random number from 0 up to 1: jobs that failed together do not come back together.
+        base_s: The wait after the first failure, before jitter; it doubles with each further one.
     """
     if isinstance(error, HOPELESS) or failures >= most:
         return None
-    waited = min(LONGEST_WAIT_S, BASE_WAIT_S * 2.0 ** min(failures - 1, 30))
+    waited = min(LONGEST_WAIT_S, base_s * 2.0 ** min(failures - 1, 30))
     return Again(min(LONGEST_WAIT_S, max(waited * (0.5 + jitter / 2), error.retry_after_s or 0.0)))
 
 
@@ -61,11 +62,11 @@ def recovery_of(recovery: Recovery, phase: Phase, *, is_wanted: bool, until_s: f
         is_wanted: False: the job was cancelled, or its deadline has passed.
         until_s: Seconds until the attempt has ended by itself.
     """
-    if phase != "submitted" or until_s <= 0:
+    if phase != "submitted":
         return "begin"
-    if recovery == "adopt":
-        return "adopt" if is_wanted else "stop"
-    return "wait" if recovery == "wait" else "stop"
+    if recovery == "wait":
+        return "wait" if until_s > 0 else "begin"
+    return "adopt" if recovery == "adopt" and is_wanted else "stop"
 
 
 class ByPlaces:

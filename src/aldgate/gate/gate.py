@@ -30,7 +30,7 @@ from aldgate.gate.money.bills import bill
 from aldgate.gate.money.bounds import EXPECTED_OUTPUT, cap_of, cost_of, counted, expected_tokens, most_input, priced, tier_of
 from aldgate.gate.money.brought import unpaid
 from aldgate.gate.money.purses import Cost, Purse
-from aldgate.gate.money.slices import Parts, Slices
+from aldgate.gate.money.slices import Held, Parts, Slices
 from aldgate.gate.money.steps import STEP_TOKENS, Steps
 from aldgate.gate.policies.permission import check_name, no_scope, permitted, too_long
 from aldgate.gate.records import failure_row, ledger_row, log_call
@@ -178,7 +178,7 @@ class Gate:
             return None
         units = NO_UNITS
         if is_shared or not gauge.is_empty:
-            units = (1, expected_tokens(call), 0, 0, 0)
+            units = call.units or (1, expected_tokens(call), 0, 0, 0)
             try:
                 gauge.check(units, time.monotonic_ns())
             except GatewayError as error:
@@ -429,6 +429,17 @@ class Gate:
         self.metrics.settled((call.operation, shown, outcome.status), usage, spent, outcome.first_byte_s, total_s)
         if self.logs_calls or outcome.status >= 500:
             log_call(call, deployment, outcome, total_s)
+
+    def hand_over(self, admission: Admission) -> Held:
+        """The call goes on as a job, which takes what it holds of budgets with it. What it counted in limits stays counted.
+
+        Returns what the job takes.
+        """
+        admission.is_open = False
+        self.under_way -= 1
+        if admission.places is not None:
+            admission.gauge.settle(admission.places, admission.units, admission.units)
+        return self.slices.hand_over(admission.held or [])
 
     def _judge(self, admission: Admission, outcome: Outcome) -> None:
         """Note how the deployment that came to answer did in the end; what came before its first byte `run` has noted."""

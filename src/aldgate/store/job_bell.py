@@ -13,7 +13,7 @@ import logging
 import msgspec
 
 from aldgate.core.errors import StoreUnavailable
-from aldgate.queueing import Heard
+from aldgate.queueing import Change, Heard
 from aldgate.store.database import Database
 
 log = logging.getLogger("aldgate.jobs")
@@ -34,15 +34,15 @@ class JobBell:
         self._database = database
         self._writes = writes
         self._heard: list[Heard] = []
-        self._untold: dict[str, str] = {}
+        self._untold: dict[tuple[str, Change], str] = {}
         self._telling: asyncio.Task[None] | None = None
 
-    def ring(self, job: str, engine: str) -> None:
+    def ring(self, job: str, engine: str, what: Change = "state") -> None:
         """A job was changed, and that is committed."""
         for heard in self._heard:
-            heard(job, engine)
+            heard(job, engine, what)
         if not self._database.is_embedded:
-            self._untold[job] = engine
+            self._untold[job, what] = engine
             if self._telling is None:
                 self._telling = asyncio.ensure_future(self._tell())
                 self._writes.add(self._telling)
@@ -70,5 +70,5 @@ class JobBell:
 
 def _pass_on(message: str, heard: Heard) -> None:
     if message.startswith('["jobs",'):
-        for job, engine in msgspec.json.decode(message)[1:]:
-            heard(job, engine)
+        for (job, what), engine in msgspec.json.decode(message)[1:]:
+            heard(job, engine, what)

@@ -121,15 +121,16 @@ class JobWork(Jobs):
         return claims
 
     @unbroken
-    async def renew_jobs(self, leases: Collection[Lease], lease_s: float) -> dict[str, Renewal]:
+    async def renew_jobs(self, leases: Collection[Lease], lease_s: float) -> dict[Lease, Renewal]:
         """See `JobStore`."""
         mine = or_(*(and_(jobs.c.id == lease.job, jobs.c.token == lease.token) for lease in leases))
-        columns = jobs.c.id, jobs.c.cancel_asked_at, jobs.c.deadline
-        found: dict[str, Renewal] = {}
+        columns = jobs.c.id, jobs.c.token, jobs.c.cancel_asked_at, jobs.c.deadline
+        found: dict[Lease, Renewal] = {}
         async with self._database.write(relaxed=True) as connection:
             now = await self._now(connection)
             for row in await connection.execute(update(jobs).where(mine).values(lease_until=now + lease_s).returning(*columns)):
-                found[row.id] = Renewal(row.cancel_asked_at is not None, None if row.deadline is None else row.deadline - now)
+                left_s = None if row.deadline is None else row.deadline - now
+                found[Lease(row.id, row.token)] = Renewal(row.cancel_asked_at is not None, left_s)
         return found
 
     @unbroken
@@ -144,19 +145,6 @@ class JobWork(Jobs):
         self._bell.ring(job.id, job.engine)
 
     @unbroken
-    async def begin_again(self, lease: Lease, end: AttemptEnd, error: JobError | None, lease_s: float) -> Claim:
-        """See `JobStore`."""
-        async with self._database.write() as connection:
-            now = await self._now(connection)
-            again = {"state": "scheduled", "attempts": jobs.c.attempts + 1, "version": _MORE, **_failed(end)}
-            job = await _fenced(connection, lease, {**self._lease(now, lease_s), **again}, JOB)
-            await _end_attempt(connection, lease.job, now, end, error)
-            attempt = await self._new_attempt(connection, job, now)
-            await _note_event(connection, job, now)
-        self._bell.ring(job.id, job.engine)
-        return _claim(job, attempt, now)
-
-    @unbroken
     async def note_progress(self, lease: Lease, progress: Progress, preview: Preview | None) -> None:
         """See `JobStore`."""
         told: dict[str, Any] = {"progress": written("progress", progress), "version": _MORE}
@@ -164,7 +152,7 @@ class JobWork(Jobs):
             told |= {"preview_mime": preview.mime, "preview": preview.data}
         async with self._database.write(relaxed=True) as connection:
             job = await _fenced(connection, lease, told)
-        self._bell.ring(job.id, job.engine)
+        self._bell.ring(job.id, job.engine, "progress")
 
     @unbroken
     async def requeue_job(self, lease: Lease, end: AttemptEnd, error: JobError | None, wait_s: float, reason: str) -> Job:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from sqlalchemy import ColumnElement, func, insert, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aldgate.core.errors import GatewayError
+from aldgate.core.errors import GatewayError, StoreUnavailable
 from aldgate.core.generation import Preview
 from aldgate.core.jobs import Attempt, Job, JobEvent, JobFilter
 from aldgate.queueing import Handover, Heard
@@ -34,6 +34,7 @@ class _New:
     def __init__(self, job: Job, money: Sequence[Handover]) -> None:
         self.job = job
         self.money = money
+        self.row = columns(job)
         self.kept: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
 
 
@@ -62,12 +63,17 @@ class Jobs(QueryGroup):
 
     @unbroken
     async def _keep_new(self) -> None:
-        while self._new:
-            some = self._new[:AT_ONCE]
-            if not await self._keep(some) and len(some) > 1:
-                for each in some:  # one of them may be what the database did not take
-                    await self._keep([each])
-            del self._new[: len(some)]
+        try:
+            while self._new:
+                some = self._new[:AT_ONCE]
+                if not await self._keep(some) and len(some) > 1:
+                    for each in some:  # one of them may be what the database did not take
+                        await self._keep([each])
+                del self._new[: len(some)]
+        finally:
+            for left in self._new:  # whatever went wrong, nobody waits for ever
+                _fail(left, StoreUnavailable("The job was not kept.", retry_after_s=1))
+            self._new.clear()
 
     async def _keep(self, some: Sequence[_New]) -> bool:
         """Keep them all, or none. Where they are the last chance, whoever waits is told why not."""
@@ -89,7 +95,7 @@ class Jobs(QueryGroup):
     async def _insert(self, connection: AsyncConnection, some: Sequence[_New]) -> dict[str, Job]:
         """Insert those that are new. Returns, by the id of each of the others, the job that is there in its stead."""
         fresh = self._database.insert(jobs).on_conflict_do_nothing().returning(jobs.c.id)
-        kept = set(await connection.scalars(fresh, [columns(new.job) for new in some]))
+        kept = set(await connection.scalars(fresh, [new.row for new in some]))
         known = {new.job.id: await _twin(connection, new.job) for new in some if new.job.id not in kept}
         given = [(new.job.id, new.money) for new in some if new.money and new.job.id in kept]
         await hand_over(self._database, connection, self._incarnation, given)
@@ -148,7 +154,7 @@ class Jobs(QueryGroup):
         async with self._database.write() as connection:
             engine = await connection.scalar(ask)
         if engine is not None:
-            self._bell.ring(job_id, engine)
+            self._bell.ring(job_id, engine, "cancel")
         return await self.find_job(job_id, account)
 
     async def doomed_jobs(self, limit: int) -> list[Job]:

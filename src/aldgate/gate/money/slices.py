@@ -172,6 +172,18 @@ class Slices:
             part.spent += spent
             part.repeats = REPEATS
 
+    def hand_over(self, held: Held) -> Held:
+        """What is held goes to somebody else, who settles it; `take_back` where it did not get there."""
+        for part, need in held:
+            part.held -= need
+            part.granted -= need
+        return held
+
+    def take_back(self, held: Held) -> None:
+        """What was handed over is this process's again, and not held."""
+        for part, need in held:
+            part.granted += need
+
     def hold_up_to(self, held: Held, parts: Parts, microusd: int) -> bool:
         """Hold more of these slices, up to so much of each. False: one of them does not suffice, and nothing has changed."""
         lacking = self._lacking(held, parts, microusd)
