@@ -61,9 +61,7 @@ def test_one_is_stopped(aldgate: Aldgate, gate: LoopbackGate, arguments: tuple[s
 
 
 @pytest.mark.parametrize("arguments", [("stop-all",), ("--stop-all",)])
-def test_all_are_stopped_and_whoever_stays_is_an_error(
-    aldgate: Aldgate, gate: LoopbackGate, arguments: tuple[str, ...]
-) -> None:
+def test_all_are_stopped_and_whoever_stays_is_an_error(aldgate: Aldgate, gate: LoopbackGate, arguments: tuple[str, ...]) -> None:
     gate.reply("POST", "/admin/gpu/free", {"stopped": ["comfyui"], "left": ["wan2gp"]})
     result = aldgate("gpu", *arguments)
     assert (result.code, gate.requests[-1].body) == (1, {})

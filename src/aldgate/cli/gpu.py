@@ -53,7 +53,9 @@ def status(url: Url = None, as_json: Json = False) -> None:
     residents = [(gpu["device"], each) for gpu in rows for each in gpu["residencies"]]
     if residents:
         say("")
-        shown = [(device, each["engine"], each["state"], f"{each['memory_mb']} MiB", each["running"]) for device, each in residents]
+        shown = [
+            (device, each["engine"], each["state"], f"{each['memory_mb']} MiB", each["running"]) for device, each in residents
+        ]
         say_table(["device", "engine", "state", "memory", "jobs"], shown)
     if found["gpu_processes"]:
         say("")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from aldgate.core.errors import GatewayError, VramConflict
-from aldgate.core.jobs import Claim, End, JobError
+from aldgate.core.jobs import Claim
 from aldgate.core.leases import LeaseLost
 from aldgate.core.placement import Needs, Wait
 from aldgate.devices.sight import seen_of
 from aldgate.engines.started import Started
+from aldgate.gate.jobs import failed, ledger_row
 from aldgate.jobs.devices import Devices, Post, pids_of
 from aldgate.jobs.evictions import Evictor, run_all
 from aldgate.queueing import Choose
@@ -155,9 +157,9 @@ class Placing:
         job = await self._store.find_job(job_id)
         if job is None or job.state != "queued":
             return
-        error = JobError.of(VramConflict(f"The job cannot run now: {wait.reason}."))
+        end = failed(VramConflict(f"The job cannot run now: {wait.reason}."), None)
         with contextlib.suppress(LeaseLost):  # somebody has begun or ended it meanwhile
-            await self._store.finish_job(job.lease, End(state="failed", error=error), None)
+            await self._store.finish_job(job.lease, end, ledger_row(job, end, time.time()))
 
     async def _note(self) -> None:
         """Keep what this machine's devices hold, where engines work on them."""
