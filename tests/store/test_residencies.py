@@ -130,6 +130,15 @@ async def test_an_engine_that_was_loaded_before_is_found_resident(store: Store):
     assert len((await placed(store)).claims) == 1
 
 
+async def test_whoever_is_without_work_for_its_time_leaves_though_nobody_waits(store: Store):
+    await comes(store, 1)
+    needs = {"painter": Needs(memory_mb=14_000, idle_s=0.0)}
+    made = await store.place_jobs(GPU, needs, LONG_S)
+    assert (await store.place_jobs(GPU, needs, LONG_S)).evictions == ()
+    await finished(store, made)
+    assert [each.engine for each in (await store.place_jobs(GPU, needs, LONG_S)).evictions] == ["painter"]
+
+
 @pytest.mark.parametrize("number", [8])
 async def test_workers_that_decide_at_once_never_over_commit(url: str, number: int):
     stores = [open_url(url, f"worker-{at}") for at in range(3)]

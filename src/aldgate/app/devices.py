@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,8 @@ from aldgate.making import Engine
 from aldgate.storage import Store
 
 HEALTH_TIMEOUT_S = 5.0
+OURS = re.compile(r"^ALDGATE_|_KEYS?$|SECRET|PASSWORD|^DATABASE_URL$")
+"""Names in the environment that engines do not inherit: they hold what is the gate's alone. `env` of a process adds any."""
 
 
 def with_processes(settings: Settings, engines: Mapping[str, Engine]) -> dict[str, Engine]:
@@ -66,7 +69,8 @@ def _started(settings: Settings, name: str, engine: Engine) -> Engine:
         http = EngineHttp(name, section.base_url, ca_bundle=section.ca_bundle, timeout_s=HEALTH_TIMEOUT_S)
         ask = partial(_answers, http, section.process.health)
     folder = Path(settings.data).absolute() / "engines"
-    return Started(engine, EngineProcess(name, section.process, folder, settings.environment, ask))
+    inherited = {key: value for key, value in settings.environment.items() if not OURS.search(key)}
+    return Started(engine, EngineProcess(name, section.process, folder, inherited, ask))
 
 
 async def _answers(http: EngineHttp, path: str) -> None:

@@ -63,7 +63,7 @@ class Placing:
         while True:
             try:
                 await self.look()
-            except GatewayError as error:
+            except (GatewayError, OSError) as error:
                 log.warning("devices cannot be looked after", exc_info=error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):

@@ -29,7 +29,7 @@ class Residencies(JobWork):
     async def place_jobs(self, device: Device, engines: Mapping[str, Needs], lease_s: float) -> Placed:
         """See `ResidencyStore`."""
         busy = await self._engines_with_waiting(engines)
-        if not busy and not await self._has_residents(device.name):
+        if not busy and not await self._has_overdue(device.name):
             return Placed()
         claims: list[Claim] = []
         async with self._database.write() as connection:
@@ -131,11 +131,12 @@ class Residencies(JobWork):
                 await self._note_memory(connection, eviction.device, eviction.engine, worked_at=gone.used_at)
             return gone is not None
 
-    async def _has_residents(self, device: str) -> bool:
+    async def _has_overdue(self, device: str) -> bool:
+        """Whether somebody was without work for so long that it is to leave though nobody waits."""
+        is_over = residencies.c.used_at + residencies.c.idle_s <= self._database.now()
+        query = select(residencies.c.engine).where(residencies.c.device == device, is_over)
         async with self._database.read() as connection:
-            return (
-                await connection.scalar(select(residencies.c.engine).where(residencies.c.device == device).limit(1)) is not None
-            )
+            return await connection.scalar(query.limit(1)) is not None
 
     async def _lock_device(self, connection: AsyncConnection, device: str) -> Row[*tuple[Any, ...]]:
         fresh = {"name": device, "total_mb": 0, "foreign_mb": 0, "foreign_processes": "[]", "seen_at": 0.0, "token": 0}
@@ -161,6 +162,8 @@ class Residencies(JobWork):
         lease_s: float,
     ) -> tuple[Eviction, ...]:
         """Carry out what was decided: who is loaded, who was used, who is to leave."""
+        if not made.begin and not made.evict:
+            return ()
         for engine, memory_mb in made.load.items():
             token += 1
             await connection.execute(insert(residencies).values(_new(device, engine, engines[engine], memory_mb, token, now)))
