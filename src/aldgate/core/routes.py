@@ -186,22 +186,22 @@ class Catalogue(msgspec.Struct, frozen=True):
                 return Route(deployment.id, (deployment,))
         raise ModelNotFound(f"Name a `model`: there is no alias `{alias}`, and none is known to {operation}.", param="model")
 
-    def resolve(self, name: str) -> Route:
+    def resolve(self, name: str, *, tells_near: bool = True) -> Route:
         """Find the route for `name`: a name or alias first, then `provider:model`, then `provider/model`.
 
         Raises:
-            ModelNotFound: Names the closest known models.
+            ModelNotFound: Names the closest known models; not so without `tells_near`, to those who may not know of all.
         """
         route = self.routes.get(name)
-        return route if route is not None else self._resolve_unlisted(name)
+        return route if route is not None else self._resolve_unlisted(name, tells_near)
 
-    def _resolve_unlisted(self, name: str) -> Route:
+    def _resolve_unlisted(self, name: str, tells_near: bool) -> Route:
         for separator in ":/":
             provider, found, model = name.partition(separator)
             source = self.open_sources.get(provider)
             if found and model and source:
                 return Route(name, (source.deployment(model),))
-        near = self.near(name)
+        near = self.near(name) if tells_near else []
         hint = f" Did you mean {' or '.join(f'`{other}`' for other in near)}?" if near else ""
         shown = name if len(name) <= 100 else name[:100] + "..."
         raise ModelNotFound(f"The model `{shown}` does not exist.{hint} GET /v1/models lists what does.", param="model")

@@ -224,7 +224,8 @@ class Gate:
         rights = call.principal.rights
         if rights.tells_names:
             check_name(call)
-        route = call.catalogue.resolve(name) if name else call.catalogue.default(call.operation)
+        tells_near = not rights.tells_names
+        route = call.catalogue.resolve(name, tells_near=tells_near) if name else call.catalogue.default(call.operation)
         plan = route.plan
         able = self._able(call, route)
         able = permitted(call, route, able) if rights.tells_names else able

@@ -55,3 +55,41 @@ async def test_a_request_nested_too_deep_is_the_callers(tmp_path: Path) -> None:
         backend.dialects = {"openai": Broken(RecursionError)}
         reply = await gate.http.post("/v1/messages", json=ASKED)
         assert reply.status_code == 400 and "too deep" in reply.json()["error"]["message"]
+
+
+MESSAGES = '"messages": [{"role": "user", "content": "Hello"}]'
+ENDLESS = ["1e999", "[1e999]", '{"x": 1e999}']
+
+
+@pytest.mark.parametrize("number", ENDLESS, ids=["plain", "listed", "nested"])
+@pytest.mark.parametrize(
+    ("path", "members"),
+    [
+        ("/v1/chat/completions", f'"model": "claude/one", {MESSAGES}, "unheard_of": '),
+        ("/v1/responses", '"model": "lab/gpt-4.1", "input": "Hello", "unheard_of": '),
+        ("/v1/messages", f'"model": "lab/gpt-4.1", "max_tokens": 9, {MESSAGES}, "unheard_of": '),
+        ("/v1/messages/count_tokens", f'"model": "lab/gpt-4.1", {MESSAGES}, "unheard_of": '),
+        ("/v1beta/models/lab/gpt-4.1:generateContent", '"contents": [{"parts": [{"text": "Hello"}]}], "labels": '),
+        ("/api/chat", f'"model": "lab/gpt-4.1", {MESSAGES}, "unheard_of": '),
+        ("/api/generate", '"model": "lab/gpt-4.1", "prompt": "Hello", "unheard_of": '),
+        ("/v1/rerank", '"model": "builtin/rerank", "query": "a", "documents": ["a"], "unheard_of": '),
+        ("/v1/chat/completions", f'"model": "lab/gpt-4.1", {MESSAGES}, "stream": true, "stream_options": {{"x": 1e999}}, "y": '),
+    ],
+)
+async def test_a_number_that_none_can_hold_is_the_callers(tmp_path: Path, path: str, members: str, number: str) -> None:
+    async with FakeUpstream() as upstream:
+        claude = lab(upstream.url, kind="anthropic", models=["one"])
+        async with running_gate(tmp_path, providers={"lab": lab(upstream.url), "claude": claude}) as gate:
+            upstream.requests.clear()
+            reply = await gate.http.post(path, content=f"{{{members}{number}}}", headers={"content-type": "application/json"})
+            assert (reply.status_code, upstream.requests) == (400, []), reply.text
+            assert "out of range" in reply.text
+
+
+async def test_explain_says_of_such_a_number_what_the_call_would_be_told(tmp_path: Path) -> None:
+    async with FakeUpstream() as upstream:
+        claude = lab(upstream.url, kind="anthropic", models=["one"])
+        async with running_gate(tmp_path, providers={"claude": claude}) as gate:
+            body = f'{{"model": "claude/one", {MESSAGES}, "unheard_of": 1e999}}'
+            reply = await gate.http.post("/v1/explain", content=body, headers={"content-type": "application/json"})
+            assert reply.status_code == 200 and "out of range" in reply.text

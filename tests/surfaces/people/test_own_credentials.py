@@ -215,3 +215,16 @@ async def test_a_new_encryption_key_takes_over_what_the_old_ones_sealed(upstream
     assert await uses(ada, f"{new} {old}", sealed=1, lost=0) == MINE
     assert await uses(ada, new, sealed=0, lost=0) == MINE
     assert (await uses(ada, old, sealed=0, lost=1)).startswith("sk-lab-"), "without its key it is as if it were not there"
+
+
+@pytest.mark.anyio
+async def test_a_key_with_less_than_its_user_changes_none_of_their_credentials(gate: RunningGate, upstream: FakeUpstream) -> None:
+    ada = await user(gate, "ada")
+    await bring(gate, ada, MINE)
+    lesser = (await gate.http.post("/v1/users/tokens", json={"scopes": ["chat"]}, headers=bearer(ada))).json()["token"]
+    full = (await gate.http.post("/v1/users/tokens", headers=bearer(ada))).json()["token"]
+    assert (await bring(gate, lesser, THEIRS)).status_code == 403
+    gone = await gate.http.delete("/v1/provider-credentials/lab", headers=bearer(lesser))
+    assert gone.status_code == 403 and "log in" in gone.text
+    assert (await call(gate, lesser)).status_code == 200 and sent_with(upstream) == MINE
+    assert (await bring(gate, full, THEIRS)).status_code == 200

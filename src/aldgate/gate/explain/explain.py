@@ -85,7 +85,8 @@ async def _found_by_guardrails(gate: Gate, admission: Admission, face: FaceDiale
 def _route(call: Call) -> Route | None:
     name = call.peek.model
     try:
-        return call.catalogue.resolve(name) if name else call.catalogue.default(call.operation)
+        tells_near = not call.principal.rights.tells_names
+        return call.catalogue.resolve(name, tells_near=tells_near) if name else call.catalogue.default(call.operation)
     except GatewayError:
         return None
 
@@ -156,7 +157,9 @@ class _Case:
         if self._call is None:
             return None
         name, catalogue = self._call.peek.model, self._call.catalogue
-        return ModelShown(name, None, catalogue.near(name)) if self.route is None else ModelShown(name, catalogue.rule(name))
+        if self.route is not None:
+            return ModelShown(name, catalogue.rule(name))
+        return ModelShown(name, None, [] if self._principal.rights.tells_names else catalogue.near(name))
 
     def _budget(self, purse: Purse) -> BudgetShown:
         admission, limit = self._admission, purse.budget.microusd

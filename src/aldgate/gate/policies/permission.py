@@ -93,7 +93,7 @@ def resolved(catalogue: Catalogue, rights: Rights, name: str) -> Deployment:
     """
     if rights.tells_names and name not in catalogue.routes:
         check_unknown(rights, name)
-    route = catalogue.resolve(name)
+    route = catalogue.resolve(name, tells_near=not rights.tells_names)
     return check_shown(rights, name, route, route.deployments)[0]
 
 

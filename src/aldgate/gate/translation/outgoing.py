@@ -39,7 +39,10 @@ def written(
     upstream = dialects.get(face.name)
     if upstream is not None and call.operation in upstream.operations:
         if asked is None:
-            body = upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
+            try:
+                body = upstream.outgoing(call.operation, call.peek, deployment, cap=admission.cap, warnings=warnings)
+            except msgspec.ValidationError as error:
+                raise _out_of_range(error) from None
         else:
             body = _built(upstream, asked, admission, deployment, warnings)
         return upstream, body, face.relay(call.id, call.operation, call.peek, upstream)
@@ -82,13 +85,18 @@ def parsed(face: FaceDialect, admission: Admission) -> Request:
     try:
         with not_too_deep():
             asked = face.parse(call.operation, call.peek)
-    except msgspec.ValidationError as error:  # of a number: all else was read when it came
-        raise InvalidRequest(f"The body cannot be translated: {str(error).partition(' - at ')[0].lower()}.") from None
+    except msgspec.ValidationError as error:
+        raise _out_of_range(error) from None
     if isinstance(asked, Conversation):
         refuse_losses(asked, call.peek.model)
     if isinstance(asked, Conversation | CompletionRequest) and admission.cap is not None:
         asked.max_output_tokens = admission.cap
     return asked
+
+
+def _out_of_range(error: msgspec.ValidationError) -> InvalidRequest:
+    """A number that none can hold, such as `1e999`: all else was read when it came."""
+    return InvalidRequest(f"The body cannot be read: {str(error).partition(' - at ')[0].lower()}.")
 
 
 @contextmanager

@@ -27,7 +27,9 @@ from aldgate.surfaces.http.asgi import Headers
 LARGEST_ANSWER_BYTES = 1_048_576
 _ENTRY_BYTES, _PIECE_BYTES = 512, 64
 """What an answer and a piece of it take beside their text, roughly."""
-_KEPT_HEADERS = frozenset({b"content-type", b"content-length", b"cache-control", b"x-accel-buffering", b"x-aldgate-warnings"})
+_KEPT_HEADERS = frozenset(
+    {b"content-type", b"content-length", b"cache-control", b"x-accel-buffering", b"x-aldgate-model", b"x-aldgate-warnings"}
+)
 _DIRECTIVE = re.compile(r"\s*([!#$%&'*+.^_`|~0-9a-z-]+)(?:\s*=\s*\"?([^\",]*)\"?)?\s*")
 _LONGEST_S = 30 * 86_400
 

@@ -7,8 +7,9 @@ from typing import Any, Literal
 import msgspec
 from fastapi import Request
 
-from aldgate.core.errors import GatewayError, InvalidRequest, NotFound
-from aldgate.core.levels import OPERATIONS, Operation
+from aldgate.core.errors import GatewayError, InvalidRequest, NotFound, PolicyDenied
+from aldgate.core.giving import restriction
+from aldgate.core.levels import CALLER_SCOPES, OPERATIONS, Operation
 from aldgate.core.policies import matches
 from aldgate.core.principals import OwnCredential, Principal
 from aldgate.core.users import StoredOwnCredential
@@ -66,7 +67,7 @@ class OwnCredentialsFace:
         return await self._save(who, wanted.provider, wanted.api_key)
 
     async def _save(self, who: Principal, provider: str, api_key: str) -> dict[str, Any]:
-        user = user_of(who)
+        user = _in_person(who)
         self._backend(provider)
         kept = await self._own.save(user, provider, api_key)
         self._identity.forget()
@@ -80,7 +81,7 @@ class OwnCredentialsFace:
 
     async def delete(self, who: Principal, request: Request) -> dict[str, Any]:
         """DELETE /v1/provider-credentials/{provider}, /v1/users/provider-keys/{provider}."""
-        user, provider = user_of(who), request.path_params["provider"]
+        user, provider = _in_person(who), request.path_params["provider"]
         await self._own.delete(user, provider)
         self._identity.forget()
         await self._acts.did(who, "provider_credential.delete", provider, {"user": user})
@@ -119,6 +120,18 @@ class OwnCredentialsFace:
         del request
         backends = sorted(self._gate.backends.items())
         return {"providers": [_provider(who, name, backend) for name, backend in backends if not _is_denied(who, name)]}
+
+
+def _in_person(who: Principal) -> str:
+    """The id of the user that may change credentials: all of the user's calls go by them, so a lesser key of theirs may not.
+
+    Raises:
+        PolicyDenied: It is nobody's in person, or a key that may do less than its user.
+    """
+    user, own = user_of(who), who.levels[-1].policy
+    if who.kind == "key" and (restriction(own) is not None or not CALLER_SCOPES <= (own.scopes or CALLER_SCOPES)):
+        raise PolicyDenied("This key may do less than its user, so it changes no credentials of theirs: log in for that.")
+    return user
 
 
 def _provider(who: Principal, name: str, backend: Backend) -> dict[str, Any]:

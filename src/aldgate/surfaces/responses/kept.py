@@ -120,18 +120,18 @@ class KeptResponses:
             check_json(headers)
             body = await read_body(headers, receive, self._max_body_bytes, self._in_flight)
             try:
-                full = await self._history.filled(principal.account, self._counted(body))
+                full = await self._history.filled(principal.account, self._counted(principal, body))
             finally:
                 self._in_flight.release(len(body))
             return _JSON, msgspec.json.encode({"object": "response.input_tokens", "input_tokens": -(-len(full) // 4)})
 
         await self._serve(scope, send, act)
 
-    def _counted(self, body: bytes) -> Peek:
+    def _counted(self, principal: Principal, body: bytes) -> Peek:
         if b'"model"' not in body:
             return peek(_with_any_model(body))
         asked = peek(body)
-        self._gate.catalogue.resolve(asked.model)
+        self._gate.catalogue.resolve(asked.model, tells_near=not principal.rights.tells_names)
         return asked
 
     async def _serve(self, scope: Scope, send: Send, act: Callable[[Principal], Awaitable[Answer | None]]) -> None:

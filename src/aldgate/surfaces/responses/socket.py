@@ -167,7 +167,7 @@ class _Conversation:
         if not created.generates:
             if "chat" not in principal.rights.scopes:
                 raise ScopeDenied("This API key may not chat.")
-            doors.gate.catalogue.resolve(peek.model)
+            doors.gate.catalogue.resolve(peek.model, tells_near=not principal.rights.tells_names)
             response = _unanswered(call_id, created.body, outlet)
         else:
             response = await self._face.respond(call_id, principal, peek, outlet, self._recall)
