@@ -134,6 +134,7 @@ def test_nobody_who_has_had_a_turn_goes_before_the_job_that_has_waited_too_long(
     then = {each.engine: each for each in after(mix, made)}
     stuck = sum(each.memory_mb for each in here if each.state == "unknown")
     space = device.total_mb - device.reserve_mb - device.foreign_mb - stuck
+    used_at = {each.engine: each.used_at for each in here}
     had_turn = {each.engine for each in here if NOW - each.since >= device.starvation_s}
     alone = [each.exclusive for each in here if each.state == "unknown" and each.running]
     for each in candidates:
@@ -141,7 +142,8 @@ def test_nobody_who_has_had_a_turn_goes_before_the_job_that_has_waited_too_long(
         if not is_starved or not each.memory_mb or any(alone) or (alone and each.exclusive):
             continue
         new = [other for other in candidates if other.job in made.begin]
-        assert not [other for other in new if other.engine in had_turn and other.engine not in made.load]
+        later = [other for other in new if max(other.since, used_at.get(other.engine, 0.0)) > each.since]
+        assert not [other for other in later if other.engine in had_turn and other.engine not in made.load]
         assert all(min(other.since for other in new if other.engine == engine) <= each.since for engine in made.load)
 
 
