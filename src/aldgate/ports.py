@@ -1,6 +1,6 @@
 """Every protocol that something plugs into. Implementations live to the right; nothing here imports them."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -363,4 +363,61 @@ class Acts(Protocol):
             target: Id of what it was done to.
             details: What was asked for, without secrets; made of what JSON has.
         """
+        ...
+
+
+class Upload(Protocol):
+    """A content that is being written. Whoever began it must `commit` or `abort` it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        ...
+
+    async def write(self, piece: bytes) -> None:
+        """Append a piece.
+
+        Raises:
+            StoreUnavailable: It was not taken.
+        """
+        ...
+
+    async def commit(self) -> str:
+        """Keep it for good, as new as if nobody had had it before, and return its SHA-256 in hex.
+
+        Raises:
+            StoreUnavailable: It was not kept.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Forget it. Harmless after `commit`."""
+        ...
+
+
+class ArtifactStore(Protocol):
+    """Contents by their SHA-256. A name never stands for half a content. Every method may raise `StoreUnavailable`."""
+
+    async def begin(self) -> Upload:
+        """Start to write one."""
+        ...
+
+    async def has(self, sha256: str) -> bool:
+        """Whether it is there."""
+        ...
+
+    def read(self, sha256: str, start: int, length: int) -> AsyncIterator[bytes]:
+        """`length` of its bytes, from `start` on; there are as many. What is not there is `StoreUnavailable`."""
+        ...
+
+    async def delete(self, sha256: str) -> None:
+        """Remove it; it may be gone already."""
+        ...
+
+    def names(self, older_than_s: float) -> AsyncIterator[str]:
+        """Those last written so long ago. Removes what began to be written then and was never finished."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
         ...

@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from aldgate.books import AuditStore, ReportStore
+from aldgate.core.artifacts import StoredArtifact
 from aldgate.core.batches import BatchLine, LineError, LineResult, Status, StoredBatch
 from aldgate.core.calls import LedgerRow
 from aldgate.core.clients import ClientSecret, StoredClient
@@ -140,7 +141,47 @@ class FileStore(Protocol):
         ...
 
     async def unused_contents(self, names: Sequence[str]) -> set[str]:
-        """Those of `names` that no file and no unfinished batch has for its content."""
+        """Those of `names` that no file, no artifact and no unfinished batch has for its content."""
+        ...
+
+
+class ArtifactRecords(Protocol):
+    """What is known of artifacts."""
+
+    async def add_artifact(self, artifact: StoredArtifact, quota_bytes: int | None) -> None:
+        """Keep it, unless the account's artifacts would come to more than `quota_bytes` with it: `StorageFull`."""
+        ...
+
+    async def check_artifact_room(self, account: str, quota_bytes: int) -> None:
+        """Raise `StorageFull` if the account's artifacts come to `quota_bytes` or more."""
+        ...
+
+    async def get_artifact(self, artifact_id: str, now: float) -> StoredArtifact | None:
+        """The artifact with this id, whoever's it is; expired ones that nothing holds are gone."""
+        ...
+
+    async def list_artifacts(self, account: str, now: float, *, after: StoredArtifact | None, limit: int) -> list[StoredArtifact]:
+        """The account's artifacts, newest first, those behind `after`, at most `limit`."""
+        ...
+
+    async def delete_artifact(self, account: str, artifact_id: str) -> bool:
+        """Forget it; False if the account has none. Raises `Conflict` while something holds it."""
+        ...
+
+    async def delete_expired_artifacts(self, now: float) -> int:
+        """Forget some that have expired and that nothing holds; returns how many."""
+        ...
+
+    async def hold_artifacts(self, holder: str, artifact_ids: Collection[str]) -> set[str]:
+        """Keep them from being forgotten until `holder` lets go; returns those that are there."""
+        ...
+
+    async def release_artifacts(self, holder: str) -> None:
+        """Let go of all that `holder` holds."""
+        ...
+
+    async def unused_contents(self, names: Sequence[str]) -> set[str]:
+        """As `FileStore` has it."""
         ...
 
 
@@ -273,6 +314,7 @@ class ClientStore(Protocol):
 
 class Store(
     FileStore,
+    ArtifactRecords,
     BatchStore,
     JobStore,
     ResidencyStore,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from aldgate.artifacts.archive import Archive
 from aldgate.gate.gate import Gate
 from aldgate.gate.money.alerts import Alerts
 from aldgate.gate.neighbours import Neighbours
@@ -50,6 +51,7 @@ class App:
         self.writer: LedgerWriter
         self.cache: Cache
         self.files: Files
+        self.archive: Archive
         self.batches: BatchWorker
         self.placing: Placing
         self.clients: Clients

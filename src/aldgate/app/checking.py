@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from aldgate.app.jobs import contents_of
+from aldgate.artifacts.places import open_place
 from aldgate.config.errors import ConfigError
 from aldgate.config.settings import Settings
 from aldgate.gate.reload.roster import Roster
@@ -18,6 +20,7 @@ def check(settings: Settings) -> None:
     """
     Roster(settings)
     build_tokens(settings.auth.issuers, ca_bundle=settings.upstream.ca_bundle)
+    open_place(settings.artifacts, contents_of(settings))
     if settings.store:
         open_store(settings, "check")
     for listener in settings.server.listeners:

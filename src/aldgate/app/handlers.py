@@ -44,6 +44,8 @@ def handlers_of(
             committed=writer.committed,
             new_id=gate.new_id,
             files=app.files,
+            archive=app.archive,
+            link_s=settings.artifacts.link_s,
             batches=app.batches,
             reloader=app.reloader,
             in_flight=doors.in_flight,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from functools import partial
 from pathlib import Path
 
 from aldgate.app.app import App
+from aldgate.artifacts.archive import Archive
+from aldgate.artifacts.links import Links
 from aldgate.artifacts.local import Artifacts
+from aldgate.artifacts.places import open_place
 from aldgate.config.settings import Settings
 from aldgate.jobs.batch_run import Shop
 from aldgate.jobs.batches import BatchWorker
@@ -22,9 +26,30 @@ from aldgate.surfaces.responses.shelf import Shelf
 from aldgate.surfaces.routes import batch_endpoint
 
 
+def contents_of(settings: Settings) -> Path:
+    """The directory of contents, of files and, unless they are in a bucket, of artifacts."""
+    return Path(settings.data).absolute() / "artifacts"
+
+
+async def archive_of(settings: Settings, store: Store, files: Files) -> Archive:
+    """All artifacts. What is forgotten of files and of artifacts is forgotten in turn: they may share contents."""
+    secret, _ = await store.secret("artifact_links", secrets.token_bytes(32))
+    bounds = settings.artifacts
+    return Archive(
+        store,
+        open_place(bounds, contents_of(settings)),
+        Links(secret),
+        most_bytes=bounds.max_bytes,
+        quota_bytes=bounds.quota_bytes,
+        lives_s=bounds.lifetime_s,
+        now=time.time,
+        turn=files.turn,
+    )
+
+
 def files_of(settings: Settings, store: Store) -> Files:
     """Files of callers, in the data directory."""
-    artifacts = Artifacts(Path(settings.data).absolute() / "artifacts")
+    artifacts = Artifacts(contents_of(settings))
     bounds = settings.files
     return Files(store, artifacts, most_bytes=bounds.max_bytes, quota_bytes=bounds.quota_bytes, now=time.time)
 

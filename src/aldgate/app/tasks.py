@@ -11,7 +11,6 @@ from typing import Any
 from aldgate.app.app import App
 from aldgate.core.errors import GatewayError
 from aldgate.gate.money.slices import Slices
-from aldgate.jobs.files import Files
 from aldgate.storage import Store
 from aldgate.store.writer import LedgerWriter
 
@@ -32,7 +31,7 @@ def lasting(app: App, store: Store) -> tuple[Coroutine[Any, Any, None], ...]:
         app.reloader.run(),
         app.clients.run(app.identity.forget),
         _looking(app),
-        _tidying(app.files, store),
+        _tidying(app, store),
         app.batches.run(),
         app.background.run(),
         app.neighbours.run(),
@@ -47,12 +46,13 @@ async def _looking(app: App) -> None:
         app.gate.slices.forget_past()
 
 
-async def _tidying(files: Files, store: Store) -> None:
+async def _tidying(app: App, store: Store) -> None:
     """Remove from time to time what has expired."""
     while True:
         await asyncio.sleep(TIDY_S)
         try:
-            await files.sweep()
+            await app.files.sweep()
+            await app.archive.sweep()
             await store.forget_dead()
         except (GatewayError, OSError) as error:
             log.warning("what has expired could not be removed", exc_info=error)

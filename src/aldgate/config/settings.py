@@ -159,6 +159,29 @@ class Files(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """All files of one key together; beyond it an upload is 403."""
 
 
+class Artifacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What calls make and callers bring along: pictures, films, sounds, meshes."""
+
+    url: str = ""
+    """Where they are kept: empty is the data directory, `s3://bucket/prefix` a bucket."""
+    endpoint: str = ""
+    """Of a bucket that is not Amazon's: `https://host:port`."""
+    region: str = "us-east-1"
+    """Of the bucket."""
+    access_key_id: str = ""
+    """Of the bucket; empty takes the machine's own role."""
+    secret_access_key: Secret | None = None
+    """Of the bucket, as it is or as `env:NAME` or `file:/path`."""
+    max_bytes: Bytes = 536_870_912
+    """Largest one; a larger one is 413."""
+    quota_bytes: Bytes = 10_737_418_240
+    """All of one key together; beyond it uploads and jobs are 403."""
+    lifetime_s: Annotated[float, Meta(gt=0)] | None = None
+    """Kept for so many seconds; unset, until they are deleted, or as long as policies allow."""
+    link_s: Annotated[float, Meta(gt=0, le=604_800)] = 86_400.0
+    """Seconds that links in answers are good for."""
+
+
 class Responses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Responses that are kept for whoever comes back for them."""
 
@@ -304,6 +327,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     limits: Limits = Limits()
     budgets: Budgets = Budgets()
     files: Files = Files()
+    artifacts: Artifacts = Artifacts()
     responses: Responses = Responses()
     batches: Batches = Batches()
     log: Log = Log()

@@ -4,9 +4,9 @@ GatewayError
 CallerError     InvalidRequest InvalidConfiguration BadLogin MissingKey UnknownKey ExpiredKey RevokedKey NotFound ModelNotFound
 MethodNotAllowed HeadTimeout IdempotencyConflict IdempotencyUnknown IdempotencyInProgress Conflict BodyTooLarge
 UnsupportedMediaType HeadTooLarge VersionNotSupported SocketVersionNotSupported NothingKept PreviousResponseNotFound
-ThreadNotFound
+ThreadNotFound RangeNotSatisfiable
 PolicyError     ScopeDenied PolicyDenied ForeignOrigin PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited
-ContentBlocked
+ContentBlocked LinkInvalid
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
 InternalError   NotSupported Shedding ShuttingDown VramConflict StoreUnavailable IssuerUnavailable WorkerLost DeadlineExceeded
@@ -172,6 +172,12 @@ class UnsupportedMediaType(CallerError):
     code, status = "unsupported_media_type", 415
 
 
+class RangeNotSatisfiable(CallerError):
+    """The content has none of the bytes that `Range` asks for (RFC 9110, 15.5.17)."""
+
+    code, status = "range_not_satisfiable", 416
+
+
 class HeadTooLarge(CallerError):
     """The request line and headers are over `server.max_head_bytes`."""
 
@@ -236,6 +242,12 @@ class StorageFull(PolicyError):
     """The files of this account come to as much as they may."""
 
     code, status = "storage_quota_exceeded", 403
+
+
+class LinkInvalid(PolicyError):
+    """A signed link has expired, was changed, or is none of this gate's."""
+
+    code, status = "link_invalid", 403
 
 
 class RateLimited(PolicyError):

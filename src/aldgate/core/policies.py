@@ -38,7 +38,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     tools: tuple[str, ...] | None = None
     """Names of the tools that a request may bring; empty: none."""
     retention_s: float | None = None
-    """Longest time for which files and answers are kept."""
+    """Longest time for which files, artifacts and answers are kept."""
     networks: tuple[str, ...] | None = None
     """Addresses and networks (CIDR) that calls may come from."""
     residency: frozenset[str] | None = None

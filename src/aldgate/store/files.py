@@ -9,7 +9,7 @@ from aldgate.core.batches import UNFINISHED
 from aldgate.core.errors import StorageFull
 from aldgate.core.files import StoredFile
 from aldgate.store.database import QueryGroup
-from aldgate.store.tables import batches, files
+from aldgate.store.tables import artifacts, batches, files
 from aldgate.store.unbroken import unbroken
 
 EXPIRED_AT_ONCE = 500
@@ -78,10 +78,11 @@ class Files(QueryGroup):
         """See `Store`."""
         async with self._database.read() as connection:
             kept = set(await connection.scalars(select(files.c.sha256).where(files.c.sha256.in_(names))))
+            made = set(await connection.scalars(select(artifacts.c.sha256).where(artifacts.c.sha256.in_(names))))
             running = select(batches.c.input_sha256).where(
                 batches.c.input_sha256.in_(names), batches.c.status.in_(sorted(UNFINISHED))
             )
-            return set(names) - kept - set(await connection.scalars(running))
+            return set(names) - kept - made - set(await connection.scalars(running))
 
 
 def _lives(now: float) -> ColumnElement[bool]:

@@ -5,6 +5,7 @@ import asyncio
 from sqlalchemy import select
 
 from aldgate.store.accounts import Accounts
+from aldgate.store.artifacts import ArtifactQueries
 from aldgate.store.audit import AuditLog
 from aldgate.store.batches import Batches
 from aldgate.store.budgets import Budgets
@@ -38,6 +39,7 @@ class SqlStore(
     Idempotency,
     Responses,
     Files,
+    ArtifactQueries,
     Batches,
     Residencies,
     Processes,

@@ -307,6 +307,40 @@ files = Table(
     Index("ix_files_account_created_at", "account", "created_at"),
 )
 
+# `provenance` in columns that one looks for; `parents` and `facts` as JSON.
+artifacts = Table(
+    "artifacts",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("sha256", Text, nullable=False, index=True),
+    Column("mime", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, index=True),
+    Column("call_id", Text),
+    Column("job_id", Text, index=True),
+    Column("operation", Text),
+    Column("engine", Text),
+    Column("model", Text),
+    Column("seed", BigInteger),
+    Column("prompt_sha256", Text),
+    Column("cost_microusd", BigInteger, nullable=False),
+    Column("parents", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+    Index("ix_artifacts_account_created_at", "account", "created_at"),
+)
+
+# What keeps an artifact from being forgotten: jobs that are not over, by their ids.
+artifact_holds = Table(
+    "artifact_holds",
+    METADATA,
+    Column("holder", Text, nullable=False),
+    Column("artifact_id", Text, ForeignKey("artifacts.id"), nullable=False, index=True),
+    PrimaryKeyConstraint("holder", "artifact_id"),
+)
+
 batches = Table(
     "batches",
     METADATA,

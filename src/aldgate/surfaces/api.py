@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from aldgate import __version__
+from aldgate.artifacts.archive import Archive
 from aldgate.config.errors import ConfigError
 from aldgate.core.errors import (
     GatewayError,
@@ -43,6 +44,7 @@ from aldgate.surfaces.http.asgi import headers_of
 from aldgate.surfaces.http.credentials import principal_of
 from aldgate.surfaces.http.faults import render_for_path
 from aldgate.surfaces.http.requests import Act, OpenAct, body_of
+from aldgate.surfaces.jobs.artifacts import ArtifactsFace
 from aldgate.surfaces.jobs.batches import BatchesFace
 from aldgate.surfaces.jobs.files import FilesFace
 from aldgate.surfaces.openapi.document import document
@@ -58,6 +60,8 @@ class Api:
         committed: Waits until what was settled is on disk, so that whoever asks for usage sees the call made just before.
         new_id: Makes request ids.
         reloader: Reads the configuration again.
+        archive: All artifacts.
+        link_s: Seconds that links to them are good for.
         in_flight: The bound on bytes held.
         clients: Reads the clients in files.
         tell: Tells other processes what has changed.
@@ -77,6 +81,8 @@ class Api:
         new_id: Callable[[], str],
         reloader: Reloader,
         files: Files,
+        archive: Archive,
+        link_s: float,
         batches: BatchWorker,
         in_flight: ByteBound,
         most_unfinished: int,
@@ -92,6 +98,7 @@ class Api:
         administration = Administration(store, identity, audit)
         self._seed_keys = SeedKeys(administration, registration)
         self._files = FilesFace(files, in_flight)
+        self._artifacts = ArtifactsFace(archive, identity, in_flight, link_s)
         self._batches = BatchesFace(store, files, batches, most_unfinished)
         self._new_id = new_id
         self._reloader = reloader
@@ -120,6 +127,7 @@ class Api:
             route(RELOAD_PATH, self._serving(reload.serve), methods=[method])
         self._add_seed_keys(route)
         self._add_files(route)
+        self._add_artifacts(route)
         self._add_batches(route)
         self._add_people(route, people)
         for path in ("/docs", "/redoc"):
@@ -155,6 +163,14 @@ class Api:
         )
         for method, path, act in one:
             route(path, self._serving(_of_one(act)), methods=[method])
+
+    def _add_artifacts(self, route: Callable[..., None]) -> None:
+        artifacts = self._artifacts
+        route("/v1/artifacts", self._serving(artifacts.create), methods=["POST"])
+        route("/v1/artifacts", self._serving(lambda who, request: artifacts.list(who, request.query_params)), methods=["GET"])
+        route("/v1/artifacts/{id}", self._open(artifacts.content, 200), methods=["GET", "HEAD"])
+        route("/v1/artifacts/{id}", self._serving(_of_one(artifacts.delete)), methods=["DELETE"])
+        route("/v1/artifacts/{id}/metadata", self._serving(_of_one(artifacts.metadata)), methods=["GET"])
 
     def _add_batches(self, route: Callable[..., None]) -> None:
         batches = self._batches

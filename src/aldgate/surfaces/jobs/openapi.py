@@ -1,4 +1,4 @@
-"""The paths of files and batches, as the OpenAPI document tells of them."""
+"""The paths of files, artifacts and batches, as the OpenAPI document tells of them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,29 @@ PATHS = (
     Path("get", "/v1/files/{id}", "Show a file", errors=LOOK_ERRORS, tag="batches"),
     Path("delete", "/v1/files/{id}", "Delete a file", errors=LOOK_ERRORS, tag="batches"),
     Path("get", "/v1/files/{id}/content", "Read a file", errors=LOOK_ERRORS, tag="batches"),
+    Path(
+        "post",
+        "/v1/artifacts",
+        "Keep a picture, film, sound or mesh",
+        bytes,
+        status=201,
+        errors=(400, 401, 403, 413, 415, 503),
+        query=("name",),
+        tag="artifacts",
+        content="application/octet-stream",
+    ),
+    Path("get", "/v1/artifacts", "List artifacts", errors=LOOK_ERRORS, query=("limit", "after"), tag="artifacts"),
+    Path(
+        "get",
+        "/v1/artifacts/{id}",
+        "Read an artifact, or parts of it",
+        errors=(*LOOK_ERRORS, 416),
+        query=("expires", "signature", "download"),
+        tag="artifacts",
+    ),
+    Path("head", "/v1/artifacts/{id}", "What reading it would give", errors=LOOK_ERRORS, tag="artifacts"),
+    Path("delete", "/v1/artifacts/{id}", "Delete an artifact", errors=(*LOOK_ERRORS, 409), tag="artifacts"),
+    Path("get", "/v1/artifacts/{id}/metadata", "Show what is known of an artifact", errors=LOOK_ERRORS, tag="artifacts"),
     Path("post", "/v1/batches", "Make the calls of a file", BatchRequest, errors=(*CHANGE_ERRORS, 409, 429), tag="batches"),
     Path("get", "/v1/batches", "List batches", errors=LOOK_ERRORS, query=("limit", "after"), tag="batches"),
     Path("get", "/v1/batches/{id}", "Show a batch", errors=LOOK_ERRORS, tag="batches"),
