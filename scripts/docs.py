@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from aldgate.cli.main import app
+from aldgate.config.devices import DeviceEntry
 from aldgate.config.example import env_example, field_help
 from aldgate.config.fields import ALSO_NAMED, Leaf, leaves
 from aldgate.config.issuers import IssuerEntry
@@ -142,6 +143,7 @@ def _tables() -> Iterator[str]:
         ("`[providers.NAME]` of kind `bedrock`: its own keys", BedrockSection),
         ("`[providers.NAME]` of kind `ollama`: its own keys", OllamaSection),
         ("`[providers.NAME]` of kind `vertex`: its own keys", VertexSection),
+        ("`[devices.NAME]`", DeviceEntry),
         ("`[engines.echo]`", EchoOptions),
         ("`[engines.embed]`", EmbedOptions),
         ("`[engines.rerank]`", RerankOptions),

@@ -15,7 +15,7 @@ SOURCE = Path(aldgate.__file__).parent
 LEVELS = (
     {"", "logs"},
     {"core"},
-    {"books", "sharing", "queueing", "making"},
+    {"books", "sharing", "queueing", "residing", "making"},
     {"storage"},
     {"dialects", "ports", "registry", "config"},
     {"upstream", "store", "limiter", "artifacts", "devices"},

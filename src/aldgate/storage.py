@@ -15,6 +15,7 @@ from aldgate.core.kept import IdempotencyRecord, KeptResponse, SavedReply
 from aldgate.core.levels import AccountKind, Level, LevelKind
 from aldgate.core.policies import ANYTHING, Policy
 from aldgate.queueing import JobStore
+from aldgate.residing import ResidencyStore
 from aldgate.sharing import BudgetAuthority, ProcessStore
 
 
@@ -316,6 +317,7 @@ class Store(
     ArtifactRecords,
     BatchStore,
     JobStore,
+    ResidencyStore,
     AccountStore,
     ClientStore,
     ProcessStore,

@@ -123,4 +123,7 @@ def test_seeds_clients_secrets_are_kept_as_hashes() -> None:
     assert plain == {
         "idempotency.key",
         "batches.token",
-    }  # a caller's word for a repetition, and a process's claim: no credentials
+        "jobs.token",
+        "residencies.token",
+        "devices.token",
+    }  # a caller's word for a repetition, and numbers that tell one claim from the next: no credentials

@@ -15,6 +15,7 @@ from aldgate.gate.reload.roster import Roster
 from aldgate.gate.watch import Watch
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
+from aldgate.jobs.placing import Placing
 from aldgate.limiter.valkey.limiter import ValkeyLimiter
 from aldgate.storage import Store
 from aldgate.store.writer import LedgerWriter
@@ -52,6 +53,7 @@ class App:
         self.files: Files
         self.archive: Archive
         self.batches: BatchWorker
+        self.placing: Placing
         self.clients: Clients
         self.shelf: Shelf
         self.background: Background

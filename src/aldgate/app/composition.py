@@ -12,6 +12,7 @@ from functools import partial
 
 from aldgate.app.app import App
 from aldgate.app.calls import alerts_of, cache_terms, gate_of, guard, open_valkey, writer_of
+from aldgate.app.devices import placing_of
 from aldgate.app.handlers import handlers_of
 from aldgate.app.jobs import archive_of, batch_worker, files_of, shelf_of
 from aldgate.app.metrics import gauges_of, open_metrics
@@ -105,6 +106,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         metrics.gauges |= gauges_of(app, in_flight)
         app.exposed = await open_metrics(metrics, seat, stack)
         app.files = files_of(settings, store)
+        app.placing = placing_of(settings, store, {}, lambda: None)
         app.archive = await archive_of(settings, store, app.files)
         stack.push_async_callback(app.archive.aclose)
         doors = Doors(

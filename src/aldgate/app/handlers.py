@@ -55,6 +55,7 @@ def handlers_of(
             clients=app.clients,
             tell=app.neighbours.change,
             people=people,
+            placing=app.placing,
         ).app
 
     return {

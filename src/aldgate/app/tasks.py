@@ -23,6 +23,7 @@ def lasting(app: App, store: Store) -> tuple[Coroutine[Any, Any, None], ...]:
     """Everything that runs until the gate ends."""
     return (
         *(() if app.valkey is None else (app.valkey.run(),)),
+        *((app.placing.run(),) if app.placing.engines() else ()),
         app.writer.run(),
         app.roster.sweeper.run(),
         app.watch.run(),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from aldgate.cli import audit, budgets, clients, config, db, keys, models, organisations, teams, usage, users
+from aldgate.cli import audit, budgets, clients, config, db, gpu, keys, models, organisations, teams, usage, users
 from aldgate.cli.chat import chat
 from aldgate.cli.errors import CliError
 from aldgate.cli.explain import explain
@@ -30,6 +30,7 @@ app.add_typer(clients.app, name="clients")
 app.add_typer(users.app, name="users")
 app.add_typer(models.app, name="models")
 app.add_typer(usage.app, name="usage")
+app.add_typer(gpu.app, name="gpu")
 app.command()(statement)
 app.command()(reconcile)
 app.add_typer(audit.app, name="audit")

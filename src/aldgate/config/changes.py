@@ -14,7 +14,7 @@ AT_RUN_TIME = (*TABLES, "limits", "log", "routing", "discovery", "upstream", "re
 def changed(old: Settings, new: Settings) -> list[str]:
     """Paths of what differs: `log.level`; of the tables, each entry, as in `providers.openai`."""
     paths = [path for path in leaves() if _at(old, path) != _at(new, path)]
-    for table in (*TABLES, "auth.issuers"):
+    for table in (*TABLES, "auth.issuers", "devices"):
         before, after = cast(Mapping[str, Any], _at(old, table)), cast(Mapping[str, Any], _at(new, table))
         paths += [f"{table}.{name}" for name in dict.fromkeys((*before, *after)) if before.get(name) != after.get(name)]
     return paths

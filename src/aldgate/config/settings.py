@@ -1,8 +1,8 @@
 """Every setting there is, its default and what it is for: one frozen tree, read once.
 
 The line beneath a field is its help; `.env.example` and the reference page are made of these lines. Tables (`providers`,
-`engines`, `aliases`, `routes`, `prices`, `models`, `server.listen`, `auth.issuers`) live in the file; every other field also has
-an environment name.
+`devices`, `engines`, `aliases`, `routes`, `prices`, `models`, `server.listen`, `auth.issuers`) live in the file; every other
+field also has an environment name.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from aldgate.config.devices import DeviceEntry
 from aldgate.config.issuers import IssuerEntry
 from aldgate.config.models import ModelEntry
 from aldgate.config.prices import PriceEntry
@@ -337,6 +338,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     guardrails: Guardrails = Guardrails()
     routing: Routing = Routing()
     valkey: Valkey = Valkey()
+    devices: dict[str, DeviceEntry] = {}
+    """What engines work on: GPUs, here or on other machines."""
     engines: dict[str, dict[str, Any]] = {}
     """Engines by name; each engine's own type reads its table."""
     providers: dict[str, dict[str, Any]] = {}

@@ -9,7 +9,7 @@ PolicyError     ScopeDenied PolicyDenied ForeignOrigin PriceUnknown BudgetExceed
 ContentBlocked LinkInvalid
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
-InternalError   NotSupported Shedding ShuttingDown StoreUnavailable IssuerUnavailable WorkerLost DeadlineExceeded
+InternalError   NotSupported Shedding ShuttingDown VramConflict StoreUnavailable IssuerUnavailable WorkerLost DeadlineExceeded
 ClientGone      nobody is left to answer; recorded, never rendered
 HedgeLost       another attempt began to answer sooner; recorded, never rendered
 """
@@ -378,6 +378,12 @@ class ShuttingDown(InternalError):
     """The gate is stopping and takes no new calls."""
 
     code, status, retry = "shutting_down", 503, Retry.LATER
+
+
+class VramConflict(InternalError):
+    """Other programs hold the device memory that the work needs, or the device has not so much."""
+
+    code, status, retry = "vram_conflict", 503, Retry.LATER
 
 
 class StoreUnavailable(InternalError):

@@ -8,12 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aldgate.core.errors import StoreUnavailable
 from aldgate.store.database import Database
-from aldgate.store.job_tables import METADATA
+from aldgate.store.device_tables import METADATA
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-REVISION = "0014"
+REVISION = "0015"
 """The newest file in `migrations/versions`."""
 
 # Alembic's own table; it is not ours to create, so it has its own MetaData.

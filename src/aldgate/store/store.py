@@ -12,12 +12,12 @@ from aldgate.store.budgets import Budgets
 from aldgate.store.clients import Clients
 from aldgate.store.files import Files
 from aldgate.store.idempotency import Idempotency
-from aldgate.store.job_work import JobWork
 from aldgate.store.keys import Keys
 from aldgate.store.ledger import Ledger
 from aldgate.store.own_credentials import OwnCredentials
 from aldgate.store.processes import Processes
 from aldgate.store.reports import Reports
+from aldgate.store.residencies import Residencies
 from aldgate.store.responses import Responses
 from aldgate.store.schema import Shape, bring_up_to_date, shape_of, stored_revision
 from aldgate.store.standings import Standings
@@ -41,7 +41,7 @@ class SqlStore(
     Files,
     ArtifactQueries,
     Batches,
-    JobWork,
+    Residencies,
     Processes,
     AuditLog,
 ):

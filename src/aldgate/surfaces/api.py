@@ -29,6 +29,7 @@ from aldgate.gate.principals.identity import Identity
 from aldgate.gate.reload.reload import CONFIGURATION, RELOAD, Reloader
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
+from aldgate.jobs.placing import Placing
 from aldgate.ports import ByteBound
 from aldgate.storage import Store
 from aldgate.surfaces.admin.acts import Administration
@@ -38,6 +39,7 @@ from aldgate.surfaces.admin.paths import admin_paths, only_admin
 from aldgate.surfaces.admin.registration import Registration
 from aldgate.surfaces.admin.seed_keys import SeedKeys, enveloped
 from aldgate.surfaces.calls.idempotency import idempotency_key
+from aldgate.surfaces.gpus.paths import gpu_paths
 from aldgate.surfaces.http.asgi import headers_of
 from aldgate.surfaces.http.credentials import principal_of
 from aldgate.surfaces.http.faults import render_for_path
@@ -67,6 +69,7 @@ class Api:
         people: What is done with users.
         audit: Writes down every administrative act.
         registration: Lets keys be made without one.
+        placing: Knows what devices hold.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Api:
         tell: Tell,
         people: People,
         registration: Registration,
+        placing: Placing,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -115,6 +119,8 @@ class Api:
             route(report.path, self._serving(report.act), methods=[report.method])
         for method, path, act, status in admin_paths(administration, clients, committed):
             route(path, self._serving(act, status), methods=[method])
+        for method, path, act in gpu_paths(placing):
+            route(path, self._serving(act), methods=[method])
         route("/admin/reload", self._serving(only_admin(self._reload)), methods=["POST"])
         reload = ClientReload(clients, administration, tell)
         for method in ("GET", "POST"):

@@ -18,6 +18,7 @@ from aldgate.surfaces.admin import openapi as admin
 from aldgate.surfaces.admin.seed_keys import Enveloped
 from aldgate.surfaces.calls import openapi as calls
 from aldgate.surfaces.explain import ExplainRequest
+from aldgate.surfaces.gpus import openapi as gpus
 from aldgate.surfaces.http.openapi import CHANGE_ERRORS, Path
 from aldgate.surfaces.jobs import openapi as jobs
 from aldgate.surfaces.models import openapi as models
@@ -62,6 +63,7 @@ PATHS: tuple[Path, ...] = (
     *admin.PATHS,
     *people.PATHS,
     *reports.PATHS,
+    *gpus.PATHS,
     *_OWN,
 )
 
