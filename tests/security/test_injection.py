@@ -126,7 +126,8 @@ async def test_cve_2026_25591_a_search_has_no_wildcards(gate: RunningGate) -> No
 )
 async def test_cve_2026_48710_a_host_moves_no_path(gate: RunningGate, host: str) -> None:
     """A Host header with another path in it is refused, or changes nothing, at every guarded route."""
-    for path in {path.method + " " + filled(path, {}): path for path in GUARDED}.values():
+    asked_once = {path.method + " " + filled(path, {}): path for path in GUARDED if path.method != "head"}
+    for path in asked_once.values():
         async with wire(gate.port) as line:
             head = f"{path.method.upper()} {filled(path, {})} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\n\r\n"
             line.send(head.encode())
@@ -175,9 +176,11 @@ def test_cve_2026_40217_there_is_nothing_to_escape_from() -> None:
 
 
 def test_xinference_no_model_is_a_pickle() -> None:
-    """Nothing here reads weights, so nothing reads them as pickles: no torch, no joblib, no numpy loader."""
+    """The gate reads no weights, and what reads them in a process of its own is asked for no pickles."""
     text = "\n".join(file.read_text(encoding="utf-8") for file in SOURCES)
-    assert not [word for word in ("torch", "joblib", "np.load", "pickle.load", "yaml.load(") if word in text]
+    assert not [word for word in ("torch.load", "joblib", "np.load", "pickle.load", "yaml.load(") if word in text]
+    gates = [file for file in SOURCES if not {"engines", "testing"} & set(file.parts)]
+    assert not [file.name for file in gates if "import torch" in file.read_text(encoding="utf-8")]
 
 
 def test_cve_2026_42271_no_body_names_a_command() -> None:

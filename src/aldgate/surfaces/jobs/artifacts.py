@@ -14,7 +14,8 @@ from starlette.responses import Response
 
 from aldgate.artifacts.archive import Archive
 from aldgate.core.artifacts import StoredArtifact
-from aldgate.core.errors import BodyTooLarge, ClientGone, RangeNotSatisfiable, UnsupportedMediaType
+from aldgate.core.errors import BodyTooLarge, ClientGone, RangeNotSatisfiable, ScopeDenied, UnsupportedMediaType
+from aldgate.core.generation import MEDIA_OPERATIONS
 from aldgate.core.principals import Principal
 from aldgate.gate.principals.identity import Identity
 from aldgate.ports import ByteBound
@@ -73,6 +74,7 @@ class ArtifactsFace:
             InvalidRequest: A parameter has a value it cannot have.
             NotFound: There is no artifact `after`.
         """
+        require_reading(principal)
         limit = whole_number(query, "limit", USUAL_LISTED, MOST_LISTED)
         found = await self._archive.list(principal.account, after=query.get("after"), limit=limit + 1)
         return page([self.describe(artifact) for artifact in found], limit)
@@ -104,10 +106,12 @@ class ArtifactsFace:
 
     async def metadata(self, principal: Principal, artifact_id: str) -> dict[str, Any]:
         """What is known of it."""
+        require_reading(principal)
         return self.describe(await self._archive.find(principal.account, artifact_id))
 
     async def delete(self, principal: Principal, artifact_id: str) -> dict[str, Any]:
         """Forget it."""
+        require_reading(principal)
         await self._archive.delete(principal.account, artifact_id)
         return {"id": artifact_id, "object": "artifact", "deleted": True}
 
@@ -133,6 +137,7 @@ class ArtifactsFace:
         artifact_id, query = request.path_params["id"], request.query_params
         if "signature" not in query:
             principal = await principal_of(request.scope, self._identity)
+            require_reading(principal)
             return await self._archive.find(principal.account, artifact_id)
         self._archive.links.check(artifact_id, query.get("expires", ""), query["signature"], time.time())
         return await self._archive.find(None, artifact_id)
@@ -145,3 +150,13 @@ class ArtifactsFace:
                 yield piece
             finally:
                 self._in_flight.release(len(piece))
+
+
+def require_reading(principal: Principal) -> None:
+    """Refuse whoever may neither keep files nor have anything made.
+
+    Raises:
+        ScopeDenied: The principal has none of these scopes.
+    """
+    if not principal.rights.scopes & (MEDIA_OPERATIONS | {"files"}):
+        raise ScopeDenied("This API key may not use artifacts.")
