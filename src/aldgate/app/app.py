@@ -15,7 +15,10 @@ from aldgate.gate.reload.roster import Roster
 from aldgate.gate.watch import Watch
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
+from aldgate.jobs.making import Jobs
 from aldgate.jobs.placing import Placing
+from aldgate.jobs.watching import Watching
+from aldgate.jobs.worker import Worker
 from aldgate.limiter.valkey.limiter import ValkeyLimiter
 from aldgate.storage import Store
 from aldgate.store.writer import LedgerWriter
@@ -54,6 +57,9 @@ class App:
         self.archive: Archive
         self.batches: BatchWorker
         self.placing: Placing
+        self.worker: Worker
+        self.watching: Watching
+        self.jobs: Jobs
         self.clients: Clients
         self.shelf: Shelf
         self.background: Background

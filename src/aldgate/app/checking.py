@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aldgate.app.engines import engines_of
 from aldgate.app.jobs import contents_of
 from aldgate.artifacts.places import open_place
 from aldgate.config.errors import ConfigError
@@ -20,6 +21,7 @@ def check(settings: Settings) -> None:
     """
     Roster(settings)
     build_tokens(settings.auth.issuers, ca_bundle=settings.upstream.ca_bundle)
+    engines_of(settings)
     open_place(settings.artifacts, contents_of(settings))
     if settings.store:
         open_store(settings, "check")

@@ -12,7 +12,8 @@ from functools import partial
 
 from aldgate.app.app import App
 from aldgate.app.calls import alerts_of, cache_terms, gate_of, guard, open_valkey, writer_of
-from aldgate.app.devices import placing_of
+from aldgate.app.devices import placing_of, with_processes
+from aldgate.app.engines import engines_of, jobs_of, worker_of
 from aldgate.app.handlers import handlers_of
 from aldgate.app.jobs import archive_of, batch_worker, files_of, shelf_of
 from aldgate.app.metrics import gauges_of, open_metrics
@@ -32,6 +33,7 @@ from aldgate.gate.principals.vouched import VouchedUsers
 from aldgate.gate.reload.reload import Reloader
 from aldgate.gate.reload.roster import Roster
 from aldgate.gate.watch import Watch
+from aldgate.jobs.watching import Watching
 from aldgate.oidc.tokens import build_tokens
 from aldgate.ports import Resolver
 from aldgate.store.stores import open_store
@@ -106,9 +108,15 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         metrics.gauges |= gauges_of(app, in_flight)
         app.exposed = await open_metrics(metrics, seat, stack)
         app.files = files_of(settings, store)
-        app.placing = placing_of(settings, store, {}, lambda: None)
+        engines = with_processes(settings, engines_of(settings))
+        for engine in engines.values():
+            stack.push_async_callback(engine.aclose)
+        app.placing = placing_of(settings, store, engines, lambda: app.worker.nudge())
         app.archive = await archive_of(settings, store, app.files)
         stack.push_async_callback(app.archive.aclose)
+        app.watching = Watching(store)
+        app.worker = worker_of(settings, app, store, engines)
+        app.jobs = jobs_of(settings, app, store, engines)
         doors = Doors(
             gate=gate,
             identity=identity,
@@ -129,4 +137,5 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         tasks = [asyncio.create_task(job) for job in lasting(app, store)]
         stack.push_async_callback(finish, tasks, writer, slices, store)
         stack.push_async_callback(app.background.aclose)
+        stack.push_async_callback(app.worker.aclose)
         yield app

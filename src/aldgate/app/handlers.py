@@ -56,6 +56,7 @@ def handlers_of(
             tell=app.neighbours.change,
             people=people,
             placing=app.placing,
+            jobs=app.jobs,
         ).app
 
     return {

@@ -33,6 +33,8 @@ def lasting(app: App, store: Store) -> tuple[Coroutine[Any, Any, None], ...]:
         _looking(app),
         _tidying(app, store),
         app.batches.run(),
+        app.worker.run(),
+        app.watching.run(),
         app.background.run(),
         app.neighbours.run(),
     )

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
 from aldgate.core.job_decisions import BASE_WAIT_S
-from aldgate.core.jobs import Job, Made
+from aldgate.core.jobs import Claim, Job, Made
 from aldgate.making import Engine
 from aldgate.queueing import Choose, JobStore
 
 LEASE_S = 30.0
 
+ClaimJobs = Callable[[Collection[str], Choose, float], Awaitable[list[Claim]]]
+"""`JobStore.claim_jobs`, or who asks devices besides."""
 Wait = Callable[[asyncio.Event, float], Awaitable[None]]
 """Returns when the event is set, or after so many seconds."""
 
@@ -39,6 +41,7 @@ class JobShop(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         engines: Who makes things here, by name. Jobs for others are left alone.
         choose: Which jobs that wait may begin.
+        claim: Takes such; None: the store does.
         lease_s: After so long without a word from its worker, a job is taken over by another.
         poll_s: Seconds between two looks; what is told is heard at once.
         backoff_s: Seconds before the second attempt; twice as many before each further one.
@@ -52,6 +55,7 @@ class JobShop(msgspec.Struct, frozen=True, kw_only=True):
     engines: Mapping[str, Engine]
     save: Save
     choose: Choose
+    claim: ClaimJobs | None = None
     lease_s: float = LEASE_S
     poll_s: float = 1.0
     backoff_s: float = BASE_WAIT_S

@@ -50,7 +50,7 @@ class Worker:
 
     async def _claim(self, group: asyncio.TaskGroup) -> None:
         shop, at = self._shop, self._shop.clock()
-        for claim in await shop.store.claim_jobs(shop.engines, shop.choose, shop.lease_s):
+        for claim in await (shop.claim or shop.store.claim_jobs)(shop.engines, shop.choose, shop.lease_s):
             self._begin(group, claim, at)
 
     async def _take_over(self, group: asyncio.TaskGroup) -> None:
@@ -132,6 +132,10 @@ class Worker:
             log.warning("the database did not answer", exc_info=error)
             return False
         return True
+
+    def nudge(self) -> None:
+        """Something may begin that could not before."""
+        self._wake.set()
 
     async def drain(self, patience_s: float) -> None:
         """Begin nothing more, and let what is under way end within `patience_s`."""

@@ -29,6 +29,7 @@ from aldgate.gate.principals.identity import Identity
 from aldgate.gate.reload.reload import CONFIGURATION, RELOAD, Reloader
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
+from aldgate.jobs.making import Jobs
 from aldgate.jobs.placing import Placing
 from aldgate.ports import ByteBound
 from aldgate.storage import Store
@@ -47,6 +48,9 @@ from aldgate.surfaces.http.requests import Act, OpenAct, body_of
 from aldgate.surfaces.jobs.artifacts import ArtifactsFace
 from aldgate.surfaces.jobs.batches import BatchesFace
 from aldgate.surfaces.jobs.files import FilesFace
+from aldgate.surfaces.jobs.images import ImagesFace
+from aldgate.surfaces.jobs.jobs import JobsFace
+from aldgate.surfaces.jobs.speech import SpeechFace
 from aldgate.surfaces.openapi.document import document
 from aldgate.surfaces.openapi.page import CONTENT_SECURITY_POLICY, reference_page
 from aldgate.surfaces.people.paths import paths_of
@@ -70,6 +74,7 @@ class Api:
         audit: Writes down every administrative act.
         registration: Lets keys be made without one.
         placing: Knows what devices hold.
+        jobs: Has things made.
     """
 
     def __init__(
@@ -92,6 +97,7 @@ class Api:
         people: People,
         registration: Registration,
         placing: Placing,
+        jobs: Jobs,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -99,6 +105,9 @@ class Api:
         self._seed_keys = SeedKeys(administration, registration)
         self._files = FilesFace(files, in_flight)
         self._artifacts = ArtifactsFace(archive, identity, in_flight, link_s)
+        self._jobs = JobsFace(jobs, archive.links, link_s)
+        self._images = ImagesFace(jobs, archive, self._jobs)
+        self._speech = SpeechFace(jobs, archive)
         self._batches = BatchesFace(store, files, batches, most_unfinished)
         self._new_id = new_id
         self._reloader = reloader
@@ -129,6 +138,7 @@ class Api:
         self._add_files(route)
         self._add_artifacts(route)
         self._add_batches(route)
+        self._add_jobs(route)
         self._add_people(route, people)
         for path in ("/docs", "/redoc"):
             route(path, _reference, methods=["GET"])
@@ -183,6 +193,14 @@ class Api:
         route("/v1/batches", self._serving(lambda who, request: batches.list(who, request.query_params)), methods=["GET"])
         route("/v1/batches/{id}", self._serving(_of_one(batches.get)), methods=["GET"])
         route("/v1/batches/{id}/cancel", self._serving(_of_one(batches.cancel)), methods=["POST"])
+
+    def _add_jobs(self, route: Callable[..., None]) -> None:
+        jobs = self._jobs
+        route("/v1/images/generations", self._serving(self._images.create), methods=["POST"])
+        route("/v1/audio/speech", self._serving(self._speech.create), methods=["POST"])
+        route("/v1/jobs", self._serving(lambda who, request: jobs.list(who, request.query_params)), methods=["GET"])
+        route("/v1/jobs/{id}", self._serving(jobs.get), methods=["GET"])
+        route("/v1/jobs/{id}", self._serving(_of_one(jobs.cancel)), methods=["DELETE"])
 
     def _add_people(self, route: Callable[..., None], people: People) -> None:
         for path in paths_of(people):

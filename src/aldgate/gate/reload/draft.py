@@ -101,9 +101,6 @@ def _check_trust(upstream: Upstream) -> None:
 
 def _builtin(settings: Settings) -> Builtin:
     kinds: dict[str, type[Any]] = {field.name: field.type for field in msgspec.structs.fields(Paces)}
-    for name in settings.engines:
-        if name not in kinds:
-            raise ConfigError(f"[engines.{name}]: there is no such engine", hint=f"there are {', '.join(kinds)}")
     return Builtin(Paces(**{name: _engine(settings, name, kind) for name, kind in kinds.items()}))
 
 

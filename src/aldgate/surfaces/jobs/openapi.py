@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from aldgate.surfaces.http.openapi import CHANGE_ERRORS, LOOK_ERRORS, Path
+from aldgate.surfaces.http.openapi import CALL_ERRORS, CHANGE_ERRORS, LOOK_ERRORS, Path
 from aldgate.surfaces.jobs.batches import BatchRequest
 from aldgate.surfaces.jobs.files import FileForm
+from aldgate.surfaces.jobs.images import ImageRequest
+from aldgate.surfaces.jobs.speech import SpeechRequest
 
 PATHS = (
     Path(
@@ -43,6 +45,11 @@ PATHS = (
     Path("head", "/v1/artifacts/{id}", "What reading it would give", errors=LOOK_ERRORS, tag="artifacts"),
     Path("delete", "/v1/artifacts/{id}", "Delete an artifact", errors=(*LOOK_ERRORS, 409), tag="artifacts"),
     Path("get", "/v1/artifacts/{id}/metadata", "Show what is known of an artifact", errors=LOOK_ERRORS, tag="artifacts"),
+    Path("post", "/v1/images/generations", "Make pictures", ImageRequest, errors=CALL_ERRORS, tag="jobs"),
+    Path("post", "/v1/audio/speech", "Say something", SpeechRequest, errors=CALL_ERRORS, tag="jobs"),
+    Path("get", "/v1/jobs", "List jobs", errors=LOOK_ERRORS, query=("state", "limit", "after"), tag="jobs"),
+    Path("get", "/v1/jobs/{id}", "Show a job, or wait for its end", errors=LOOK_ERRORS, query=("wait",), tag="jobs"),
+    Path("delete", "/v1/jobs/{id}", "Have a job stopped", errors=LOOK_ERRORS, tag="jobs"),
     Path("post", "/v1/batches", "Make the calls of a file", BatchRequest, errors=(*CHANGE_ERRORS, 409, 429), tag="batches"),
     Path("get", "/v1/batches", "List batches", errors=LOOK_ERRORS, query=("limit", "after"), tag="batches"),
     Path("get", "/v1/batches/{id}", "Show a batch", errors=LOOK_ERRORS, tag="batches"),

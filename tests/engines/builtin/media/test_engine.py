@@ -198,6 +198,12 @@ async def test_what_cannot_be_is_refused_before_it_begins(engine: BuiltinMedia, 
     assert refusal.value.param == param and run.handles == [] and run.files == []
 
 
+async def test_voices_that_are_found_by_their_language(engine: BuiltinMedia) -> None:
+    for voice in ("en-gb", "fr-fr"):
+        _, _, run = await made(engine, operation="speech", prompt="hello", format="wav", voice=voice)
+        assert run.files[0][3]["voice"] == voice
+
+
 async def test_a_voice_that_nobody_has(engine: BuiltinMedia) -> None:
     with pytest.raises(InvalidRequest, match="no voice `tlhingan`"):
         await engine.generate(Generation(operation="speech", prompt="nuqneH", voice="tlhIngan"), Kept())

@@ -65,6 +65,12 @@ def voices(library: ctypes.CDLL) -> list[dict[str, str]]:
     return found
 
 
+def choose(library: ctypes.CDLL, voice: bytes) -> bool:
+    """Speak with this voice from now on. A few, `en-gb` and `fr-fr` among them, are found by their language alone."""
+    by_language = Voice(languages=voice)
+    return library.espeak_SetVoiceByName(voice) == 0 or library.espeak_SetVoiceByProperties(ctypes.byref(by_language)) == 0
+
+
 def speak(library: ctypes.CDLL, rate: int, asked: dict[str, object]) -> int:
     """Write what is said to the standard output."""
     sink = sys.stdout.buffer
@@ -78,7 +84,7 @@ def speak(library: ctypes.CDLL, rate: int, asked: dict[str, object]) -> int:
 
     text = str(asked["text"]).encode("utf-8", "replace") + b"\0"
     library.espeak_SetSynthCallback(heard)
-    if library.espeak_SetVoiceByName(str(asked["voice"]).encode()) != 0:
+    if not choose(library, str(asked["voice"]).encode()):
         return 2
     library.espeak_SetParameter(RATE_PARAMETER, int(str(asked["words_per_minute"])), 0)
     sink.write(b"%d\n" % rate)
