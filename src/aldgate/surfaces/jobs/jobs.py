@@ -12,6 +12,7 @@ from aldgate.core.errors import InvalidRequest
 from aldgate.core.jobs import STATES, Job, JobFilter
 from aldgate.core.principals import Principal
 from aldgate.jobs.making import Jobs
+from aldgate.surfaces.jobs.artifacts import require_reading
 from aldgate.surfaces.jobs.files import page, whole_number
 
 MOST_LISTED = 100
@@ -40,6 +41,7 @@ class JobsFace:
             InvalidRequest: A parameter has a value it cannot have.
             NotFound: There is no job `after`.
         """
+        require_reading(who)
         limit, state = whole_number(query, "limit", USUALLY_LISTED, MOST_LISTED), query.get("state")
         if state is not None and state not in STATES:
             raise InvalidRequest(f"`state` is one of {', '.join(STATES)}.", param="state")
@@ -55,6 +57,7 @@ class JobsFace:
         Raises:
             NotFound: Who asks has no such job.
         """
+        require_reading(who)
         job = await self._jobs.find(_whose(who), request.path_params["id"])
         if "wait" in request.query_params:
             job = await self._jobs.ended(job, whole_number(request.query_params, "wait", 1, LONGEST_WAIT_S))
@@ -66,6 +69,7 @@ class JobsFace:
         Raises:
             NotFound: Who asks has no such job.
         """
+        require_reading(who)
         return self.described(await self._jobs.cancel(_whose(who), job_id))
 
     def described(self, job: Job) -> dict[str, Any]:
