@@ -41,7 +41,7 @@ async def archive_of(settings: Settings, store: Store, files: Files) -> Archive:
         Links(secret),
         most_bytes=bounds.max_bytes,
         quota_bytes=bounds.quota_bytes,
-        lives_s=bounds.lifetime_s,
+        lives_s=bounds.lifetime_s or None,
         now=time.time,
         turn=files.turn,
     )

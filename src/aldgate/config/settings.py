@@ -176,8 +176,8 @@ class Artifacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Largest one; a larger one is 413."""
     quota_bytes: Bytes = 10_737_418_240
     """All of one key together; beyond it uploads and jobs are 403."""
-    lifetime_s: Annotated[float, Meta(gt=0)] | None = None
-    """Kept for so many seconds; unset, until they are deleted, or as long as policies allow."""
+    lifetime_s: Annotated[float, Meta(ge=0)] = 0.0
+    """Kept for so many seconds; 0: until they are deleted, or as long as policies allow."""
     link_s: Annotated[float, Meta(gt=0, le=604_800)] = 86_400.0
     """Seconds that links in answers are good for."""
 
