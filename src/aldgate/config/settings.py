@@ -176,7 +176,7 @@ class Artifacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Largest one; a larger one is 413."""
     quota_bytes: Bytes = 10_737_418_240
     """All of one key together; beyond it uploads and jobs are 403."""
-    lifetime_s: Annotated[float, Meta(ge=0)] = 0.0
+    lifetime_s: Annotated[float, Meta(ge=0, le=315_360_000)] = 0.0
     """Kept for so many seconds; 0: until they are deleted, or as long as policies allow."""
     link_s: Annotated[float, Meta(gt=0, le=604_800)] = 86_400.0
     """Seconds that links in answers are good for."""
