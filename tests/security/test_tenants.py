@@ -16,7 +16,13 @@ from tests.support import RunningGate, anonymous
 
 pytestmark = pytest.mark.anyio
 PASSWORD = "correct horse battery"
-OF_A_KEY = {"/v1/artifacts": "artifact", "/v1/files": "file", "/v1/batches": "batch", "/v1/jobs": "job", "/v1/responses": "response"}
+OF_A_KEY = {
+    "/v1/artifacts": "artifact",
+    "/v1/files": "file",
+    "/v1/batches": "batch",
+    "/v1/jobs": "job",
+    "/v1/responses": "response",
+}
 """What is kept under a key, by where it is asked for."""
 OF_A_USER = {"/v1/users/tokens": "token"}
 OF_ADMINS = {
