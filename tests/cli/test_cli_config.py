@@ -98,7 +98,7 @@ def test_check_refuses_with_a_hint(aldgate: Aldgate, home: Path) -> None:
             "[engines.echo]\npace = 1",
             "error: [engines.echo]: Object contains unknown field `pace`\nhint: it may have first_byte_ms",
         ),
-        ("[engines.whisper]", "error: [engines.whisper]: there is no such engine\nhint: there are echo, embed"),
+        ("[engines.whisper]", "error: [engines.whisper]: there is no such engine\nhint: its `kind` is one of a1111"),
         ("store = 'mysql://u@h/d'", "error: `store`: no database is called `mysql`; there are postgresql, sqlite\nhint: write "),
         ("store = 'sqlite:///:memory:'", "error: `store`: `sqlite:///%3Amemory%3A` names no file"),
         (f"store = '{CANARY}'", "error: `store`: this is no database URL\nhint: write `sqlite:"),

@@ -13,15 +13,13 @@ import msgspec
 
 from aldgate.app.app import App
 from aldgate.artifacts.archive import Archive
-from aldgate.config.errors import ConfigError
 from aldgate.config.settings import Settings
 from aldgate.core.artifacts import Provenance
 from aldgate.core.generation import Generation
 from aldgate.core.job_decisions import ByPlaces
 from aldgate.core.jobs import Job, Made
 from aldgate.engines.builtin.backend import Paces
-from aldgate.engines.kinds import ENGINES
-from aldgate.engines.section import BUILDERS, EngineSection, Surroundings
+from aldgate.engines.section import BUILDERS, EngineSection, Surroundings, kind_of
 from aldgate.jobs.job_shop import JobShop
 from aldgate.jobs.making import Jobs
 from aldgate.jobs.worker import Worker
@@ -42,15 +40,7 @@ def engines_of(settings: Settings) -> dict[str, Engine]:
     surroundings = Surroundings(Path(settings.data).absolute(), settings.environment)
     tables = {name: table for name, table in settings.engines.items() if name not in PACED}
     tables.setdefault("builtin", {})
-    return {name: BUILDERS.load(_kind(name, table))(name, table, surroundings) for name, table in tables.items()}
-
-
-def _kind(name: str, table: Mapping[str, Any]) -> str:
-    kind = str(table.get("kind") or name)
-    if kind not in ENGINES:
-        known = ", ".join(sorted({*ENGINES, *PACED}))
-        raise ConfigError(f"[engines.{name}]: there is no engine of the kind `{kind}`", hint=f"there are {known}")
-    return kind
+    return {name: BUILDERS.load(kind_of(name, table, PACED))(name, table, surroundings) for name, table in tables.items()}
 
 
 def worker_of(settings: Settings, app: App, store: Store, engines: Mapping[str, Engine]) -> Worker:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -81,6 +81,20 @@ Build = Callable[[str, Mapping[str, Any], Surroundings], Engine]
 """Makes an engine of its name and table. It raises `ConfigError` where a key or value cannot be used; it opens nothing."""
 
 BUILDERS: Registry[Build] = Registry("engine kind", ENGINES)
+
+
+def kind_of(name: str, table: Mapping[str, Any], others: Iterable[str]) -> str:
+    """The kind of the engine in `[engines.NAME]`. `others` have tables there, too.
+
+    Raises:
+        ConfigError: There is none such.
+    """
+    kind = str(table.get("kind") or name)
+    if kind not in ENGINES:
+        known = ", ".join(sorted({*ENGINES, *others}))
+        raise ConfigError(f"[engines.{name}]: there is no such engine", hint=f"its `kind` is one of {known}")
+    return kind
+
 
 S = TypeVar("S", bound=EngineSection)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from aldgate.core.errors import GatewayError, ModelNotFound, NotFound, UpstreamError
+from aldgate.core.errors import GatewayError, ModelNotFound, NotFound, ScopeDenied, UpstreamError
 from aldgate.core.generation import Generation
 from aldgate.core.jobs import Job, JobFilter
 from aldgate.core.levels import Operation
@@ -83,6 +83,8 @@ class Jobs:
         Raises:
             GatewayError: Refused; nothing was spent.
         """
+        if asked.operation not in who.rights.scopes:
+            raise ScopeDenied(f"This API key may not make `{asked.operation}`.")
         engine, model = self.engine_for(asked.operation, name)
         wanted = Wanted(
             principal=who,

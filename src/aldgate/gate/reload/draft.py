@@ -13,6 +13,7 @@ from aldgate.config.settings import Settings, Upstream
 from aldgate.core.overrides import Said
 from aldgate.core.routes import Origin
 from aldgate.engines.builtin.backend import Builtin, Paces
+from aldgate.engines.section import kind_of
 from aldgate.ports import Backend
 from aldgate.providers.finding import in_environment
 from aldgate.providers.made import Made, make
@@ -101,6 +102,8 @@ def _check_trust(upstream: Upstream) -> None:
 
 def _builtin(settings: Settings) -> Builtin:
     kinds: dict[str, type[Any]] = {field.name: field.type for field in msgspec.structs.fields(Paces)}
+    for name in settings.engines.keys() - kinds.keys():
+        kind_of(name, settings.engines[name], kinds)
     return Builtin(Paces(**{name: _engine(settings, name, kind) for name, kind in kinds.items()}))
 
 
