@@ -13,7 +13,7 @@ from tests.engines.speaking import built
 PAGE = (Path(__file__).parents[2] / "docs" / "speech.md").read_text(encoding="utf-8")
 TABLES = [
     pytest.param(name, table, id=name)
-    for block in re.findall(r"^```ini\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    for block in re.findall(r"^```(?:ini|toml)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     for name, table in tomllib.loads(block)["engines"].items()
 ]
 

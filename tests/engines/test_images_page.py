@@ -12,7 +12,7 @@ from aldgate.engines.kinds import ENGINES
 from aldgate.engines.section import BUILDERS, Surroundings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "images.md").read_text(encoding="utf-8")
-SHOWN = [tomllib.loads(block)["engines"] for block in re.findall(r"^```ini\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)]
+SHOWN = [tomllib.loads(block)["engines"] for block in re.findall(r"^```(?:ini|toml)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)]
 MINE = {"a1111", "comfyui", "diffusers", "invokeai", "openai-images", "wan2gp"}
 
 
