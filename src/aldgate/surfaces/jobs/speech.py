@@ -21,6 +21,8 @@ from aldgate.surfaces.http.asgi import headers_of
 from aldgate.surfaces.http.bodies import decoded
 from aldgate.surfaces.http.requests import body_of
 
+SOUND_TYPES = ("audio/mpeg", "audio/ogg", "audio/aac", "audio/flac", "audio/wav", "audio/pcm")
+
 
 class _Voice(msgspec.Struct):
     id: str

@@ -21,6 +21,8 @@ from aldgate.surfaces.explain import ExplainRequest
 from aldgate.surfaces.gpus import openapi as gpus
 from aldgate.surfaces.http.openapi import CHANGE_ERRORS, Path
 from aldgate.surfaces.jobs import openapi as jobs
+from aldgate.surfaces.jobs.images import ImageRequest
+from aldgate.surfaces.jobs.speech import SOUND_TYPES, SpeechRequest
 from aldgate.surfaces.models import openapi as models
 from aldgate.surfaces.people import openapi as people
 from aldgate.surfaces.reports import openapi as reports
@@ -114,6 +116,8 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
     good: dict[str, Any] = {"description": "Done"}
     if path.path == "/v1/files/{id}/content":
         good["content"] = {"application/octet-stream": {}}
+    elif path.request is SpeechRequest:
+        good["content"] = {kind: {"schema": {"type": "string"}} for kind in SOUND_TYPES}
     elif path.path == "/metrics":
         good["content"] = {"text/plain": {"schema": {"type": "string"}}}
     elif path.method != "head":
@@ -126,6 +130,8 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         if path.request in _STREAMED or "stream" in path.query:
             good["content"]["text/event-stream"] = {}  # JSON Schema has no words for a stream of events
     responses: dict[str, Any] = {str(path.status): good}
+    if path.request is ImageRequest:
+        responses["202"] = {"description": "Begun", "content": {"application/json": {"schema": {"type": "object"}}}}
     error: Any = (
         {"type": "object"}
         if path.tag == "people" or path.path.startswith(("/admin", "/ready", "/metrics", "/api/")) or _answers_in_two_shapes(path)
