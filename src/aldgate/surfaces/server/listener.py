@@ -254,9 +254,8 @@ class Connection(HttpToolsProtocol):
         scope = self._scope.copy()
         scope["http_version"] = version
         scope["method"] = http.get_method().decode("ascii")
-        scope["path"], scope["raw_path"], scope["query_string"] = (
-            _usual(url) if len(url) <= _USUAL_BYTES and b"?" not in url else _target(url)
-        )
+        split = _usual if len(url) <= _USUAL_BYTES and b"?" not in url else _target
+        scope["path"], scope["raw_path"], scope["query_string"] = split(url)
         scope["headers"] = self.headers
         scope["aldgate.headers"] = index
         if http.should_upgrade() and self._should_upgrade():
