@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -45,7 +45,11 @@ def environment_for(environment: Mapping[str, str], added: Mapping[str, str]) ->
 async def running(
     command: Sequence[str], folder: Path, working_dir: str, environment: Mapping[str, str]
 ) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """Run a program while the body runs; its whole group has ended when the body has."""
+    """Run a program while the body runs; its whole group has ended when the body has.
+
+    Raises:
+        UpstreamError: It does not end.
+    """
     process = await asyncio.create_subprocess_exec(
         "/bin/sh",
         "-c",
@@ -69,6 +73,8 @@ async def running(
                     await process.wait()
         _signal(process.pid, signal.SIGKILL)
         await process.wait()
+        if not await _ends_within(PATIENCE_S, lambda: not _has_living_group(process.pid)):
+            raise UpstreamError(f"The process {process.pid} does not end.")
 
 
 async def lines(process: asyncio.subprocess.Process) -> AsyncGenerator[str]:
@@ -98,11 +104,17 @@ async def end(folder: Path) -> None:
         if not _is_there(known):
             return
         _signal(known.pid, kind)
-        for _ in range(round(patience_s / LOOK_S)):
-            if not _is_there(known):
-                return
-            await asyncio.sleep(LOOK_S)
+        if await _ends_within(patience_s, lambda: not _is_there(known)):
+            return
     raise UpstreamError(f"The process {known.pid} does not end.")
+
+
+async def _ends_within(patience_s: float, has_ended: Callable[[], bool]) -> bool:
+    for _ in range(round(patience_s / LOOK_S)):
+        if has_ended():
+            return True
+        await asyncio.sleep(LOOK_S)
+    return has_ended()
 
 
 def _known(folder: Path) -> Known | None:
