@@ -11,8 +11,9 @@ from aldgate.core.jobs import Claim, Waiting
 from aldgate.core.placement import Candidate, Device, Needs, Plan, Residency, plan
 from aldgate.residing import Eviction, KeptDevice, KeptResidency, Placed, Seen
 from aldgate.store.device_tables import devices, engine_memory, residencies
+from aldgate.store.job_queue import count_under_way, waiting_jobs
 from aldgate.store.job_tables import jobs
-from aldgate.store.job_work import JobWork, _under_way, _waiting  # pyright: ignore[reportPrivateUsage]
+from aldgate.store.job_work import JobWork
 from aldgate.store.unbroken import unbroken
 
 LEAST_MB = 1_024
@@ -39,7 +40,7 @@ class Residencies(JobWork):
             now = await self._now(connection)
             seen = _as_seen(device, row)
             here = await _residencies(connection, device.name)
-            waiting = await _waiting(connection, busy, now)
+            waiting = await waiting_jobs(connection, busy, now)
             made = plan(seen, here, await _candidates(connection, device.name, waiting, engines), now)
             await self._tell_why(connection, waiting, made)
             evictions = await self._carry_out(connection, device.name, made, here, engines, row.token, now, lease_s)
@@ -52,7 +53,7 @@ class Residencies(JobWork):
         """See `ResidencyStore`."""
         async with self._database.read() as connection:
             rows = (await connection.execute(select(*_KEPT).order_by(residencies.c.device, residencies.c.engine))).all()
-            running = await _under_way(connection, [row.engine for row in rows]) if rows else {}
+            running = await count_under_way(connection, [row.engine for row in rows]) if rows else {}
         return [KeptResidency(**row._mapping, running=running.get(row.engine, 0)) for row in rows]  # pyright: ignore[reportPrivateUsage]
 
     async def list_devices(self) -> list[KeptDevice]:
@@ -251,7 +252,7 @@ def _as_seen(device: Device, row: Row[*tuple[Any, ...]]) -> Device:
 
 async def _residencies(connection: AsyncConnection, device: str) -> list[Residency]:
     rows = (await connection.execute(select(residencies).where(residencies.c.device == device))).all()
-    running = await _under_way(connection, [row.engine for row in rows]) if rows else {}
+    running = await count_under_way(connection, [row.engine for row in rows]) if rows else {}
     return [
         Residency(
             engine=row.engine,
