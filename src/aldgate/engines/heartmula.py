@@ -22,6 +22,7 @@ from aldgate.engines.endings import within
 from aldgate.engines.http import EngineHttp
 from aldgate.engines.mimes import mime_of_name
 from aldgate.engines.programs.engine import ProgramEngine
+from aldgate.engines.programs.program import Program
 from aldgate.engines.programs.section import ProgramSection
 from aldgate.engines.refusing import check_asked, check_range
 from aldgate.engines.section import EngineSection, Surroundings, decode_section
@@ -73,7 +74,7 @@ def _tags(prompt: str) -> str:
     return ",".join(tag.strip() for tag in prompt.split(",") if tag.strip())
 
 
-class HeartMulaProgram:
+class HeartMulaProgram(Program):
     """See `Program`.
 
     Args:
@@ -81,7 +82,6 @@ class HeartMulaProgram:
     """
 
     kind = "heartmula"
-    takes_seed = True
 
     def __init__(self, section: LibrarySection) -> None:
         self._section = section

@@ -11,6 +11,7 @@ from typing import Any
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.generation import Generation
 from aldgate.engines.programs.engine import ProgramEngine
+from aldgate.engines.programs.program import Program
 from aldgate.engines.programs.section import ProgramSection
 from aldgate.engines.refusing import check_asked, check_range, input_of
 from aldgate.engines.section import Surroundings, decode_section
@@ -29,7 +30,7 @@ def build(name: str, table: Mapping[str, Any], surroundings: Surroundings) -> Pr
     return ProgramEngine(name, decode_section(name, table, ProgramSection), DiffRhythm(), surroundings)
 
 
-class DiffRhythm:
+class DiffRhythm(Program):
     """See `Program`."""
 
     kind = "diffrhythm"

@@ -22,6 +22,7 @@ def play(output: Path, record: dict[str, Any]) -> None:
         (home / "stopped" / str(os.getpid())).touch()
         os._exit(143)
 
+    signal.signal(signal.SIGINT, stopped)
     signal.signal(signal.SIGTERM, stopped)
     (home / "works" / str(os.getpid())).write_text(repr(record))
     sys.stdout.write("loading the model\n")
