@@ -16,6 +16,7 @@ from aldgate.config.errors import ConfigError
 from aldgate.core.errors import InvalidRequest, ModelNotFound
 from aldgate.core.generation import Generation, Progress
 from aldgate.core.levels import Operation
+from aldgate.engines.asking import Kinds, check_options, one_of, take_only
 from aldgate.engines.mimes import mime_of_name
 from aldgate.engines.programs.engine import ProgramEngine
 from aldgate.engines.programs.program import Listener, Program
@@ -24,7 +25,10 @@ from aldgate.engines.section import Surroundings, decode_section
 
 _TASK = re.compile(r"\[Task (\d+)/(\d+)\]")
 _STEP = re.compile(r"^\s*\[(\d+)/(\d+)\]\s*(.*)$")
-_OPTIONS: Mapping[str, type | tuple[type, ...]] = {
+_FIELDS = (
+    "prompt", "negative_prompt", "count", "seed", "width", "height", "steps", "guidance", "duration_s", "format"
+)  # fmt: skip
+_OPTIONS: Kinds = {
     "force_fps": (str, int),
     "flow_shift": (int, float),
     "embedded_guidance_scale": (int, float),
@@ -80,17 +84,13 @@ class Wan2GP(Program):
         """See `Program.check`."""
         if asked.model and asked.model not in self._models:
             raise ModelNotFound(f"The engine `{self._name}` has no model `{asked.model}`.", param="model")
-        if asked.format not in (None, "mp4"):
-            raise InvalidRequest("It makes `mp4`.", param="format")
-        if asked.strength is not None or asked.lyrics or asked.voice:
-            raise InvalidRequest("It takes no `strength`, `lyrics` or `voice`.", param="strength")
-        if len(asked.inputs) > 2 or any(given.role != "image" for given in asked.inputs):
+        take_only(asked, _FIELDS, roles=("image",))
+        one_of(asked.format, "format", ("mp4",))
+        check_options(asked, _OPTIONS)
+        if len(asked.inputs) > 2:
             raise InvalidRequest("It takes an input `image` to begin with, and one to end with.", param="image")
         if (asked.width is None) != (asked.height is None):
             raise InvalidRequest("It wants both `width` and `height`, or neither.", param="width")
-        for name, value in asked.options.items():
-            if name not in _OPTIONS or not isinstance(value, _OPTIONS[name]):
-                raise InvalidRequest(f"There is no such option `{name}`; there are {', '.join(sorted(_OPTIONS))}.", param=name)
 
     def arguments(self, asked: Generation, folder: Path, seed: int) -> Sequence[str]:
         """See `Program.arguments`."""

@@ -11,7 +11,7 @@ from aldgate.config.errors import ConfigError
 from aldgate.core.errors import InvalidRequest, ModelNotFound, UpstreamInvalid
 from aldgate.core.generation import EngineModel, EngineState, Generated, Generation, Progress
 from aldgate.core.levels import Operation
-from aldgate.engines.asking import given
+from aldgate.engines.asking import NO_KINDS, check_options, given, take_only
 from aldgate.engines.library.engine import ChildEngine, ChildSection
 from aldgate.engines.pictures import check_format, save_picture
 from aldgate.engines.section import Surroundings, decode_section
@@ -21,6 +21,9 @@ from aldgate.making import Run
 WORK = Path(__file__).with_name("work.py")
 MOST_SEED = 2**32 - 1
 STEPS = 25
+FIELDS = (
+    "prompt", "negative_prompt", "count", "seed", "width", "height", "steps", "guidance", "strength", "format"
+)  # fmt: skip
 
 
 class DiffusersSection(ChildSection, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,12 +107,9 @@ class DiffusersEngine(ChildEngine):
         check_format(asked.format)
         if asked.model and asked.model not in self._models:
             raise ModelNotFound(f"The engine `{self.name}` has no model `{asked.model}`.", param="model")
-        for name in ("lyrics", "duration_s", "voice", "speed", "language"):
-            if getattr(asked, name) not in (None, ""):
-                raise InvalidRequest(f"Pictures have no `{name}`.", param=name)
-        if asked.options:
-            raise InvalidRequest("It has no further options.", param=next(iter(asked.options)))
-        if len(asked.inputs) > 1 or any(each.role != "image" for each in asked.inputs):
+        take_only(asked, FIELDS, roles=("image",))
+        check_options(asked, NO_KINDS)
+        if len(asked.inputs) > 1:
             raise InvalidRequest("It takes one input `image`.", param="image")
         if asked.strength is not None and not asked.inputs:
             raise InvalidRequest("`strength` is of the picture to begin with, and there is none.", param="strength")
