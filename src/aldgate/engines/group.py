@@ -77,7 +77,7 @@ class Group(msgspec.Struct, frozen=True):
         Raises:
             UpstreamError: It does not end.
         """
-        if not self.is_alive:
+        if not await self._is_alive_still():
             return False
         for each in signals:
             with suppress(ProcessLookupError, PermissionError):
@@ -89,11 +89,14 @@ class Group(msgspec.Struct, frozen=True):
     async def _ends_within(self, patience_s: float) -> bool:
         loop = asyncio.get_running_loop()
         until = loop.time() + patience_s
-        while self.is_alive:  # nothing tells of the end of a process that is not our child
+        while await self._is_alive_still():  # nothing tells of the end of a process that is not our child
             if loop.time() > until:
                 return False
             await asyncio.sleep(LOOK_S)
         return True
+
+    async def _is_alive_still(self) -> bool:
+        return await asyncio.to_thread(lambda: self.is_alive)  # to look at every process takes a while where there are many
 
 
 def check_host(name: str, host: str) -> None:
