@@ -29,6 +29,8 @@ FIELDS = (
 class DiffusersSection(ChildSection, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[engines.NAME]` of kind `diffusers`. `models` are Hugging Face ids, or paths of folders and `.safetensors` files."""
 
+    python: str = ""
+    """The interpreter that has torch and diffusers; empty: the gate's own."""
     precision: Literal["float16", "bfloat16", "float32"] = "float16"
     """Of the weights; on a CPU always `float32`."""
     offload: bool = False

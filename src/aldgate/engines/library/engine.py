@@ -27,14 +27,14 @@ _OF = "#"
 class ChildSection(EngineSection, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the table of such an engine may have."""
 
-    python: str = ""
+    python: str = "python3"
     """The interpreter that has the library, that of a virtual environment, say; empty: the gate's own."""
     library_path: list[str] = []
     """Folders to import from, before all others."""
     env: dict[str, str] = {}
     """Added to the little of the gate's environment that it sees."""
     torch_device: str = ""
-    """As PyTorch names it; empty is `cuda` where there is one, else `cpu`."""
+    """As PyTorch names it; empty chooses: `cuda` where there is one."""
     stop_s: Seconds = 10.0
     """Seconds to leave its work, before the process is ended."""
 
