@@ -172,7 +172,7 @@ def _tables() -> Iterator[str]:
         ("`[engines.NAME]` of kind `llama-cpp-python`: its own keys", LlamaCppPythonSection),
         ("`[engines.NAME]` of kind `shap-e`: its own keys", ShapESection),
         (
-            "`[engines.NAME]` that answers when it is done: `alltalk`, `llama-cpp`, `ollama`, `openai-speech`, `openai-transcription`",
+            "`[engines.NAME]` asked once a job: `alltalk`, `llama-cpp`, `ollama`, `openai-speech`, `openai-transcription`",
             DirectSection,
         ),
         ("`[engines.NAME]` of kind `alltalk`: its own keys", AllTalkSection),
