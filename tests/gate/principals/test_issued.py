@@ -98,7 +98,12 @@ async def test_an_application_comes_as_the_client_of_its_name(door: Door, store:
 
 
 async def test_an_application_may_be_a_client_in_a_file(door: Door, tmp_path: Path) -> None:
-    said = {"client_id": "kiosk", "client_secret_hash": "ab" * 32, "allowed_providers": ["lab"], "allowed_endpoints": ["generate"]}
+    said = {
+        "client_id": "kiosk",
+        "client_secret_hash": "ab" * 32,
+        "allowed_providers": ["lab"],
+        "allowed_endpoints": ["generate"],
+    }
     (tmp_path / "kiosk.json").write_bytes(msgspec.json.encode(said))
     await door.clients.reload()
     kiosk = await door.enter(sub="kiosk", client_id="kiosk")
