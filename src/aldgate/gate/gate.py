@@ -348,8 +348,13 @@ class Gate:
         except BudgetExceeded:
             if call.peek.cap is not None or cap is None:
                 raise
-            await self.slices.refill(parts, cost_of(call, candidates, 1), most=usual)
-            await self.slices.refill_all(parts)
+            least_cost = cost_of(call, candidates, 1)
+            await self.slices.refill(parts, least_cost, most=usual)
+            kept = self.slices.hold(parts, least_cost) or []
+            try:
+                await self.slices.refill_all(parts)
+            finally:
+                self.slices.release(kept)
         outputs = [
             output
             for price in (each.price for each in candidates if each.price is not None)

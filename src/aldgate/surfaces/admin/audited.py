@@ -24,8 +24,8 @@ class Audited:
     """ASGI middleware around everything administrative.
 
     A handler that knows more tells `Audit.did` itself; for any other a row is written from the method and the path before the
-    first byte of its answer leaves. What is refused to somebody who is known is noted as refused, by the name it has when done. Who is not known is a matter
-    for metrics and the log: otherwise anybody could fill the disk.
+    first byte of its answer leaves. What is refused to somebody who is known is noted as refused, under the same name. Who is not
+    known is a matter for metrics and the log: otherwise anybody could fill the disk.
     """
 
     def __init__(self, app: Handler, audit: Audit, identity: Identity) -> None:
