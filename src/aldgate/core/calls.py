@@ -58,6 +58,8 @@ class Peek(msgspec.Struct):
     """Header lines (`name: value\\r\\n`) that go on to a provider of the same dialect, such as `anthropic-beta`."""
     tier: str | None = None
     """The service tier that it asks for, once that was worked out of its body: see `gate.money.bounds.tier_of`."""
+    fee_tool: str | None = None
+    """A tool of the provider that has its own fee, once that was worked out: see `gate.money.fees`."""
 
 
 class Call(msgspec.Struct):

@@ -19,6 +19,7 @@ class Price(msgspec.Struct, frozen=True):
         input: Micro-dollars per million uncached input tokens; so are the other token prices.
         request: Micro-dollars per million requests.
         search: Micro-dollars per million searches of the web.
+        tools: Micro-dollars per million requests that bring tools of the provider with a fee of their own; None: nobody knows.
         version: Names the price list this came from; stored with each ledger row.
         above: This price holds for calls with more input tokens than this.
         dearer: The price of the next tier of input length, if there is one.
@@ -38,6 +39,7 @@ class Price(msgspec.Struct, frozen=True):
     above: int = 0
     dearer: "Price | None" = None
     search: int = 0
+    tools: int | None = None
     tiers: tuple[tuple[str, "Price"], ...] = ()
 
     def of(self, tier: str) -> "Price":
@@ -47,6 +49,11 @@ class Price(msgspec.Struct, frozen=True):
     def covers(self, tier: str) -> bool:
         """Whether a call in this tier costs what is known, or less."""
         return tier not in DEARER or self.of(tier) is not self or not (self.input or self.output or self.request)
+
+    @property
+    def covers_tools(self) -> bool:
+        """Whether it is known what tools with a fee of their own cost."""
+        return self.tools is not None or not (self.input or self.output or self.request)
 
     def at(self, input_tokens: int) -> "Price":
         """The price of a call with so many input tokens: providers charge the whole call by the tier it falls in."""
@@ -72,6 +79,7 @@ class Price(msgspec.Struct, frozen=True):
             + usage.output_tokens * self.output
             + usage.requests * self.request
             + usage.searches * self.search
+            + usage.tools * (self.tools or 0)
         )
         return -(-total // MILLION)
 
@@ -85,7 +93,7 @@ class Price(msgspec.Struct, frozen=True):
 
     def _dearest_input(self, usage: Usage) -> int:
         dearest = max(self.input, self.cached or 0, self.cache_write or 0, self.cache_write_1h or 0)
-        return usage.input_tokens * dearest + usage.requests * self.request
+        return usage.input_tokens * dearest + usage.requests * self.request + usage.tools * (self.tools or 0)
 
     def affordable_output(self, microusd: int, usage: Usage) -> int | None:
         """Output tokens that `microusd` still pays for after the input and requests of `usage`; None if output is free."""

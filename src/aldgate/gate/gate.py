@@ -22,12 +22,11 @@ from aldgate.core.limits import NO_UNITS
 from aldgate.core.prices import Price
 from aldgate.core.principals import Operation, Principal
 from aldgate.core.routes import Catalogue, Deployment, Plan, Route
-from aldgate.core.usage import Usage
 from aldgate.gate.attempts import Attempts
 from aldgate.gate.ids import CallIds
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.money.bills import bill
-from aldgate.gate.money.bounds import EXPECTED_OUTPUT, cap_of, cost_of, counted, expected_tokens, most_input, priced, tier_of
+from aldgate.gate.money.bounds import EXPECTED_OUTPUT, cap_of, cost_of, counted, expected_tokens, most_input, payable, used_by
 from aldgate.gate.money.brought import unpaid
 from aldgate.gate.money.purses import Cost, Purse
 from aldgate.gate.money.slices import Held, Parts, Slices
@@ -248,7 +247,7 @@ class Gate:
     def _bound(self, admission: Admission, against: list[GatewayError] | None) -> bool:
         """Work out the most that the call can cost, whoever of its candidates comes to answer. False: nobody knows."""
         try:
-            admission.candidates = priced(admission.candidates, tier_of(admission.call.peek))
+            admission.candidates = payable(admission.candidates, admission.call.peek)
         except GatewayError as error:
             _refuse(error, against)
             return False
@@ -339,7 +338,7 @@ class Gate:
     async def _refill(self, call: Call) -> int | None:
         """Get slices that the call fits in. Returns the output cap to inject where only a smaller one than usual fits."""
         parts = self.slices.parts(call.principal)
-        candidates = priced(self._candidates(call)[0], tier_of(call.peek))
+        candidates = payable(self._candidates(call)[0], call.peek)
         cap = cap_of(call, candidates, self.default_max_tokens)
         usual = self._cost_of(call, candidates, cap)
         try:
@@ -365,14 +364,13 @@ class Gate:
 
     def _outputs(self, call: Call, parts: Parts, price: Price) -> Iterator[int]:
         """Output tokens at `price` that each kind of budget still pays for, of those that bound them."""
-        requests, tier = call.peek.requests, tier_of(call.peek)
         hard, soft = self.slices.affordable(parts), self.slices.affordable(parts, is_soft=True)
         if hard is not None:
-            output = price.affordable_output(hard, Usage(most_input(call.peek), requests=requests, tier=tier))
+            output = price.affordable_output(hard, used_by(call.peek, most_input(call.peek)))
             if output is not None:
                 yield output
         if soft is not None:
-            output = price.affordable_output(soft, Usage(counted(call, 0).input_tokens, requests=requests, tier=tier))
+            output = price.affordable_output(soft, used_by(call.peek, counted(call, 0).input_tokens))
             if output is not None and output < EXPECTED_OUTPUT * call.peek.choices:  # no estimate is longer
                 yield output
 

@@ -9,6 +9,7 @@ from aldgate.core.errors import PriceUnknown
 from aldgate.core.routes import Deployment
 from aldgate.core.tiers import asked_tier
 from aldgate.core.usage import Usage
+from aldgate.gate.money.fees import fee_tool, with_known_fees
 from aldgate.gate.money.purses import Cost
 
 EXPECTED_OUTPUT = 512
@@ -103,7 +104,7 @@ def cost_of(call: Call, candidates: tuple[Deployment, ...], cap: int | None, fir
     if call.principal.rights.has_soft_budget:
         output = EXPECTED_OUTPUT * choices if cap is None else min(cap, EXPECTED_OUTPUT) * choices
         expected = counted(call, output)
-        usage = Usage(expected.input_tokens, expected.output_tokens, requests=call.peek.requests, tier=tier_of(call.peek))
+        usage = used_by(call.peek, expected.input_tokens, expected.output_tokens)
         likely = min(most, max(each.price.cost(usage) for each in candidates if each.price is not None))
     if first is None or first == cap:
         return Cost(most, likely)
@@ -113,12 +114,15 @@ def cost_of(call: Call, candidates: tuple[Deployment, ...], cap: int | None, fir
 def dearest(call: Call, candidates: tuple[Deployment, ...], cap: int | None) -> int:
     """An upper bound of the cost in micro-dollars, whichever of `candidates` comes to answer. All their prices are known."""
     peek = call.peek
-    usage = Usage(
-        input_tokens=most_input(peek), output_tokens=(cap or 0) * peek.choices, requests=peek.requests, tier=tier_of(peek)
-    )
+    usage = used_by(peek, most_input(peek), (cap or 0) * peek.choices)
     if len(candidates) == 1 and candidates[0].price is not None:
         return candidates[0].price.bound(usage)
     return max(candidate.price.bound(usage) for candidate in candidates if candidate.price is not None)
+
+
+def used_by(peek: Peek, input_tokens: int, output_tokens: int = 0) -> Usage:
+    """What a request uses with so many tokens."""
+    return Usage(input_tokens, output_tokens, requests=peek.requests, tools=1 if fee_tool(peek) else 0, tier=tier_of(peek))
 
 
 def tier_of(peek: Peek) -> str:
@@ -126,6 +130,15 @@ def tier_of(peek: Peek) -> str:
     if peek.tier is None:
         peek.tier = asked_tier(peek.body)
     return peek.tier
+
+
+def payable(candidates: tuple[Deployment, ...], peek: Peek) -> tuple[Deployment, ...]:
+    """Those of which it is known what the request costs, with its service tier and the provider's tools that it brings.
+
+    Raises:
+        PriceUnknown: There is none.
+    """
+    return with_known_fees(priced(candidates, tier_of(peek)), peek)
 
 
 def priced(candidates: tuple[Deployment, ...], tier: str = "") -> tuple[Deployment, ...]:
