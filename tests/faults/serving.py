@@ -66,7 +66,7 @@ class Serving:
         return await self.http.post(CHAT, json={**HELLO, "stream": stream}, headers=headers)
 
     async def ended(self, number: signal.Signals | None = None) -> int:
-        """Send it a signal, if one is given, and wait until it has ended; returns its exit code. One that is killed is forgotten."""
+        """Send it a signal, if one is given, and wait until it has ended; returns its exit code. A killed one is forgotten."""
         if number is not None:
             self.process.send_signal(number)
         async with asyncio.timeout(PATIENCE_S):

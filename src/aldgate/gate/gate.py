@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
+import msgspec
+
 from aldgate.core.calls import Admission, Call, Failure, LedgerRow, Outcome, Peek
 from aldgate.core.errors import (
     BudgetExceeded,
@@ -406,7 +408,10 @@ class Gate:
             return
         admission.is_open = False
         self.under_way -= 1
-        call, usage = admission.call, outcome.usage
+        call = admission.call
+        if admission.tier and not outcome.usage.tier:
+            outcome.usage = msgspec.structs.replace(outcome.usage, tier=admission.tier)
+        usage = outcome.usage
         deployment, cost, version = bill(call, admission.deployment, usage)
         spent, tokens = cost, usage.total_tokens
         if admission.leave is not None:

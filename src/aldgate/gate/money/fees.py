@@ -1,4 +1,4 @@
-"""Tools that run at the provider for a fee of their own, which no answer tells: file search, containers, Google's searches and maps.
+"""Tools that run at the provider for a fee of their own, which no answer tells: file search, containers, Google's searches, maps.
 
 https://platform.openai.com/docs/pricing#built-in-tools, https://ai.google.dev/gemini-api/docs/pricing,
 https://platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool#usage-and-pricing. What only adds tokens to a
