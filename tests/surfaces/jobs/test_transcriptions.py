@@ -161,7 +161,7 @@ async def test_forms_that_are_none(gate: RunningGate) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "status", "code"),
-    [("work_unauthorised", 502, "upstream_error"), ("work_garbage", 502, "upstream_invalid")],
+    [("work_unauthorised", 502, "upstream_auth"), ("work_garbage", 502, "upstream_invalid")],
 )
 async def test_engines_that_fail(gate: RunningGate, server: FakeTranscription, fault: str, status: int, code: str) -> None:
     server.fault = fault

@@ -27,7 +27,7 @@ from aldgate.surfaces.http.asgi import headers_of
 from aldgate.surfaces.http.bodies import decoded
 from aldgate.surfaces.http.requests import body_of
 from aldgate.surfaces.jobs.jobs import JobsFace
-from aldgate.surfaces.jobs.waiting import EVENTS, InPieces, about, begun, event, failure, is_later
+from aldgate.surfaces.jobs.waiting import EVENTS, InPieces, about, begun, cut_on_loss, event, failure, is_later
 
 CONTENT_TYPES = {
     "mp3": "audio/mpeg",
@@ -99,7 +99,8 @@ class SpeechFace:
         job = await self._jobs.begin(who, wanted.asked(), wanted.model, key=idempotency_key(headers))
         if wanted.background or is_later(headers):
             return begun(job, self._shown.described(job))
-        done = await self._jobs.done(job)
+        with cut_on_loss(request):
+            done = await self._jobs.done(job)
         sounds = await self._sounds(done, wanted.response_format)
         if wanted.stream_format == "sse":
             return InPieces(self._events(sounds, wanted.input), about(done), EVENTS)

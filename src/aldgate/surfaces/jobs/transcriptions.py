@@ -27,7 +27,7 @@ from aldgate.surfaces.http.uploads import uploaded
 from aldgate.surfaces.jobs.heard import rendered, usage_of
 from aldgate.surfaces.jobs.jobs import JobsFace
 from aldgate.surfaces.jobs.transcription_form import Asked, asked_of
-from aldgate.surfaces.jobs.waiting import EVENTS, InPieces, about, begun, event, failure, is_later
+from aldgate.surfaces.jobs.waiting import EVENTS, InPieces, about, begun, cut_on_loss, event, failure, is_later
 
 MOST_BYTES = 25 * 1024 * 1024
 """Of a recording, as at OpenAI."""
@@ -56,9 +56,8 @@ class TranscriptionsFace:
         job, wanted = await self._begun(who, request, "transcribe")
         if is_later(headers_of(request.scope)):
             return begun(job, self._shown.described(job))
-        if wanted.is_streamed:
-            return await self._streamed(job)
-        return await self._whole(job, wanted)
+        with cut_on_loss(request):
+            return await (self._streamed(job) if wanted.is_streamed else self._whole(job, wanted))
 
     async def translate(self, who: Principal, request: Request) -> Response:
         """POST /v1/audio/translations: the same in English, by engines that can.
@@ -69,7 +68,8 @@ class TranscriptionsFace:
         job, wanted = await self._begun(who, request, "translate")
         if is_later(headers_of(request.scope)):
             return begun(job, self._shown.described(job))
-        return await self._whole(job, wanted)
+        with cut_on_loss(request):
+            return await self._whole(job, wanted)
 
     async def _begun(self, who: Principal, request: Request, task: str) -> tuple[Job, Asked]:
         check_scope(who, "transcribe")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 import msgspec
+from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from aldgate.core.errors import GatewayError
+from aldgate.core.errors import ClientGone, GatewayError
 from aldgate.core.jobs import Job
 from aldgate.dialects.openai.errors import render
+from aldgate.surfaces.calls.idempotency import idempotency_key
+from aldgate.surfaces.http.asgi import headers_of
+from aldgate.surfaces.server.listener import Connection
 
 EVENTS = "text/event-stream"
 
@@ -41,6 +46,27 @@ def event(data: Mapping[str, Any]) -> bytes:
 def failure(error: GatewayError) -> bytes:
     """An event that says what went wrong, as openai's clients raise it."""
     return b"data: %b\n\n" % render(error)
+
+
+@contextmanager
+def cut_on_loss(request: Request) -> Generator[None]:
+    """End what the body waits for when the caller leaves. Who may come again with an `Idempotency-Key` is owed the answer.
+
+    Raises:
+        ClientGone: The caller has left.
+    """
+    connection: Connection = request.scope["aldgate.connection"]
+    if idempotency_key(headers_of(request.scope)) is None:
+        connection.cut_on_loss()
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not connection.is_lost or connection.task is None:
+            raise
+        connection.task.uncancel()  # nobody cancels us, and nobody is there to answer
+        raise ClientGone("The caller left before the answer.") from None
+    finally:
+        connection.cancels_on_loss = False
 
 
 class InPieces(StreamingResponse):
