@@ -88,8 +88,9 @@ class _Saving:
     ) -> Made:
         """See `Save`."""
         asked = msgspec.json.decode(job.asked, type=Generation) if job.asked else None
-        if asked is not None and asked.operation == "speech" and asked.format in SOUNDS and not has_format(mime, asked.format):
-            data, mime, name = in_format(data, asked.format), SOUNDS[asked.format].mime, f"speech.{asked.format}"
+        wanted = asked.format if asked is not None and asked.operation == "speech" else None
+        if wanted in SOUNDS and not has_format(mime, wanted):
+            data, mime, name = in_format(data, wanted), SOUNDS[wanted].mime, f"speech.{wanted}"
         origin = Provenance(
             call_id=job.call_id,
             job_id=job.id,

@@ -51,8 +51,8 @@ def _line(text: str) -> str:
 
 
 def _clock(seconds: float, point: str) -> str:
-    thousandths = round(seconds * 1000)
-    return f"{thousandths // 3_600_000:02}:{thousandths // 60_000 % 60:02}:{thousandths // 1000 % 60:02}{point}{thousandths % 1000:03}"
+    whole, thousandths = divmod(round(seconds * 1000), 1000)
+    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}{point}{thousandths:03}"
 
 
 def _seconds(parts: tuple[str | None, ...]) -> float:

@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, delete, func, insert, not_, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aldgate.core.errors import GatewayError, StoreUnavailable
 from aldgate.core.generation import Preview
-from aldgate.core.jobs import Attempt, Job, JobEvent, JobFilter
+from aldgate.core.jobs import ENDED, Attempt, Job, JobEvent, JobFilter
 from aldgate.queueing import Handover, Heard
 from aldgate.store.database import QueryGroup
 from aldgate.store.job_bell import JobBell
@@ -127,7 +127,7 @@ class Jobs(QueryGroup):
     @unbroken
     async def delete_job(self, job_id: str, account: str) -> bool:
         """See `JobStore`."""
-        ended = delete(jobs).where(*_named(job_id, account), not_(text(IS_UNFINISHED)))
+        ended = delete(jobs).where(*_named(job_id, account), jobs.c.state.in_(sorted(ENDED)))
         async with self._database.write() as connection:
             return (await connection.execute(ended)).rowcount > 0
 

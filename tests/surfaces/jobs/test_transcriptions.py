@@ -12,7 +12,7 @@ import pytest
 
 from aldgate.testing.engines import FakeTranscription
 from aldgate.testing.engines.noises import wav
-from aldgate.testing.engines.openai_transcription import SEGMENTS, TEXT
+from aldgate.testing.engines.openai_transcription import TEXT
 from tests.support import RunningGate, anonymous, running_gate
 
 pytestmark = pytest.mark.anyio

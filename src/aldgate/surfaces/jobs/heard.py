@@ -63,9 +63,9 @@ def _verbose(heard: Generated, task: str, granularities: Collection[Granularity]
 
 
 def _segment(number: int, segment: Segment, own: dict[str, Any]) -> dict[str, Any]:
-    """A segment with all that clients look for; `own` is what its engine says of it. Compression is Whisper's measure of sense."""
+    """A segment with all that clients look for; `own` is what its engine says of it."""
     said = segment.text.encode()
-    usual = {
+    usual: dict[str, Any] = {
         "id": number,
         "seek": 0,
         "start": segment.start_s,

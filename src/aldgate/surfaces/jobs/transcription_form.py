@@ -66,7 +66,7 @@ def asked_of(form: Form, task: str) -> Asked:
     Raises:
         InvalidRequest: A field is not known, or has a value that it cannot have.
     """
-    known = _FIELDS | (_OF_TRANSCRIPTIONS if task == "transcribe" else set())
+    known = _FIELDS | _OF_TRANSCRIPTIONS if task == "transcribe" else _FIELDS
     if unknown := sorted({*form.fields, *form.lists} - known):
         raise InvalidRequest(f"The form has a field that is not taken here (`{unknown[0][:100]}`).", param=unknown[0][:100])
     fields = form.fields

@@ -73,7 +73,7 @@ PATHS: tuple[Path, ...] = (
 @cache
 def document() -> dict[str, Any]:
     """The document. Built on first use and kept."""
-    named = [kind for path in PATHS for kind in (path.request, path.reply) if kind is not None]
+    named = [kind for path in PATHS for kind in (path.request, path.as_json, path.reply) if kind is not None]
     schemas, components = msgspec.json.schema_components([*dict.fromkeys(named), *_ERRORS.values()], ref_template=REF)
     by_type: dict[type, Any] = dict(zip([*dict.fromkeys(named), *_ERRORS.values()], schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
@@ -108,7 +108,10 @@ def _operation(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         operation["parameters"] = parameters
     if path.request is not None:
         schema: Any = {"type": "string"} if path.content == "text/csv" else by_type[path.request]
-        operation["requestBody"] = {"required": True, "content": {path.content: {"schema": schema}}}
+        content = {path.content: {"schema": schema}}
+        if path.as_json is not None:
+            content["application/json"] = {"schema": by_type[path.as_json]}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 

@@ -48,9 +48,7 @@ def _hear(data: bytes) -> Generator[Step]:
             words += found
         heard_s += length_s
         yield Progress(message=f"{heard_s:.0f} s heard", text=_text(segments))
-    yield Generated(
-        text=_text(segments), segments=tuple(segments), language="en", duration_s=heard_s, details={"words": words}
-    )
+    yield Generated(text=_text(segments), segments=tuple(segments), language="en", duration_s=heard_s, details={"words": words})
 
 
 def _word(heard: Any, offset_s: float, length_s: float) -> dict[str, Any]:
