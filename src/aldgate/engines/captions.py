@@ -57,4 +57,4 @@ def _clock(seconds: float, point: str) -> str:
 
 def _seconds(parts: tuple[str | None, ...]) -> float:
     hours, minutes, seconds, thousandths = (int(part or 0) for part in parts)
-    return hours * 3600 + minutes * 60 + seconds + thousandths / 1000
+    return ((hours * 3600 + minutes * 60 + seconds) * 1000 + thousandths) / 1000
