@@ -89,7 +89,7 @@ class _Saving:
         """See `Save`."""
         asked = msgspec.json.decode(job.asked, type=Generation) if job.asked else None
         wanted = asked.format if asked is not None and asked.operation == "speech" else None
-        if wanted in SOUNDS and not has_format(mime, wanted):
+        if wanted is not None and wanted in SOUNDS and not has_format(mime, wanted):
             data, mime, name = in_format(data, wanted), SOUNDS[wanted].mime, f"speech.{wanted}"
         origin = Provenance(
             call_id=job.call_id,
