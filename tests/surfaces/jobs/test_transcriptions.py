@@ -10,6 +10,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from aldgate.core.errors import InvalidRequest
+from aldgate.surfaces.http.multipart import Form
 from aldgate.testing.engines import FakeTranscription
 from aldgate.testing.engines.noises import wav
 from aldgate.testing.engines.openai_transcription import TEXT
@@ -136,7 +138,16 @@ async def test_each_field_is_checked(gate: RunningGate, server: FakeTranscriptio
     assert server.works == 0
 
 
-@pytest.mark.parametrize("data", [b"", b"once upon a time", b"\x89PNG\r\n\x1a\n" + bytes(64), b"ID3 and so on", SECOND[:20]])
+NO_RECORDINGS = {
+    "empty": b"",
+    "a text": b"once upon a time",
+    "a picture": b"\x89PNG\r\n\x1a\n" + bytes(64),
+    "only the beginning": b"ID3 and so on",
+    "no samples": SECOND[:20],
+}
+
+
+@pytest.mark.parametrize("data", NO_RECORDINGS.values(), ids=NO_RECORDINGS)
 async def test_what_is_no_recording_is_refused_before_anybody_listens(
     gate: RunningGate, server: FakeTranscription, data: bytes
 ) -> None:
@@ -187,3 +198,38 @@ async def test_who_leaves_has_the_job_cancelled(tmp_path: Path, server: FakeTran
         while not (jobs := (await gate.http.get("/v1/jobs", params={"state": "cancelled"})).json()["data"]):
             await asyncio.sleep(0)
         assert jobs[0]["operation"] == "transcribe" and server.stopped
+
+
+async def test_an_engine_that_is_away_is_said_to_be(gate: RunningGate, server: FakeTranscription) -> None:
+    await server.refuse()
+    reply = await ask(gate)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (502, "upstream_unreachable"), reply.text
+
+
+async def test_a_stream_that_breaks_says_so(tmp_path: Path, server: FakeTranscription) -> None:
+    server.fault = "fails_half_way"
+    async with listening(tmp_path, server, streams="true") as gate:
+        reply = await ask(gate, stream="true")
+        told = json.loads(reply.text.split("\n\n")[-2][6:]) if reply.status_code == 200 else reply.json()
+        assert told["error"]["code"] == "upstream_overloaded"
+
+
+async def test_seconds_heard_are_limited_and_nothing_stays_held(gate: RunningGate) -> None:
+    made = await gate.http.post("/admin/keys", json={"name": "brief", "policy": {"limits": {"audio_seconds_per_day": 2}}})
+    brief = {"authorization": f"Bearer {made.json()['key']}"}
+    assert (await ask(gate, headers=brief)).status_code == 200
+    refused = await ask(gate, data=wav(2.0), headers=brief)
+    assert refused.status_code == 429 and "seconds of audio per day" in refused.text
+    held = next(
+        line for line in (await gate.http.get("/metrics")).text.splitlines() if line.startswith("aldgate_request_bytes_held ")
+    )
+    assert held.endswith(" 0")
+
+
+def test_fields_that_are_lists_may_stand_more_than_once() -> None:
+    part = b'--x\r\ncontent-disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+    form = Form(b"x", "file")
+    form.feed(part % (b"a[]", b"1") + part % (b"b", b"2") + part % (b"a[]", b"3") + b"--x--\r\n")
+    assert (form.fields, form.lists, form.is_complete) == ({"b": "2"}, {"a[]": ["1", "3"]}, True)
+    with pytest.raises(InvalidRequest):
+        Form(b"x", "file").feed(part % (b"a[]", b"1") * 40)
