@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from aldgate.core.errors import InvalidRequest
-from aldgate.surfaces.http.multipart import Form
+from aldgate.surfaces.http.multipart import read_form
 from aldgate.testing.engines import FakeTranscription
 from aldgate.testing.engines.noises import wav
 from aldgate.testing.engines.openai_transcription import TEXT
@@ -226,10 +226,17 @@ async def test_seconds_heard_are_limited_and_nothing_stays_held(gate: RunningGat
     assert float(held.split()[1]) == 0
 
 
-def test_fields_that_are_lists_may_stand_more_than_once() -> None:
+async def test_fields_that_are_lists_may_stand_more_than_once() -> None:
     part = b'--x\r\ncontent-disposition: form-data; name="%b"\r\n\r\n%b\r\n'
-    form = Form(b"x", "file")
-    form.feed(part % (b"a[]", b"1") + part % (b"b", b"2") + part % (b"a[]", b"3") + b"--x--\r\n")
-    assert (form.fields, form.lists, form.is_complete) == ({"b": "2"}, {"a[]": ["1", "3"]}, True)
+
+    async def body(*parts: bytes) -> AsyncIterator[bytes]:
+        yield b"".join(parts) + b"--x--\r\n"
+
+    async def nowhere(piece: bytes) -> None:
+        raise AssertionError(piece)
+
+    headers, one = {b"content-type": b"multipart/form-data; boundary=x"}, part % (b"a[]", b"1")
+    form = await read_form(headers, body(one, part % (b"b", b"2"), part % (b"a[]", b"3")), "file", nowhere)
+    assert (form.fields, form.lists) == ({"b": "2"}, {"a[]": ["1", "3"]})
     with pytest.raises(InvalidRequest):
-        Form(b"x", "file").feed(part % (b"a[]", b"1") * 40)
+        await read_form(headers, body(one * 40), "file", nowhere)
