@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 from aldgate.core.errors import InvalidRequest, NotSupported, UpstreamInvalid
 from aldgate.core.generation import NO_OPTIONS
@@ -58,6 +58,30 @@ async def size_of(data: bytes) -> tuple[int, int]:
         raise InvalidRequest("The input image cannot be read.", param="image") from None
 
 
+class Shape(NamedTuple):
+    """Of a picture: pixels, and whether parts of it can be seen through."""
+
+    width: int
+    height: int
+    has_alpha: bool
+
+
+async def examined(data: bytes, param: str, most_pixels: int) -> Shape:
+    """A caller's picture, read to its end.
+
+    Raises:
+        InvalidRequest: It has more pixels, or cannot be read; `param` is where it came from.
+        NotSupported: Pillow is not installed.
+    """
+    try:
+        shape = await asyncio.to_thread(_shape, data, most_pixels)
+    except (OSError, ValueError, SyntaxError):  # Pillow's answers to what is broken
+        raise InvalidRequest(f"The picture cannot be read (`{param}`).", param=param) from None
+    if shape.width * shape.height > most_pixels:
+        raise InvalidRequest(f"The picture has more than {most_pixels} pixels (`{param}`).", param=param)
+    return shape
+
+
 async def save_picture(
     run: Run, data: bytes, *, name: str, asked: str | None = None, keep_words: bool = False, facts: Mapping[str, Any] = NO_OPTIONS
 ) -> None:
@@ -105,6 +129,19 @@ def _measured(data: bytes) -> tuple[int, int]:
     try:
         with image.open(BytesIO(data)) as picture:
             return picture.size
+    except image.DecompressionBombError as error:
+        raise ValueError(str(error)) from None
+
+
+def _shape(data: bytes, most_pixels: int) -> Shape:
+    image = _pillow()
+    try:
+        with image.open(BytesIO(data)) as picture:
+            width, height = picture.size
+            shape = Shape(width, height, picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info)
+            if shape.width * shape.height <= most_pixels:
+                picture.load()
+            return shape
     except image.DecompressionBombError as error:
         raise ValueError(str(error)) from None
 

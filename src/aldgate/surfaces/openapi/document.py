@@ -21,7 +21,7 @@ from aldgate.surfaces.explain import ExplainRequest
 from aldgate.surfaces.gpus import openapi as gpus
 from aldgate.surfaces.http.openapi import CHANGE_ERRORS, Path
 from aldgate.surfaces.jobs import openapi as jobs
-from aldgate.surfaces.jobs.images import ImageRequest
+from aldgate.surfaces.jobs.image_requests import EditForm, ImageRequest, VariationForm
 from aldgate.surfaces.jobs.speech import SOUND_TYPES, SpeechRequest
 from aldgate.surfaces.models import openapi as models
 from aldgate.surfaces.people import openapi as people
@@ -29,7 +29,14 @@ from aldgate.surfaces.reports import openapi as reports
 from aldgate.surfaces.responses import openapi as responses
 
 REF = "#/components/schemas/{name}"
-_STREAMED = (types.ChatRequest, types.CompletionRequest, response_types.ResponseRequest, anthropic.MessagesRequest)
+_PICTURES = (ImageRequest, EditForm, VariationForm)
+_STREAMED = (
+    types.ChatRequest,
+    types.CompletionRequest,
+    response_types.ResponseRequest,
+    anthropic.MessagesRequest,
+    *_PICTURES,
+)
 _ERRORS: dict[str, type] = {
     "openai": types.ErrorBody,
     "anthropic": anthropic.ErrorReply,
@@ -73,7 +80,7 @@ PATHS: tuple[Path, ...] = (
 @cache
 def document() -> dict[str, Any]:
     """The document. Built on first use and kept."""
-    named = [kind for path in PATHS for kind in (path.request, path.reply) if kind is not None]
+    named = [kind for path in PATHS for kind in (path.request, path.as_json, path.reply) if kind is not None]
     schemas, components = msgspec.json.schema_components([*dict.fromkeys(named), *_ERRORS.values()], ref_template=REF)
     by_type: dict[type, Any] = dict(zip([*dict.fromkeys(named), *_ERRORS.values()], schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
@@ -108,7 +115,10 @@ def _operation(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         operation["parameters"] = parameters
     if path.request is not None:
         schema: Any = {"type": "string"} if path.content == "text/csv" else by_type[path.request]
-        operation["requestBody"] = {"required": True, "content": {path.content: {"schema": schema}}}
+        content = {path.content: {"schema": schema}}
+        if path.as_json is not None:
+            content["application/json"] = {"schema": by_type[path.as_json]}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
@@ -118,6 +128,8 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         good["content"] = {"application/octet-stream": {}}
     elif path.request is SpeechRequest:
         good["content"] = {kind: {"schema": {"type": "string"}} for kind in SOUND_TYPES}
+    elif path.path.startswith("/ui/images/"):
+        good["content"] = {"image/*": {"schema": {"type": "string"}}}
     elif path.path == "/metrics":
         good["content"] = {"text/plain": {"schema": {"type": "string"}}}
     elif path.method != "head":
@@ -130,7 +142,7 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         if path.request in _STREAMED or "stream" in path.query:
             good["content"]["text/event-stream"] = {}  # JSON Schema has no words for a stream of events
     responses: dict[str, Any] = {str(path.status): good}
-    if path.request is ImageRequest:
+    if path.request in _PICTURES:
         responses["202"] = {"description": "Begun", "content": {"application/json": {"schema": {"type": "object"}}}}
     error: Any = (
         {"type": "object"}
