@@ -33,6 +33,7 @@ MOST_REPLY_BYTES = 512 * MIB
 MOST_SEED = 2**32 - 1
 _FIELDS = {"negative_prompt", "seed", "steps", "guidance", "strength"}
 _OPTIONS = {"quality", "style", "background", "moderation", "output_compression", "input_fidelity", "user"}
+_HINTS = ("quality", "style", "background", "moderation", "input_fidelity", "user")
 _FILTERED = ("moderation_blocked", "content_policy_violation")
 
 T = TypeVar("T")
@@ -58,6 +59,7 @@ class Made(msgspec.Struct, frozen=True):
     """The reply."""
 
     data: list[Picture]
+    usage: dict[str, Any] | None = None
 
 
 def build(name: str, table: Mapping[str, Any], surroundings: Surroundings) -> OpenAIImagesEngine:
@@ -111,9 +113,17 @@ class OpenAIImagesEngine:
                 raise UpstreamInvalid(f"The engine `{self.name}` finished without a picture.")
             for number, picture in enumerate(made.data, 1):
                 facts = {"revised_prompt": picture.revised_prompt} if picture.revised_prompt else {}
-                await save_picture(run, await self._bytes(picture), name=f"image-{number}", asked=asked.format, facts=facts)
+                await save_picture(
+                    run,
+                    await self._bytes(picture),
+                    name=f"image-{number}",
+                    asked=asked.format,
+                    quality=asked.hints.get("output_compression"),
+                    facts=facts,
+                )
             run.progress(Progress(fraction=1.0))
-            return Generated(seed=body.get(self._section.sends.get("seed", "")), details={"model": body.get("model", "")})
+            details = {"model": body.get("model", ""), **({"usage": made.usage} if made.usage else {})}
+            return Generated(seed=body.get(self._section.sends.get("seed", "")), details=details)
 
     async def adopt(self, handle: str, asked: Generation, run: Run) -> Generated | None:
         """Nothing can be collected from it: whoever asked has to be there for the reply."""
@@ -141,9 +151,9 @@ class OpenAIImagesEngine:
 
     def _body(self, asked: Generation, reference: str) -> dict[str, Any]:
         model = asked.model or (self._section.models or [""])[0]
-        body: dict[str, Any] = {"prompt": asked.prompt, "n": asked.count}
-        if not asked.prompt:
-            raise InvalidRequest("It wants a prompt.", param="prompt")
+        body: dict[str, Any] = {**({"prompt": asked.prompt} if asked.prompt else {}), "n": asked.count}
+        if not asked.prompt and [given.role for given in asked.inputs] != ["image"]:
+            raise InvalidRequest("It wants a prompt, unless it is to vary one picture.", param="prompt")
         if model:
             body["model"] = model
         if not model.startswith("gpt-image"):
@@ -169,13 +179,15 @@ class OpenAIImagesEngine:
                 raise InvalidRequest(f"This server takes no `{name}`.", param=name)
             if not isinstance(value, str | int | float | bool):
                 raise InvalidRequest(f"`{name}` must be a text, a number or a truth value.", param=name)
-        return {sends.get(name, name): value for name, value in given.items()}
+        hints = {name: value for name, value in asked.hints.items() if name in _HINTS}
+        return {**hints, **{sends.get(name, name): value for name, value in given.items()}}
 
     async def _made(self, asked: Generation, body: dict[str, Any]) -> Any:
         more: dict[str, Any] = {"timeout_s": self._section.run_timeout_s, "most_bytes": MOST_REPLY_BYTES}
         try:
             if asked.inputs:
-                return await self._http.json("POST", "/v1/images/edits", data=_form(asked, body), **more)
+                path = "/v1/images/edits" if asked.prompt else "/v1/images/variations"
+                return await self._http.json("POST", path, data=_form(asked, body), **more)
             return await self._http.json("POST", "/v1/images/generations", json=body, **more)
         except UpstreamRejected as error:
             if any(code in error.message for code in _FILTERED):

@@ -122,7 +122,14 @@ class DiffusersEngine:
                     raise UpstreamInvalid(f"The engine `{self.name}` finished without a picture.")
                 for number, name in enumerate(done.files):
                     data = await asyncio.to_thread((folder / Path(name).name).read_bytes)
-                    await save_picture(run, data, name=Path(name).stem, asked=asked.format, facts={"seed": seed + number})
+                    await save_picture(
+                        run,
+                        data,
+                        name=Path(name).stem,
+                        asked=asked.format,
+                        quality=asked.hints.get("output_compression"),
+                        facts={"seed": seed + number},
+                    )
                 run.progress(Progress(fraction=1.0))
                 return Generated(seed=seed, details={"model": order["model"], "flagged": done.flagged})
         finally:
