@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -31,6 +32,8 @@ from aldgate.making import Run
 MIB = 1024 * 1024
 MOST_REPLY_BYTES = 512 * MIB
 MOST_SEED = 2**32 - 1
+MOST_ANSWERED = 100
+"""Attempts that are known to be over; a later one is long settled."""
 _FIELDS = {"negative_prompt", "seed", "steps", "guidance", "strength"}
 _OPTIONS = {"quality", "style", "background", "moderation", "output_compression", "input_fidelity", "user"}
 _HINTS = ("quality", "style", "background", "moderation", "input_fidelity", "user")
@@ -89,6 +92,7 @@ class OpenAIImagesEngine:
         self.name = name
         self._section = section
         self._http = http
+        self._answered: deque[str] = deque(maxlen=MOST_ANSWERED)
         http.base_url = http.base_url.removesuffix("/v1")
 
     async def state(self) -> EngineState:
@@ -108,7 +112,7 @@ class OpenAIImagesEngine:
         body = self._body(asked, run.reference)
         async with within(self.name, self._section.run_timeout_s):
             await run.submitting(run.reference)
-            made = self._read(await self._made(asked, body), Made)
+            made = self._read(await self._answer(asked, body, run.reference), Made)
             if not made.data:
                 raise UpstreamInvalid(f"The engine `{self.name}` finished without a picture.")
             for number, picture in enumerate(made.data, 1):
@@ -130,11 +134,13 @@ class OpenAIImagesEngine:
         return None
 
     async def stop(self, handle: str) -> None:
-        """It has no call for that.
+        """It has no call for that. What it has answered is over.
 
         Raises:
-            UpstreamError: Always: that the connection is closed does not say that the work is.
+            UpstreamError: It has not answered: that the connection is closed does not say that the work is over.
         """
+        if handle in self._answered:
+            return
         raise UpstreamError(f"The engine `{self.name}` cannot be told to stop.", upstream_code="cannot_stop")
 
     async def unload(self, model: str = "") -> None:
@@ -181,6 +187,16 @@ class OpenAIImagesEngine:
                 raise InvalidRequest(f"`{name}` must be a text, a number or a truth value.", param=name)
         hints = {name: value for name, value in asked.hints.items() if name in _HINTS}
         return {**hints, **{sends.get(name, name): value for name, value in given.items()}}
+
+    async def _answer(self, asked: Generation, body: dict[str, Any], reference: str) -> Any:
+        try:
+            answer = await self._made(asked, body)
+        except UpstreamError as error:
+            if error.upstream_status is not None or isinstance(error, UpstreamInvalid):
+                self._answered.append(reference)
+            raise
+        self._answered.append(reference)
+        return answer
 
     async def _made(self, asked: Generation, body: dict[str, Any]) -> Any:
         more: dict[str, Any] = {"timeout_s": self._section.run_timeout_s, "most_bytes": MOST_REPLY_BYTES}
