@@ -100,7 +100,8 @@ def _check_a1111(probe: Callable[..., Probe], url: str) -> None:
     listed = _value(_good(probe(url, LOOK_S).ask("GET", "/sdapi/v1/sd-models"), "GET /sdapi/v1/sd-models"))
     if not isinstance(listed, list):
         raise _Failed("AUTOMATIC1111 gave no list of models")
-    asked = {"prompt": PICTURE["prompt"], "width": 256, "height": 256, "steps": 1, "batch_size": 1, "n_iter": 1}
+    asked: dict[str, Any] = {"prompt": PICTURE["prompt"], "width": 256, "height": 256, "steps": 1, "batch_size": 1, "n_iter": 1}
+    asked |= {"seed": 1, "override_settings": {}}
     made = _good(_post(probe(url), "/sdapi/v1/txt2img", asked, ""), "POST /sdapi/v1/txt2img").json().get("images")
     if not (isinstance(made, list) and made and _is_picture(made[0])):  # pyright: ignore[reportUnknownArgumentType] - JSON
         raise _Failed("AUTOMATIC1111 gave no picture")

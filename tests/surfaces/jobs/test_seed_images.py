@@ -102,7 +102,7 @@ async def test_without_a_backend_there_are_drawings(tmp_path: Path) -> None:
 
 
 FAULTS = [
-    ("out_of_memory", 502, "upstream_overloaded"),
+    ("out_of_memory", 503, "upstream_overloaded"),
     ("garbage", 502, "upstream_invalid"),
     ("moderated", 400, "content_filter"),
 ]
@@ -114,7 +114,19 @@ async def test_what_goes_wrong_there_is_said_here(tmp_path: Path, fault: str, st
     async with FakeOpenAIImages() as fake, gateway(tmp_path, fake.url) as gate:
         fake.fault = fault
         reply = await ask(gate, stream=is_streamed)
-        print(reply.status_code, reply.text)
+        if not is_streamed:
+            assert (reply.status_code, reply.json()["error"]["code"]) == (status, code)
+            return
+        head, _, data = reply.text.partition("\ndata: ")
+        assert reply.status_code == 200 and head == "event: error" and f'"code":"{code}"' in data
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+async def test_a_backend_that_is_away_is_said(tmp_path: Path, is_streamed: bool) -> None:
+    async with gateway(tmp_path, "http://127.0.0.1:9") as gate:
+        reply = await ask(gate, stream=is_streamed)
+        assert "upstream_unreachable" in reply.text and "gpu_heavy" in reply.text
+        assert reply.status_code == (200 if is_streamed else 502)
 
 
 async def test_its_readmes_line_verifies_pictures(tmp_path: Path) -> None:
