@@ -81,34 +81,6 @@ class DiffusersEngine(ChildEngine):
         """See `Engine`."""
         self._check(asked)
         seed = seed_of(asked, run.reference, most=MOST_SEED)
-<<<<<<< HEAD
-        order = self._order(asked, seed, run.reference)
-        folder = self._data / run.reference
-        try:
-            async with self._turn, within(self.name, self._section.run_timeout_s):
-                await asyncio.to_thread(_prepare, folder, order, asked)
-                child = await self._started()
-                await run.submitting(f"{self._identity}#{run.reference}")
-                self._under_way = run.reference
-                done = await self._done(child, order, run)
-                self._under_way, self._loaded = "", order["model"]
-                if not done.files:
-                    raise UpstreamInvalid(f"The engine `{self.name}` finished without a picture.")
-                for number, name in enumerate(done.files):
-                    data = await asyncio.to_thread((folder / Path(name).name).read_bytes)
-                    await save_picture(
-                        run,
-                        data,
-                        name=Path(name).stem,
-                        asked=asked.format,
-                        quality=asked.hints.get("output_compression"),
-                        facts={"seed": seed + number},
-                    )
-                run.progress(Progress(fraction=1.0))
-                return Generated(seed=seed, details={"model": order["model"], "flagged": done.flagged})
-        finally:
-            await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
-=======
         model = asked.model or self._models[0]
         work = {"model": model, "seed": seed, "arguments": _arguments(asked)}
         details: Mapping[str, Any] = {}
@@ -117,7 +89,8 @@ class DiffusersEngine(ChildEngine):
             async for said in told:
                 if said.event == "file":
                     name, facts = Path(said.name).stem, {"seed": seed + count}
-                    await save_picture(run, said.data, name=name, asked=asked.format, facts=facts)
+                    quality = asked.hints.get("output_compression")
+                    await save_picture(run, said.data, name=name, asked=asked.format, quality=quality, facts=facts)
                     count += 1
                 elif said.event == "done":
                     details = said.result
@@ -132,7 +105,6 @@ class DiffusersEngine(ChildEngine):
             raise UpstreamInvalid(f"The engine `{self.name}` finished without a picture.")
         run.progress(Progress(fraction=1.0))
         return Generated(seed=seed, details={"model": model, **details})
->>>>>>> main
 
     def _check(self, asked: Generation) -> None:
         check_format(asked.format)

@@ -104,12 +104,14 @@ class ImagesFace:
         Raises:
             GatewayError: Refused, or not made.
         """
+        check_scope(who, "image")
         async with self._bodies.json(request, ImageRequest) as wanted:
             begun = await self._begun(who, request, wanted, wanted.prompt)
         return await self._answered(begun, request, "image_generation")
 
     async def edit(self, who: Principal, request: Request) -> Response:
         """POST /v1/images/edits, as a form or as JSON. As `create`."""
+        check_scope(who, "image")
         if begins_json(request):
             async with self._bodies.json(request, EditRequest) as wanted:
                 inputs = await inputs_of(await self._bodies.referred(who, wanted))
@@ -121,6 +123,7 @@ class ImagesFace:
 
     async def vary(self, who: Principal, request: Request) -> Response:
         """POST /v1/images/variations: pictures like the one in the form. As `create`."""
+        check_scope(who, "image")
         async with self._bodies.form(request, VARIATION_FILES, ImageWishes) as (fields, brought):
             begun = await self._begun(who, request, fields, "", await inputs_of(brought))
         return await self._answered(begun, request, "image_edit")
@@ -143,7 +146,6 @@ class ImagesFace:
     async def _begun(
         self, who: Principal, request: Request, wanted: ImageWishes, prompt: str, inputs: tuple[Input, ...] = ()
     ) -> _Begun:
-        check_scope(who, "image")
         terms, headers = self._terms, headers_of(request.scope)
         asked = wanted.asked(prompt, inputs, most_pixels=terms.most_pixels, usual_format=terms.usual_format)
         engine, name = self._engine(wanted.model or "")
