@@ -58,8 +58,8 @@ class JobStore(Protocol):
         """The job with this id, where an account is given only one of that account's."""
         ...
 
-    async def list_jobs(self, wanted: JobFilter, *, after: Job | None = None, limit: int = 100) -> list[Job]:
-        """Jobs, newest first, those behind `after`, at most `limit`; what they ask for is left out."""
+    async def list_jobs(self, wanted: JobFilter, *, after: Job | None = None, limit: int = 100, skip: int = 0) -> list[Job]:
+        """Jobs, newest first, those behind `after`, at most `limit` behind the first `skip`; what they ask for is left out."""
         ...
 
     async def count_unfinished_jobs(self, account: str) -> int:

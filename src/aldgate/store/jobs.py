@@ -111,9 +111,9 @@ class Jobs(QueryGroup):
             row = (await connection.execute(select(*JOB).where(*_named(job_id, account)))).first()
         return None if row is None else job_of(row)
 
-    async def list_jobs(self, wanted: JobFilter, *, after: Job | None = None, limit: int = 100) -> list[Job]:
+    async def list_jobs(self, wanted: JobFilter, *, after: Job | None = None, limit: int = 100, skip: int = 0) -> list[Job]:
         """See `JobStore`."""
-        query = select(*BRIEF).where(*_chosen(wanted)).limit(limit)
+        query = select(*BRIEF).where(*_chosen(wanted)).limit(limit).offset(skip)
         if after is not None:
             query = query.where(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(after.created_at, after.id))
         async with self._database.read() as connection:
