@@ -35,6 +35,8 @@ from aldgate.queueing import JobStore
 
 MODELS = "models:"
 """The engine of such jobs; no configured one can be called so. What they cost stands in the lines of their calls."""
+DEFAULT = "default"
+"""The model of those who name none."""
 PLACES = 64
 """Jobs of one worker that call, or wait for a limit of their key, at once."""
 MOST_UNFINISHED = 1_000
@@ -89,13 +91,14 @@ class Questions:
         Args:
             who: In whose name.
             asked: A `chat`; its options are `system`, `temperature` and `max_tokens`.
-            name: The model; empty: the one that calls without a model get.
+            name: The model; empty: `default`.
             key: As in `Job.idempotency_key`.
 
         Raises:
             GatewayError: Refused; nothing was spent.
             IdempotencyConflict: The key has made another job than this.
         """
+        name = name or (DEFAULT if DEFAULT in self.catalogue.routes else self.catalogue.default("chat").name)
         call = self._gate.call(self._gate.new_id(), "chat", who, _peek(asked, name, who))
         await self._check(call)
         if await self._store.count_unfinished_jobs(who.account) >= MOST_UNFINISHED:
@@ -107,19 +110,18 @@ class Questions:
         return kept
 
     async def _check(self, call: Call) -> None:
-        """Refuse what the gate would refuse now, taking nothing."""
-        try:
-            limiter, purses = await self._gate.accounts(call.principal)
-            admission = self._gate.weigh(call, limiter)
-            if admission is not None:
-                cost = Cost(admission.most_microusd, admission.likely_microusd)
-                least = cost if call.peek.cap is not None or admission.cap is None else cost_of(call, admission.candidates, 1)
-                for purse in purses:
-                    if not purse.fits(least):
-                        raise purse.exceeded(least)
-        except GatewayError as error:
-            self._gate.metrics.refused(call.operation, error.code)
-            raise
+        """Refuse what the gate would refuse now, taking nothing. Calls under way are no reason: the job waits for them."""
+        limiter, purses = await self._gate.accounts(call.principal)
+        against: list[GatewayError] = []
+        admission = self._gate.weigh(call, limiter, None, against)
+        if admission is not None:
+            cost = Cost(admission.most_microusd, admission.likely_microusd)
+            least = cost if call.peek.cap is not None or admission.cap is None else cost_of(call, admission.candidates, 1)
+            against += [purse.exceeded(least) for purse in purses if not purse.fits(least)]
+        for error in against:
+            if not isinstance(error, ConcurrencyLimited):
+                self._gate.metrics.refused(call.operation, error.code)
+                raise error
 
 
 class ModelsEngine:
@@ -192,24 +194,21 @@ class ModelsEngine:
 def _peek(asked: Generation, name: str, who: Principal) -> Peek:
     """The question as a chat, as the principal's policies will have it."""
     system = [{"role": "system", "content": asked.options["system"]}] if "system" in asked.options else []
-    body: dict[str, Any] = {"messages": [*system, {"role": "user", "content": asked.prompt}]}
+    body: dict[str, Any] = {"model": name, "messages": [*system, {"role": "user", "content": asked.prompt}]}
     body |= {option: asked.options[option] for option in ("temperature", "max_tokens") if option in asked.options}
-    if name:
-        body["model"] = name
     peek = OPENAI.peek("chat", msgspec.json.encode(body))
     return shaped(OPENAI, who, "chat", peek, None) if who.rights.tells_parameters else peek
 
 
 def _job(call: Call, asked: Generation, name: str, key: str | None) -> Job:
     who = call.principal
-    route = call.catalogue.resolve(name) if name else call.catalogue.default("chat")
     return Job(
         id=f"job-{call.id.removeprefix('req-')}",
         owner=Owner(who.id, who.account, who.organisation, who.team, who.client, who.user),
         operation="chat",
         engine=MODELS,
-        model=route.deployments[0].id,
-        requested_model=name or route.name,
+        model=call.catalogue.resolve(name).deployments[0].id,
+        requested_model=name,
         asked=encoded(msgspec.structs.replace(asked, model=name, options={**asked.options, "principal": who.id})),
         created_at=call.received_at,
         timeout_s=TIMEOUT_S,
