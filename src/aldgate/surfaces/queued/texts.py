@@ -60,12 +60,16 @@ async def _installed(engine: Engine) -> tuple[EngineModel, ...] | None:
             state = await engine.state()
     except (UpstreamError, TimeoutError):
         return None
-    return tuple(each for each in state.models if not each.operations or "chat" in each.operations)
+    return tuple(each for each in state.models if chats(_deployment(engine, each)))
 
 
 def _may(who: Principal, engine: Engine, model: EngineModel) -> bool:
-    name = f"{engine.name}/{model.name}"
-    return bool(shown(who.rights, name, (Deployment(name, engine.name, model.name, None, "discovered", engine.operations),)))
+    deployment = _deployment(engine, model)
+    return bool(shown(who.rights, deployment.id, (deployment,)))
+
+
+def _deployment(engine: Engine, model: EngineModel) -> Deployment:
+    return Deployment(f"{engine.name}/{model.name}", engine.name, model.name, None, "discovered", model.operations or None)
 
 
 def _row(engine: Engine, model: EngineModel) -> Object:
