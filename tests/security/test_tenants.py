@@ -21,6 +21,7 @@ OF_A_KEY = {
     "/v1/files": "file",
     "/v1/batches": "batch",
     "/v1/jobs": "job",
+    "/jobs": "job",
     "/v1/responses": "response",
 }
 """What is kept under a key, by where it is asked for."""
