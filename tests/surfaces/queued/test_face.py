@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from aldgate.testing.upstream import FakeUpstream, faults
+from aldgate.testing.upstream import FakeUpstream, Valve, faults
 from tests.support import RunningGate, lab, running_gate
 
 pytestmark = pytest.mark.anyio
@@ -101,7 +101,7 @@ async def test_what_a_prompt_says_reaches_the_model(gate: RunningGate, upstream:
 
 async def test_a_model_that_fails_fails_its_job_in_these_words(gate: RunningGate, upstream: FakeUpstream) -> None:
     key = await gate.key()
-    upstream.script(*[faults.status(401)] * 3)
+    upstream.script(faults.status(401))
     job = await ended(gate, key, await begun(gate, key, "/llm/generate", prompt="Hi", model="lab/gpt-4.1"))
     assert (job["status"], job["error_code"], job["result"]) == ("failed", "SERVICE_UNAVAILABLE", None)
     assert isinstance(job["error"], str) and job["error"]
@@ -278,3 +278,34 @@ async def test_a_revoked_key_answers_nothing_that_waits(gate: RunningGate) -> No
     for job_id in ids:
         native = (await gate.http.get(f"/v1/jobs/{job_id}", params={"wait": 30})).json()
         assert native["state"] == "succeeded" or native["error"]["code"] == "revoked_api_key"
+
+
+async def test_a_prompt_waits_while_its_key_has_another_under_way(gate: RunningGate, upstream: FakeUpstream) -> None:
+    key, valve = await gate.key(concurrency=1), Valve()
+    upstream.script(faults.hang_before_head(valve))
+    first, second = [await begun(gate, key, "/llm/generate", prompt="Hi", model="lab/gpt-4.1") for _ in range(2)]
+    async with asyncio.timeout(30):
+        while True:
+            jobs = [(await ask(gate, key, f"/jobs/{job}", method="GET")).json()["data"]["job"] for job in (first, second)]
+            if any("limit of its key" in job["progress"]["message"] for job in jobs):
+                break
+    assert {job["status"] for job in jobs} == {"running"}
+    running, waiting = sorted(jobs, key=lambda job: job["progress"]["message"])
+    for job in (waiting, running):
+        stopped = (await ask(gate, key, f"/jobs/{job['job_id']}", method="DELETE")).json()["data"]
+        assert stopped["cancelled"] is True
+        assert (await ended(gate, key, job["job_id"]))["state"] == "cancelled"
+    await upstream.saw_close()
+    (row,) = await gate.usage(key)
+    assert (row["calls"], row["errors"]) == (1, 1)  # the one that waited was never made
+    valve.open()
+
+
+async def test_links_are_those_of_a_proxy_that_ended_tls(gate: RunningGate) -> None:
+    key = await gate.key()
+    proxied = {"x-forwarded-proto": "https", "host": "gate.example"}
+    made = (await ask(gate, key, "/tts", {"text": "Hi"}, **proxied)).json()["data"]
+    assert made["ws_url"].startswith(f"wss://gate.example/ws/jobs/{made['job_id']}?ticket=")
+    await ended(gate, key, made["job_id"])
+    job = (await ask(gate, key, f"/jobs/{made['job_id']}", method="GET", **proxied)).json()["data"]["job"]
+    assert job["result"]["artifacts"][0]["url"].startswith("https://gate.example/v1/artifacts/art-")
