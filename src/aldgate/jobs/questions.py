@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from aldgate.core.calls import Call, Outcome, Peek
+from aldgate.core.defaults import chats
 from aldgate.core.errors import (
     ConcurrencyLimited,
     GatewayError,
@@ -84,6 +85,14 @@ class Questions:
         except ModelNotFound:
             return False
         return True
+
+    def model_of(self, provider: str, model: str) -> str:
+        """A provider's model by its full name, without one its first that chats; empty: there is none."""
+        if model:
+            name = f"{provider}/{model.removeprefix(f'{provider}/')}"
+            return name if self.knows(name) else ""
+        mine = (each.id for each in self.catalogue.models if each.backend == provider and chats(each))
+        return next(mine, "")
 
     async def begin(self, who: Principal, asked: Generation, name: str, *, key: str | None = None) -> Job:
         """Keep a question. It is refused if a call with it would be; what it costs is held once it is called.

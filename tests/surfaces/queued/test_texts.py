@@ -50,7 +50,11 @@ async def ended(gate: RunningGate, reply: httpx2.Response) -> dict[str, Any]:
         ({"engine": "ollama", "model": "ollama/qwen3:8b"}, "ollama"),
         ({"model": "lab/gpt-4.1"}, "lab"),
         ({"model": "gpt-4.1"}, "lab"),
+        ({"engine": "lab"}, "lab"),
+        ({"engine": "lab", "model": "gpt-4.1"}, "lab"),
+        ({"engine": "lab", "model": "lab/gpt-4.1"}, "lab"),
         ({"model": "builtin/echo"}, "builtin"),
+        ({"engine": "builtin"}, "builtin"),
     ],
 )
 async def test_an_engine_goes_first_and_a_providers_model_is_named(

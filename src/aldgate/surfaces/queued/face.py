@@ -104,12 +104,11 @@ class QueueFace:
         wanted = decoded(await body_of(request), TextWanted)
         asked = wanted.asked()
         _check_scope(who, "chat")
-        name = writer(self._jobs, wanted.engine or "", wanted.model or "")
-        if name is not None:
-            return self._pending(await self._begin(who, request, asked, name), request)
-        model = f"{wanted.engine}/{wanted.model}" if wanted.engine and wanted.model else wanted.model or ""
+        who_writes = writer(self._jobs, wanted.engine or "", wanted.model or "")
+        if who_writes.is_engine:
+            return self._pending(await self._begin(who, request, asked, who_writes.name), request)
         key = idempotency_key(headers_of(request.scope))
-        return self._pending(await self._jobs.questions.begin(who, asked, model, key=key), request)
+        return self._pending(await self._jobs.questions.begin(who, asked, who_writes.name, key=key), request)
 
     def _pending(self, job: Job, request: Request) -> dict[str, Any]:
         ticket = self._tickets.issue(job.id, self._jobs.now())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
 from aldgate.core.defaults import chats
 from aldgate.core.errors import UpstreamError
@@ -19,24 +19,31 @@ from aldgate.surfaces.queued.choosing import PATIENCE_S, named
 Object = dict[str, Any]
 
 
-def writer(jobs: Jobs, engine: str, model: str) -> str | None:
-    """The name for `Jobs.begin`, where an engine is to answer; None: one of the gate's models is.
+class Writer(NamedTuple):
+    """Who answers a prompt: an engine, or one of the gate's models (empty: `default`)."""
 
-    An engine goes first, and a model that no provider has is the first engine's.
+    is_engine: bool
+    name: str
+
+
+def writer(jobs: Jobs, engine: str, model: str) -> Writer:
+    """Whom a request means. An engine goes first, and a model that no provider has is the first engine's.
 
     Raises:
         GatewayError: As `choosing.named`.
     """
-    engines = [each for each in jobs.engines.values() if "chat" in each.operations]
-    if engine and engine not in jobs.engines and model and jobs.questions.knows(f"{engine}/{model}"):
-        return None
+    questions = jobs.questions
+    engines = {name: each for name, each in jobs.engines.items() if "chat" in each.operations}
+    if engine and engine not in engines and (name := questions.model_of(engine, model)):
+        return Writer(False, name)
     if engine:
-        return named(jobs, "chat", engine, model)
-    if not engines or any(model.startswith((f"{each.name}/", f"{each.name}:")) for each in engines):
-        return model if engines else None
-    if model and jobs.questions.knows(model):
-        return None
-    return f"{engines[0].name}/{model}" if model else engines[0].name
+        return Writer(True, named(jobs, "chat", engine, model))
+    if any(model.startswith((f"{name}/", f"{name}:")) for name in engines):
+        return Writer(True, model)
+    if not engines or (model and questions.knows(model)):
+        return Writer(False, model)
+    first = next(iter(engines))
+    return Writer(True, f"{first}/{model}" if model else first)
 
 
 async def models(jobs: Jobs, who: Principal) -> Object:
