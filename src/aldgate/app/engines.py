@@ -24,6 +24,7 @@ from aldgate.engines.section import BUILDERS, EngineSection, Surroundings, kind_
 from aldgate.engines.sound_formats import has_format, in_format
 from aldgate.jobs.job_shop import JobShop
 from aldgate.jobs.making import Jobs
+from aldgate.jobs.questions import MODELS, PLACES, ModelsEngine
 from aldgate.jobs.worker import Worker
 from aldgate.making import Engine
 from aldgate.storage import Store
@@ -47,11 +48,12 @@ def engines_of(settings: Settings) -> dict[str, Engine]:
 
 def worker_of(settings: Settings, app: App, store: Store, engines: Mapping[str, Engine]) -> Worker:
     """Who works on jobs in this process."""
-    places = {name: places_of(settings, name) for name in engines}
+    places = {**{name: places_of(settings, name) for name in engines}, MODELS: PLACES}
+    committed = app.writer.committed if settings.ledger.durability == "strict" else None
     return Worker(
         JobShop(
             store=store,
-            engines=engines,
+            engines={**engines, MODELS: ModelsEngine(app.gate, app.identity, committed)},
             save=_Saving(app.archive),
             choose=ByPlaces(places),
             claim=app.placing.claim_jobs,

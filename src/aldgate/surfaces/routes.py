@@ -35,6 +35,7 @@ SURFACES: Registry[Any] = Registry(
         "api": "aldgate.surfaces.api:Api",
         "explain": "aldgate.surfaces.explain:ExplainFace",
         "gemini": "aldgate.surfaces.calls.gemini:GeminiFace",
+        "job-socket": "aldgate.surfaces.queued.socket:JobSocket",
         "ollama": "aldgate.surfaces.calls.ollama:OllamaFace",
         "prompts": "aldgate.surfaces.calls.prompts:PromptFace",
         "responses": "aldgate.surfaces.responses.api:ResponsesApi",
@@ -74,9 +75,13 @@ def every_path(
     clients: Clients,
     oidc: OidcFace,
     rest: Callable[[], Handler],
+    watching: Callable[[], Handler],
     origins: Origins = Origins(),
 ) -> Front:
-    """The entry of a listener that serves everything. `rest` makes FastAPI's application when somebody needs it."""
+    """The entry of a listener that serves everything.
+
+    `rest` makes FastAPI's application when somebody needs it, and `watching` what lets jobs be watched.
+    """
     faces = Faces(doors)
     models = ModelsFace(doors.gate, doors.identity, int(time.time()))
     gemini = Later(lambda: SURFACES.load("gemini")(doors).serve)
@@ -114,7 +119,9 @@ def every_path(
         ("DELETE", f"{RESPONSES}/", responses["delete"]),
         ("POST", f"{RESPONSES}/", responses["cancel"]),
     ]
-    return Front(exact, prefixes, Later(rest), doors.gate.new_id, {RESPONSES: responses["connect"]}, origins)
+    jobs = Later(watching)
+    sockets = {RESPONSES: responses["connect"], "/ws/jobs/": jobs, "/jobs/ws/jobs/": jobs}
+    return Front(exact, prefixes, Later(rest), doors.gate.new_id, sockets, origins)
 
 
 class _Group:

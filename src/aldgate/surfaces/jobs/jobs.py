@@ -89,7 +89,7 @@ class JobsFace:
             "attempts": job.attempts,
             "waits_for": job.reason or None,
             "error": None if job.error is None else {"code": job.error.code, "message": job.error.message},
-            "result": {"artifacts": self.artifacts(job), "text": text} if job.made or text is not None else None,
+            "result": {"artifacts": self.artifacts(job), "text": text} if job.state == "succeeded" else None,
             "cost_microusd": job.cost_microusd,
             "call_id": job.call_id,
         }
