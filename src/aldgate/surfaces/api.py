@@ -21,6 +21,7 @@ from aldgate.core.errors import (
     MethodNotAllowed,
     NotFound,
 )
+from aldgate.core.giving import check_beneath
 from aldgate.core.principals import Principal
 from aldgate.gate.audit import Audit
 from aldgate.gate.people import People
@@ -225,6 +226,7 @@ class Api:
         return serve
 
     async def _reload(self, who: Principal, request: Request) -> dict[str, Any]:
+        check_beneath(who, ())
         try:
             reloaded = await self._reloader.reload()
         except ConfigError as error:
