@@ -162,7 +162,7 @@ def _white_where_clear(data: bytes) -> bytes:
         with image.open(BytesIO(data)) as picture:
             if not _has_alpha(picture):
                 return data
-            clear = picture.convert("RGBA").getchannel("A").point(lambda alpha: 255 - alpha)
+            clear = picture.convert("RGBA").getchannel("A").point([255 - alpha for alpha in range(256)])
     except image.DecompressionBombError as error:
         raise ValueError(str(error)) from None
     written = BytesIO()
