@@ -347,4 +347,5 @@ def further(known: Progress, told: Progress) -> Progress:
         told.step if steps else known.step,
         told.steps if told.steps is not None else known.steps,
         told.message or known.message,
+        text=told.text or known.text,
     )

@@ -33,6 +33,7 @@ class Form:
 
     Attributes:
         fields: All fields but files.
+        lists: Those whose names end in `[]`, which may stand more than once.
         files: In the order in which they came.
         is_complete: The last boundary has come.
 
@@ -43,6 +44,7 @@ class Form:
 
     def __init__(self, boundary: bytes, most: Mapping[str, int]) -> None:
         self.fields: dict[str, str] = {}
+        self.lists: dict[str, list[str]] = {}
         self.files: list[FilePart] = []
         self.is_complete = False
         self._most = most
@@ -103,7 +105,7 @@ class Form:
         self._is_file = self._name in self._most and b"filename" in options
         if self._is_file:
             self._file_begins(_text(options[b"filename"]))
-        elif self._name in self.fields or len(self.fields) >= MOST_FIELDS:
+        elif self._name in self.fields or len(self.fields) + sum(map(len, self.lists.values())) >= MOST_FIELDS:
             raise InvalidRequest(f"The field stands twice, or there are too many (`{self._name[:100]}`).", param=self._name[:100])
 
     def _file_begins(self, filename: str) -> None:
@@ -123,7 +125,9 @@ class Form:
         self._value += data[start:end]
 
     def _part_ends(self) -> None:
-        if not self._is_file:
+        if not self._is_file and self._name.endswith("[]"):
+            self.lists.setdefault(self._name, []).append(_text(bytes(self._value)))
+        elif not self._is_file:
             self.fields[self._name] = _text(bytes(self._value))
 
     def _ends(self) -> None:

@@ -23,6 +23,7 @@ from aldgate.surfaces.http.openapi import CHANGE_ERRORS, Path
 from aldgate.surfaces.jobs import openapi as jobs
 from aldgate.surfaces.jobs.image_requests import EditForm, ImageRequest, VariationForm
 from aldgate.surfaces.jobs.speech import SOUND_TYPES, SpeechRequest
+from aldgate.surfaces.jobs.transcription_form import TranscriptionForm, TranslationForm
 from aldgate.surfaces.models import openapi as models
 from aldgate.surfaces.people import openapi as people
 from aldgate.surfaces.reports import openapi as reports
@@ -37,6 +38,7 @@ _STREAMED = (
     anthropic.MessagesRequest,
     *_PICTURES,
 )
+_HEARD = (TranscriptionForm, TranslationForm)
 _ERRORS: dict[str, type] = {
     "openai": types.ErrorBody,
     "anthropic": anthropic.ErrorReply,
@@ -127,22 +129,17 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
     if path.path == "/v1/files/{id}/content":
         good["content"] = {"application/octet-stream": {}}
     elif path.request is SpeechRequest:
-        good["content"] = {kind: {"schema": {"type": "string"}} for kind in SOUND_TYPES}
+        good["content"] = {kind: {"schema": {"type": "string"}} for kind in (*SOUND_TYPES, "text/event-stream")}
+    elif path.path == "/v1/videos/{id}/content":
+        good["content"] = {kind: {"schema": {"type": "string"}} for kind in ("video/*", "image/*")}
     elif path.path.startswith("/ui/images/"):
         good["content"] = {"image/*": {"schema": {"type": "string"}}}
     elif path.path == "/metrics":
         good["content"] = {"text/plain": {"schema": {"type": "string"}}}
     elif path.method != "head":
-        schema = by_type[path.reply] if path.reply is not None else {"type": "object"}
-        good["content"] = {"application/json": {"schema": schema}}
-        if "format" in path.query:
-            good["content"]["text/csv"] = {"schema": {"type": "string"}}
-        if path.request in (ChatBody, GenerateBody):
-            good["content"]["application/x-ndjson"] = {}
-        if path.request in _STREAMED or "stream" in path.query:
-            good["content"]["text/event-stream"] = {}  # JSON Schema has no words for a stream of events
+        good["content"] = _texts(path, by_type)
     responses: dict[str, Any] = {str(path.status): good}
-    if path.request in _PICTURES:
+    if path.request in (*_PICTURES, SpeechRequest, *_HEARD):
         responses["202"] = {"description": "Begun", "content": {"application/json": {"schema": {"type": "object"}}}}
     error: Any = (
         {"type": "object"}
@@ -154,6 +151,21 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         if path.method != "head":
             responses[str(status)]["content"] = {"application/json": {"schema": error}}
     return responses
+
+
+def _texts(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
+    """What a good answer is, in JSON and in whatever else it may be asked for."""
+    schema = by_type[path.reply] if path.reply is not None else {"type": "object"}
+    content: dict[str, Any] = {"application/json": {"schema": schema}}
+    if "format" in path.query:
+        content["text/csv"] = {"schema": {"type": "string"}}
+    if path.request in (ChatBody, GenerateBody):
+        content["application/x-ndjson"] = {}
+    if path.request in (*_STREAMED, TranscriptionForm) or "stream" in path.query:
+        content["text/event-stream"] = {}  # JSON Schema has no words for a stream of events
+    if path.request in _HEARD:
+        content["text/plain"] = {"schema": {"type": "string"}}
+    return content
 
 
 def _answers_in_two_shapes(path: Path) -> bool:
