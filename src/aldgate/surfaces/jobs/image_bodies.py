@@ -89,7 +89,7 @@ class ImageBodies:
             form = await read_files(headers, request.stream(), most, take)
             _check_fields(form, most)
             brought = [Brought(file.field, file.filename, bytes(parts.get(file, b""))) for file in form.files]
-            yield filled(form.fields, kind), brought
+            yield filled({**form.fields, **{name: values[-1] for name, values in form.lists.items()}}, kind), brought
         except ClientDisconnect:
             raise ClientGone("The caller left before the form was complete.") from None
         finally:

@@ -30,6 +30,7 @@ from aldgate.surfaces.reports import openapi as reports
 from aldgate.surfaces.responses import openapi as responses
 
 REF = "#/components/schemas/{name}"
+_HEARD = (TranscriptionForm, TranslationForm)
 _PICTURES = (ImageRequest, EditForm, VariationForm)
 _STREAMED = (
     types.ChatRequest,
@@ -38,7 +39,6 @@ _STREAMED = (
     anthropic.MessagesRequest,
     *_PICTURES,
 )
-_HEARD = (TranscriptionForm, TranslationForm)
 _ERRORS: dict[str, type] = {
     "openai": types.ErrorBody,
     "anthropic": anthropic.ErrorReply,
@@ -139,7 +139,7 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
     elif path.method != "head":
         good["content"] = _texts(path, by_type)
     responses: dict[str, Any] = {str(path.status): good}
-    if path.request in (*_PICTURES, SpeechRequest, *_HEARD):
+    if path.request in (SpeechRequest, *_PICTURES, *_HEARD):
         responses["202"] = {"description": "Begun", "content": {"application/json": {"schema": {"type": "object"}}}}
     error: Any = (
         {"type": "object"}
