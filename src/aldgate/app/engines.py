@@ -93,6 +93,7 @@ class _Saving:
             engine=job.engine,
             model=job.model or None,
             seed=facts.get("seed"),
+            parents=tuple(job.extras.get("parents", ())),
             prompt_sha256=hashlib.sha256(asked.prompt.encode()).hexdigest() if asked is not None else None,
         )
         retention_s = job.extras.get("retention_s")

@@ -50,6 +50,7 @@ from aldgate.surfaces.jobs.batches import BatchesFace
 from aldgate.surfaces.jobs.files import FilesFace
 from aldgate.surfaces.jobs.images import ImagesFace
 from aldgate.surfaces.jobs.jobs import JobsFace
+from aldgate.surfaces.jobs.native import NativeFace
 from aldgate.surfaces.jobs.speech import SpeechFace
 from aldgate.surfaces.openapi.document import document
 from aldgate.surfaces.openapi.page import CONTENT_SECURITY_POLICY, reference_page
@@ -106,6 +107,7 @@ class Api:
         self._files = FilesFace(files, in_flight)
         self._artifacts = ArtifactsFace(archive, identity, in_flight, link_s)
         self._jobs = JobsFace(jobs, archive.links, link_s)
+        self._native = NativeFace(jobs, archive, self._jobs, in_flight)
         self._images = ImagesFace(jobs, archive, self._jobs)
         self._speech = SpeechFace(jobs, archive)
         self._batches = BatchesFace(store, files, batches, most_unfinished)
@@ -198,6 +200,7 @@ class Api:
         jobs = self._jobs
         route("/v1/images/generations", self._serving(self._images.create), methods=["POST"])
         route("/v1/audio/speech", self._serving(self._speech.create), methods=["POST"])
+        route("/v1/jobs", self._serving(self._native.create), methods=["POST"])
         route("/v1/jobs", self._serving(lambda who, request: jobs.list(who, request.query_params)), methods=["GET"])
         route("/v1/jobs/{id}", self._serving(jobs.get), methods=["GET"])
         route("/v1/jobs/{id}", self._serving(_of_one(jobs.cancel)), methods=["DELETE"])

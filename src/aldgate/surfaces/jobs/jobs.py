@@ -88,10 +88,15 @@ class JobsFace:
             "attempts": job.attempts,
             "waits_for": job.reason or None,
             "error": None if job.error is None else {"code": job.error.code, "message": job.error.message},
-            "result": {"artifacts": self.artifacts(job), "text": job.result.text if job.result else None} if job.made else None,
+            "result": self._result(job),
             "cost_microusd": job.cost_microusd,
             "call_id": job.call_id,
         }
+
+    def _result(self, job: Job) -> dict[str, Any] | None:
+        if job.result is None and not job.made:
+            return None
+        return {"artifacts": self.artifacts(job), "text": job.result.text if job.result else None}
 
     def artifacts(self, job: Job) -> list[dict[str, Any]]:
         """What it made, with links."""

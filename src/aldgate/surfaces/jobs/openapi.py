@@ -6,6 +6,7 @@ from aldgate.surfaces.http.openapi import CALL_ERRORS, CHANGE_ERRORS, LOOK_ERROR
 from aldgate.surfaces.jobs.batches import BatchRequest
 from aldgate.surfaces.jobs.files import FileForm
 from aldgate.surfaces.jobs.images import ImageRequest
+from aldgate.surfaces.jobs.native import JobRequest
 from aldgate.surfaces.jobs.speech import SpeechRequest
 
 PATHS = (
@@ -47,6 +48,7 @@ PATHS = (
     Path("get", "/v1/artifacts/{id}/metadata", "Show what is known of an artifact", errors=LOOK_ERRORS, tag="artifacts"),
     Path("post", "/v1/images/generations", "Make pictures", ImageRequest, errors=CALL_ERRORS, tag="jobs"),
     Path("post", "/v1/audio/speech", "Say something", SpeechRequest, errors=CALL_ERRORS, tag="jobs"),
+    Path("post", "/v1/jobs", "Have something made", JobRequest, status=202, errors=CALL_ERRORS, tag="jobs"),
     Path("get", "/v1/jobs", "List jobs", errors=LOOK_ERRORS, query=("state", "limit", "after"), tag="jobs"),
     Path("get", "/v1/jobs/{id}", "Show a job, or wait for its end", errors=LOOK_ERRORS, query=("wait",), tag="jobs"),
     Path("delete", "/v1/jobs/{id}", "Have a job stopped", errors=LOOK_ERRORS, tag="jobs"),
