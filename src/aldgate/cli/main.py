@@ -18,11 +18,13 @@ from aldgate.cli.selftest import selftest
 from aldgate.cli.serve import serve
 from aldgate.cli.statement import statement
 from aldgate.cli.version import version
+from aldgate.cli.worker import worker
 from aldgate.config.errors import ConfigError
 
 # Plain help: rich would double the time that `--help` takes.
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 app.command()(serve)
+app.command()(worker)
 app.add_typer(keys.app, name="keys")
 app.add_typer(organisations.app, name="organisations")
 app.add_typer(teams.app, name="teams")
