@@ -83,10 +83,8 @@ def _showing(job: Job) -> Generator[Callable[[Job], None]]:
 
         def show(job: Job) -> None:
             fraction = (job.get("progress") or {}).get("fraction")
-            total = None if fraction is None else 1.0
-            bar.update(
-                task, description=standing(job), total=total, completed=fraction or 0.0, why=plain(why(job)).replace("\n", " ")
-            )
+            words = {"description": standing(job), "why": plain(why(job)).replace("\n", " ")}
+            bar.update(task, refresh=True, total=None if fraction is None else 1.0, completed=fraction or 0.0, **words)
 
         show(job)
         yield show
