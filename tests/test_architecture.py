@@ -31,6 +31,7 @@ LAZY = {
     "cli/budgets.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/config.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/db.py": "SQLAlchemy is 150 ms that `--help` need not pay",
+    "cli/jobs.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/serve.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/worker.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/usage.py": "msgspec is 40 ms that `--help` need not pay",

@@ -14,21 +14,27 @@ from aldgate.core.generation import Generation
 from aldgate.core.jobs import Job, Owner, encoded
 from aldgate.store.store import SqlStore
 from aldgate.store.stores import open_url
+from aldgate.store.writer import wait_for_event
 from aldgate.testing.engines.comfyui import FakeComfy
 from tests.cli.serving import aldgate_in
 from tests.jobs.test_three_hosts import Worker, host, worker
 from tests.jobs.working import until
-from tests.servers import postgres_server
+from tests.servers import NewUrl, postgres_server
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """An empty database."""
+def new_url() -> Iterator[NewUrl]:
     server = postgres_server()
-    yield next(server)()
+    yield next(server)
     next(server, None)
+
+
+@pytest.fixture
+def url(new_url: NewUrl) -> str:
+    """An empty database."""
+    return new_url()
 
 
 @pytest.fixture
@@ -117,7 +123,7 @@ async def held(tmp_path: Path, url: str, store: SqlStore) -> AsyncIterator[tuple
         file = written(tmp_path, table)
         async with worker(host(tmp_path / "a", tmp_path / "shared"), url, file) as each:
             await each.until_working()
-            job = await store.enqueue_job(wanted(hash(str(tmp_path)) % 10**9, "comfyui"))
+            job = await store.enqueue_job(wanted(1, "comfyui"))
             await engine.until_working()
             yield each, engine, await until(store, job.id, lambda job: job.state == "running"), file
 
@@ -135,11 +141,9 @@ async def test_a_second_signal_gives_it_back_and_another_goes_on(
 ) -> None:
     each, engine, job, file = held
     each.process.send_signal(signal.SIGTERM)
-    while each.process.returncode is None:  # the second counts once it has begun to stop
-        each.process.send_signal(signal.SIGTERM)
-        with_patience = asyncio.wait_for(each.process.wait(), 0.2)
-        await asyncio.gather(with_patience, return_exceptions=True)
-    assert each.process.returncode == 0, each.logged
+    while "a second signal" not in each.logged:
+        await wait_for_event(asyncio.Event(), 0.02)
+    assert await each.ended(signal.SIGTERM) == 0, each.logged
     left = await until(store, job.id, lambda job: True)
     assert (left.state, left.reason, left.worker) == ("running", "its worker stopped", None)
     async with worker(host(tmp_path / "b", tmp_path / "shared"), url, file) as other:

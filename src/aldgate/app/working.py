@@ -122,6 +122,7 @@ async def _drained(worker: Worker, patience_s: float) -> None:
     with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in its loop
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, hurried.set)
+    log.info("stopping: jobs under way may end; a second signal gives them back at once")
     waiting = [asyncio.ensure_future(worker.drain(patience_s)), asyncio.ensure_future(hurried.wait())]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     for task in waiting:

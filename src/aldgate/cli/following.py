@@ -39,6 +39,18 @@ def follow(client: Client, job: Job) -> Job:
     return job
 
 
+def part(job: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """One of a job's objects, like `error`; empty where it has none."""
+    found: dict[str, Any] = job.get(name) or {}
+    return found
+
+
+def made_by(job: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The artifacts that it made."""
+    found: list[dict[str, Any]] = part(job, "result").get("artifacts") or []
+    return found
+
+
 def check_success(job: Job) -> None:
     """Refuse to go on with a job that came to nothing.
 
@@ -46,16 +58,16 @@ def check_success(job: Job) -> None:
         CliError: It failed or was cancelled.
     """
     if job["state"] != "succeeded":
-        why = (job.get("error") or {}).get("message") or "it says no more"
+        reason = part(job, "error").get("message") or "it says no more"
         hint = f"`aldgate jobs show {job['id']}` tells more, `aldgate jobs retry {job['id']}` tries again"
         raise CliError(
-            f"{job['id']} {job['state']}: {why}" if job["state"] == "failed" else f"{job['id']} was cancelled", hint=hint
+            f"{job['id']} {job['state']}: {reason}" if job["state"] == "failed" else f"{job['id']} was cancelled", hint=hint
         )
 
 
 def standing(job: Mapping[str, Any]) -> str:
     """How far it is, in a few words: `running 40 %, step 8/20`."""
-    progress: Mapping[str, Any] = job.get("progress") or {}
+    progress = part(job, "progress")
     parts = [] if progress.get("fraction") is None or job["state"] in ENDED else [f"{100 * progress['fraction']:.0f} %"]
     if progress.get("step") is not None and job["state"] not in ENDED:
         parts.append(f"step {progress['step']}/{progress['steps']}" if progress.get("steps") else f"step {progress['step']}")
@@ -64,7 +76,7 @@ def standing(job: Mapping[str, Any]) -> str:
 
 def why(job: Mapping[str, Any]) -> str:
     """Why it waits, or what its engine says."""
-    return job.get("waits_for") or (job.get("progress") or {}).get("message") or ""
+    return job.get("waits_for") or part(job, "progress").get("message") or ""
 
 
 @contextmanager
@@ -82,7 +94,7 @@ def _showing(job: Job) -> Generator[Callable[[Job], None]]:
         task = bar.add_task(standing(job), total=None, why=plain(why(job)))
 
         def show(job: Job) -> None:
-            fraction = (job.get("progress") or {}).get("fraction")
+            fraction = part(job, "progress").get("fraction")
             words = {"description": standing(job), "why": plain(why(job)).replace("\n", " ")}
             bar.update(task, refresh=True, total=None if fraction is None else 1.0, completed=fraction or 0.0, **words)
 

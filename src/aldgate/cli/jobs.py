@@ -7,7 +7,7 @@ import typer
 
 from aldgate.cli.client import Client, connect
 from aldgate.cli.errors import CliError
-from aldgate.cli.following import check_success, follow, path_of, standing, why
+from aldgate.cli.following import check_success, follow, made_by, part, path_of, standing, why
 from aldgate.cli.group import group
 from aldgate.cli.options import Json, Url
 from aldgate.cli.output import note, say, say_json, say_table
@@ -98,11 +98,10 @@ def _follow(client: Client, job: dict[str, Any], as_json: bool) -> None:
     if as_json:
         return
     say(f"{ended['id']} succeeded")
-    result = ended.get("result") or {}
-    for made in result.get("artifacts") or ():
+    for made in made_by(ended):
         say(f"{made['id']}  {made['mime']}  {made['bytes']} bytes")
-    if result.get("text"):
-        say(result["text"])
+    if text := part(ended, "result").get("text"):
+        say(text)
 
 
 def _ending(job: dict[str, Any]) -> str:
@@ -110,12 +109,12 @@ def _ending(job: dict[str, Any]) -> str:
 
 
 def _row(job: dict[str, Any]) -> tuple[Any, ...]:
-    said = (job.get("error") or {}).get("message") or why(job)
+    said = part(job, "error").get("message") or why(job)
     return (job["id"], standing(job), job["operation"], job["model"], _age(job["created_at"]), _usd(job), said or None)
 
 
 def _facts(job: dict[str, Any]) -> list[tuple[str, Any]]:
-    error, result = job.get("error"), job.get("result") or {}
+    error = part(job, "error")
     facts: list[tuple[str, Any]] = [
         ("id", job["id"]),
         ("state", standing(job)),
@@ -129,9 +128,9 @@ def _facts(job: dict[str, Any]) -> list[tuple[str, Any]]:
         ("attempts", job["attempts"]),
         ("cost", _usd(job)),
         ("error", f"{error['code']}: {error['message']}" if error else None),
-        ("text", result.get("text")),
+        ("text", part(job, "result").get("text")),
     ]
-    facts += [("artifact", f"{made['id']} {made['mime']} {made['bytes']} bytes") for made in result.get("artifacts") or ()]
+    facts += [("artifact", f"{made['id']} {made['mime']} {made['bytes']} bytes") for made in made_by(job)]
     return [(name, value) for name, value in facts if value is not None]
 
 
