@@ -95,8 +95,9 @@ def _showing(job: Job) -> Generator[Callable[[Job], None]]:
 
         def show(job: Job) -> None:
             fraction = part(job, "progress").get("fraction")
-            words = {"description": standing(job), "why": plain(why(job)).replace("\n", " ")}
-            bar.update(task, refresh=True, total=None if fraction is None else 1.0, completed=fraction or 0.0, **words)
+            said = plain(why(job)).replace("\n", " ")
+            total = None if fraction is None else 1.0
+            bar.update(task, refresh=True, description=standing(job), total=total, completed=fraction or 0.0, why=said)
 
         show(job)
         yield show
