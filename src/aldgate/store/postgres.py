@@ -138,6 +138,6 @@ def _check(connection: Any, _record: object, _proxy: object) -> None:
     (https://github.com/sqlalchemy/sqlalchemy/issues/10226).
     """
     try:
-        connection.run_async(lambda driver: driver.execute(";"))  # pyright: ignore[reportUnknownLambdaType]
+        connection.run_async(lambda driver: driver.execute("SELECT 1"))  # pyright: ignore[reportUnknownLambdaType]
     except (*DRIVER_ERRORS, OSError) as error:
         raise DisconnectionError from error
