@@ -7,9 +7,8 @@ from typing import Any
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 from msgspec.structs import asdict
-from sqlalchemy import URL, BigInteger, ColumnElement, Double, Table, cast, event, func, literal_column, select
+from sqlalchemy import URL, BigInteger, ColumnElement, Double, Table, cast, func, literal_column, select
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from aldgate.core.calls import LedgerRow
@@ -43,11 +42,12 @@ class Postgres:
             pool_size=5,
             max_overflow=5,
             pool_timeout=STATEMENT_TIMEOUT_S,
+            # A connection the server closed while it lay idle is replaced before it is used.
+            pool_pre_ping=True,
             hide_parameters=True,
             skip_autocommit_rollback=True,
             connect_args={"timeout": CONNECT_TIMEOUT_S, "command_timeout": STATEMENT_TIMEOUT_S},
         )
-        event.listen(self._engine.sync_engine, "checkout", _check)
         self._readers = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def is_there(self) -> bool:
@@ -129,15 +129,3 @@ class Postgres:
     async def append(self, connection: AsyncConnection, rows: Sequence[LedgerRow]) -> None:
         """See `Database`."""
         await connection.execute(APPEND, [asdict(row) for row in rows])
-
-
-def _check(connection: Any, _record: object, _proxy: object) -> None:
-    """Have a connection replaced that the server closed while it lay idle, before it is used.
-
-    It is asked in one message; SQLAlchemy's own ping has three of them, two for a transaction
-    (https://github.com/sqlalchemy/sqlalchemy/issues/10226).
-    """
-    try:
-        connection.run_async(lambda driver: driver.execute("SELECT 1"))  # pyright: ignore[reportUnknownLambdaType]
-    except (*DRIVER_ERRORS, OSError) as error:
-        raise DisconnectionError from error
