@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -27,6 +28,8 @@ MOST_INPUT_BYTES = 33_554_432
 """All inputs of a job together: they are kept with it."""
 ROLES = {"image": "image", "audio": "audio", "video": "video", "model": "mesh"}
 """What a content is for, where nobody says so, by the first part of its type."""
+
+_WORD = re.compile(r"[A-Za-z0-9-]+")
 
 Words = Annotated[str, Meta(max_length=32_000)]
 Name = Annotated[str, Meta(max_length=256)]
@@ -63,9 +66,9 @@ class JobRequest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True,
     duration_s: Annotated[float, Meta(gt=0, le=86_400)] | None = None
     voice: Name | None = None
     speed: Annotated[float, Meta(ge=0.25, le=4)] | None = None
-    language: Annotated[str, Meta(pattern="^[A-Za-z0-9-]{1,35}$")] | None = None
+    language: Annotated[str, Meta(max_length=35)] | None = None
     """BCP 47, as in `en` or `pt-BR`."""
-    format: Annotated[str, Meta(pattern="^[a-z0-9]{1,16}$")] | None = None
+    format: Annotated[str, Meta(max_length=16)] | None = None
     """Of the file: `png`, `mp4`, `wav`, `glb` ..."""
     options: dict[Annotated[str, Meta(max_length=128)], Any] = {}
     """The engine's own further options."""
@@ -78,7 +81,16 @@ class JobRequest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True,
     """Seconds that one attempt may take; at most, and left out, the engine's `run_timeout_s`."""
 
     def asked(self, inputs: tuple[Input, ...]) -> Generation:
-        """The same for an engine."""
+        """The same for an engine.
+
+        Raises:
+            InvalidRequest: It has nothing to go by, or no such words.
+        """
+        if not (self.prompt or self.lyrics or self.inputs or self.options):
+            raise InvalidRequest("There is nothing to make it of: send a `prompt`, or `inputs`.", param="prompt")
+        for name, text in (("language", self.language), ("format", self.format)):
+            if text is not None and _WORD.fullmatch(text) is None:
+                raise InvalidRequest(f"`{name}` has letters, digits and hyphens.", param=name)
         own = msgspec.structs.asdict(self)
         same = {name: own[name] for name in Generation.__struct_fields__ if name in own and name not in ("model", "inputs")}
         return Generation(**same, inputs=inputs)
@@ -111,8 +123,6 @@ class NativeFace:
             raise ScopeDenied(f"This API key may not make `{wanted.operation}`.")
         if wanted.priority > 0 and "admin" not in who.rights.scopes:
             raise ScopeDenied("Only administrators put jobs before others: `priority` is at most 0.")
-        if not (wanted.prompt or wanted.lyrics or wanted.inputs or wanted.options):
-            raise InvalidRequest("There is nothing to make it of: send a `prompt`, or `inputs`.", param="prompt")
         await self._archive.check_room(who.account)
         found = [await self._artifact(who, given.artifact) for given in wanted.inputs]
         size = sum(each.bytes for each in found)
