@@ -22,7 +22,7 @@ def job(state: str = "running", **more: Any) -> dict[str, Any]:
         "operation": "image",
         "engine": "comfyui",
         "model": "comfyui/sdxl",
-        "created_at": int(time.time()) - 65,
+        "created_at": int(time.time()) - 100_000,
         "started_at": None,
         "ended_at": None,
         "progress": {"fraction": None, "step": None, "steps": None, "message": ""},
@@ -51,7 +51,7 @@ def test_jobs_are_listed_with_how_far_they_are(aldgate: Aldgate, gate: LoopbackG
     shown = aldgate("jobs", "list")
     assert shown.code == 0
     lines = shown.out.splitlines()
-    assert "running 40 %, step 8/20" in lines[1] and "1 min" in lines[1] and "sampling" in lines[1]
+    assert "running 40 %, step 8/20" in lines[1] and "1 d" in lines[1] and "sampling" in lines[1]
     assert "works on other jobs" in lines[2] and "out of memory" in lines[3] and "$1.50" in lines[4]
     assert "--after job-1" in shown.err
 
