@@ -12,7 +12,7 @@ import typer
 from aldgate.cli.chat import first_model, text_of
 from aldgate.cli.client import Client, connect
 from aldgate.cli.errors import CliError
-from aldgate.cli.following import check_success, follow, path_of
+from aldgate.cli.following import check_success, follow, made_by, part, path_of
 from aldgate.cli.options import Json, Url
 from aldgate.cli.output import note, say, say_bytes, say_json
 from aldgate.cli.saving import FORMATS, check_free, odd_suffix, places, save
@@ -116,18 +116,18 @@ def _followed(client: Client, job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _to_stdout(client: Client, job: dict[str, Any]) -> None:
-    made = job["result"]["artifacts"]
+    made = made_by(job)
     if not made:
-        return say(job["result"]["text"] or "")
+        return say(part(job, "result").get("text") or "")
     for left in made[1:]:
         note(f"left at the gate: {left['id']}")
     say_bytes(client.fetch(made[0]["url"], accept="*/*"))
 
 
 def _saved(client: Client, job: dict[str, Any], output: Path | None, *, force: bool, as_json: bool) -> None:
-    made: list[dict[str, Any]] = job["result"]["artifacts"]
+    made = made_by(job)
     if not made:
-        return _kept_text(job["result"]["text"] or "", output, force=force, as_json=as_json, facts=job)
+        return _kept_text(part(job, "result").get("text") or "", output, force=force, as_json=as_json, facts=job)
     files = places(output, len(made), job["id"], [each["mime"] for each in made])
     check_free(files, force=force)
     for each, file in zip(made, files, strict=True):

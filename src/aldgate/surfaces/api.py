@@ -206,12 +206,9 @@ class Api:
         jobs = self._jobs
         route("/v1/images/generations", self._serving(self._images.create), methods=["POST"])
         route("/v1/audio/speech", self._serving(self._speech.create), methods=["POST"])
-<<<<<<< HEAD
         route("/v1/jobs", self._serving(self._native.create), methods=["POST"])
-=======
         route("/v1/audio/transcriptions", self._serving(self._transcriptions.transcribe), methods=["POST"])
         route("/v1/audio/translations", self._serving(self._transcriptions.translate), methods=["POST"])
->>>>>>> main
         route("/v1/jobs", self._serving(lambda who, request: jobs.list(who, request.query_params)), methods=["GET"])
         route("/v1/jobs/{id}", self._serving(jobs.get), methods=["GET"])
         route("/v1/jobs/{id}", self._serving(_of_one(jobs.cancel)), methods=["DELETE"])

@@ -89,19 +89,10 @@ class JobsFace:
             "attempts": job.attempts,
             "waits_for": job.reason or None,
             "error": None if job.error is None else {"code": job.error.code, "message": job.error.message},
-<<<<<<< HEAD
-            "result": self._result(job),
-=======
             "result": {"artifacts": self.artifacts(job), "text": text} if job.made or text is not None else None,
->>>>>>> main
             "cost_microusd": job.cost_microusd,
             "call_id": job.call_id,
         }
-
-    def _result(self, job: Job) -> dict[str, Any] | None:
-        if job.result is None and not job.made:
-            return None
-        return {"artifacts": self.artifacts(job), "text": job.result.text if job.result else None}
 
     def artifacts(self, job: Job) -> list[dict[str, Any]]:
         """What it made, with links."""

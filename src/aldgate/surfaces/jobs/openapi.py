@@ -50,9 +50,7 @@ PATHS = (
     Path("get", "/v1/artifacts/{id}/metadata", "Show what is known of an artifact", errors=LOOK_ERRORS, tag="artifacts"),
     Path("post", "/v1/images/generations", "Make pictures", ImageRequest, errors=CALL_ERRORS, tag="jobs"),
     Path("post", "/v1/audio/speech", "Say something", SpeechRequest, errors=CALL_ERRORS, tag="jobs"),
-<<<<<<< HEAD
     Path("post", "/v1/jobs", "Have something made", JobRequest, status=202, errors=CALL_ERRORS, tag="jobs"),
-=======
     *(
         Path("post", f"/v1/audio/{name}", summary, form, errors=CALL_ERRORS, tag="jobs", content="multipart/form-data")
         for name, summary, form in (
@@ -82,7 +80,6 @@ PATHS = (
         tag="jobs",
     ),
     Path("post", "/v1/videos/{id}/remix", "Make a film once more", RemixRequest, errors=CALL_ERRORS, tag="jobs"),
->>>>>>> main
     Path("get", "/v1/jobs", "List jobs", errors=LOOK_ERRORS, query=("state", "limit", "after"), tag="jobs"),
     Path("get", "/v1/jobs/{id}", "Show a job, or wait for its end", errors=LOOK_ERRORS, query=("wait",), tag="jobs"),
     Path("delete", "/v1/jobs/{id}", "Have a job stopped", errors=LOOK_ERRORS, tag="jobs"),
