@@ -32,6 +32,7 @@ _BODIES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("/api/generate", {"prompt": "hello"}),
     ("/v1/images/generations", {"prompt": "a fox"}),
     ("/v1/audio/speech", {"input": "hello"}),
+    ("/v1/jobs", {"operation": "image", "prompt": "hello"}),
     ("/v1/videos", {"prompt": "a fox"}),
     ("/generate/", {"prompt": "a fox"}),
     ("/tts", {"text": "hello"}),
