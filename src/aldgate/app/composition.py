@@ -33,10 +33,12 @@ from aldgate.gate.principals.vouched import VouchedUsers
 from aldgate.gate.reload.reload import Reloader
 from aldgate.gate.reload.roster import Roster
 from aldgate.gate.watch import Watch
+from aldgate.jobs.counting import Counting
 from aldgate.jobs.watching import Watching
 from aldgate.oidc.tokens import build_tokens
 from aldgate.ports import Resolver
 from aldgate.store.stores import open_store
+from aldgate.store.writer import wait_for_event
 from aldgate.surfaces.calls.cache import Cache
 from aldgate.surfaces.calls.face import Doors
 from aldgate.surfaces.calls.idempotency import Once
@@ -114,7 +116,8 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         app.placing = placing_of(settings, store, engines, lambda: app.worker.nudge())
         app.archive = await archive_of(settings, store, app.files)
         stack.push_async_callback(app.archive.aclose)
-        app.watching = Watching(store)
+        counting = Counting(store, gate.job_counts, wait_for_event)
+        app.watching = Watching(store, counting.heard)
         app.worker = worker_of(settings, app, store, engines)
         app.jobs = jobs_of(settings, app, store, engines)
         doors = Doors(
@@ -134,7 +137,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         people = People(store, gate, identity, users, own, audit)
         app.oidc = await oidc_face(settings, store, tokens, vouched, gate)
         app.handlers = handlers_of(settings, app, store, doors, shelf, people, audit)
-        tasks = [asyncio.create_task(job) for job in lasting(app, store)]
+        tasks = [asyncio.create_task(job) for job in (*lasting(app, store), counting.run())]
         stack.push_async_callback(finish, tasks, writer, slices, store)
         stack.push_async_callback(app.background.aclose)
         stack.push_async_callback(app.worker.aclose)

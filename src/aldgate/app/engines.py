@@ -6,6 +6,7 @@ import hashlib
 import random
 import time
 from collections.abc import AsyncIterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,16 @@ import msgspec
 
 from aldgate.app.app import App
 from aldgate.artifacts.archive import Archive
+from aldgate.config.devices import DeviceEntry
+from aldgate.config.prices import to_job_price
 from aldgate.config.settings import Settings
 from aldgate.core.artifacts import Provenance
 from aldgate.core.generation import Generation
 from aldgate.core.job_decisions import ByPlaces
-from aldgate.core.jobs import Job, Made
+from aldgate.core.jobs import Job, Made, Price
 from aldgate.engines.builtin.backend import Paces
 from aldgate.engines.section import BUILDERS, EngineSection, Surroundings, kind_of
+from aldgate.gate.jobs import settled
 from aldgate.jobs.job_shop import JobShop
 from aldgate.jobs.making import Jobs
 from aldgate.jobs.worker import Worker
@@ -53,6 +57,7 @@ def worker_of(settings: Settings, app: App, store: Store, engines: Mapping[str, 
             save=_Saving(app.archive),
             choose=ByPlaces(places),
             claim=app.placing.claim_jobs,
+            ended=partial(settled, app.gate),
             now=time.time,
             clock=time.monotonic,
             random=random.random,
@@ -67,7 +72,17 @@ def jobs_of(settings: Settings, app: App, store: Store, engines: Mapping[str, En
     def timeout_s(name: str) -> float:
         return float(settings.engines.get(name, {}).get("run_timeout_s", EngineSection().run_timeout_s))
 
-    return Jobs(app.gate, store, engines, lambda: app.reloader.settings.aliases, timeout_s, app.watching)
+    def price(name: str, model: str) -> Price:
+        return price_of(app.reloader.settings, name, model)
+
+    return Jobs(app.gate, store, engines, lambda: app.reloader.settings.aliases, timeout_s, price, app.watching)
+
+
+def price_of(settings: Settings, engine: str, model: str) -> Price:
+    """What jobs of an engine's model cost: what was said of the model, else of the engine, else of its device."""
+    device = settings.devices.get(settings.engines.get(engine, {}).get("device", ""), DeviceEntry())
+    entry = settings.prices.get(f"{engine}/{model}") or settings.prices.get(engine)
+    return to_job_price(entry, device.rate_microusd_per_s)
 
 
 def places_of(settings: Settings, name: str) -> int:

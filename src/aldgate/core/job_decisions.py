@@ -15,8 +15,7 @@ from aldgate.core.errors import (
     UpstreamRejected,
 )
 from aldgate.core.generation import Recovery
-from aldgate.core.jobs import Choice, Job, Phase, Price, Queue, Work
-from aldgate.core.prices import MILLION
+from aldgate.core.jobs import Choice, Job, Phase, Queue
 
 BASE_WAIT_S = 1.0
 LONGEST_WAIT_S = 300.0
@@ -89,12 +88,6 @@ class ByPlaces:
             ahead = f"the engine `{engine}` works on other jobs"
             reasons |= {each.id: ahead for each in waiting[free:] if each.reason != ahead}
         return Choice(tuple(begin), reasons)
-
-
-def cost_microusd(price: Price, work: Work) -> int:
-    """What so much work costs, rounded up to the next micro-dollar."""
-    total = work.gpu_s * price.gpu_second + work.images * price.image + work.audio_s * price.audio_second + price.job
-    return -(-total // MILLION)
 
 
 def is_overdue(job: Job, now: float) -> bool:

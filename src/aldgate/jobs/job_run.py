@@ -254,7 +254,7 @@ class JobRun:
 
     async def _finish(self, end: End) -> None:
         row = ledger_row(self._job, end, self._shop.now())
-        await self._insist(lambda: self._shop.store.finish_job(self.lease, end, row))
+        self._shop.ended(await self._insist(lambda: self._shop.store.finish_job(self.lease, end, row)), row)
 
     async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What the store says, once it does: the token, not the time, says whether the job is still ours.

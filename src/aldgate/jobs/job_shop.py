@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from aldgate.core.calls import LedgerRow
 from aldgate.core.job_decisions import BASE_WAIT_S
 from aldgate.core.jobs import Claim, Job, Made
 from aldgate.making import Engine
@@ -19,6 +20,10 @@ ClaimJobs = Callable[[Collection[str], Choose, float], Awaitable[list[Claim]]]
 """`JobStore.claim_jobs`, or who asks devices besides."""
 Wait = Callable[[asyncio.Event, float], Awaitable[None]]
 """Returns when the event is set, or after so many seconds."""
+
+
+def nobody_minds(job: Job, row: LedgerRow) -> None:
+    """Where a job that ended is counted by nobody."""
 
 
 class Save(Protocol):
@@ -42,6 +47,7 @@ class JobShop(msgspec.Struct, frozen=True, kw_only=True):
         engines: Who makes things here, by name. Jobs for others are left alone.
         choose: Which jobs that wait may begin.
         claim: Takes such; None: the store does.
+        ended: Told of each job that ended here, and its line in the ledger.
         lease_s: After so long without a word from its worker, a job is taken over by another.
         poll_s: Seconds between two looks; what is told is heard at once.
         backoff_s: Seconds before the second attempt; twice as many before each further one.
@@ -56,6 +62,7 @@ class JobShop(msgspec.Struct, frozen=True, kw_only=True):
     save: Save
     choose: Choose
     claim: ClaimJobs | None = None
+    ended: Callable[[Job, LedgerRow], None] = nobody_minds
     lease_s: float = LEASE_S
     poll_s: float = 1.0
     backoff_s: float = BASE_WAIT_S

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
 
 from aldgate.core.errors import GatewayError, ModelNotFound, NotFound, ScopeDenied, UpstreamError
 from aldgate.core.generation import Generation
-from aldgate.core.jobs import Job, JobFilter
+from aldgate.core.jobs import Job, JobFilter, Price
 from aldgate.core.levels import Operation
 from aldgate.core.principals import Principal
 from aldgate.gate.gate import Gate
-from aldgate.gate.jobs import Wanted, cancel, enqueue
+from aldgate.gate.jobs import Wanted, cancel, enqueue, settled
 from aldgate.jobs.watching import LOOK_S, Watching
 from aldgate.making import Engine
 from aldgate.queueing import JobStore
@@ -30,6 +31,7 @@ class Jobs:
         engines: Who makes things, by name; the first that can is asked where nobody is named.
         aliases: Other names for models.
         timeout_s: Seconds that an engine may work on one job.
+        price: What an engine's model costs.
         watching: Tells of changes.
     """
 
@@ -40,6 +42,7 @@ class Jobs:
         engines: Mapping[str, Engine],
         aliases: Callable[[], Mapping[str, str]],
         timeout_s: Callable[[str], float],
+        price: Callable[[str, str], Price],
         watching: Watching,
     ) -> None:
         self._gate = gate
@@ -47,6 +50,8 @@ class Jobs:
         self._engines = engines
         self._aliases = aliases
         self._timeout_s = timeout_s
+        self._price = price
+        self._ended = partial(settled, gate)
         self._watching = watching
         self.now = time.time
 
@@ -92,6 +97,8 @@ class Jobs:
             asked=replace(asked, model=model),
             model=model,
             requested_model=name or f"{engine.name}/{model}".rstrip("/"),
+            price=self._price(engine.name, model),
+            gpu_s=self._gate.job_counts.expected_gpu_s(engine.name, model),
             timeout_s=self._timeout_s(engine.name),
             idempotency_key=key,
             extras={"retention_s": who.rights.retention_s, **(extras or {})},
@@ -107,7 +114,7 @@ class Jobs:
         try:
             ended = await self.ended(job)
         except BaseException:
-            await cancel(self._store, job.id, None)
+            await cancel(self._store, job.id, None, self._ended)
             raise
         if ended.error is not None:
             raise failure_of(ended)
@@ -145,7 +152,7 @@ class Jobs:
         Raises:
             NotFound: There is none.
         """
-        return await cancel(self._store, job_id, account)
+        return await cancel(self._store, job_id, account, self._ended)
 
 
 def failure_of(job: Job) -> GatewayError:

@@ -120,7 +120,8 @@ class Worker:
         else:
             end = failed(DeadlineExceeded("The job was not done by its deadline."), None)
         try:
-            await self._shop.store.finish_job(job.lease, end, ledger_row(job, end, self._shop.now()))
+            row = ledger_row(job, end, self._shop.now())
+            self._shop.ended(await self._shop.store.finish_job(job.lease, end, row), row)
         except LeaseLost:
             log.debug("somebody else has ended the job", extra={"job": job.id})
 
