@@ -13,7 +13,7 @@ from functools import partial
 from aldgate.app.app import App
 from aldgate.app.calls import alerts_of, cache_terms, gate_of, guard, open_valkey, writer_of
 from aldgate.app.devices import placing_of, with_processes
-from aldgate.app.engines import engines_of, jobs_of, worker_of
+from aldgate.app.engines import engine_watch_of, engines_of, jobs_of, worker_of
 from aldgate.app.handlers import handlers_of
 from aldgate.app.jobs import archive_of, batch_worker, files_of, shelf_of
 from aldgate.app.metrics import gauges_of, open_metrics
@@ -22,6 +22,7 @@ from aldgate.app.sealing import open_vault
 from aldgate.app.tasks import finish, lasting
 from aldgate.config.settings import Settings
 from aldgate.gate.audit import Audit
+from aldgate.gate.jobs import settled
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.money.slices import Slices
 from aldgate.gate.neighbours import Neighbours
@@ -113,7 +114,10 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         engines = with_processes(settings, engines_of(settings))
         for engine in engines.values():
             stack.push_async_callback(engine.aclose)
-        app.placing = placing_of(settings, store, engines, lambda: app.worker.nudge())
+        app.engine_watch = engine_watch_of(settings, app, engines)
+        stack.push_async_callback(app.engine_watch.aclose)
+        await app.engine_watch.ask(engines["builtin"])
+        app.placing = placing_of(settings, store, engines, lambda: app.worker.nudge(), partial(settled, gate))
         app.archive = await archive_of(settings, store, app.files)
         stack.push_async_callback(app.archive.aclose)
         counting = Counting(store, gate.job_counts, wait_for_event)
@@ -137,7 +141,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         people = People(store, gate, identity, users, own, audit)
         app.oidc = await oidc_face(settings, store, tokens, vouched, gate)
         app.handlers = handlers_of(settings, app, store, doors, shelf, people, audit)
-        tasks = [asyncio.create_task(job) for job in (*lasting(app, store), counting.run())]
+        tasks = [asyncio.create_task(job) for job in (*lasting(app, store), counting.run(), app.engine_watch.run())]
         stack.push_async_callback(finish, tasks, writer, slices, store)
         stack.push_async_callback(app.background.aclose)
         stack.push_async_callback(app.worker.aclose)

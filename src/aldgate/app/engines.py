@@ -22,8 +22,10 @@ from aldgate.core.generation import Generation
 from aldgate.core.job_decisions import ByPlaces
 from aldgate.core.jobs import Job, Made, Price
 from aldgate.engines.builtin.backend import Paces
+from aldgate.engines.finding import in_environment, on_this_machine
 from aldgate.engines.section import BUILDERS, EngineSection, Surroundings, kind_of
 from aldgate.gate.jobs import settled
+from aldgate.jobs.engine_watch import EngineWatch
 from aldgate.jobs.job_shop import JobShop
 from aldgate.jobs.making import Jobs
 from aldgate.jobs.worker import Worker
@@ -31,6 +33,8 @@ from aldgate.making import Engine
 from aldgate.storage import Store
 from aldgate.store.writer import wait_for_event
 
+LOOK_S = 60.0
+"""Seconds between two questions to engines at the most: models come and go there."""
 PACED = frozenset(Paces.__struct_fields__)
 """Tables of `[engines]` that are for the builtin models which answer at once."""
 
@@ -43,8 +47,27 @@ def engines_of(settings: Settings) -> dict[str, Engine]:
     """
     surroundings = Surroundings(Path(settings.data).absolute(), settings.environment)
     tables = {name: table for name, table in settings.engines.items() if name not in PACED}
+    if settings.discovery.environment:
+        tables |= in_environment(settings.environment, tables)
     tables.setdefault("builtin", {})
     return {name: BUILDERS.load(kind_of(name, table, PACED))(name, table, surroundings) for name, table in tables.items()}
+
+
+def engine_watch_of(settings: Settings, app: App, engines: dict[str, Engine]) -> EngineWatch:
+    """Who asks engines what they have, and finds those that nobody configured."""
+    surroundings = Surroundings(Path(settings.data).absolute(), settings.environment)
+    ports = {listener.port for listener in settings.server.listeners}
+
+    async def find() -> list[Engine]:
+        if not app.reloader.settings.discovery.local:
+            return []
+        known = {str(table.get("base_url", "")).rstrip("/").replace("//localhost:", "//127.0.0.1:") for table in tables.values()}
+        tables_found = await on_this_machine({*engines, *known}, ports)
+        tables.update(tables_found)
+        return [BUILDERS.load(name)(name, table, surroundings) for name, table in tables_found.items()]
+
+    tables = dict(settings.engines)
+    return EngineWatch(app.gate, engines, find, lambda: min(LOOK_S, app.reloader.settings.discovery.interval_s))
 
 
 def worker_of(settings: Settings, app: App, store: Store, engines: Mapping[str, Engine]) -> Worker:
@@ -75,7 +98,9 @@ def jobs_of(settings: Settings, app: App, store: Store, engines: Mapping[str, En
     def price(name: str, model: str) -> Price:
         return price_of(app.reloader.settings, name, model)
 
-    return Jobs(app.gate, store, engines, lambda: app.reloader.settings.aliases, timeout_s, price, app.watching)
+    return Jobs(
+        app.gate, store, engines, lambda: app.reloader.settings.aliases, timeout_s, price, app.watching, app.engine_watch.is_away
+    )
 
 
 def price_of(settings: Settings, engine: str, model: str) -> Price:

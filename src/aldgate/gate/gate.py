@@ -68,7 +68,7 @@ class Gate:
         streams: By call, those that are being streamed.
         steps: Reserves what streams need as they go on.
         job_counts: What jobs count in limits.
-        made_models: By full name, what engines said that they have.
+        made_models: By full name, what engines said that they have. `engines_heard`: of engines, what `heard` is of providers.
         heard: By provider, the fault (status and code) of its last answer, to a call or a question for its models; None: none.
     """
 
@@ -101,6 +101,7 @@ class Gate:
         self.steps = Steps(slices, step_tokens)
         self.job_counts = JobCounts()
         self.made_models: Mapping[str, Deployment] = {}
+        self.engines_heard: dict[str, tuple[int, str] | None] = {}
         self.is_draining = False
         self.under_way = 0
         self._store = store

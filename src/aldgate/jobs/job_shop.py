@@ -11,6 +11,7 @@ import msgspec
 from aldgate.core.calls import LedgerRow
 from aldgate.core.job_decisions import BASE_WAIT_S
 from aldgate.core.jobs import Claim, Job, Made
+from aldgate.gate.jobs import Ended
 from aldgate.making import Engine
 from aldgate.queueing import Choose, JobStore
 
@@ -62,7 +63,7 @@ class JobShop(msgspec.Struct, frozen=True, kw_only=True):
     save: Save
     choose: Choose
     claim: ClaimJobs | None = None
-    ended: Callable[[Job, LedgerRow], None] = nobody_minds
+    ended: Ended = nobody_minds
     lease_s: float = LEASE_S
     poll_s: float = 1.0
     backoff_s: float = BASE_WAIT_S

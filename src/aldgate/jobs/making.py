@@ -33,6 +33,7 @@ class Jobs:
         timeout_s: Seconds that an engine may work on one job.
         price: What an engine's model costs.
         watching: Tells of changes.
+        is_away: Whether an engine is left out where nobody is named.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Jobs:
         timeout_s: Callable[[str], float],
         price: Callable[[str, str], Price],
         watching: Watching,
+        is_away: Callable[[str], bool] = lambda name: False,
     ) -> None:
         self._gate = gate
         self._store = store
@@ -53,6 +55,7 @@ class Jobs:
         self._price = price
         self._ended = partial(settled, gate)
         self._watching = watching
+        self._is_away = is_away
         self.now = time.time
 
     def engine_for(self, operation: Operation, name: str) -> tuple[Engine, str]:
@@ -76,9 +79,14 @@ class Jobs:
 
     def _first(self, operation: Operation) -> Engine:
         for engine in self._engines.values():
-            if operation in engine.operations:
+            if operation in engine.operations and not self._is_away(engine.name):
                 return engine
         raise ModelNotFound(f"No engine makes `{operation}` here.", param="model")
+
+    def _first_model(self, engine: Engine, operation: Operation) -> str:
+        """What is made where no model is named, by its name: policies speak of names, and what they allow is what is made."""
+        own = (each for each in self._gate.made_models.values() if each.backend == engine.name and each.id != engine.name)
+        return next((each.model for each in own if operation in (each.operations or ())), "")
 
     async def begin(
         self, who: Principal, asked: Generation, name: str, *, key: str | None = None, extras: Mapping[str, Any] | None = None
@@ -91,6 +99,8 @@ class Jobs:
         if asked.operation not in who.rights.scopes:
             raise ScopeDenied(f"This API key may not make `{asked.operation}`.")
         engine, model = self.engine_for(asked.operation, name)
+        if not model and who.rights.tells_names:
+            model = self._first_model(engine, asked.operation)
         wanted = Wanted(
             principal=who,
             engine=engine,
