@@ -191,6 +191,13 @@ class Responses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Responses of one key that run in the background at once; beyond it a new one is 429."""
 
 
+class Jobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pictures, film, sound and whatever else takes time."""
+
+    lifetime_s: Annotated[float, Meta(ge=0, le=315_360_000)] = 2_592_000.0
+    """What has ended is forgotten after so many seconds, or as soon as policies or `artifacts.lifetime_s` say; 0: not by this."""
+
+
 class Batches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Calls that the gate makes by itself, from files."""
 
@@ -329,6 +336,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     files: Files = Files()
     artifacts: Artifacts = Artifacts()
     responses: Responses = Responses()
+    jobs: Jobs = Jobs()
     batches: Batches = Batches()
     log: Log = Log()
     discovery: Discovery = Discovery()

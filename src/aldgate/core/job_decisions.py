@@ -90,6 +90,11 @@ class ByPlaces:
         return Choice(tuple(begin), reasons)
 
 
+def is_past(ended_at: float | None, now: float, *lives_s: float | None) -> bool:
+    """Whether a job that ended then is to be forgotten, by any of these terms; None: it sets none."""
+    return ended_at is not None and any(each is not None and now >= ended_at + each for each in lives_s)
+
+
 def is_overdue(job: Job, now: float) -> bool:
     """Whether its deadline has passed."""
     return job.deadline is not None and now >= job.deadline

@@ -38,6 +38,7 @@ class EngineWatch:
         self._find = find
         self._interval_s = interval_s
         self._found: set[str] = set()
+        self._looking = asyncio.Lock()
         self._models: dict[str, list[Deployment]] = {}
 
     async def run(self) -> None:
@@ -48,10 +49,11 @@ class EngineWatch:
 
     async def look(self) -> None:
         """Look around, and ask each engine how it is. None is made to load anything."""
-        for engine in await self._find():
-            log.info("found an engine on this machine", extra={"engine": engine.name})
-            self._found.add(engine.name)
-            self._add(engine)
+        async with self._looking:
+            for engine in await self._find():
+                log.info("found an engine on this machine", extra={"engine": engine.name})
+                self._found.add(engine.name)
+                self._add(engine)
         await asyncio.gather(*(self.ask(engine) for engine in tuple(self._engines.values())))
 
     async def ask(self, engine: Engine) -> None:

@@ -111,7 +111,7 @@ class Jobs:
             gpu_s=self._gate.job_counts.expected_gpu_s(engine.name, model),
             timeout_s=self._timeout_s(engine.name),
             idempotency_key=key,
-            extras={"retention_s": who.rights.retention_s, **(extras or {})},
+            extras={**_retention(who), **(extras or {})},
         )
         return await enqueue(self._gate, self._store, wanted)
 
@@ -163,6 +163,12 @@ class Jobs:
             NotFound: There is none.
         """
         return await cancel(self._store, job_id, account, self._ended)
+
+
+def _retention(who: Principal) -> dict[str, Any]:
+    """How long the job may be kept, where policies say."""
+    retention_s = who.rights.retention_s
+    return {} if retention_s is None else {"retention_s": retention_s}
 
 
 def failure_of(job: Job) -> GatewayError:
