@@ -26,6 +26,8 @@ from aldgate.testing.engines.server import FAULTS, FakeEngine
 from tests.support import running_gate
 
 pytestmark = pytest.mark.anyio
+PATIENCE_S = 30.0
+"""A busy machine may take a while to answer."""
 SECONDS = {"props": {"label": "Seconds total"}}
 FAKES: dict[str, Callable[[], FakeEngine]] = {
     "a1111": FakeA1111,
@@ -60,6 +62,7 @@ def test_what_is_looked_for_is_there() -> None:
 async def test_an_engine_is_found_by_its_own_words(fake: tuple[str, FakeEngine], monkeypatch: pytest.MonkeyPatch) -> None:
     kind, engine = fake
     monkeypatch.setattr(finding, "PROBES", everywhere((port_of(engine),)))
+    monkeypatch.setattr(finding, "ANSWER_S", PATIENCE_S)
     found = await on_this_machine((), ())
     assert kind in found and found[kind] == {"kind": kind, "base_url": engine.url}
     assert engine.works == engine.loads == 0
@@ -148,6 +151,7 @@ async def test_a_gate_finds_engines_behind_the_configured_and_before_what_is_bui
 ) -> None:
     async with FakeComfy() as comfy:
         monkeypatch.setattr(finding, "PROBES", (PROBES[0]._replace(ports=(port_of(comfy),)),))
+        monkeypatch.setattr(finding, "ANSWER_S", PATIENCE_S)
         config = '[engines.mine]\nkind = "alltalk"\nbase_url = "http://127.0.0.1:9"\n'
         async with running_gate(tmp_path, config=config, flags={"discovery.local": "true"}) as gate:
             await gate.app.engine_watch.look()

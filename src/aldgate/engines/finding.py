@@ -17,10 +17,8 @@ T = TypeVar("T")
 
 log = logging.getLogger("aldgate.engines")
 
-KNOCK_S = 0.5
-"""A server on this machine that takes no connection within this time is not there."""
 ANSWER_S = 2.0
-"""Nor is one that has not said what it is by then: something else may listen on the port, and wait for us to speak."""
+"""Who has not said what it is by then is none: something else may listen on the port, and wait for us to speak."""
 MOST_BYTES = 8 * 1024 * 1024
 ADDRESS_NAMES = {"HEARTMULA_BASE_URL": "heartmula"}
 """Names in the environment that say where an engine listens, and its kind."""
@@ -70,7 +68,7 @@ def in_environment(environment: Mapping[str, str], taken: Collection[str]) -> di
 
 
 async def _answers(probe: Probe, url: str) -> bool:
-    http = EngineHttp(probe.kind, url, timeout_s=KNOCK_S)
+    http = EngineHttp(probe.kind, url, timeout_s=ANSWER_S)
     try:
         async with asyncio.timeout(ANSWER_S):
             return probe.is_it(await http.whole("GET", probe.path, most_bytes=MOST_BYTES))
