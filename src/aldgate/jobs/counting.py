@@ -7,7 +7,7 @@ import logging
 
 from aldgate.core.errors import StoreUnavailable
 from aldgate.gate.job_counts import JobCounts
-from aldgate.jobs.job_shop import Wait
+from aldgate.jobs.insisting import Wait
 from aldgate.queueing import Change, JobStore
 
 log = logging.getLogger("aldgate.jobs")

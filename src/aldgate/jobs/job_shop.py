@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Mapping
 from typing import Any, Protocol
 
@@ -12,6 +11,7 @@ from aldgate.core.calls import LedgerRow
 from aldgate.core.job_decisions import BASE_WAIT_S
 from aldgate.core.jobs import Claim, Job, Made
 from aldgate.gate.jobs import Ended
+from aldgate.jobs.insisting import Wait
 from aldgate.making import Engine
 from aldgate.queueing import Choose, JobStore
 
@@ -19,8 +19,6 @@ LEASE_S = 30.0
 
 ClaimJobs = Callable[[Collection[str], Choose, float], Awaitable[list[Claim]]]
 """`JobStore.claim_jobs`, or who asks devices besides."""
-Wait = Callable[[asyncio.Event, float], Awaitable[None]]
-"""Returns when the event is set, or after so many seconds."""
 
 
 def nobody_minds(job: Job, row: LedgerRow) -> None:
