@@ -134,6 +134,17 @@ class JobStore(Protocol):
         """Jobs that wait though their deadline has passed or nobody wants them any more."""
         ...
 
+    async def forget_jobs(self, lives_s: float | None, after: tuple[float, str] | None = None) -> tuple[float, str] | None:
+        """Forget some jobs that ended so long ago, or longer than policies let them be kept, and let go of what they made.
+
+        Args:
+            lives_s: How long they are kept; None: as long as policies let them.
+            after: Where the last such question came to.
+
+        Returns where this one came to, None if it saw all.
+        """
+        ...
+
     async def listen_to_jobs(self, heard: Heard) -> None:
         """Tell `heard` of changes to jobs until cancelled, those that other processes make included.
 

@@ -21,7 +21,8 @@ from aldgate.core.errors import (
     WorkerLost,
 )
 from aldgate.core.generation import Progress, Recovery
-from aldgate.core.job_decisions import LONGEST_WAIT_S, ByPlaces, after_failure, cost_microusd, is_overdue, recovery_of
+from aldgate.core.job_bills import cost_microusd
+from aldgate.core.job_decisions import LONGEST_WAIT_S, ByPlaces, after_failure, is_overdue, recovery_of
 from aldgate.core.jobs import (
     ENDED,
     FOLLOWERS,

@@ -122,7 +122,7 @@ async def test_an_adapter_that_breaks_ends_neither_the_worker_nor_other_jobs(sto
 
 async def test_cancelling_stops_the_engine_and_charges_what_has_run(store: SqlStore, folder: Path):
     engine = FolderEngine("painter", folder, "cancel", takes_s=FOREVER_S)
-    hold = replace(job().hold, price=Price(gpu_second=5_000_000))
+    hold = replace(job().hold, price=Price(gpu_second=5_000_000), most_microusd=500)
     async with working(shop(store, folder, engine)):
         await store.enqueue_job(job(hold=hold))
         await engine.began.wait()

@@ -14,6 +14,7 @@ from aldgate.gate.reload.reload import Reloader
 from aldgate.gate.reload.roster import Roster
 from aldgate.gate.watch import Watch
 from aldgate.jobs.batches import BatchWorker
+from aldgate.jobs.engine_watch import EngineWatch
 from aldgate.jobs.files import Files
 from aldgate.jobs.making import Jobs
 from aldgate.jobs.placing import Placing
@@ -62,6 +63,7 @@ class App:
         self.watching: Watching
         self.jobs: Jobs
         self.tickets: Tickets
+        self.engine_watch: EngineWatch
         self.clients: Clients
         self.shelf: Shelf
         self.background: Background

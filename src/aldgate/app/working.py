@@ -22,6 +22,7 @@ from aldgate.artifacts.sharing import why_unshared
 from aldgate.config.errors import ConfigError
 from aldgate.config.settings import Settings
 from aldgate.core.errors import GatewayError
+from aldgate.jobs.job_shop import nobody_minds
 from aldgate.jobs.worker import Worker
 from aldgate.logs import configure_logging
 from aldgate.making import Engine
@@ -76,7 +77,7 @@ async def working(settings: Settings, incarnation: str, names: Sequence[str] = (
         mine = chosen(engines, names)
         for engine in engines.values():
             stack.push_async_callback(engine.aclose)
-        app.placing = placing_of(settings, store, engines, lambda: app.worker.nudge())
+        app.placing = placing_of(settings, store, engines, lambda: app.worker.nudge(), nobody_minds)
         app.worker = worker_of(settings, app, store, mine)
         placing = (app.placing.run(),) if app.placing.engines() else ()
         group = await stack.enter_async_context(asyncio.TaskGroup())
@@ -102,7 +103,7 @@ async def run(settings: Settings, names: Sequence[str], health: tuple[str, int] 
         probes = Front(probe_paths(Probes(_reasons(app.store))))
         server = Server([] if health is None else [Address(*health, probes)], Bounds())
         await server.open()
-        _tell(incarnation, server.urls, app.worker.engines)
+        _tell(incarnation, server.urls, list(app.worker.engines))
         await server.until_stopped()
         await _drained(app.worker, settings.server.drain_s)
         await server.drain(0)

@@ -10,7 +10,7 @@ from aldgate.config.caching import kept_s
 from aldgate.config.caller_keys import LEAST, caller_keys
 from aldgate.config.errors import ConfigError
 from aldgate.config.issuers import check_issuers, is_safe_url
-from aldgate.config.prices import to_price
+from aldgate.config.prices import to_job_price, to_price
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Budgets, Server, Settings
 from aldgate.core.addresses import is_loopback
@@ -58,6 +58,7 @@ def check(settings: Settings) -> None:
     for model, entry in settings.prices.items():
         try:
             to_price(entry)
+            to_job_price(entry, 0)
         except ConfigError as error:
             raise ConfigError(f'prices."{model}": {error.message}', hint=error.hint) from None
 

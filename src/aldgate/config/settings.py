@@ -223,6 +223,8 @@ class Jobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Whether the gate works on them itself; otherwise `aldgate worker` does, in processes of its own."""
     lease_s: Annotated[float, Meta(ge=1, le=3_600)] = 30.0
     """A job whose worker was not heard of for so long is taken over by another."""
+    lifetime_s: Annotated[float, Meta(ge=0, le=315_360_000)] = 2_592_000.0
+    """What has ended is forgotten after so many seconds, or as soon as policies or `artifacts.lifetime_s` say; 0: not by this."""
 
 
 class Batches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,8 +15,7 @@ from aldgate.core.errors import (
     UpstreamRejected,
 )
 from aldgate.core.generation import Recovery
-from aldgate.core.jobs import Choice, Job, Phase, Price, Queue, Work
-from aldgate.core.prices import MILLION
+from aldgate.core.jobs import Choice, Job, Phase, Queue
 
 BASE_WAIT_S = 1.0
 LONGEST_WAIT_S = 300.0
@@ -91,10 +90,9 @@ class ByPlaces:
         return Choice(tuple(begin), reasons)
 
 
-def cost_microusd(price: Price, work: Work) -> int:
-    """What so much work costs, rounded up to the next micro-dollar."""
-    total = work.gpu_s * price.gpu_second + work.images * price.image + work.audio_s * price.audio_second + price.job
-    return -(-total // MILLION)
+def is_past(ended_at: float | None, now: float, *lives_s: float | None) -> bool:
+    """Whether a job that ended then is to be forgotten, by any of these terms; None: it sets none."""
+    return ended_at is not None and any(each is not None and now >= ended_at + each for each in lives_s)
 
 
 def is_overdue(job: Job, now: float) -> bool:

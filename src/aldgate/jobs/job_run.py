@@ -261,7 +261,9 @@ class JobRun:
             row = ledger_row(self._job, end, self._shop.now())
         elif end.result is not None:  # its calls have lines of their own
             end = replace(end, cost_microusd=end.result.details["cost_microusd"])
-        await self._insist(lambda: self._shop.store.finish_job(self.lease, end, row))
+        job = await self._insist(lambda: self._shop.store.finish_job(self.lease, end, row))
+        if row is not None:
+            self._shop.ended(job, row)
 
     async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What the store says, once it does: the token, not the time, says whether the job is still ours.

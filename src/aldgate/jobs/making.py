@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,11 +14,11 @@ from msgspec.structs import replace
 
 from aldgate.core.errors import GatewayError, InvalidRequest, ModelNotFound, NotFound, ScopeDenied, UpstreamError
 from aldgate.core.generation import Generation, Preview
-from aldgate.core.jobs import ENDED, STATES, Job, JobFilter
+from aldgate.core.jobs import ENDED, STATES, Job, JobFilter, Price
 from aldgate.core.levels import Operation
 from aldgate.core.principals import Principal
 from aldgate.gate.gate import Gate
-from aldgate.gate.jobs import Wanted, cancel, enqueue
+from aldgate.gate.jobs import Wanted, cancel, enqueue, settled
 from aldgate.jobs.following import Followed, Following
 from aldgate.jobs.questions import Questions
 from aldgate.jobs.watching import Watching
@@ -48,7 +49,9 @@ class Jobs:
         engines: Who makes things, by name; the first that can is asked where nobody is named.
         aliases: Other names for models.
         timeout_s: Seconds that an engine may work on one job.
+        price: What an engine's model costs.
         watching: Tells of changes.
+        is_away: Whether an engine is left out where nobody is named.
 
     Attributes:
         questions: Begins chats with models that no engine has.
@@ -61,13 +64,18 @@ class Jobs:
         engines: Mapping[str, Engine],
         aliases: Callable[[], Mapping[str, str]],
         timeout_s: Callable[[str], float],
+        price: Callable[[str, str], Price],
         watching: Watching,
+        is_away: Callable[[str], bool] = lambda name: False,
     ) -> None:
         self._gate = gate
         self._store = store
         self._engines = engines
         self._aliases = aliases
         self._timeout_s = timeout_s
+        self._price = price
+        self._ended = partial(settled, gate)
+        self._is_away = is_away
         self._following = Following(store, watching)
         self.questions = Questions(gate, store)
         self.now = time.time
@@ -103,9 +111,14 @@ class Jobs:
 
     def _first(self, operation: Operation) -> Engine:
         for engine in self._engines.values():
-            if operation in engine.operations:
+            if operation in engine.operations and not self._is_away(engine.name):
                 return engine
         raise ModelNotFound(f"No engine makes `{operation}` here.", param="model")
+
+    def _first_model(self, engine: Engine, operation: Operation) -> str:
+        """What is made where no model is named, by its name: policies speak of names, and what they allow is what is made."""
+        own = (each for each in self._gate.made_models.values() if each.backend == engine.name and each.id != engine.name)
+        return next((each.model for each in own if operation in (each.operations or ())), "")
 
     async def begin(
         self,
@@ -124,17 +137,21 @@ class Jobs:
         """
         check_scope(who, asked.operation)
         engine, model = self.engine_for(asked.operation, name)
+        if not model and who.rights.tells_names:
+            model = self._first_model(engine, asked.operation)
         wanted = Wanted(
             principal=who,
             engine=engine,
             asked=replace(asked, model=model),
             model=model,
             requested_model=name or f"{engine.name}/{model}".rstrip("/"),
+            price=self._price(engine.name, model),
+            gpu_s=self._gate.job_counts.expected_gpu_s(engine.name, model),
             timeout_s=self._bounded(engine.name, terms.timeout_s),
             deadline=None if terms.deadline_s is None else self.now() + terms.deadline_s,
             priority=terms.priority,
             idempotency_key=key,
-            extras={"retention_s": who.rights.retention_s, **(extras or {})},
+            extras={**_retention(who), **(extras or {})},
         )
         return await enqueue(self._gate, self._store, wanted)
 
@@ -153,7 +170,7 @@ class Jobs:
         try:
             ended = await self.ended(job)
         except BaseException:
-            await cancel(self._store, job.id, None)
+            await cancel(self._store, job.id, None, self._ended)
             raise
         if ended.error is not None:
             raise failure_of(ended)
@@ -172,7 +189,7 @@ class Jobs:
                         nudge.clear()
         finally:
             if not job.has_ended:
-                await cancel(self._store, job.id, None)
+                await cancel(self._store, job.id, None, self._ended)
 
     async def ended(self, job: Job, within_s: float | None = None) -> Job:
         """The job once it has ended, or as it is after so many seconds."""
@@ -234,7 +251,13 @@ class Jobs:
         Raises:
             NotFound: There is none.
         """
-        return await cancel(self._store, job_id, account)
+        return await cancel(self._store, job_id, account, self._ended)
+
+
+def _retention(who: Principal) -> dict[str, Any]:
+    """How long the job may be kept, where policies say."""
+    retention_s = who.rights.retention_s
+    return {} if retention_s is None else {"retention_s": retention_s}
 
 
 def check_scope(who: Principal, operation: Operation) -> None:

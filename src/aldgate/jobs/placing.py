@@ -15,9 +15,10 @@ from aldgate.core.leases import LeaseLost
 from aldgate.core.placement import Needs, Wait
 from aldgate.devices.sight import seen_of
 from aldgate.engines.started import Started
-from aldgate.gate.jobs import failed, ledger_row
+from aldgate.gate.jobs import Ended, failed, ledger_row
 from aldgate.jobs.devices import Devices, Post, is_in_reach, pids_of
 from aldgate.jobs.evictions import Evictor, run_all
+from aldgate.jobs.job_shop import nobody_minds
 from aldgate.queueing import Choose
 from aldgate.residing import Eviction, KeptResidency
 from aldgate.storage import Store
@@ -35,15 +36,23 @@ class Placing:
     Args:
         posts: By engine, where it works; engines that are left out have no device.
         wake: Told that something may begin that could not before.
+        ended: Told of jobs that are refused.
     """
 
     def __init__(
-        self, store: Store, devices: Devices, posts: Mapping[str, Post], evictor: Evictor, wake: Callable[[], None] = lambda: None
+        self,
+        store: Store,
+        devices: Devices,
+        posts: Mapping[str, Post],
+        evictor: Evictor,
+        wake: Callable[[], None] = lambda: None,
+        ended: Ended = nobody_minds,
     ) -> None:
         self._store = store
         self._posts = posts
         self._evictor = evictor
         self._wake = wake
+        self._ended = ended
         self._to_do: list[Eviction] = []
         self._asked = asyncio.Event()
         self._has_looked = False
@@ -158,8 +167,9 @@ class Placing:
         if job is None or job.state != "queued":
             return
         end = failed(VramConflict(f"The job cannot run now: {wait.reason}."), None)
+        row = ledger_row(job, end, time.time())
         with contextlib.suppress(LeaseLost):  # somebody has begun or ended it meanwhile
-            await self._store.finish_job(job.lease, end, ledger_row(job, end, time.time()))
+            self._ended(await self._store.finish_job(job.lease, end, row), row)
 
     async def _note(self) -> None:
         """Keep what this machine's devices hold, where engines work on them."""

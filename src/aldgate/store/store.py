@@ -12,6 +12,7 @@ from aldgate.store.budgets import Budgets
 from aldgate.store.clients import Clients
 from aldgate.store.files import Files
 from aldgate.store.idempotency import Idempotency
+from aldgate.store.job_past import JobPast
 from aldgate.store.keys import Keys
 from aldgate.store.ledger import Ledger
 from aldgate.store.own_credentials import OwnCredentials
@@ -41,6 +42,7 @@ class SqlStore(
     Files,
     ArtifactQueries,
     Batches,
+    JobPast,
     Residencies,
     Processes,
     AuditLog,

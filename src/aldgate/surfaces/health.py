@@ -87,17 +87,16 @@ class HealthFace(Probes):
         await _send_json(send, scope, 200, body)
 
     async def upstreams(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """GET /health/upstreams: how each provider answered last, a call or a question for its models. Nobody is asked now."""
+        """GET /health/upstreams: how each provider and engine answered last. Nobody is asked now."""
         try:
             await self._check(scope, "What providers there are needs an admin key here.")
         except GatewayError as error:
             return await send_whole(send, *render_for_path(scope["path"], error))
-        found: dict[str, dict[str, Any]] = {}
-        for name in self._gate.backends:
-            fault = self._gate.heard.get(name)
-            status, code = fault if fault is not None else (200, None)
-            found[name] = {"ok": fault is None, "status": status, "error": code}
-        await _send_json(send, scope, 200, {"ok": all(each["ok"] for each in found.values()), "upstreams": found})
+        gate = self._gate
+        found = {name: _told(gate.heard.get(name)) for name in gate.backends}
+        engines = {name: _told(fault) for name, fault in gate.engines_heard.items()}
+        is_ok = all(each["ok"] for each in (*found.values(), *engines.values()))
+        await _send_json(send, scope, 200, {"ok": is_ok, "upstreams": found, "engines": engines})
 
     async def _check(self, scope: Scope, refusal: str) -> None:
         """Open on loopback; elsewhere it needs an admin key."""
@@ -115,6 +114,11 @@ class HealthFace(Probes):
         body = await self._exposed()
         headers = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8"), (b"content-length", b"%d" % len(body))]
         await send_whole(send, 200, headers, body)
+
+
+def _told(fault: tuple[int, str] | None) -> dict[str, Any]:
+    status, code = fault if fault is not None else (200, None)
+    return {"ok": fault is None, "status": status, "error": code}
 
 
 async def _send_json(send: Send, scope: Scope, status: int, answer: dict[str, Any]) -> None:

@@ -91,6 +91,7 @@ class JobsFace:
             "error": None if job.error is None else {"code": job.error.code, "message": job.error.message},
             "result": {"artifacts": self.artifacts(job), "text": text} if job.state == "succeeded" else None,
             "cost_microusd": job.cost_microusd,
+            "work": {"images": job.done.images, "audio_seconds": job.done.audio_s, "gpu_seconds": job.done.gpu_s},
             "call_id": job.call_id,
         }
 
