@@ -8,8 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-import msgspec
-
 from aldgate.core.calls import Admission, Call, Failure, LedgerRow, Outcome, Peek
 from aldgate.core.errors import (
     BudgetExceeded,
@@ -23,13 +21,16 @@ from aldgate.core.errors import (
 from aldgate.core.limits import NO_UNITS
 from aldgate.core.prices import Price
 from aldgate.core.principals import Operation, Principal
+from aldgate.core.rights import EXPECTED_OUTPUT
 from aldgate.core.routes import Catalogue, Deployment, Plan, Route
+from aldgate.core.usage import Usage
 from aldgate.gate.attempts import Attempts
 from aldgate.gate.ids import CallIds
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.money.bills import bill
-from aldgate.gate.money.bounds import EXPECTED_OUTPUT, cap_of, cost_of, counted, expected_tokens, most_input, payable, used_by
+from aldgate.gate.money.bounds import cap_of, cost_of, counted, expected_tokens, most_input, payable, tier_of
 from aldgate.gate.money.brought import unpaid
+from aldgate.gate.money.fees import fee
 from aldgate.gate.money.purses import Cost, Purse
 from aldgate.gate.money.slices import Held, Parts, Slices
 from aldgate.gate.money.steps import STEP_TOKENS, Steps
@@ -174,7 +175,7 @@ class Gate:
             _refuse(error, against)
             candidates, plan = (), None
         is_shared = self.shared is not None and limiter is self.limiter
-        gauge = NO_GAUGE if is_shared else limiter.of(call.principal, own_limits(plan))
+        gauge = NO_GAUGE if is_shared else limiter.of(call.principal, plan and own_limits(plan))
         if gauge is None:
             return None
         units = NO_UNITS
@@ -308,7 +309,7 @@ class Gate:
         """Whatever has limits that the call counts against: the levels of its principal, and the name it asks for."""
         limited = limited_levels(call.principal)
         route = call.catalogue.routes.get(call.peek.model)
-        own = None if route is None else own_limits(route.plan)
+        own = None if route is None or route.plan is None else own_limits(route.plan)
         if own is not None:
             limited.append(own)
         return limited
@@ -366,13 +367,14 @@ class Gate:
 
     def _outputs(self, call: Call, parts: Parts, price: Price) -> Iterator[int]:
         """Output tokens at `price` that each kind of budget still pays for, of those that bound them."""
+        requests, tier, paid = call.peek.requests, tier_of(call.peek), fee(price, call.peek)
         hard, soft = self.slices.affordable(parts), self.slices.affordable(parts, is_soft=True)
         if hard is not None:
-            output = price.affordable_output(hard, used_by(call.peek, most_input(call.peek)))
+            output = price.affordable_output(hard - paid, Usage(most_input(call.peek), requests=requests, tier=tier))
             if output is not None:
                 yield output
         if soft is not None:
-            output = price.affordable_output(soft, used_by(call.peek, counted(call, 0).input_tokens))
+            output = price.affordable_output(soft - paid, Usage(counted(call, 0).input_tokens, requests=requests, tier=tier))
             if output is not None and output < EXPECTED_OUTPUT * call.peek.choices:  # no estimate is longer
                 yield output
 
@@ -408,19 +410,18 @@ class Gate:
             return
         admission.is_open = False
         self.under_way -= 1
-        call = admission.call
-        if admission.tier and not outcome.usage.tier:
-            outcome.usage = msgspec.structs.replace(outcome.usage, tier=admission.tier)
-        usage = outcome.usage
-        deployment, cost, version = bill(call, admission.deployment, usage)
-        spent, tokens = cost, usage.total_tokens
+        call, usage = admission.call, outcome.usage
+        deployment, cost, version = bill(call, admission.deployment, usage, admission.tier)
+        spent, tokens = cost, usage.input_tokens + usage.output_tokens
         if admission.leave is not None:
             admission.leave(tokens)
         if admission.failures:
             for failure in admission.failures:
                 spent += self._settle_failure(call, failure)
                 tokens += failure.usage.total_tokens
-        self._judge(admission, outcome)
+        error = outcome.error
+        if error is not None or self.live.troubled:
+            self._judge(admission, outcome)
         if admission.places is not None:
             admission.gauge.settle(admission.places, admission.units, (1, tokens, 0, 0, 0))
         if admission.held is not None:
@@ -428,7 +429,6 @@ class Gate:
         if usage.reasoning_tokens:
             self.steps.thinkers.add(deployment.id)
         total_s = time.perf_counter() - call.started_at
-        error = outcome.error
         if error is None and outcome.usage_source != "cache":
             self.heard[deployment.backend] = None
         elif error is not None:
