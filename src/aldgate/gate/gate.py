@@ -23,14 +23,12 @@ from aldgate.core.prices import Price
 from aldgate.core.principals import Operation, Principal
 from aldgate.core.rights import EXPECTED_OUTPUT
 from aldgate.core.routes import Catalogue, Deployment, Plan, Route
-from aldgate.core.usage import Usage
 from aldgate.gate.attempts import Attempts
 from aldgate.gate.ids import CallIds
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.money.bills import bill
-from aldgate.gate.money.bounds import cap_of, cost_of, counted, expected_tokens, most_input, payable, tier_of
+from aldgate.gate.money.bounds import cap_of, cost_of, counted, expected_tokens, most_input, payable, used_by
 from aldgate.gate.money.brought import unpaid
-from aldgate.gate.money.fees import fee
 from aldgate.gate.money.purses import Cost, Purse
 from aldgate.gate.money.slices import Held, Parts, Slices
 from aldgate.gate.money.steps import STEP_TOKENS, Steps
@@ -367,14 +365,13 @@ class Gate:
 
     def _outputs(self, call: Call, parts: Parts, price: Price) -> Iterator[int]:
         """Output tokens at `price` that each kind of budget still pays for, of those that bound them."""
-        requests, tier, paid = call.peek.requests, tier_of(call.peek), fee(price, call.peek)
         hard, soft = self.slices.affordable(parts), self.slices.affordable(parts, is_soft=True)
         if hard is not None:
-            output = price.affordable_output(hard - paid, Usage(most_input(call.peek), requests=requests, tier=tier))
+            output = price.affordable_output(hard, used_by(call.peek, most_input(call.peek)))
             if output is not None:
                 yield output
         if soft is not None:
-            output = price.affordable_output(soft - paid, Usage(counted(call, 0).input_tokens, requests=requests, tier=tier))
+            output = price.affordable_output(soft, used_by(call.peek, counted(call, 0).input_tokens))
             if output is not None and output < EXPECTED_OUTPUT * call.peek.choices:  # no estimate is longer
                 yield output
 
@@ -420,8 +417,7 @@ class Gate:
                 spent += self._settle_failure(call, failure)
                 tokens += failure.usage.total_tokens
         error = outcome.error
-        if error is not None or self.live.troubled:
-            self._judge(admission, outcome)
+        self._judge(admission, outcome)
         if admission.places is not None:
             admission.gauge.settle(admission.places, admission.units, (1, tokens, 0, 0, 0))
         if admission.held is not None:

@@ -49,9 +49,11 @@ from aldgate.surfaces.http.requests import Act, OpenAct, body_of
 from aldgate.surfaces.jobs.artifacts import ArtifactsFace
 from aldgate.surfaces.jobs.batches import BatchesFace
 from aldgate.surfaces.jobs.files import FilesFace
-from aldgate.surfaces.jobs.images import ImagesFace
+from aldgate.surfaces.jobs.images import ImagesFace, ImageTerms
 from aldgate.surfaces.jobs.jobs import JobsFace
 from aldgate.surfaces.jobs.speech import SpeechFace
+from aldgate.surfaces.jobs.transcriptions import TranscriptionsFace
+from aldgate.surfaces.jobs.videos import VideosFace
 from aldgate.surfaces.openapi.document import document
 from aldgate.surfaces.openapi.page import CONTENT_SECURITY_POLICY, reference_page
 from aldgate.surfaces.people.paths import paths_of
@@ -76,6 +78,7 @@ class Api:
         registration: Lets keys be made without one.
         placing: Knows what devices hold.
         jobs: Has things made.
+        images: What the configuration says of pictures.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class Api:
         registration: Registration,
         placing: Placing,
         jobs: Jobs,
+        images: ImageTerms,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -107,8 +111,10 @@ class Api:
         self._files = FilesFace(files, in_flight)
         self._artifacts = ArtifactsFace(archive, identity, in_flight, link_s)
         self._jobs = JobsFace(jobs, archive.links, link_s)
-        self._images = ImagesFace(jobs, archive, self._jobs)
-        self._speech = SpeechFace(jobs, archive)
+        self._images = ImagesFace(jobs, archive, self._jobs, files, in_flight, images)
+        self._speech = SpeechFace(jobs, archive, self._jobs)
+        self._transcriptions = TranscriptionsFace(jobs, self._jobs, in_flight)
+        self._videos = VideosFace(jobs, archive, in_flight)
         self._batches = BatchesFace(store, files, batches, most_unfinished)
         self._new_id = new_id
         self._reloader = reloader
@@ -140,6 +146,7 @@ class Api:
         self._add_artifacts(route)
         self._add_batches(route)
         self._add_jobs(route)
+        self._add_videos(route)
         self._add_people(route, people)
         for path in ("/docs", "/redoc"):
             route(path, _reference, methods=["GET"])
@@ -198,10 +205,24 @@ class Api:
     def _add_jobs(self, route: Callable[..., None]) -> None:
         jobs = self._jobs
         route("/v1/images/generations", self._serving(self._images.create), methods=["POST"])
+        route("/v1/images/edits", self._serving(self._images.edit), methods=["POST"])
+        route("/v1/images/variations", self._serving(self._images.vary), methods=["POST"])
+        route("/ui/images/{name}", self._open(self._images.published, 200), methods=["GET"])
         route("/v1/audio/speech", self._serving(self._speech.create), methods=["POST"])
+        route("/v1/audio/transcriptions", self._serving(self._transcriptions.transcribe), methods=["POST"])
+        route("/v1/audio/translations", self._serving(self._transcriptions.translate), methods=["POST"])
         route("/v1/jobs", self._serving(lambda who, request: jobs.list(who, request.query_params)), methods=["GET"])
         route("/v1/jobs/{id}", self._serving(jobs.get), methods=["GET"])
         route("/v1/jobs/{id}", self._serving(_of_one(jobs.cancel)), methods=["DELETE"])
+
+    def _add_videos(self, route: Callable[..., None]) -> None:
+        videos = self._videos
+        route("/v1/videos", self._serving(videos.create), methods=["POST"])
+        route("/v1/videos", self._serving(lambda who, request: videos.list(who, request.query_params)), methods=["GET"])
+        route("/v1/videos/{id}", self._serving(_of_one(videos.get)), methods=["GET"])
+        route("/v1/videos/{id}", self._serving(_of_one(videos.delete)), methods=["DELETE"])
+        route("/v1/videos/{id}/content", self._serving(videos.content), methods=["GET"])
+        route("/v1/videos/{id}/remix", self._serving(videos.remix), methods=["POST"])
 
     def _add_people(self, route: Callable[..., None], people: People) -> None:
         for path in paths_of(people):

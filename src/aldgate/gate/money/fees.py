@@ -11,7 +11,6 @@ import re
 
 from aldgate.core.calls import Peek
 from aldgate.core.errors import PriceUnknown
-from aldgate.core.prices import MILLION, Price
 from aldgate.core.routes import Deployment
 
 _TYPES = rb"file_search|code_interpreter|code_execution|image_generation"
@@ -29,14 +28,10 @@ def fee_tool(peek: Peek) -> str:
     """The first tool with a fee of its own that a request brings; empty if there is none."""
     tool = peek.fee_tool
     if tool is None:
-        found = _FEE.search(peek.body)
+        body = peek.body
+        found = _FEE.search(body) if b'"tools"' in body or b'"web_search_options"' in body or b"\\u00" in body else None
         tool = peek.fee_tool = "" if found is None else (found["type"] or found["key"]).decode("utf-8", "replace")
     return tool
-
-
-def fee(price: Price, peek: Peek) -> int:
-    """What a request's tools cost beside its tokens, in micro-dollars."""
-    return -(-price.tools // MILLION) if price.tools and fee_tool(peek) else 0
 
 
 def with_known_fees(candidates: tuple[Deployment, ...], peek: Peek) -> tuple[Deployment, ...]:

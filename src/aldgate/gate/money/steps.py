@@ -11,10 +11,9 @@ from aldgate.core.errors import BudgetExceeded, GatewayError, PolicyDenied, Stor
 from aldgate.core.prices import FREE
 from aldgate.core.principals import Principal
 from aldgate.core.routes import Deployment
-from aldgate.core.usage import Usage
 from aldgate.gate.money.bills import bill
-from aldgate.gate.money.bounds import most_input, payable, tier_of
-from aldgate.gate.money.fees import fee
+from aldgate.gate.money.bounds import most_input, payable, tier_of, used_by
+from aldgate.gate.money.fees import fee_tool
 from aldgate.gate.money.slices import Held, Parts, Slices, is_hard
 from aldgate.gate.money.unseen import may_hide_output
 
@@ -141,18 +140,17 @@ class Steps:
     def _hold_the_last(self, admission: Admission, output_tokens: int) -> None:
         """Hold as much of a step as the budgets still pay for."""
         peek = admission.call.peek
+        most = self._slices.within_reach(_held(admission), admission.parts) - _failed(admission)
         price = admission.deployment.price or FREE
-        most = self._slices.within_reach(_held(admission), admission.parts) - _failed(admission) - fee(price, peek)
-        output = price.affordable_output(most, Usage(most_input(peek), requests=peek.requests, tier=tier_of(peek)))
+        output = price.affordable_output(most, used_by(peek, most_input(peek)))
         if output is not None and output > admission.paid_output:
             self._hold(admission, min(output, self._next(admission, output_tokens)))
 
     def _cost(self, admission: Admission, output_tokens: int) -> int:
         """The most the stream costs with so many output tokens, in micro-dollars."""
         peek = admission.call.peek
-        price = admission.deployment.price or FREE
-        most = price.bound(most_input(peek), output_tokens, peek.requests, tier_of(peek))
-        return most + fee(price, peek) + _failed(admission)
+        price, tools = admission.deployment.price or FREE, int(bool(fee_tool(peek)))
+        return price.bound(most_input(peek), output_tokens, peek.requests, tier_of(peek), tools) + _failed(admission)
 
 
 def _held(admission: Admission) -> Held:
