@@ -95,7 +95,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         valkey = await open_valkey(settings, incarnation)
         if valkey is not None:
             stack.push_async_callback(valkey.aclose)
-        app.valkey = valkey
+        app.valkey = users.tries.shared = valkey
         app.gate = gate = gate_of(settings, roster, store, slices, writer, metrics, valkey)
         roster.serve(gate)
         app.watch = Watch(gate, identity)

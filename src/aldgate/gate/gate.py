@@ -8,8 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-import msgspec
-
 from aldgate.core.calls import Admission, Call, Failure, LedgerRow, Outcome, Peek
 from aldgate.core.errors import (
     BudgetExceeded,
@@ -415,11 +413,8 @@ class Gate:
             return
         admission.is_open = False
         self.under_way -= 1
-        call = admission.call
-        if admission.tier and not outcome.usage.tier:
-            outcome.usage = msgspec.structs.replace(outcome.usage, tier=admission.tier)
-        usage = outcome.usage
-        deployment, cost, version = bill(call, admission.deployment, usage)
+        call, usage = admission.call, outcome.usage
+        deployment, cost, version = bill(call, admission.deployment, usage, admission.tier)
         spent, tokens = cost, usage.input_tokens + usage.output_tokens
         if admission.leave is not None:
             admission.leave(tokens)
