@@ -9,9 +9,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from aldgate.core.errors import GatewayError, ModelNotFound, NotFound, ScopeDenied, UpstreamError
-from aldgate.core.generation import Generation
-from aldgate.core.jobs import Job, JobFilter
+from aldgate.core.errors import Conflict, GatewayError, ModelNotFound, NotFound, ScopeDenied, UpstreamError
+from aldgate.core.generation import Generation, Preview
+from aldgate.core.jobs import Job, JobEvent, JobFilter, asked_of
 from aldgate.core.levels import Operation
 from aldgate.core.principals import Principal
 from aldgate.gate.gate import Gate
@@ -76,7 +76,14 @@ class Jobs:
         raise ModelNotFound(f"No engine makes `{operation}` here.", param="model")
 
     async def begin(
-        self, who: Principal, asked: Generation, name: str, *, key: str | None = None, extras: Mapping[str, Any] | None = None
+        self,
+        who: Principal,
+        asked: Generation,
+        name: str,
+        *,
+        key: str | None = None,
+        extras: Mapping[str, Any] | None = None,
+        parent: str | None = None,
     ) -> Job:
         """Admit a job and keep it.
 
@@ -94,6 +101,7 @@ class Jobs:
             requested_model=name or f"{engine.name}/{model}".rstrip("/"),
             timeout_s=self._timeout_s(engine.name),
             idempotency_key=key,
+            parent=parent,
             extras={"retention_s": who.rights.retention_s, **(extras or {})},
         )
         return await enqueue(self._gate, self._store, wanted)
@@ -123,6 +131,45 @@ class Jobs:
                 if job.has_ended or left <= 0:
                     return job
                 await asyncio.wait([changed], timeout=left)
+
+    @property
+    def is_stopping(self) -> bool:
+        """The gate is about to end; who follows a job had better ask another one."""
+        return self._gate.is_draining
+
+    async def news(self, job_id: str, after: int, within_s: float) -> tuple[Job, list[JobEvent]]:
+        """The job once its `version` is past `after`, or after so many seconds; with the changes of its state since then.
+
+        Raises:
+            NotFound: It is there no longer.
+        """
+        last = time.monotonic() + within_s
+        while True:
+            with self._watching.change_of(job_id) as changed:
+                job = await self.find(None, job_id)
+                if job.version > after:
+                    return job, await self._store.job_events(job_id, after)
+                left = min(LOOK_S, last - time.monotonic())
+                if left <= 0:
+                    return job, []
+                await asyncio.wait([changed], timeout=left)
+
+    async def again(self, who: Principal, job: Job, key: str | None) -> Job:
+        """Make another job of one that came to nothing; it is its `parent`. It is admitted as any other.
+
+        Raises:
+            Conflict: It has not ended, or was done.
+            GatewayError: As `begin`.
+        """
+        if job.state not in ("failed", "cancelled"):
+            raise Conflict(f"The job is {job.state}; one that has failed or was cancelled can be tried again.")
+        name = f"{job.engine}/{job.model}".rstrip("/")
+        kept = {name: value for name, value in job.extras.items() if name != "retention_s"}
+        return await self.begin(who, asked_of(job), name, key=key, extras=kept, parent=job.id)
+
+    async def preview(self, job_id: str) -> Preview | None:
+        """The last picture of a job under way."""
+        return await self._store.job_preview(job_id)
 
     async def find(self, account: str | None, job_id: str) -> Job:
         """A job of the account; None: anybody's.

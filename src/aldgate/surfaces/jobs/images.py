@@ -105,8 +105,7 @@ class ImagesFace:
         await self._archive.check_room(who.account)
         job = await self._jobs.begin(who, wanted.asked(), wanted.model, key=idempotency_key(headers))
         if wanted.background is True or b"respond-async" in headers.get(b"prefer", b""):
-            location = {"location": f"/v1/jobs/{job.id}", "cache-control": "no-store"}
-            return Response(msgspec.json.encode(self._shown.described(job)), 202, location, "application/json")
+            return self._shown.begun(job)
         done = await self._jobs.done(job)
         return _json({"created": int(done.created_at), "data": await self._data(done, wanted, request)}, done)
 

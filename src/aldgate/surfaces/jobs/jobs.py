@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
+import msgspec
 from fastapi import Request
+from starlette.datastructures import QueryParams
+from starlette.responses import Response
 
 from aldgate.artifacts.links import Links
-from aldgate.core.errors import InvalidRequest
+from aldgate.core.errors import InvalidRequest, NotFound
 from aldgate.core.jobs import STATES, Job, JobFilter
+from aldgate.core.levels import Operation
 from aldgate.core.principals import Principal
 from aldgate.jobs.making import Jobs
+from aldgate.surfaces.calls.idempotency import idempotency_key
+from aldgate.surfaces.http.asgi import headers_of
+from aldgate.surfaces.http.contents import SAFE
 from aldgate.surfaces.jobs.artifacts import require_reading
 from aldgate.surfaces.jobs.files import page, whole_number
 
@@ -34,20 +40,24 @@ class JobsFace:
         self._links = links
         self._link_s = link_s
 
-    async def list(self, who: Principal, query: Mapping[str, str]) -> dict[str, Any]:
-        """The newest first; `state`, `limit` and `after` choose.
+    async def list(self, who: Principal, query: QueryParams) -> dict[str, Any]:
+        """The newest first; `state` and `operation` (several of each), `engine`, `parent`, `limit` and `after` choose.
 
         Raises:
             InvalidRequest: A parameter has a value it cannot have.
             NotFound: There is no job `after`.
         """
         require_reading(who)
-        limit, state = whole_number(query, "limit", USUALLY_LISTED, MOST_LISTED), query.get("state")
-        if state is not None and state not in STATES:
-            raise InvalidRequest(f"`state` is one of {', '.join(STATES)}.", param="state")
-        whose = _whose(who)
-        after = await self._jobs.find(whose, query["after"]) if "after" in query else None
-        wanted = JobFilter(account=whose, states=frozenset({state} if state else ()))
+        limit = whole_number(query, "limit", USUALLY_LISTED, MOST_LISTED)
+        account = whose(who)
+        wanted = JobFilter(
+            account=account,
+            states=_several(query, "state", STATES),
+            operations=_several(query, "operation", get_args(Operation)),
+            engine=query.get("engine"),
+            parent=query.get("parent"),
+        )
+        after = await self._jobs.find(account, query["after"]) if "after" in query else None
         found = await self._jobs.list(wanted, after=after, limit=limit + 1)
         return page([self.described(job) for job in found], limit)
 
@@ -58,7 +68,7 @@ class JobsFace:
             NotFound: Who asks has no such job.
         """
         require_reading(who)
-        job = await self._jobs.find(_whose(who), request.path_params["id"])
+        job = await self._jobs.find(whose(who), request.path_params["id"])
         if "wait" in request.query_params:
             job = await self._jobs.ended(job, whole_number(request.query_params, "wait", 1, LONGEST_WAIT_S))
         return self.described(job)
@@ -70,7 +80,38 @@ class JobsFace:
             NotFound: Who asks has no such job.
         """
         require_reading(who)
-        return self.described(await self._jobs.cancel(_whose(who), job_id))
+        return self.described(await self._jobs.cancel(whose(who), job_id))
+
+    async def retry(self, who: Principal, request: Request) -> Response:
+        """Another job like one that failed or was cancelled, for who asks. 202 and the new job.
+
+        Raises:
+            NotFound: Who asks has no such job.
+            Conflict: It has not ended, or was done.
+            GatewayError: The new one is refused.
+        """
+        require_reading(who)
+        old = await self._jobs.find(whose(who), request.path_params["id"])
+        return self.begun(await self._jobs.again(who, old, idempotency_key(headers_of(request.scope))))
+
+    async def preview(self, who: Principal, job_id: str) -> Response:
+        """The last picture of a job under way.
+
+        Raises:
+            NotFound: Who asks has no such job, or there is no picture of it, as of all that have ended.
+        """
+        require_reading(who)
+        await self._jobs.find(whose(who), job_id)
+        preview = await self._jobs.preview(job_id)
+        if preview is None:
+            raise NotFound("There is no picture of this job now.", param="id")
+        headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", "content-security-policy": SAFE}
+        return Response(preview.data, 200, headers, preview.mime)
+
+    def begun(self, job: Job) -> Response:
+        """The answer to who does not wait for it: 202, where it is, and the job."""
+        headers = {"location": f"/v1/jobs/{job.id}", "cache-control": "no-store"}
+        return Response(msgspec.json.encode(self.described(job)), 202, headers, "application/json")
 
     def described(self, job: Job) -> dict[str, Any]:
         """A job as the API shows it."""
@@ -86,6 +127,7 @@ class JobsFace:
             "ended_at": None if job.ended_at is None else int(job.ended_at),
             "progress": {name: getattr(job.progress, name) for name in ("fraction", "step", "steps", "message")},
             "attempts": job.attempts,
+            "parent": job.parent,
             "waits_for": job.reason or None,
             "error": None if job.error is None else {"code": job.error.code, "message": job.error.message},
             "result": {"artifacts": self.artifacts(job), "text": job.result.text if job.result else None} if job.made else None,
@@ -112,5 +154,14 @@ class JobsFace:
         return self._links.path(artifact_id, self._jobs.now() + self._link_s)
 
 
-def _whose(who: Principal) -> str | None:
+def _several(query: QueryParams, name: str, known: tuple[Any, ...]) -> frozenset[Any]:
+    """What a parameter names, whether it stands several times or has commas."""
+    words = {word.strip() for value in query.getlist(name) for word in value.split(",")}
+    if not words <= set(known):
+        raise InvalidRequest(f"`{name}` is one or several of {', '.join(known)}.", param=name)
+    return frozenset(words)
+
+
+def whose(who: Principal) -> str | None:
+    """Whose jobs somebody sees: their own account's; None: everybody's."""
     return None if "admin" in who.rights.scopes else who.account
