@@ -59,7 +59,13 @@ def handlers_of(
             jobs=app.jobs,
         ).app
 
+    def generate() -> Handler:
+        bounds = settings.artifacts
+        face = SURFACES.load("generate")(doors, app.jobs, app.archive, link_s=bounds.link_s, inline_bytes=bounds.inline_bytes)
+        return face.handler()
+
+    origins = Origins(settings.server.cors_origins)
     return {
-        "all": every_path(doors, shelf, health, app.clients, app.oidc, administration, Origins(settings.server.cors_origins)),
+        "all": every_path(doors, shelf, health, app.clients, app.oidc, administration, generate, origins),
         "ops": Front(health_paths(health), new_id=gate.new_id),
     }

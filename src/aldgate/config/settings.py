@@ -180,6 +180,8 @@ class Artifacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Kept for so many seconds; 0: until they are deleted, or as long as policies allow."""
     link_s: Annotated[float, Meta(gt=0, le=604_800)] = 86_400.0
     """Seconds that links in answers are good for."""
+    inline_bytes: Annotated[int, Meta(ge=0, le=16_777_216)] = 262_144
+    """Largest one that stands in an answer of `/v1/generate`, in base64; a larger one is linked."""
 
 
 class Responses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -69,6 +69,15 @@ class Jobs:
                 return engine, model
         raise ModelNotFound(f"No engine is meant by `{name[:100]}`: name it as `engine/model`, or leave it out.", param="model")
 
+    def makes(self, name: str) -> frozenset[Operation]:
+        """What the engine makes that is meant by `name`; nothing: there is none."""
+        name = self._aliases().get(name, name)
+        for separator in "/:":
+            engine = self._engines.get(name.partition(separator)[0])
+            if engine is not None:
+                return engine.operations
+        return frozenset()
+
     def _first(self, operation: Operation) -> Engine:
         for engine in self._engines.values():
             if operation in engine.operations:

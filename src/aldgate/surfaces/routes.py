@@ -35,6 +35,7 @@ SURFACES: Registry[Any] = Registry(
         "api": "aldgate.surfaces.api:Api",
         "explain": "aldgate.surfaces.explain:ExplainFace",
         "gemini": "aldgate.surfaces.calls.gemini:GeminiFace",
+        "generate": "aldgate.surfaces.jobs.generate:GenerateFace",
         "ollama": "aldgate.surfaces.calls.ollama:OllamaFace",
         "prompts": "aldgate.surfaces.calls.prompts:PromptFace",
         "responses": "aldgate.surfaces.responses.api:ResponsesApi",
@@ -74,9 +75,10 @@ def every_path(
     clients: Clients,
     oidc: OidcFace,
     rest: Callable[[], Handler],
+    generate: Callable[[], Handler],
     origins: Origins = Origins(),
 ) -> Front:
-    """The entry of a listener that serves everything. `rest` makes FastAPI's application when somebody needs it."""
+    """The entry of a listener that serves everything. `rest` and `generate` make theirs when somebody needs them."""
     faces = Faces(doors)
     models = ModelsFace(doors.gate, doors.identity, int(time.time()))
     gemini = Later(lambda: SURFACES.load("gemini")(doors).serve)
@@ -87,6 +89,7 @@ def every_path(
         ("POST", EXPLAIN): Later(lambda: SURFACES.load("explain")(doors, shelf).serve),
         **{("POST", path): faces.serving(dialect, operation) for path, dialect, operation in CALLS},
         ("POST", GENERATE): Later(lambda: SURFACES.load("prompts")(doors, clients).serving("chat")),
+        ("POST", "/v1/generate"): Later(generate),
         ("POST", MESSAGES): anthropic["messages"],
         ("POST", f"{MESSAGES}/count_tokens"): anthropic["count_tokens"],
         ("POST", RESPONSES): responses["create"],

@@ -138,6 +138,13 @@ async def test_jobs_are_listed_by_what_they_are(gate: RunningGate, painter: Fake
         return [f"/v1/jobs/{each['id']}" for each in reply.json()["data"]]
 
     assert await ids() == [waits, done]
+    listed = (await gate.http.get("/v1/jobs", headers=bearer(key))).json()
+    assert listed["jobs"] == listed["data"]
+    assert [(each["status"], each["progress_pct"], each["model_id"]) for each in listed["jobs"]][1] == (
+        "completed",
+        100,
+        "builtin/svg",
+    )
     assert await ids(state="succeeded,failed") == [done]
     assert await ids(state=["succeeded", "queued,scheduled", "running"]) == [waits, done]
     assert await ids(engine="painter") == [waits]

@@ -24,6 +24,8 @@ from aldgate.surfaces.jobs.files import page, whole_number
 MOST_LISTED = 100
 USUALLY_LISTED = 20
 LONGEST_WAIT_S = 60
+PLUGGABLY_WORDS = {"scheduled": "queued", "succeeded": "completed"}
+"""States that have another name in `status`."""
 
 
 class JobsFace:
@@ -59,7 +61,8 @@ class JobsFace:
         )
         after = await self._jobs.find(account, query["after"]) if "after" in query else None
         found = await self._jobs.list(wanted, after=after, limit=limit + 1)
-        return page([self.described(job) for job in found], limit)
+        listed = page([self.described(job) for job in found], limit)
+        return {**listed, "jobs": listed["data"]}
 
     async def get(self, who: Principal, request: Request) -> dict[str, Any]:
         """One job; with `wait`, once it has ended or so many seconds (at most 60) have passed.
@@ -118,6 +121,7 @@ class JobsFace:
         return {
             "id": job.id,
             "object": "job",
+            **_as_pluggably(job),
             "state": job.state,
             "operation": job.operation,
             "engine": job.engine,
@@ -152,6 +156,13 @@ class JobsFace:
     def link(self, artifact_id: str) -> str:
         """The path of a link to an artifact."""
         return self._links.path(artifact_id, self._jobs.now() + self._link_s)
+
+
+def _as_pluggably(job: Job) -> dict[str, Any]:
+    """What that gateway's clients read of a job, whatever it makes."""
+    percent = 100 if job.state == "succeeded" else int(100 * (job.progress.fraction or 0))
+    status = PLUGGABLY_WORDS.get(job.state, job.state)
+    return {"job_id": job.id, "model_id": job.requested_model, "status": status, "progress_pct": percent}
 
 
 def _several(query: QueryParams, name: str, known: tuple[Any, ...]) -> frozenset[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from aldgate.dialects.generate.replies import GenerateReply
+from aldgate.dialects.generate.requests import GenerateRequest
 from aldgate.surfaces.http.openapi import CALL_ERRORS, CHANGE_ERRORS, LOOK_ERRORS, Path
 from aldgate.surfaces.jobs.batches import BatchRequest
 from aldgate.surfaces.jobs.files import FileForm
@@ -45,6 +47,15 @@ PATHS = (
     Path("head", "/v1/artifacts/{id}", "What reading it would give", errors=LOOK_ERRORS, tag="artifacts"),
     Path("delete", "/v1/artifacts/{id}", "Delete an artifact", errors=(*LOOK_ERRORS, 409), tag="artifacts"),
     Path("get", "/v1/artifacts/{id}/metadata", "Show what is known of an artifact", errors=LOOK_ERRORS, tag="artifacts"),
+    Path(
+        "post",
+        "/v1/generate",
+        "Make a text, a picture or a mesh",
+        GenerateRequest,
+        GenerateReply,
+        errors=CALL_ERRORS,
+        tag="generate",
+    ),
     Path("post", "/v1/images/generations", "Make pictures", ImageRequest, errors=CALL_ERRORS, tag="jobs"),
     Path("post", "/v1/audio/speech", "Say something", SpeechRequest, errors=CALL_ERRORS, tag="jobs"),
     Path(

@@ -10,6 +10,7 @@ import msgspec
 from aldgate import __version__
 from aldgate.dialects.anthropic import types as anthropic
 from aldgate.dialects.gemini import types as gemini
+from aldgate.dialects.generate.requests import GenerateRequest
 from aldgate.dialects.ollama.parse import ChatBody, GenerateBody
 from aldgate.dialects.openai import types
 from aldgate.dialects.responses import types as response_types
@@ -29,7 +30,13 @@ from aldgate.surfaces.reports import openapi as reports
 from aldgate.surfaces.responses import openapi as responses
 
 REF = "#/components/schemas/{name}"
-_STREAMED = (types.ChatRequest, types.CompletionRequest, response_types.ResponseRequest, anthropic.MessagesRequest)
+_STREAMED = (
+    GenerateRequest,
+    types.ChatRequest,
+    types.CompletionRequest,
+    response_types.ResponseRequest,
+    anthropic.MessagesRequest,
+)
 _ERRORS: dict[str, type] = {
     "openai": types.ErrorBody,
     "anthropic": anthropic.ErrorReply,
@@ -37,6 +44,8 @@ _ERRORS: dict[str, type] = {
     "keys": Enveloped,
 }
 """How an error is written on the paths of a tag; where it says nothing, as OpenAI does."""
+_PLAIN = ("/admin", "/ready", "/metrics", "/api/")
+"""Where paths begin so, errors have no type of their own."""
 _OWN = (
     Path(
         "post",
@@ -134,7 +143,9 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         responses["202"] = {"description": "Begun", "content": {"application/json": {"schema": {"type": "object"}}}}
     error: Any = (
         {"type": "object"}
-        if path.tag == "people" or path.path.startswith(("/admin", "/ready", "/metrics", "/api/")) or _answers_in_two_shapes(path)
+        if path.tag in ("people", "generate")
+        or path.path.startswith(("/admin", "/ready", "/metrics", "/api/"))
+        or _answers_in_two_shapes(path)
         else by_type[_ERRORS.get(path.tag, types.ErrorBody)]
     )
     for status in path.errors:
