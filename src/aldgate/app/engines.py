@@ -13,19 +13,24 @@ import msgspec
 
 from aldgate.app.app import App
 from aldgate.artifacts.archive import Archive
+from aldgate.config.errors import ConfigError
 from aldgate.config.settings import Settings
 from aldgate.core.artifacts import Provenance
 from aldgate.core.generation import Generation
 from aldgate.core.job_decisions import ByPlaces
-from aldgate.core.jobs import Job, Made
+from aldgate.core.jobs import CALLS, Job, Made
 from aldgate.engines.builtin.backend import Paces
 from aldgate.engines.section import BUILDERS, EngineSection, Surroundings, kind_of
+from aldgate.jobs.calling import CallJobs, Calls
 from aldgate.jobs.job_shop import JobShop
 from aldgate.jobs.making import Jobs
 from aldgate.jobs.worker import Worker
 from aldgate.making import Engine
+from aldgate.ports import Endpoint
 from aldgate.storage import Store
 from aldgate.store.writer import wait_for_event
+from aldgate.surfaces.dialects import DIALECTS
+from aldgate.surfaces.paths import BATCHED
 
 PACED = frozenset(Paces.__struct_fields__)
 """Tables of `[engines]` that are for the builtin models which answer at once."""
@@ -39,17 +44,21 @@ def engines_of(settings: Settings) -> dict[str, Engine]:
     """
     surroundings = Surroundings(Path(settings.data).absolute(), settings.environment)
     tables = {name: table for name, table in settings.engines.items() if name not in PACED}
+    if CALLS in tables:
+        raise ConfigError(f"[engines.{CALLS}]: calls that are jobs have this name", hint="give the engine another one")
     tables.setdefault("builtin", {})
     return {name: BUILDERS.load(kind_of(name, table, PACED))(name, table, surroundings) for name, table in tables.items()}
 
 
 def worker_of(settings: Settings, app: App, store: Store, engines: Mapping[str, Engine]) -> Worker:
     """Who works on jobs in this process."""
-    places = {name: places_of(settings, name) for name in engines}
+    committed = app.writer.committed if settings.ledger.durability == "strict" else None
+    calls = Calls(app.gate, app.identity, store, call_endpoint, committed)
+    places = {name: places_of(settings, name) for name in engines} | {CALLS: settings.batches.concurrency}
     return Worker(
         JobShop(
             store=store,
-            engines=engines,
+            engines={**engines, CALLS: calls},
             save=_Saving(app.archive),
             choose=ByPlaces(places),
             claim=app.placing.claim_jobs,
@@ -67,7 +76,13 @@ def jobs_of(settings: Settings, app: App, store: Store, engines: Mapping[str, En
     def timeout_s(name: str) -> float:
         return float(settings.engines.get(name, {}).get("run_timeout_s", EngineSection().run_timeout_s))
 
-    return Jobs(app.gate, store, engines, lambda: app.reloader.settings.aliases, timeout_s, app.watching)
+    calls = CallJobs(app.gate, store, call_endpoint)
+    return Jobs(app.gate, store, engines, lambda: app.reloader.settings.aliases, timeout_s, app.watching, calls)
+
+
+def call_endpoint(path: str) -> Endpoint:
+    """What is spoken at a path whose calls may be jobs."""
+    return Endpoint(DIALECTS.load("openai"), BATCHED[path])
 
 
 def places_of(settings: Settings, name: str) -> int:

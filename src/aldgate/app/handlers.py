@@ -15,6 +15,7 @@ from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.http.asgi import Handler
 from aldgate.surfaces.http.front import Front
 from aldgate.surfaces.http.origins import Origins
+from aldgate.surfaces.jobs.doors import JobDoors
 from aldgate.surfaces.responses.shelf import Shelf
 from aldgate.surfaces.routes import SURFACES, every_path, health_paths
 
@@ -59,13 +60,9 @@ def handlers_of(
             jobs=app.jobs,
         ).app
 
-    def generate() -> Handler:
-        bounds = settings.artifacts
-        face = SURFACES.load("generate")(doors, app.jobs, app.archive, link_s=bounds.link_s, inline_bytes=bounds.inline_bytes)
-        return face.handler()
-
+    making = JobDoors(app.jobs, app.archive, settings.artifacts.link_s, settings.artifacts.inline_bytes)
     origins = Origins(settings.server.cors_origins)
     return {
-        "all": every_path(doors, shelf, health, app.clients, app.oidc, administration, generate, origins),
+        "all": every_path(doors, shelf, health, app.clients, app.oidc, administration, making, origins),
         "ops": Front(health_paths(health), new_id=gate.new_id),
     }

@@ -15,6 +15,7 @@ from aldgate.core.errors import GatewayError, IdempotencyConflict, NotFound, Sto
 from aldgate.core.generation import Generated, Generation
 from aldgate.core.job_decisions import cost_microusd
 from aldgate.core.jobs import (
+    CALLS,
     NOTHING,
     AttemptEnd,
     End,
@@ -173,8 +174,8 @@ def _money(held: Held) -> list[Handover]:
 
 def succeeded(job: Job, result: Generated, made: Sequence[Made], gpu_s: int) -> End:
     """The end of a job that was done, at the price that was held for it."""
-    done = work_done(job, result, made, gpu_s)
-    cost = cost_microusd(job.hold.price, done)
+    done = work_done(job, result, made, gpu_s) if job.engine != CALLS else Work()
+    cost = cost_microusd(job.hold.price, done) if job.engine != CALLS else result.details["cost_microusd"]
     return End(state="succeeded", result=result, made=tuple(made), done=done, cost_microusd=cost, attempt="succeeded")
 
 
@@ -198,8 +199,10 @@ def work_done(job: Job, result: Generated, made: Sequence[Made], gpu_s: int) -> 
     return Work(images, math.ceil(heard) if job.operation in SOUND else 0, gpu_s)
 
 
-def ledger_row(job: Job, end: End, now: float) -> LedgerRow:
-    """The one line in the ledger of a job that ends so."""
+def ledger_row(job: Job, end: End, now: float) -> LedgerRow | None:
+    """The one line in the ledger of a job that ends so. None: the call that it made has one."""
+    if job.engine == CALLS:
+        return None
     owner = job.owner
     source = "counted" if job.started_at is not None else "none"
     return LedgerRow(

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 
 from aldgate.core.errors import Conflict, GatewayError, ModelNotFound, NotFound, ScopeDenied, UpstreamError
 from aldgate.core.generation import Generation, Preview
-from aldgate.core.jobs import Job, JobEvent, JobFilter, asked_of
+from aldgate.core.jobs import CALLS, Job, JobEvent, JobFilter, asked_of
 from aldgate.core.levels import Operation
 from aldgate.core.principals import Principal
 from aldgate.gate.gate import Gate
 from aldgate.gate.jobs import Wanted, cancel, enqueue
+from aldgate.jobs.calling import CallJobs
 from aldgate.jobs.watching import LOOK_S, Watching
 from aldgate.making import Engine
 from aldgate.queueing import JobStore
@@ -31,6 +32,7 @@ class Jobs:
         aliases: Other names for models.
         timeout_s: Seconds that an engine may work on one job.
         watching: Tells of changes.
+        calls: Makes jobs of calls.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Jobs:
         aliases: Callable[[], Mapping[str, str]],
         timeout_s: Callable[[str], float],
         watching: Watching,
+        calls: CallJobs,
     ) -> None:
         self._gate = gate
         self._store = store
@@ -48,6 +51,7 @@ class Jobs:
         self._aliases = aliases
         self._timeout_s = timeout_s
         self._watching = watching
+        self.calls = calls
         self.now = time.time
 
     def engine_for(self, operation: Operation, name: str) -> tuple[Engine, str]:
@@ -172,8 +176,10 @@ class Jobs:
         """
         if job.state not in ("failed", "cancelled"):
             raise Conflict(f"The job is {job.state}; one that has failed or was cancelled can be tried again.")
-        name = f"{job.engine}/{job.model}".rstrip("/")
         kept = {name: value for name, value in job.extras.items() if name != "retention_s"}
+        if job.engine == CALLS:
+            return await self.calls.again(who, asked_of(job), key=key, extras=kept, parent=job.id)
+        name = f"{job.engine}/{job.model}".rstrip("/")
         return await self.begin(who, asked_of(job), name, key=key, extras=kept, parent=job.id)
 
     async def preview(self, job_id: str) -> Preview | None:

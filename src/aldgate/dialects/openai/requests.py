@@ -39,6 +39,7 @@ class _ChatPeek(msgspec.Struct):
     n: Choices | None = None
     max_tokens: Cap | None = None
     max_completion_tokens: Cap | None = None
+    background: Any = None
 
 
 class _CompletionPeek(msgspec.Struct):
@@ -96,6 +97,7 @@ def _peek_chat(body: bytes) -> Peek:
         wants_usage=options is not None and options.include_usage is True,
         has_stream_options=options is not None,
         cap_field="max_tokens" if old and not new else "max_completion_tokens" if new and not old else None,
+        is_background=seen.background is True,
     )
 
 

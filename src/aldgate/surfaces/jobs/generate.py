@@ -13,7 +13,6 @@ from typing import cast
 
 import msgspec
 
-from aldgate.artifacts.archive import Archive
 from aldgate.core.calls import Admission, Named, Outcome, Peek
 from aldgate.core.defaults import chats
 from aldgate.core.errors import GatewayError, InvalidRequest
@@ -32,9 +31,10 @@ from aldgate.dialects.generate.replies import (
 )
 from aldgate.dialects.generate.requests import OPERATIONS, GenerateRequest, Modality, chat_body, generation, read
 from aldgate.gate.whole import whole
-from aldgate.jobs.making import Jobs, failure_of
+from aldgate.jobs.making import failure_of
 from aldgate.surfaces.calls.face import Doors, Face
 from aldgate.surfaces.http.asgi import Handler, Headers, Outlet, Scope, headers_of
+from aldgate.surfaces.jobs.doors import JobDoors
 
 DEFAULT = "default"
 HEARTBEAT = b": heartbeat\n\n"
@@ -46,30 +46,18 @@ class GenerateFace(Face):
     """What the path does.
 
     Args:
-        jobs: Has pictures and meshes made.
-        archive: Has what was made.
-        link_s: Seconds that links in answers are good for.
-        inline_bytes: What is larger is linked; what is not stands in the answer.
+        making: Has pictures and meshes made, and keeps them.
         heartbeat_s: Seconds between two comments of a stream that has nothing else to say.
     """
 
     may_be_cached = False
 
-    def __init__(
-        self,
-        doors: Doors,
-        jobs: Jobs,
-        archive: Archive,
-        *,
-        link_s: float,
-        inline_bytes: int,
-        heartbeat_s: float = HEARTBEAT_S,
-    ) -> None:
+    def __init__(self, doors: Doors, making: JobDoors, heartbeat_s: float = HEARTBEAT_S) -> None:
         super().__init__(GENERATE, doors)
-        self._jobs = jobs
-        self._archive = archive
-        self._link_s = link_s
-        self._inline_bytes = inline_bytes
+        self._jobs = making.jobs
+        self._archive = making.archive
+        self._link_s = making.link_s
+        self._inline_bytes = making.inline_bytes
         self._heartbeat_s = heartbeat_s
 
     def handler(self) -> Handler:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from aldgate.artifacts.links import Links
 from aldgate.core.errors import InvalidRequest, NotFound
-from aldgate.core.jobs import STATES, Job, JobFilter
+from aldgate.core.jobs import CALLS, STATES, Job, JobFilter
 from aldgate.core.levels import Operation
 from aldgate.core.principals import Principal
 from aldgate.jobs.making import Jobs
@@ -134,10 +134,15 @@ class JobsFace:
             "parent": job.parent,
             "waits_for": job.reason or None,
             "error": None if job.error is None else {"code": job.error.code, "message": job.error.message},
-            "result": {"artifacts": self.artifacts(job), "text": job.result.text if job.result else None} if job.made else None,
+            "result": self._result(job),
             "cost_microusd": job.cost_microusd,
-            "call_id": job.call_id,
+            "call_id": job.result.details.get("call_id", job.call_id) if job.result else job.call_id,
         }
+
+    def _result(self, job: Job) -> Any:
+        if job.engine == CALLS:
+            return None if job.result is None else job.result.details.get("answer")
+        return {"artifacts": self.artifacts(job), "text": job.result.text if job.result else None} if job.made else None
 
     def artifacts(self, job: Job) -> list[dict[str, Any]]:
         """What it made, with links."""
