@@ -15,9 +15,11 @@ from aldgate.gate.reload.roster import Roster
 from aldgate.gate.watch import Watch
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
+from aldgate.jobs.hooks import Hooks
 from aldgate.jobs.making import Jobs
 from aldgate.jobs.placing import Placing
 from aldgate.jobs.watching import Watching
+from aldgate.jobs.webhooks import Deliveries
 from aldgate.jobs.worker import Worker
 from aldgate.limiter.valkey.limiter import ValkeyLimiter
 from aldgate.storage import Store
@@ -60,6 +62,8 @@ class App:
         self.worker: Worker
         self.watching: Watching
         self.jobs: Jobs
+        self.hooks: Hooks
+        self.deliveries: Deliveries
         self.clients: Clients
         self.shelf: Shelf
         self.background: Background

@@ -20,6 +20,7 @@ from aldgate.app.metrics import gauges_of, open_metrics
 from aldgate.app.principals import identity_of, make_admin_key, oidc_face, read_clients, users_of
 from aldgate.app.sealing import open_vault
 from aldgate.app.tasks import finish, lasting
+from aldgate.app.webhooks import webhooks_of
 from aldgate.config.settings import Settings
 from aldgate.gate.audit import Audit
 from aldgate.gate.metrics import Metrics
@@ -116,6 +117,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         stack.push_async_callback(app.archive.aclose)
         app.watching = Watching(store)
         app.worker = worker_of(settings, app, store, engines)
+        app.hooks, app.deliveries = await webhooks_of(settings, store, stack)
         app.jobs = jobs_of(settings, app, store, engines)
         doors = Doors(
             gate=gate,

@@ -76,8 +76,8 @@ def jobs_of(settings: Settings, app: App, store: Store, engines: Mapping[str, En
     def timeout_s(name: str) -> float:
         return float(settings.engines.get(name, {}).get("run_timeout_s", EngineSection().run_timeout_s))
 
-    calls = CallJobs(app.gate, store, call_endpoint)
-    return Jobs(app.gate, store, engines, lambda: app.reloader.settings.aliases, timeout_s, app.watching, calls)
+    calls = CallJobs(app.gate, store, call_endpoint, app.hooks)
+    return Jobs(app.gate, store, engines, lambda: app.reloader.settings.aliases, timeout_s, app.watching, calls, app.hooks)
 
 
 def call_endpoint(path: str) -> Endpoint:

@@ -34,6 +34,7 @@ def lasting(app: App, store: Store) -> tuple[Coroutine[Any, Any, None], ...]:
         _tidying(app, store),
         app.batches.run(),
         app.worker.run(),
+        app.deliveries.run(),
         app.watching.run(),
         app.background.run(),
         app.neighbours.run(),

@@ -204,6 +204,17 @@ class Batches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Batches of one key that wait or run; beyond it a new one is 429."""
 
 
+class Webhooks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is told when jobs have ended: URLs that callers name."""
+
+    allow_private: bool = False
+    """Call also plain `http://`, private networks and this machine; otherwise callers could reach what only the gate can."""
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 15.0
+    """Seconds that a receiver has to answer."""
+    attempts: Annotated[int, Meta(ge=1, le=20)] = 8
+    """How often one is sent before it is given up; the eighth is a day after the first."""
+
+
 class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What goes to standard error. No level logs bodies or credentials."""
 
@@ -332,6 +343,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     artifacts: Artifacts = Artifacts()
     responses: Responses = Responses()
     batches: Batches = Batches()
+    webhooks: Webhooks = Webhooks()
     log: Log = Log()
     discovery: Discovery = Discovery()
     upstream: Upstream = Upstream()

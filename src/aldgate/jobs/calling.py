@@ -33,6 +33,7 @@ from aldgate.gate.policies.permission import check_path
 from aldgate.gate.policies.shaping import shaped
 from aldgate.gate.principals.identity import Identity
 from aldgate.gate.whole import Committed, whole
+from aldgate.jobs.hooks import Hooks
 from aldgate.making import Run
 from aldgate.ports import Endpoint
 from aldgate.queueing import JobStore
@@ -53,12 +54,14 @@ class CallJobs:
         gate: Says whether they may be made.
         store: Keeps them.
         endpoints: Which paths there are.
+        hooks: Says who may be told of their ends.
     """
 
-    def __init__(self, gate: Gate, store: JobStore, endpoints: Endpoints) -> None:
+    def __init__(self, gate: Gate, store: JobStore, endpoints: Endpoints, hooks: Hooks) -> None:
         self._gate = gate
         self._store = store
         self._endpoints = endpoints
+        self._hooks = hooks
 
     async def begin(
         self,
@@ -75,6 +78,7 @@ class CallJobs:
         Raises:
             GatewayError: It may not, or was not kept.
         """
+        self._hooks.check(extras or {})
         endpoint = self._endpoints(path)
         peek = endpoint.face.peek(endpoint.operation, body)
         if peek.stream:

@@ -17,6 +17,7 @@ from aldgate.core.principals import Principal
 from aldgate.gate.gate import Gate
 from aldgate.gate.jobs import Wanted, cancel, enqueue
 from aldgate.jobs.calling import CallJobs
+from aldgate.jobs.hooks import Hooks
 from aldgate.jobs.watching import LOOK_S, Watching
 from aldgate.making import Engine
 from aldgate.queueing import JobStore
@@ -33,6 +34,7 @@ class Jobs:
         timeout_s: Seconds that an engine may work on one job.
         watching: Tells of changes.
         calls: Makes jobs of calls.
+        hooks: Says who may be told of their ends.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Jobs:
         timeout_s: Callable[[str], float],
         watching: Watching,
         calls: CallJobs,
+        hooks: Hooks,
     ) -> None:
         self._gate = gate
         self._store = store
@@ -52,6 +55,7 @@ class Jobs:
         self._timeout_s = timeout_s
         self._watching = watching
         self.calls = calls
+        self.hooks = hooks
         self.now = time.time
 
     def engine_for(self, operation: Operation, name: str) -> tuple[Engine, str]:
@@ -105,6 +109,7 @@ class Jobs:
         """
         if asked.operation not in who.rights.scopes:
             raise ScopeDenied(f"This API key may not make `{asked.operation}`.")
+        self.hooks.check(extras or {})
         engine, model = self.engine_for(asked.operation, name)
         wanted = Wanted(
             principal=who,

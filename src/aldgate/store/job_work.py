@@ -23,6 +23,7 @@ from aldgate.store.job_rows import text as written
 from aldgate.store.job_tables import IS_UNDER_WAY, IS_UNFINISHED, IS_WAITING, job_attempts, job_events, jobs
 from aldgate.store.jobs import Jobs
 from aldgate.store.unbroken import unbroken
+from aldgate.store.webhooks import note_webhook
 
 CANDIDATES = 50
 """Jobs of an engine among which is chosen."""
@@ -196,6 +197,7 @@ class JobWork(Jobs):
             if row is not None:
                 await self._database.append(connection, [row])
             await settle(self._database, connection, job.id, job.hold, end.cost_microusd)
+            await note_webhook(connection, job, now)
         self._bell.ring(job.id, job.engine)
         return job
 

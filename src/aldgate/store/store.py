@@ -24,6 +24,7 @@ from aldgate.store.standings import Standings
 from aldgate.store.tables import secrets
 from aldgate.store.unbroken import unbroken
 from aldgate.store.users import Users
+from aldgate.store.webhooks import WebhookQueries
 
 
 class SqlStore(
@@ -42,6 +43,7 @@ class SqlStore(
     ArtifactQueries,
     Batches,
     Residencies,
+    WebhookQueries,
     Processes,
     AuditLog,
 ):

@@ -109,7 +109,7 @@ class Api:
         self._jobs = JobsFace(jobs, archive.links, link_s)
         self._job_events = JobEventsFace(jobs, self._jobs, identity)
         self._images = ImagesFace(jobs, archive, self._jobs)
-        self._speech = SpeechFace(jobs, archive)
+        self._speech = SpeechFace(jobs, archive, self._jobs)
         self._batches = BatchesFace(store, files, batches, most_unfinished)
         self._new_id = new_id
         self._reloader = reloader
@@ -203,6 +203,7 @@ class Api:
         route("/v1/jobs", self._serving(lambda who, request: jobs.list(who, request.query_params)), methods=["GET"])
         route("/v1/jobs/{id}", self._serving(jobs.get), methods=["GET"])
         route("/v1/jobs/{id}", self._serving(_of_one(jobs.cancel)), methods=["DELETE"])
+        route("/v1/webhooks/secret", self._serving(jobs.webhook_secret), methods=["GET"])
         route("/v1/jobs/{id}/retry", self._serving(jobs.retry), methods=["POST"])
         route("/v1/jobs/{id}/preview", self._serving(_of_one(jobs.preview)), methods=["GET"])
         route("/v1/jobs/{id}/events", self._serving(self._job_events.follow), methods=["GET"])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from aldgate.core.principals import Principal
+from aldgate.dialects.governed import without_member
 from aldgate.surfaces.http.asgi import Outlet
 from aldgate.surfaces.jobs.doors import JobDoors
 from aldgate.surfaces.jobs.jobs import JobsFace
+from aldgate.surfaces.jobs.webhooks import FIELD, webhook_in
 
 
 class CallJobsFace:
@@ -23,7 +25,7 @@ class CallJobsFace:
         Raises:
             GatewayError: It may not be made.
         """
-        job = await self._jobs.calls.begin(who, path, body)
+        job = await self._jobs.calls.begin(who, path, without_member(body, FIELD), extras=webhook_in(body))
         answer = msgspec.json.encode(self._shown.described(job))
         about = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
         where = [(b"location", f"/v1/jobs/{job.id}".encode()), (b"cache-control", b"no-store")]

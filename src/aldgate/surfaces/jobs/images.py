@@ -24,6 +24,7 @@ from aldgate.surfaces.http.asgi import headers_of
 from aldgate.surfaces.http.bodies import decoded
 from aldgate.surfaces.http.requests import body_of
 from aldgate.surfaces.jobs.jobs import JobsFace
+from aldgate.surfaces.jobs.webhooks import webhook_in
 
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 
@@ -46,6 +47,7 @@ class ImageRequest(msgspec.Struct, omit_defaults=True):
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
     steps: Annotated[int, msgspec.Meta(ge=1, le=1_000)] | None = None
     guidance: float | None = None
+    webhook_url: str | None = None
 
     def asked(self) -> Generation:
         """The same for an engine.
@@ -100,10 +102,11 @@ class ImagesFace:
         Raises:
             GatewayError: Refused, or not made.
         """
-        wanted = decoded(await body_of(request), ImageRequest)
+        body = await body_of(request)
+        wanted = decoded(body, ImageRequest)
         headers = headers_of(request.scope)
         await self._archive.check_room(who.account)
-        job = await self._jobs.begin(who, wanted.asked(), wanted.model, key=idempotency_key(headers))
+        job = await self._jobs.begin(who, wanted.asked(), wanted.model, key=idempotency_key(headers), extras=webhook_in(body))
         if wanted.background is True or b"respond-async" in headers.get(b"prefer", b""):
             return self._shown.begun(job)
         done = await self._jobs.done(job)

@@ -14,10 +14,12 @@ from aldgate.core.errors import InvalidRequest, NotFound
 from aldgate.core.jobs import CALLS, STATES, Job, JobFilter
 from aldgate.core.levels import Operation
 from aldgate.core.principals import Principal
+from aldgate.core.webhooks import webhook_of
 from aldgate.jobs.making import Jobs
 from aldgate.surfaces.calls.idempotency import idempotency_key
 from aldgate.surfaces.http.asgi import headers_of
 from aldgate.surfaces.http.contents import SAFE
+from aldgate.surfaces.jobs import webhooks
 from aldgate.surfaces.jobs.artifacts import require_reading
 from aldgate.surfaces.jobs.files import page, whole_number
 
@@ -74,7 +76,15 @@ class JobsFace:
         job = await self._jobs.find(whose(who), request.path_params["id"])
         if "wait" in request.query_params:
             job = await self._jobs.ended(job, whole_number(request.query_params, "wait", 1, LONGEST_WAIT_S))
-        return self.described(job)
+        return {**self.described(job), "webhook": await self._webhook(job)}
+
+    async def _webhook(self, job: Job) -> dict[str, Any] | None:
+        url = webhook_of(job.extras)
+        return None if url is None else webhooks.described(url, await self._jobs.hooks.find(job.id))
+
+    async def webhook_secret(self, who: Principal, request: Request) -> dict[str, Any]:
+        """What webhooks of who asks are signed with."""
+        return await webhooks.secret(self._jobs.hooks, who)
 
     async def cancel(self, who: Principal, job_id: str) -> dict[str, Any]:
         """Have it stopped.

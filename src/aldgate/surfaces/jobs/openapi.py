@@ -9,6 +9,7 @@ from aldgate.surfaces.jobs.batches import BatchRequest
 from aldgate.surfaces.jobs.files import FileForm
 from aldgate.surfaces.jobs.images import ImageRequest
 from aldgate.surfaces.jobs.speech import SpeechRequest
+from aldgate.surfaces.jobs.webhooks import WebhookSecret
 
 PATHS = (
     Path(
@@ -69,6 +70,7 @@ PATHS = (
     Path("get", "/v1/jobs/{id}", "Show a job, or wait for its end", errors=LOOK_ERRORS, query=("wait",), tag="jobs"),
     Path("delete", "/v1/jobs/{id}", "Have a job stopped", errors=LOOK_ERRORS, tag="jobs"),
     Path("get", "/v1/jobs/{id}/events", "Follow a job as server-sent events", errors=LOOK_ERRORS, query=("after",), tag="jobs"),
+    Path("get", "/v1/webhooks/secret", "What your webhooks are signed with", None, WebhookSecret, errors=LOOK_ERRORS, tag="jobs"),
     Path("get", "/v1/jobs/{id}/preview", "The last picture of a job under way", errors=LOOK_ERRORS, tag="jobs"),
     Path("post", "/v1/jobs/{id}/retry", "Make a job once more", status=202, errors=CALL_ERRORS, tag="jobs"),
     Path("post", "/v1/batches", "Make the calls of a file", BatchRequest, errors=(*CHANGE_ERRORS, 409, 429), tag="batches"),

@@ -20,6 +20,8 @@ from aldgate.surfaces.calls.idempotency import idempotency_key
 from aldgate.surfaces.http.asgi import headers_of
 from aldgate.surfaces.http.bodies import decoded
 from aldgate.surfaces.http.requests import body_of
+from aldgate.surfaces.jobs.jobs import JobsFace
+from aldgate.surfaces.jobs.webhooks import webhook_in
 
 SOUND_TYPES = ("audio/mpeg", "audio/ogg", "audio/aac", "audio/flac", "audio/wav", "audio/pcm")
 
@@ -38,6 +40,7 @@ class SpeechRequest(msgspec.Struct, omit_defaults=True):
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
     speed: Annotated[float, msgspec.Meta(ge=0.25, le=4)] | None = None
     stream_format: Literal["audio", "sse"] | None = None
+    webhook_url: str | None = None
 
     def asked(self) -> Generation:
         """The same for an engine.
@@ -57,24 +60,30 @@ class SpeechFace:
     Args:
         jobs: Has it made.
         archive: Has what was made.
+        shown: Shows jobs to who does not wait for them.
     """
 
-    def __init__(self, jobs: Jobs, archive: Archive) -> None:
+    def __init__(self, jobs: Jobs, archive: Archive, shown: JobsFace) -> None:
         self._jobs = jobs
         self._archive = archive
+        self._shown = shown
 
     async def create(self, who: Principal, request: Request) -> Response:
-        """POST /v1/audio/speech.
+        """POST /v1/audio/speech. With `Prefer: respond-async` the answer is a job.
 
         Raises:
             GatewayError: Refused, or not made.
         """
-        wanted = decoded(await body_of(request), SpeechRequest)
+        body = await body_of(request)
+        wanted, headers = decoded(body, SpeechRequest), headers_of(request.scope)
         await self._archive.check_room(who.account)
-        job = await self._jobs.begin(who, wanted.asked(), wanted.model, key=idempotency_key(headers_of(request.scope)))
+        key = idempotency_key(headers)
+        job = await self._jobs.begin(who, wanted.asked(), wanted.model, key=key, extras=webhook_in(body))
+        if b"respond-async" in headers.get(b"prefer", b""):
+            return self._shown.begun(job)
         done = await self._jobs.done(job)
         if not done.made:
             raise UpstreamInvalid(f"The engine `{done.engine}` made no sound.")
         sound = await self._archive.find(done.owner.account, done.made[0].id)
-        headers = {"content-length": str(sound.bytes), "x-aldgate-job": done.id, "x-aldgate-model": done.requested_model}
-        return StreamingResponse(self._archive.read(sound), 200, headers, sound.mime)
+        about = {"content-length": str(sound.bytes), "x-aldgate-job": done.id, "x-aldgate-model": done.requested_model}
+        return StreamingResponse(self._archive.read(sound), 200, about, sound.mime)
