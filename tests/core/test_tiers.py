@@ -57,9 +57,9 @@ def test_what_callers_say_is_not_what_they_ask_for(tier: str, text: str) -> None
 
 @given(st.sampled_from(sorted(TIERS) + [""]), st.integers(0, 10**6), st.integers(0, 10**6))
 def test_the_bound_covers_the_tier_and_the_usual_price(tier: str, given_tokens: int, made: int) -> None:
-    usage = Usage(given_tokens, made, tier=tier)
-    assert PRICE.bound(usage) >= PRICE.cost(usage)
-    assert PRICE.bound(usage) >= PRICE.cost(Usage(given_tokens, made))
+    bound = PRICE.bound(given_tokens, made, tier=tier)
+    assert bound >= PRICE.cost(Usage(given_tokens, made, tier=tier))
+    assert bound >= PRICE.cost(Usage(given_tokens, made))
 
 
 @given(st.sampled_from(["", "flex", "priority"]), st.integers(0, 10**6), st.integers(0, 10**5))

@@ -17,13 +17,13 @@ from aldgate.core.errors import GatewayError, UpstreamError
 from aldgate.core.limits import Limits
 from aldgate.core.prices import FREE, MILLION, Price
 from aldgate.core.principals import Level, Operation, Policy, Principal
+from aldgate.core.rights import EXPECTED_OUTPUT
 from aldgate.core.routes import Deployment, Source
 from aldgate.core.usage import Usage
 from aldgate.dialects.openai.dialect import OPENAI, OpenAI
 from aldgate.dialects.openai.requests import peek
 from aldgate.gate.gate import Gate
 from aldgate.gate.metrics import Metrics
-from aldgate.gate.money.bounds import EXPECTED_OUTPUT
 from aldgate.gate.money.slices import Slices
 from aldgate.limiter.headers import rate_headers
 from aldgate.limiter.memory import MemoryLimiter

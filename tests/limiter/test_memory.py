@@ -148,7 +148,7 @@ def test_a_restart_resets_no_limit_whatever_the_machines_clock_says(uses: list[t
     for ago_s, calls, tokens in steps:
         at_ns = 3 * DAY - ago_s * SECOND
         for each in range(calls):
-            headers(seen, ALL, at_ns)  # brings the levels forward
+            of(seen, ALL).check(units(0), at_ns)  # brings the levels forward
             places = of(seen, ALL).spend(units(tokens if not each else 0))
             settle(seen, ALL, places, 0, 0)
     recent = [RecentUse(MORNING - ago_s, calls, tokens) for ago_s, calls, tokens in steps]

@@ -153,7 +153,9 @@ class Bucket(msgspec.Struct):
 
     def standing(self, now_ns: int) -> tuple[int, int]:
         """Whole units that would fit now, and nanoseconds until the bucket is empty again."""
-        level = self.leak(now_ns)
+        level = self.level - (now_ns - self.at_ns if now_ns > self.at_ns else 0) * self.limit
+        if level <= 0:
+            return self.limit, 0
         left = self.limit - -(-level // self.period_ns)
         return (left if left > 0 else 0), -(-level // self.limit)
 

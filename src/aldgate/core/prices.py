@@ -57,35 +57,39 @@ class Price(msgspec.Struct, frozen=True):
 
     def cost(self, usage: Usage) -> int:
         """Micro-dollars for `usage`, rounded up to the next whole one."""
-        return self.of(usage.tier).at(usage.input_tokens)._cost(usage)
+        price = self.of(usage.tier) if usage.tier else self
+        price = price if price.dearer is None else price.at(usage.input_tokens)
+        total = usage.output_tokens * price.output + usage.requests * price.request + usage.searches * price.search
+        if usage.cached_tokens or usage.cache_write_tokens:
+            total += price._cached_input(usage)
+        else:
+            total += usage.input_tokens * price.input
+        return -(-total // MILLION)
 
-    def _cost(self, usage: Usage) -> int:
+    def _cached_input(self, usage: Usage) -> int:
+        """What input costs of which some was cached before, or is now."""
         cached = min(usage.cached_tokens, usage.input_tokens)
         written = min(usage.cache_write_tokens, usage.input_tokens - cached)
         kept = min(usage.cache_write_1h_tokens, written)
         write = self.input if self.cache_write is None else self.cache_write
-        total = (
+        return (
             (usage.input_tokens - cached - written) * self.input
             + cached * (self.input if self.cached is None else self.cached)
             + (written - kept) * write
             + kept * (write if self.cache_write_1h is None else self.cache_write_1h)
-            + usage.output_tokens * self.output
-            + usage.requests * self.request
-            + usage.searches * self.search
         )
-        return -(-total // MILLION)
 
-    def bound(self, usage: Usage) -> int:
-        """The most `usage` can cost, whichever way its input turns out to be cached, and where its tier is not served."""
-        if (special := self.of(usage.tier)) is not self:
-            usual = msgspec.structs.replace(usage, tier="")
-            return max(self.bound(usual), special.bound(usual))
-        price = self.at(usage.input_tokens)
-        return -(-(price._dearest_input(usage) + usage.output_tokens * price.output) // MILLION)
+    def bound(self, input_tokens: int, output_tokens: int, requests: int = 1, tier: str = "") -> int:
+        """The most that so much can cost, whichever way its input turns out to be cached, and where its tier is not served."""
+        if tier and (special := self.of(tier)) is not self:
+            usual = self.bound(input_tokens, output_tokens, requests)
+            return max(usual, special.bound(input_tokens, output_tokens, requests))
+        price = self if self.dearer is None else self.at(input_tokens)
+        return -(-(price._dearest_input(input_tokens, requests) + output_tokens * price.output) // MILLION)
 
-    def _dearest_input(self, usage: Usage) -> int:
+    def _dearest_input(self, input_tokens: int, requests: int) -> int:
         dearest = max(self.input, self.cached or 0, self.cache_write or 0, self.cache_write_1h or 0)
-        return usage.input_tokens * dearest + usage.requests * self.request
+        return input_tokens * dearest + requests * self.request
 
     def affordable_output(self, microusd: int, usage: Usage) -> int | None:
         """Output tokens that `microusd` still pays for after the input and requests of `usage`; None if output is free."""
@@ -96,7 +100,7 @@ class Price(msgspec.Struct, frozen=True):
         price = self.at(usage.input_tokens)
         if not price.output:
             return None
-        return max(0, (microusd * MILLION - price._dearest_input(usage)) // price.output)
+        return max(0, (microusd * MILLION - price._dearest_input(usage.input_tokens, usage.requests)) // price.output)
 
 
 FREE = Price()

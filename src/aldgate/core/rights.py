@@ -14,6 +14,8 @@ from aldgate.core.routes import Deployment
 
 _T = TypeVar("_T")
 _Number = TypeVar("_Number", int, float)
+EXPECTED_OUTPUT = 512
+"""Output tokens that are expected of a call that names no bound itself. Money is never guessed so."""
 
 
 class Rights:
@@ -24,6 +26,8 @@ class Rights:
 
     Attributes:
         scopes: Operations and the like.
+        expected_output: Output tokens that a token limit expects of a call that names no bound itself: what a policy allows, or a
+            modest guess, of which four fit the limits of its own level.
         has_budget: Some level has a budget; `has_soft_budget`: one that holds estimates.
         memo: What was worked out for a model's name; whoever keeps it there sees that it stays true.
         allowed_places: Paths and addresses that were let through, likewise.
@@ -43,6 +47,7 @@ class Rights:
         self.scopes = CALLER_SCOPES if scopes is None else scopes
         self.max_input_tokens = _least(policy.max_input_tokens for policy in policies)
         self.max_output_tokens = _least(policy.max_output_tokens for policy in policies)
+        self.expected_output = self.max_output_tokens or _guessed_output(policies[-1])
         self.retention_s = _least(policy.retention_s for policy in policies)
         self.expires_at = _least(policy.expires_at for policy in policies)
         self.residency = _common(policy.residency for policy in policies)
@@ -111,6 +116,11 @@ def _passes(names: Iterable[str], allowed: tuple[str, ...] | None, denied: tuple
     if any(matches(name, denied) for name in names):
         return False
     return allowed is None or any(matches(name, allowed) for name in names)
+
+
+def _guessed_output(policy: Policy) -> int:
+    tightest = min(policy.limits.tpm or 1 << 62, policy.limits.tpd or 1 << 62)
+    return max(1, min(EXPECTED_OUTPUT, tightest // 4))
 
 
 def _tells_names(policy: Policy) -> bool:

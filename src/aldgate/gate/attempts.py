@@ -155,7 +155,7 @@ def _is_overture(events: bytes) -> bool:
 
 def _expect(exchange: Exchange, kind: bytes) -> None:
     content_type = exchange.header(b"content-type")
-    if content_type is not None and kind not in content_type.lower():
+    if content_type is not None and kind not in content_type and kind not in content_type.lower():
         raise UpstreamInvalid(f"The provider answered with `{content_type.decode('latin-1')[:100]}`.")
 
 

@@ -21,13 +21,14 @@ from aldgate.core.errors import (
 from aldgate.core.limits import NO_UNITS
 from aldgate.core.prices import Price
 from aldgate.core.principals import Operation, Principal
+from aldgate.core.rights import EXPECTED_OUTPUT
 from aldgate.core.routes import Catalogue, Deployment, Plan, Route
 from aldgate.core.usage import Usage
 from aldgate.gate.attempts import Attempts
 from aldgate.gate.ids import CallIds
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.money.bills import bill
-from aldgate.gate.money.bounds import EXPECTED_OUTPUT, cap_of, cost_of, counted, expected_tokens, most_input, priced, tier_of
+from aldgate.gate.money.bounds import cap_of, cost_of, counted, expected_tokens, most_input, priced, tier_of
 from aldgate.gate.money.brought import unpaid
 from aldgate.gate.money.purses import Cost, Purse
 from aldgate.gate.money.slices import Held, Parts, Slices
@@ -173,7 +174,7 @@ class Gate:
             _refuse(error, against)
             candidates, plan = (), None
         is_shared = self.shared is not None and limiter is self.limiter
-        gauge = NO_GAUGE if is_shared else limiter.of(call.principal, own_limits(plan))
+        gauge = NO_GAUGE if is_shared else limiter.of(call.principal, plan and own_limits(plan))
         if gauge is None:
             return None
         units = NO_UNITS
@@ -307,7 +308,7 @@ class Gate:
         """Whatever has limits that the call counts against: the levels of its principal, and the name it asks for."""
         limited = limited_levels(call.principal)
         route = call.catalogue.routes.get(call.peek.model)
-        own = None if route is None else own_limits(route.plan)
+        own = None if route is None or route.plan is None else own_limits(route.plan)
         if own is not None:
             limited.append(own)
         return limited
@@ -405,14 +406,16 @@ class Gate:
         self.under_way -= 1
         call, usage = admission.call, outcome.usage
         deployment, cost, version = bill(call, admission.deployment, usage)
-        spent, tokens = cost, usage.total_tokens
+        spent, tokens = cost, usage.input_tokens + usage.output_tokens
         if admission.leave is not None:
             admission.leave(tokens)
         if admission.failures:
             for failure in admission.failures:
                 spent += self._settle_failure(call, failure)
                 tokens += failure.usage.total_tokens
-        self._judge(admission, outcome)
+        error = outcome.error
+        if error is not None or self.live.troubled:
+            self._judge(admission, outcome)
         if admission.places is not None:
             admission.gauge.settle(admission.places, admission.units, (1, tokens, 0, 0, 0))
         if admission.held is not None:
@@ -420,7 +423,6 @@ class Gate:
         if usage.reasoning_tokens:
             self.steps.thinkers.add(deployment.id)
         total_s = time.perf_counter() - call.started_at
-        error = outcome.error
         if error is None and outcome.usage_source != "cache":
             self.heard[deployment.backend] = None
         elif error is not None:

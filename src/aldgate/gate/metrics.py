@@ -25,11 +25,6 @@ class Histogram(msgspec.Struct):
     counts: list[int] = msgspec.field(default_factory=lambda: [0] * (len(BUCKETS_S) + 1))
     total_s: float = 0.0
 
-    def observe(self, seconds: float) -> None:
-        """Count one observation."""
-        self.counts[bisect_left(BUCKETS_S, seconds)] += 1
-        self.total_s += seconds
-
     def cumulative(self) -> Iterator[tuple[str, float]]:
         """Prometheus' buckets: upper bound -> how many were at most that."""
         seen = 0
@@ -75,9 +70,12 @@ class Metrics:
         series.input_tokens += usage.input_tokens
         series.output_tokens += usage.output_tokens
         series.cost_microusd += cost_microusd
-        series.duration.observe(total_s)
+        duration, first_byte = series.duration, series.first_byte
+        duration.counts[bisect_left(BUCKETS_S, total_s)] += 1
+        duration.total_s += total_s
         if first_byte_s is not None:
-            series.first_byte.observe(first_byte_s)
+            first_byte.counts[bisect_left(BUCKETS_S, first_byte_s)] += 1
+            first_byte.total_s += first_byte_s
         self.requests += 1
         self.errors += key[2] >= 400
         self.latency_ms += total_s * 1000

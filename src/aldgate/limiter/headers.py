@@ -17,23 +17,26 @@ _NAMES = {
     word: (b"x-ratelimit-limit-" + word, b"x-ratelimit-remaining-" + word, b"x-ratelimit-reset-" + word)
     for word in (b"requests", b"tokens")
 }
+_AT_ONCE = b"0ms"
 
 
 def rate_headers(standings: Iterable[Standing]) -> Headers:
     """The headers that tell of these limits."""
     headers: Headers = []
-    tightest: Standing | None = None
-    for standing in standings:
-        limit, remaining, reset = _NAMES[standing.word]
-        headers += ((limit, b"%d" % standing.limit), (remaining, b"%d" % standing.left), (reset, _duration(standing.reset_ns)))
-        if tightest is None or standing.left * tightest.limit < tightest.left * standing.limit:
-            tightest = standing
+    tightest = None
+    for word, limit, left, reset_ns in standings:
+        limit_name, left_name, reset_name = _NAMES[word]
+        said = b"%d" % limit, b"%d" % left
+        headers.append((limit_name, said[0]))
+        headers.append((left_name, said[1]))
+        headers.append((reset_name, _duration(reset_ns) if reset_ns else _AT_ONCE))
+        if tightest is None or left * tightest[0] < tightest[1] * limit:
+            tightest = limit, left, reset_ns, said
     if tightest is not None:
-        headers += (
-            (b"ratelimit-limit", b"%d" % tightest.limit),
-            (b"ratelimit-remaining", b"%d" % tightest.left),
-            (b"ratelimit-reset", b"%d" % -(-tightest.reset_ns // SECOND)),
-        )
+        _, _, reset_ns, (limit, left) = tightest
+        headers.append((b"ratelimit-limit", limit))
+        headers.append((b"ratelimit-remaining", left))
+        headers.append((b"ratelimit-reset", b"%d" % -(-reset_ns // SECOND)))
     return headers
 
 

@@ -18,6 +18,8 @@ from aldgate.storage import RecentUse
 Places = list[int]
 """Where a call's units stand in each bucket of its gauge."""
 MOST_GAUGES = 50_000
+_TOLD = ((REQUESTS, b"requests"), (TOKENS, b"tokens"))
+"""Units that callers are told of, and by what word."""
 
 
 class Limited(NamedTuple):
@@ -68,9 +70,11 @@ class _Account(msgspec.Struct):
 class Gauge:
     """The counters of several accounts, which all have to let a call through. Made once for a principal, not per call."""
 
-    __slots__ = ("_accounts", "_buckets", "_names")
+    __slots__ = ("_accounts", "_buckets", "_names", "_told", "is_empty")
 
     def __init__(self, limited: Sequence[tuple[_Account, Limited]]) -> None:
+        self.is_empty = not limited
+        """Nothing is limited."""
         self._accounts = [(account, each.limits.concurrency, each.whose) for account, each in limited]
         self._buckets = [
             (account.bucket(name, limit), RATES[name].unit, each.whose)
@@ -78,11 +82,8 @@ class Gauge:
             for name, limit in each.limits.rates
         ]
         self._names = [name for _, each in limited for name, _ in each.limits.rates]
-
-    @property
-    def is_empty(self) -> bool:
-        """True when nothing is limited."""
-        return not self._accounts
+        told = [(word, [bucket for bucket, unit, _ in self._buckets if unit == its]) for its, word in _TOLD]
+        self._told = [(word, buckets) for word, buckets in told if buckets]
 
     def check(self, units: Units, now_ns: int) -> None:
         """Refuse if any limit does not allow one more call of so many units; spend nothing.
@@ -98,15 +99,12 @@ class Gauge:
         for account, most, whose in self._accounts:
             if most is not None and account.in_flight >= most:
                 raise _crowded(account.in_flight, most, whose)
-        longest = 0
         for bucket, unit, _ in self._buckets:
-            wait_ns = bucket.wait_ns(units[unit], now_ns)
-            if wait_ns > longest:
-                longest = wait_ns
-        if longest:
-            raise self._limited(units, now_ns, longest)
+            if bucket.wait_ns(units[unit], now_ns):
+                raise self._limited(units, now_ns)
 
-    def _limited(self, units: Units, now_ns: int, longest: int) -> RateLimited:
+    def _limited(self, units: Units, now_ns: int) -> RateLimited:
+        longest = max(bucket.wait_ns(units[unit], now_ns) for bucket, unit, _ in self._buckets)
         for name, (bucket, unit, whose) in zip(self._names, self._buckets, strict=True):
             if bucket.wait_ns(units[unit], now_ns) == longest:
                 return limited(longest, bucket.limit, name, whose)
@@ -116,7 +114,10 @@ class Gauge:
         """Take what `check` allowed. Returns what `settle` must know to give the right part of it back."""
         for account, _, _ in self._accounts:
             account.in_flight += 1
-        return [bucket.spend(units[unit]) for bucket, unit, _ in self._buckets]
+        places: Places = []
+        for bucket, unit, _ in self._buckets:
+            places.append(bucket.spend(units[unit]))
+        return places
 
     def settle(self, places: Places, held: Units, used: Units) -> None:
         """End a call: give its place back, and those units that it held and did not use."""
@@ -129,18 +130,16 @@ class Gauge:
 
     def standings(self, now_ns: int) -> list[Standing]:
         """The tightest limit of requests and the tightest one of tokens: what headers tell of."""
-        requests: Standing | None = None
-        tokens: Standing | None = None
-        for bucket, unit, _ in self._buckets:
-            if unit == REQUESTS:
-                left, reset_ns = bucket.standing(now_ns)
-                if requests is None or left < requests.left:
-                    requests = Standing(b"requests", bucket.limit, left, reset_ns)
-            elif unit == TOKENS:
-                left, reset_ns = bucket.standing(now_ns)
-                if tokens is None or left < tokens.left:
-                    tokens = Standing(b"tokens", bucket.limit, left, reset_ns)
-        return [each for each in (requests, tokens) if each is not None]
+        found: list[Standing] = []
+        for word, buckets in self._told:
+            tightest = buckets[0]
+            least, reset_ns = tightest.standing(now_ns)
+            for bucket in buckets[1:]:
+                left, its_reset_ns = bucket.standing(now_ns)
+                if left < least:
+                    tightest, least, reset_ns = bucket, left, its_reset_ns
+            found.append(Standing(word, tightest.limit, least, reset_ns))
+        return found
 
     def remaining(self, now_ns: int) -> list[Remaining]:
         """How the accounts stand with each of their limits."""
@@ -246,9 +245,9 @@ def limited_levels(principal: Principal) -> list[Limited]:
     ]
 
 
-def own_limits(plan: Plan | None) -> Limited | None:
+def own_limits(plan: Plan) -> Limited | None:
     """The limits of the name that a call asks for, if it has some."""
-    if plan is None or plan.own_limits.is_empty:
+    if plan.own_limits.is_empty:
         return None
     return Limited(f"model:{plan.name}", plan.own_limits, f"the model `{plan.name}`")
 

@@ -50,12 +50,13 @@ class UsageBody(msgspec.Struct):
         given, made, total = _count(self.prompt_tokens), _count(self.completion_tokens), _count(self.total_tokens)
         if total > given + made:
             made = total - given
-        cached, written, reasoning = _count(self.prompt_cache_hit_tokens), 0, 0
-        if (details := self.prompt_tokens_details) is not None:
+        cached = _count(self.prompt_cache_hit_tokens) if self.prompt_cache_hit_tokens else 0
+        written = reasoning = 0
+        if (details := self.prompt_tokens_details) is not None and (details.cached_tokens or details.cache_write_tokens):
             cached, written = _count(details.cached_tokens) or cached, _count(details.cache_write_tokens)
-        if (output := self.completion_tokens_details) is not None:
+        if (output := self.completion_tokens_details) is not None and output.reasoning_tokens:
             reasoning = _count(output.reasoning_tokens)
-        return Usage(given, made, cached, written, reasoning, tier=tier_of(tier))
+        return Usage(given, made, cached, written, reasoning, tier=tier_of(tier) if tier else "")
 
     def billed(self, served: str | None) -> Usage:
         """With what the provider says it charged, and the model that it says answered.

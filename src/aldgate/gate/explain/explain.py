@@ -10,6 +10,7 @@ import time
 from aldgate.core.calls import UNBOUND, Admission, Call, Peek
 from aldgate.core.errors import GatewayError
 from aldgate.core.principals import Operation, Principal
+from aldgate.core.rights import EXPECTED_OUTPUT
 from aldgate.core.routes import Deployment, Route
 from aldgate.core.usage import Usage
 from aldgate.gate.explain.explanation import (
@@ -26,7 +27,6 @@ from aldgate.gate.explain.explanation import (
 from aldgate.gate.explain.prospect import Prospect
 from aldgate.gate.gate import Gate
 from aldgate.gate.money.bounds import (
-    EXPECTED_OUTPUT,
     FIRST_STEP,
     GENERATES,
     cost_of,
@@ -200,8 +200,8 @@ class _Case:
 
 def _cost(admission: Admission) -> Cost:
     """What budgets must have for the call to begin."""
-    cost = Cost(admission.most_microusd, admission.likely_microusd)
-    return cost if admission.paid_output == UNBOUND else cost._replace(what=FIRST_STEP)
+    what = "This call" if admission.paid_output == UNBOUND else FIRST_STEP
+    return Cost(admission.most_microusd, admission.likely_microusd, what)
 
 
 def _with_requests(usage: Usage, peek: Peek) -> Usage:

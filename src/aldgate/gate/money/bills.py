@@ -32,4 +32,5 @@ def bill(call: Call, deployment: Deployment, usage: Usage) -> tuple[Deployment, 
     price = deployment.price
     if price is None:
         return deployment, 0, "unknown"
-    return deployment, price.cost(usage), price.version if price.covers(usage.tier) else f"{price.version}{UNTIERED}"
+    version = price.version if not usage.tier or price.covers(usage.tier) else f"{price.version}{UNTIERED}"
+    return deployment, price.cost(usage), version

@@ -6,13 +6,12 @@ import re
 
 from aldgate.core.calls import Call, Peek
 from aldgate.core.errors import PriceUnknown
+from aldgate.core.rights import EXPECTED_OUTPUT
 from aldgate.core.routes import Deployment
 from aldgate.core.tiers import asked_tier
 from aldgate.core.usage import Usage
 from aldgate.gate.money.purses import Cost
 
-EXPECTED_OUTPUT = 512
-"""Output tokens a token limit expects of a call that names no bound itself. Money is never guessed: see `dearest`."""
 FIRST_STEP = "The first part of this stream"
 LEGACY_MAX_TOKENS = 16
 """What /v1/completions generates when nobody says (https://platform.openai.com/docs/api-reference/completions/create)."""
@@ -49,11 +48,11 @@ _MEDIA = re.compile(
 )
 """Such a key, or one spelled with escapes, which may be any of them; a tool that runs at the provider, by its type."""
 _FLAT = {"image": 40_000, "picture": 40_000, "base64": 40_000, "source": 200_000, "tool": _TOOL, "prompt": _TOOL}
-_TYPED = re.compile(
-    rb'"(?:type|tools|conversation|prompt|web_search_options|%b)"'
+_TELLING = re.compile(
+    rb'"(?:type|tools|conversation|prompt|web_search_options|service_tier|serviceTier|speed|%b)"'
     % b"|".join(key for key, most in _OTHER_MEDIA.items() if most == _ALL)
 )
-"""Every part that is not plain text says its type, or is one of Gemini's."""
+"""Every part that is not plain text says its type, or is one of Gemini's; and these name a service tier."""
 GENERATES = frozenset({"chat", "complete"})
 """Operations whose answers are made of tokens that are charged for."""
 
@@ -64,12 +63,11 @@ def expected_tokens(call: Call) -> int:
     expected = -(-len(peek.body) // 4)
     if call.operation not in GENERATES:
         return expected
-    cap = lesser(peek.cap, call.principal.rights.max_output_tokens)
-    if cap is not None:
-        return expected + cap * peek.choices
-    limits = call.principal.levels[-1].policy.limits
-    tightest = min(limits.tpm or 1 << 62, limits.tpd or 1 << 62)
-    return expected + max(1, min(EXPECTED_OUTPUT, tightest // 4)) * peek.choices
+    rights = call.principal.rights
+    if peek.cap is None:
+        return expected + rights.expected_output * peek.choices
+    most = rights.max_output_tokens
+    return expected + (peek.cap if most is None or peek.cap < most else most) * peek.choices
 
 
 def lesser(one: int | None, other: int | None) -> int | None:
@@ -86,10 +84,18 @@ def cap_of(call: Call, candidates: tuple[Deployment, ...], default: int) -> int 
     said = lesser(call.peek.cap, call.principal.rights.max_output_tokens)
     if call.peek.cap is not None:
         return said
-    most = most_input(call.peek)
-    if not any(candidate.price is not None and candidate.price.at(most).output for candidate in candidates):
+    if not _charges_output(candidates, call.peek):
         return said
-    return lesser(LEGACY_MAX_TOKENS if call.operation == "complete" else default, said)
+    default = LEGACY_MAX_TOKENS if call.operation == "complete" else default
+    return default if said is None else min(default, said)
+
+
+def _charges_output(candidates: tuple[Deployment, ...], peek: Peek) -> bool:
+    for candidate in candidates:
+        price = candidate.price
+        if price is not None and (price if price.dearer is None else price.at(most_input(peek))).output:
+            return True
+    return False
 
 
 def cost_of(call: Call, candidates: tuple[Deployment, ...], cap: int | None, first: int | None = None) -> Cost:
@@ -113,19 +119,20 @@ def cost_of(call: Call, candidates: tuple[Deployment, ...], cap: int | None, fir
 def dearest(call: Call, candidates: tuple[Deployment, ...], cap: int | None) -> int:
     """An upper bound of the cost in micro-dollars, whichever of `candidates` comes to answer. All their prices are known."""
     peek = call.peek
-    usage = Usage(
-        input_tokens=most_input(peek), output_tokens=(cap or 0) * peek.choices, requests=peek.requests, tier=tier_of(peek)
-    )
-    if len(candidates) == 1 and candidates[0].price is not None:
-        return candidates[0].price.bound(usage)
-    return max(candidate.price.bound(usage) for candidate in candidates if candidate.price is not None)
+    most, output, tier = most_input(peek), (cap or 0) * peek.choices, tier_of(peek)
+    dearest = 0
+    for candidate in candidates:
+        if candidate.price is not None:
+            bound = candidate.price.bound(most, output, peek.requests, tier)
+            dearest = bound if bound > dearest else dearest
+    return dearest
 
 
 def tier_of(peek: Peek) -> str:
     """The service tier that a request asks for."""
     if peek.tier is None:
-        peek.tier = asked_tier(peek.body)
-    return peek.tier
+        _look_through(peek)
+    return peek.tier or ""
 
 
 def priced(candidates: tuple[Deployment, ...], tier: str = "") -> tuple[Deployment, ...]:
@@ -154,12 +161,19 @@ def priced(candidates: tuple[Deployment, ...], tier: str = "") -> tuple[Deployme
 def most_input(peek: Peek) -> int:
     """The most tokens a request can be: text has no more of them than bytes; media counts by `MEDIA`."""
     if peek.most_input < 0:
-        body = peek.body
-        most = len(body) + peek.images * MEDIA[b"image_url"]
-        if b"\\u00" in body or _TYPED.search(body) is not None:
-            most += sum(map(_most_of, _MEDIA.finditer(body)))
-        peek.most_input = most
+        _look_through(peek)
     return peek.most_input
+
+
+def _look_through(peek: Peek) -> None:
+    """Find in the body what costs more or less than text does."""
+    body = peek.body
+    peek.most_input = len(body) + peek.images * MEDIA[b"image_url"]
+    if (b"\\" in body and b"\\u00" in body) or _TELLING.search(body) is not None:  # one byte is found much sooner than several
+        peek.most_input += sum(map(_most_of, _MEDIA.finditer(body)))
+        peek.tier = asked_tier(body)
+    else:
+        peek.tier = ""
 
 
 def _most_of(found: re.Match[bytes]) -> int:

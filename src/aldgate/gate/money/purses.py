@@ -18,7 +18,7 @@ class Claim(NamedTuple):
     whose: str = ""
 
 
-class Cost(NamedTuple):
+class Cost(msgspec.Struct, frozen=True, gc=False):
     """What a call may cost: at the most, which hard budgets hold, and likely, which soft ones do. In micro-dollars.
 
     `what` costs that, in words for who is refused it. Of a stream that reserves in steps it is the first: `paid_output` tokens.

@@ -149,8 +149,8 @@ class Steps:
     def _cost(self, admission: Admission, output_tokens: int) -> int:
         """The most the stream costs with so many output tokens, in micro-dollars."""
         peek = admission.call.peek
-        usage = Usage(most_input(peek), output_tokens, requests=peek.requests, tier=tier_of(peek))
-        return (admission.deployment.price or FREE).bound(usage) + _failed(admission)
+        price = admission.deployment.price or FREE
+        return price.bound(most_input(peek), output_tokens, peek.requests, tier_of(peek)) + _failed(admission)
 
 
 def _held(admission: Admission) -> Held:

@@ -6,8 +6,9 @@ import re
 
 from aldgate.core.calls import Call
 from aldgate.core.choice import Needs
+from aldgate.core.rights import EXPECTED_OUTPUT
 from aldgate.core.usage import Usage
-from aldgate.gate.money.bounds import EXPECTED_OUTPUT, GENERATES
+from aldgate.gate.money.bounds import GENERATES
 
 _MARKS: dict[str, str] = {
     "tools": "tools",

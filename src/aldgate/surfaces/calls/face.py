@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, cast
 
 import msgspec
@@ -29,7 +29,7 @@ from aldgate.limiter.headers import rate_headers
 from aldgate.ports import FaceDialect, Relay
 from aldgate.surfaces.calls.cache import LARGEST_ANSWER_BYTES, Cache, Kept, check_may_be_made, key_of, nothing_kept
 from aldgate.surfaces.calls.explained import ASKS, Telling, is_denial, with_explanation
-from aldgate.surfaces.calls.idempotency import Once, asked_by, idempotency_key
+from aldgate.surfaces.calls.idempotency import IDEMPOTENCY_KEY, Once, asked_by, idempotency_key
 from aldgate.surfaces.calls.recorder import Recorder
 from aldgate.surfaces.http.asgi import Handler, Headers, Outlet, Receive, Scope, Send, headers_of
 from aldgate.surfaces.http.bodies import BytesInFlight, bounded, check_json, read_body
@@ -107,7 +107,7 @@ class Face:
             if principal.rights.tells_places:
                 check_place(principal, scope)
             check_json(headers)
-            whole_body = connection.outlet.take_body()
+            whole_body = outlet.take_body()
             if whole_body is not None:
                 body = bounded(whole_body, self._max_body_bytes, self._in_flight)
             else:
@@ -118,7 +118,7 @@ class Face:
                 if ASKS in headers:
                     outlet = Telling(outlet)
                 named = read_named(scope) if read_named is not None else None
-                key = idempotency_key(headers)
+                key = idempotency_key(headers) if IDEMPOTENCY_KEY in headers else None
                 if key is None and (b"x-aldgate-cache" in headers or b"cache-control" in headers or self._cache.models):
                     await self._cached(headers, operation, call_id, principal, body, named, outlet)
                 elif key is None:
@@ -370,6 +370,7 @@ def _untie(error: GatewayError) -> None:
         met = met.__cause__ or met.__context__
 
 
+@lru_cache(maxsize=4096)
 def _header_value(text: str) -> bytes:
     if text.isascii() and text.isprintable():
         return text.encode()[:2_000]

@@ -30,6 +30,7 @@ from aldgate.surfaces.http.asgi import Outlet, Scope
 
 log = logging.getLogger("aldgate.idempotency")
 
+IDEMPOTENCY_KEY = b"idempotency-key"
 LONGEST_KEY = 255
 MOST_KEPT_BYTES = 1_048_576
 TOO_LARGE = SavedReply(0, (), b"")
@@ -44,7 +45,7 @@ def idempotency_key(headers: Mapping[bytes, bytes]) -> str | None:
     Raises:
         InvalidRequest: Empty, too long or not printable ASCII.
     """
-    value = headers.get(b"idempotency-key")
+    value = headers.get(IDEMPOTENCY_KEY)
     if value is None:
         return None
     if not 0 < len(value) <= LONGEST_KEY or not all(32 < byte < 127 for byte in value):

@@ -20,6 +20,7 @@ from aldgate.surfaces.http.faults import render_for_path
 log = logging.getLogger("aldgate.server")
 
 _NO_BODY = frozenset({204, 304})
+_COLON = b": "
 
 
 class BrokenResponse(Exception):
@@ -109,7 +110,8 @@ class Cycle:
             self.body += piece
         else:
             self.body = piece
-        self.wake()
+        if self._waiter is not None:
+            self.wake()
 
     def wake(self) -> None:
         """Something that `receive` waits for has happened."""
@@ -187,32 +189,26 @@ class Cycle:
             raise BrokenResponse("a second start of the response")
         if self.more_headers is not None:
             headers = [*headers, *self.more_headers]
-        parts = [STATUS_LINE[status], self._connection.date_header]
-        lines = 2
-        length = None
-        for name, value in headers:
-            if name == b"content-length":
-                length = int(value)
-            elif name == b"connection" and value.lower() == b"close":
-                self.keep_alive = False
-                continue
-            parts += (name, b": ", value, b"\r\n")
-            lines += 1
+        named = dict(headers)
+        length = named.get(b"content-length")
+        if named.get(b"connection", b"").lower() == b"close":
+            self.keep_alive = False
+            headers = [header for header in headers if header[0] != b"connection"]
+        own = b"\r\n"
         if not self.keep_alive or self.more_body:  # an answer that did not wait for the body is the last one
-            parts.append(b"connection: close\r\n")
-            lines += 1
-        if length is None and self.scope["http_version"] == "1.0":
+            own = b"connection: close\r\n\r\n"
+        if length is not None:
+            self._length = int(length)
+        elif self.scope["http_version"] == "1.0":
             self._ends_with_connection = True
-        elif length is None and status not in _NO_BODY and self.scope["method"] != "HEAD":
+        elif status not in _NO_BODY and self.scope["method"] != "HEAD":
             self._is_chunked = True
-            parts.append(b"transfer-encoding: chunked\r\n")
-            lines += 1
-        self._length = length or 0
-        parts.append(b"\r\n")
-        head = b"".join(parts)
-        if head.count(b"\n") != lines + 1 or head.count(b"\r") != lines + 1:
+            own = b"transfer-encoding: chunked\r\n" + own
+        lines = b"\r\n".join(map(_COLON.join, headers))
+        if lines.count(b"\n") >= max(1, len(headers)) or lines.count(b"\r") >= max(1, len(headers)):
             raise BrokenResponse("a header with a line break in it")
-        self._head = head
+        head = STATUS_LINE[status], self._connection.date_header, lines, b"\r\n" if lines else b"", own
+        self._head = b"".join(head)
 
     def _continue(self, body: bytes, more_body: bool) -> None:
         head = self._head or b""
@@ -235,5 +231,6 @@ class Cycle:
             self._connection.transport.write(out)
         if not more_body:
             self.is_complete = True
-            self.wake()
+            if self._waiter is not None:
+                self.wake()
             self._connection.answered(self)

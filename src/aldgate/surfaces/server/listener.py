@@ -327,7 +327,7 @@ class Connection(HttpToolsProtocol):
         if self._latest is not None:
             self._latest.more_body = False
             self._latest.wake()
-        if not self._waiting:
+        if self.flow.read_paused and not self._waiting:
             self.flow.resume_reading()  # a large body may have paused it, and only who reads notices that the caller leaves
 
     def answered(self, cycle: Cycle) -> None:
@@ -341,7 +341,8 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         if self._is_deaf or self.transport.is_closing():
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self._waiting:
             self._start(self._waiting.popleft())
         else:
