@@ -128,7 +128,7 @@ async def test_who_asked_is_told_and_can_check_that_it_was_us(tmp_path: Path, re
             verified(*wrong)
 
 
-async def test_a_receiver_that_fails_is_tried_again_with_the_same_message(
+async def test_a_receiver_that_fails_gets_the_same_message_again(
     tmp_path: Path, receiver: Receiver, hurry: None
 ) -> None:
     receiver.answers = [500, 302]
@@ -162,7 +162,7 @@ async def test_a_restart_forgets_none(tmp_path: Path, receiver: Receiver) -> Non
         assert (await settled(gate, path))["state"] == "delivered"
 
 
-async def test_calls_and_cancelled_jobs_tell_too(tmp_path: Path, receiver: Receiver, hurry: None) -> None:
+async def test_calls_tell_too(tmp_path: Path, receiver: Receiver, hurry: None) -> None:
     chat = {
         "model": "builtin/echo",
         "messages": [{"role": "user", "content": "hi"}],
@@ -174,8 +174,6 @@ async def test_calls_and_cancelled_jobs_tell_too(tmp_path: Path, receiver: Recei
         begun = await gate.http.post("/v1/chat/completions", json=chat, headers=bearer(key))
         assert begun.status_code == 202, begun.text
         assert (await settled(gate, begun.headers["location"]))["state"] == "delivered"
-        slow = await gate.http.post("/v1/chat/completions", json={**chat, "model": "builtin/nobody"}, headers=bearer(key))
-        assert slow.status_code == 404
     assert msgspec.json.decode(receiver.got[0][1])["data"]["operation"] == "chat"
 
 
