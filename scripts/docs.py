@@ -29,18 +29,26 @@ from aldgate.core.plans import DeploymentEntry, RouteEntry
 from aldgate.dialects.openai.errors import error_type, should_retry
 from aldgate.engines.a1111.engine import A1111Section
 from aldgate.engines.ace_step import AceStepSection
+from aldgate.engines.alltalk import AllTalkSection
 from aldgate.engines.builtin.echo import EchoOptions
 from aldgate.engines.builtin.embed import EmbedOptions
 from aldgate.engines.builtin.moderate import ModerateOptions
 from aldgate.engines.builtin.rerank import RerankOptions
 from aldgate.engines.comfyui.section import ComfySection
 from aldgate.engines.diffusers.engine import DiffusersSection
+from aldgate.engines.direct import DirectSection
 from aldgate.engines.gradio.section import GradioSection
 from aldgate.engines.heartmula import LibrarySection
 from aldgate.engines.invokeai.engine import InvokeSection
+from aldgate.engines.library.engine import ChildSection
+from aldgate.engines.llm.llama_cpp_python.engine import LlamaCppPythonSection
+from aldgate.engines.llm.ollama import OllamaEngineSection
 from aldgate.engines.openai_images import OpenAIImagesSection
+from aldgate.engines.openai_speech import SpeechSection
+from aldgate.engines.openai_transcription import TranscriptionSection
 from aldgate.engines.programs.section import ProgramSection
 from aldgate.engines.section import EngineSection, ProcessSection
+from aldgate.engines.shap_e.engine import ShapESection
 from aldgate.engines.wan2gp import Wan2GPSection
 from aldgate.providers.azure.section import AzureSection
 from aldgate.providers.bedrock.table import BedrockSection
@@ -126,9 +134,9 @@ def _settings(members: Iterable[Leaf]) -> Iterator[str]:
 
 
 def _default(value: Any) -> str:
-    if value is None or value in ("", (), msgspec.NODEFAULT) or isinstance(value, msgspec.Struct):
+    if value is None or value in ("", (), [], {}, msgspec.NODEFAULT) or isinstance(value, msgspec.Struct):
         return ""
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return ", ".join(f"`{each}`" for each in value)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
@@ -151,15 +159,26 @@ def _tables() -> Iterator[str]:
         ("`[engines.NAME]`", EngineSection),
         ("`[engines.NAME.process]`", ProcessSection),
         ("`[engines.NAME]` of kind `a1111`: its own keys", A1111Section),
-        ("`[engines.NAME]` of kind `ace-step`: its own keys", AceStepSection),
-        ("`[engines.NAME]` of kind `gradio`, `audiocraft` or `stable-audio`: its own keys", GradioSection),
-        ("`[engines.NAME]` of kind `yue` or `diffrhythm`: its own keys", ProgramSection),
-        ("`[engines.NAME]` of kind `heartmula`, the library: its own keys", LibrarySection),
         ("`[engines.NAME]` of kind `comfyui`: its own keys", ComfySection),
-        ("`[engines.NAME]` of kind `diffusers`: its own keys", DiffusersSection),
         ("`[engines.NAME]` of kind `invokeai`: its own keys", InvokeSection),
         ("`[engines.NAME]` of kind `openai-images`: its own keys", OpenAIImagesSection),
+        ("`[engines.NAME]` of kind `ace-step`: its own keys", AceStepSection),
+        ("`[engines.NAME]` of kind `gradio`, `audiocraft` or `stable-audio`: its own keys", GradioSection),
+        ("`[engines.NAME]` that is a program: `diffrhythm`, `heartmula`, `wan2gp`, `yue`", ProgramSection),
+        ("`[engines.NAME]` of kind `heartmula`, the library: its own keys", LibrarySection),
         ("`[engines.NAME]` of kind `wan2gp`: its own keys", Wan2GPSection),
+        ("`[engines.NAME]` that is a library: `diffusers`, `llama-cpp-python`, `shap-e`", ChildSection),
+        ("`[engines.NAME]` of kind `diffusers`: its own keys", DiffusersSection),
+        ("`[engines.NAME]` of kind `llama-cpp-python`: its own keys", LlamaCppPythonSection),
+        ("`[engines.NAME]` of kind `shap-e`: its own keys", ShapESection),
+        (
+            "`[engines.NAME]` asked once a job: `alltalk`, `llama-cpp`, `ollama`, `openai-speech`, `openai-transcription`",
+            DirectSection,
+        ),
+        ("`[engines.NAME]` of kind `alltalk`: its own keys", AllTalkSection),
+        ("`[engines.NAME]` of kind `ollama`: its own keys", OllamaEngineSection),
+        ("`[engines.NAME]` of kind `openai-speech`: its own keys", SpeechSection),
+        ("`[engines.NAME]` of kind `openai-transcription`: its own keys", TranscriptionSection),
     ):
         yield from (f"### {title}", "", inspect.getdoc(section) or "", "", *_fields(section), "")
     helps = field_help(Settings)
@@ -174,16 +193,23 @@ def _tables() -> Iterator[str]:
 
 def _fields(section: type[msgspec.Struct]) -> Iterator[str]:
     helps = field_help(section)
-    told = getattr(section.__base__, "__struct_fields__", ())  # what it inherits stands in a table of its own
-    fields = (field for field in msgspec.structs.fields(section) if field.name not in told)
+    told: dict[str, Any] = {}  # what it inherits stands in a table of its own
+    if section.__base__ not in (None, msgspec.Struct):
+        told = {field.name: _value(field) for field in msgspec.structs.fields(section.__base__)}
+    fields = [field for field in msgspec.structs.fields(section) if field.name not in told or told[field.name] != _value(field)]
     yield from table(
         ("key", "default", "what it is for"),
         (
-            (f"`{field.name}`", _default(field.default), " ".join(helps[field.name].split()))
+            (f"`{field.name}`", _default(_value(field)), " ".join(helps[field.name].split()))
             for field in fields
             if field.name in helps
         ),
     )
+
+
+def _value(field: msgspec.structs.FieldInfo) -> Any:
+    """What it is where nothing is said."""
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def _client_names() -> Iterator[str]:

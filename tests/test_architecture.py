@@ -55,7 +55,6 @@ TASKS = {
 }
 BROAD = {
     "engines/library/program.py": "whatever a library raises is its answer, and the next job may go well",
-    "engines/diffusers/child.py": "one order's fault must not end the others",
     "jobs/batch_run.py": "one line's fault must not end the others",
     "jobs/batches.py": "one batch's fault must not end the others",
     "jobs/worker.py": "one job's fault must not end the others",

@@ -98,6 +98,20 @@ def test_every_command_is_mentioned() -> None:
     assert {path for path in paths(root, "aldgate") if f"`{path}" not in ALL_DOCS} == set()
 
 
+def test_every_dependency_has_earned_its_place() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = [
+        project["build-system"]["requires"],
+        project["project"]["dependencies"],
+        *project["project"]["optional-dependencies"].values(),
+        *project["dependency-groups"].values(),
+    ]
+    table = PAGES["docs/why.md"].partition("## Dependencies")[2]
+    needed = {re.split(r"[^\w-]", requirement)[0] for group in groups for requirement in group}
+    named = {name for row in re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE) for name in re.findall(r"[\w-]+", row)}
+    assert needed - named == set()
+
+
 def anchors(page: str) -> set[str]:
     """The anchors that headings have on GitHub."""
     titles = re.findall(r"^#+ (.+)$", re.sub(BLOCK, "", page), re.MULTILINE)

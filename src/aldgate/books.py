@@ -67,7 +67,7 @@ class ReportStore(Protocol):
         limit: int | None = None,
         offset: int = 0,
     ) -> list[UsageRow]:
-        """Ledger sums by any dimensions (the names of `store.dimensions.DIMENSIONS`), the newest first, then dearest first.
+        """Ledger sums by any dimensions (the names of `core.dimensions.DIMENSIONS`), the newest first, then dearest first.
 
         Args:
             group_by: Dimensions; none sums all in one row.

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from aldgate.core.generation import NO_OPTIONS, Progress
+from aldgate.engines.group import Group
 
 
 class Saved(NamedTuple):
@@ -42,3 +43,9 @@ class RecordedRun:
     @property
     def fractions(self) -> list[float]:
         return [told.fraction for told in self.told if told.fraction is not None]
+
+
+def runs(run: RecordedRun) -> bool:
+    """Whether the process of a library runs that an attempt is known by."""
+    _, pid, rest = run.handles[0].split("/", 2)
+    return Group(int(pid), rest.partition("#")[0]).is_alive

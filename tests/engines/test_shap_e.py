@@ -20,9 +20,8 @@ from aldgate.core.errors import (
     UpstreamUnreachable,
 )
 from aldgate.core.generation import Generation, Input
-from aldgate.engines.child import is_alive
 from aldgate.testing.engines import libraries
-from tests.engines.runs import RecordedRun
+from tests.engines.runs import RecordedRun, runs
 from tests.engines.speaking import built
 
 LIBRARIES = str(Path(libraries.__file__).parent)
@@ -77,7 +76,7 @@ async def test_nothing_runs_before_there_is_work_and_one_process_does_it_all(tmp
         assert process_of(first) == process_of(second)
         assert all(model.is_loaded for model in (await engine.state()).models)
         await engine.unload()
-        assert not is_alive(process_of(first))
+        assert not runs(first)
         assert "downloading transmitter" in (tmp_path / "engines" / "mine.log").read_text()
 
 
@@ -111,7 +110,7 @@ async def test_what_is_cancelled_leaves_its_work_and_keeps_its_model(tmp_path: P
         making.cancel()
         await asyncio.wait([making])
         await engine.stop(run.handles[0])
-        assert is_alive(process_of(run))
+        assert runs(run)
         await engine.generate(mesh(steps=2), after)
         assert process_of(after) == process_of(run)
 
@@ -130,14 +129,14 @@ async def test_to_stop_what_has_ended_does_not_stop_the_next(tmp_path: Path) -> 
 
 
 async def test_what_hangs_is_ended(tmp_path: Path) -> None:
-    async with shap_e(tmp_path, stop_patience_s=0.1, run_timeout_s=20) as engine:
+    async with shap_e(tmp_path, stop_s=0.1, run_timeout_s=20) as engine:
         run = RecordedRun()
         making = asyncio.create_task(engine.generate(mesh("please hang"), run))
         await until_told(run, making, 2)
         making.cancel()
         await asyncio.wait([making])
         await engine.stop(run.handles[0])
-        assert not is_alive(process_of(run))
+        assert not runs(run)
 
 
 async def test_another_worker_s_process_is_ended_by_its_identity(tmp_path: Path) -> None:

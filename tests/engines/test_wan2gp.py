@@ -12,9 +12,11 @@ import pytest
 from aldgate.config.errors import ConfigError
 from aldgate.core.errors import InvalidRequest, UpstreamError, UpstreamOverloaded, UpstreamTimeout, UpstreamUnreachable
 from aldgate.core.generation import Generation, Input
-from aldgate.engines.child import identity_of, is_alive
+from aldgate.engines.group import Group
+from aldgate.engines.programs.engine import ProgramEngine
+from aldgate.engines.programs.process import group_in
 from aldgate.engines.section import Surroundings
-from aldgate.engines.wan2gp import Wan2GPEngine, build
+from aldgate.engines.wan2gp import build
 from aldgate.testing.engines import FakeWan2GP
 from aldgate.testing.engines.pictures import png
 from tests.engines.runs import RecordedRun
@@ -22,9 +24,16 @@ from tests.engines.runs import RecordedRun
 ASKED = Generation(operation="video", prompt="a fox runs")
 
 
-def wan2gp(fake: FakeWan2GP, data: Path, **table: Any) -> Wan2GPEngine:
+def wan2gp(fake: FakeWan2GP, data: Path, **table: Any) -> ProgramEngine:
     given = {"command": fake.command, "models": ["t2v_1.3B", "i2v"], **table}
     return build("mine", given, Surroundings(data=data, environment={"PATH": os.defpath, "OPENAI_API_KEY": "hush"}))
+
+
+def group_of(data: Path, run: RecordedRun) -> Group:
+    """Of the process of an attempt under way."""
+    group = group_in(data / "engines" / "mine" / run.reference)
+    assert group is not None
+    return group
 
 
 def settings(fake: FakeWan2GP) -> dict[str, Any]:
@@ -57,7 +66,7 @@ async def test_settings_say_what_was_asked(tmp_path: Path) -> None:
     assert sent.items() >= expected.items()
     assert sent["image_start"].endswith("input-0.png")
     assert [file.name for file in run.files] == ["video_1.mp4", "video_2.mp4"]
-    assert run.fractions == [0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.0]
+    assert run.fractions == [0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0]
     assert run.told[0].message == "Denoising"
     assert list((tmp_path / "engines" / "mine").iterdir()) == [], "nothing is left lying about"
 
@@ -69,21 +78,14 @@ async def test_a_worker_that_took_over_ends_the_process(tmp_path: Path) -> None:
     run = RecordedRun()
     making = asyncio.create_task(engine.generate(ASKED, run))
     await fake.until_working()
-    assert is_alive(run.handles[0])
+    group = group_of(tmp_path, run)
+    assert group.is_alive
     await other.stop(run.handles[0])
-    assert not is_alive(run.handles[0])
+    assert not group.is_alive
     with pytest.raises(UpstreamError) as raised:
         await making
     assert raised.value.upstream_code == "interrupted"
     assert len(fake.stopped) == 1
-
-
-async def test_a_process_id_that_is_used_again_is_left_alone(tmp_path: Path) -> None:
-    engine = wan2gp(FakeWan2GP(tmp_path), tmp_path)
-    host, pid, _ = identity_of(os.getpid()).split("/")
-    await engine.stop(f"{host}/{pid}/1")
-    with pytest.raises(UpstreamError, match="elsewhere"):
-        await engine.stop(f"elsewhere/{pid}/1")
 
 
 async def test_one_that_does_not_heed_is_killed(tmp_path: Path) -> None:
@@ -96,10 +98,11 @@ async def test_one_that_does_not_heed_is_killed(tmp_path: Path) -> None:
     async with asyncio.timeout(10):
         while not run.told:
             await asyncio.sleep(0)
+    group = group_of(tmp_path, run)
     making.cancel()
     await asyncio.wait([making])
+    assert not group.is_alive
     await engine.stop(run.handles[0])
-    assert not is_alive(run.handles[0])
 
 
 async def test_work_that_takes_too_long_is_interrupted(tmp_path: Path) -> None:
@@ -107,10 +110,12 @@ async def test_work_that_takes_too_long_is_interrupted(tmp_path: Path) -> None:
     fake.hold()
     engine = wan2gp(fake, tmp_path, run_timeout_s=0.5)
     run = RecordedRun()
+    making = asyncio.create_task(engine.generate(ASKED, run))
+    await fake.until_working()
+    group = group_of(tmp_path, run)
     with pytest.raises(UpstreamTimeout):
-        await engine.generate(ASKED, run)
-    await engine.aclose()
-    assert not is_alive(run.handles[0])
+        await making
+    assert not group.is_alive
 
 
 async def test_it_sees_no_keys_of_the_gate(tmp_path: Path) -> None:

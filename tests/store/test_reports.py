@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from aldgate.core.budgets import period_name
 from aldgate.core.calls import LedgerRow
+from aldgate.core.dimensions import DIMENSIONS
 from aldgate.core.levels import AccountKind
 from aldgate.core.policies import ANYTHING
 from aldgate.storage import Store, StoredAccount
-from aldgate.surfaces.reports.ledger_query import DIMENSIONS
 from aldgate.surfaces.reports.statements import Subject, statement
 
 from .rows import KEY, NOON, ROW, ask

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from aldgate.config.errors import ConfigError
 from aldgate.config.settings import Settings
 from aldgate.core.placement import Needs
 from aldgate.devices.gpus import MachineGpus
+from aldgate.engines.group import environment_for
 from aldgate.engines.http import EngineHttp
 from aldgate.engines.process import EngineProcess
 from aldgate.engines.section import EngineSection
@@ -25,8 +25,6 @@ from aldgate.making import Engine
 from aldgate.storage import Store
 
 HEALTH_TIMEOUT_S = 5.0
-OURS = re.compile(r"^ALDGATE_|_KEYS?$|SECRET|PASSWORD|^DATABASE_URL$")
-"""Names in the environment that engines do not inherit: they hold what is the gate's alone. `env` of a process adds any."""
 
 
 def with_processes(settings: Settings, engines: Mapping[str, Engine]) -> dict[str, Engine]:
@@ -69,8 +67,8 @@ def _started(settings: Settings, name: str, engine: Engine) -> Engine:
         http = EngineHttp(name, section.base_url, ca_bundle=section.ca_bundle, timeout_s=HEALTH_TIMEOUT_S)
         ask = partial(_answers, http, section.process.health)
     folder = Path(settings.data).absolute() / "engines"
-    inherited = {key: value for key, value in settings.environment.items() if not OURS.search(key)}
-    return Started(engine, EngineProcess(name, section.process, folder, inherited, ask))
+    environment = environment_for(settings.environment, section.process.env)
+    return Started(engine, EngineProcess(name, section.process, folder, environment, ask))
 
 
 async def _answers(http: EngineHttp, path: str) -> None:

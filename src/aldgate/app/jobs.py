@@ -14,7 +14,7 @@ from aldgate.artifacts.links import Links
 from aldgate.artifacts.local import Artifacts
 from aldgate.artifacts.places import open_place
 from aldgate.config.settings import Settings
-from aldgate.jobs.batch_run import Shop
+from aldgate.jobs.batch_shop import BatchShop
 from aldgate.jobs.batches import BatchWorker
 from aldgate.jobs.files import Files
 from aldgate.storage import Store
@@ -67,7 +67,7 @@ def shelf_of(settings: Settings, store: Store, in_flight: BytesInFlight, incarna
 def batch_worker(settings: Settings, app: App, store: Store, doors: Doors, shelf: Shelf) -> BatchWorker:
     """Who makes the calls of batches."""
     return BatchWorker(
-        Shop(
+        BatchShop(
             gate=doors.gate,
             identity=doors.identity,
             store=store,

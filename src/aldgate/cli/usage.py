@@ -8,25 +8,8 @@ from aldgate.cli.client import connect
 from aldgate.cli.group import Help
 from aldgate.cli.options import Csv, Json, Month, Since, Until, Url, Where
 from aldgate.cli.output import say_bytes, say_json, say_table
+from aldgate.core.dimensions import DIMENSIONS
 
-GROUPS = (
-    "key",
-    "user",
-    "client",
-    "team",
-    "organisation",
-    "model",
-    "requested_model",
-    "provider",
-    "operation",
-    "status",
-    "error_code",
-    "usage_source",
-    "hour",
-    "day",
-    "week",
-    "month",
-)
 COUNTS = {
     "calls": "calls",
     "errors": "errors",
@@ -41,7 +24,7 @@ app = typer.Typer()
 @app.callback(invoke_without_command=True, add_help_option=False)
 def usage(
     context: typer.Context,
-    by: Annotated[str, typer.Option(help=f"What to sum by, separated by commas: {', '.join(GROUPS)}.")] = "key,model,day",
+    by: Annotated[str, typer.Option(help=f"What to sum by, separated by commas: {', '.join(DIMENSIONS)}.")] = "key,model,day",
     since: Since = None,
     until: Until = None,
     month: Month = None,
@@ -57,9 +40,9 @@ def usage(
     if context.invoked_subcommand is not None:
         return
     groups = [group.strip() for group in by.split(",") if group.strip()]
-    unknown = [group for group in groups if group not in GROUPS]
+    unknown = [group for group in groups if group not in DIMENSIONS]
     if unknown:
-        raise typer.BadParameter(f"`{unknown[0]}` is none of {', '.join(GROUPS)}", param_hint="--by")
+        raise typer.BadParameter(f"`{unknown[0]}` is none of {', '.join(DIMENSIONS)}", param_hint="--by")
     query = [("group_by", ",".join(groups)), *asked(since, until, month, where)]
     query += [] if limit is None else [("limit", str(limit))]
     if as_csv:
@@ -93,7 +76,7 @@ def asked(since: str | None, until: str | None, month: str | None, where: list[s
     query = [(name, value) for name, value in (("since", since), ("until", until), ("month", month)) if value is not None]
     for text in where or []:
         name, sign, value = text.partition("=")
-        if name not in GROUPS or not sign or not value:
+        if name not in DIMENSIONS or not sign or not value:
             raise typer.BadParameter(f"`{text}` is not like model=lab/gpt-4.1", param_hint="--where")
         query.append((name, value))
     return query

@@ -35,6 +35,7 @@ class Peek(msgspec.Struct):
         body: As it came, or written anew where parsers could have disagreed about it.
         cap: The caller's own bound on output tokens per choice; of two the greater, as providers differ in which they obey.
         cap_field: Name of the field that `cap` stood in, if it was one of two that the operation knows.
+        names_cap: The body may hold a field that bounds output, be it as null.
         choices: How many answers are generated (and charged for) at the most.
         wants_usage: The caller asked for the usage chunk of a stream.
         has_stream_options: The body holds `stream_options`.
@@ -48,6 +49,7 @@ class Peek(msgspec.Struct):
     wants_usage: bool = False
     has_stream_options: bool = False
     cap_field: str | None = None
+    names_cap: bool = True
     images: int = 0
     """Pictures in the body that no key of their own names each."""
     requests: int = 1

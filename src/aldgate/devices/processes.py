@@ -1,29 +1,43 @@
-"""Processes of this machine as `/proc` shows them: who listens on a port, who descends from whom, since when each runs.
+"""Processes of this machine as `/proc` shows them: who listens on a port, who descends from whom, who is of a group.
 
 Elsewhere than on Linux nothing is found, and whatever holds memory counts as somebody else's.
 """
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 PROC = Path("/proc")
 LISTENING = "0A"
 
 
+class _Stat(NamedTuple):
+    parent: int
+    group: int
+    started: int
+
+
 def started_at(pid: int, proc: Path = PROC) -> int | None:
     """When it started, in clock ticks since the machine did: with its number, this tells it from any other. None: it is gone."""
     found = _stat(pid, proc)
-    return None if found is None else found[1]
+    return None if found is None else found.started
 
 
 def with_descendants(pids: Iterable[int], proc: Path = PROC) -> frozenset[int]:
     """The processes, and all that they and theirs started."""
-    parents = {pid: stat[0] for pid in _pids(proc) if (stat := _stat(pid, proc)) is not None}
+    parents = {pid: stat.parent for pid in _pids(proc) if (stat := _stat(pid, proc)) is not None}
     found = set(pids)
     while more := {pid for pid, parent in parents.items() if parent in found and pid not in found}:
         found |= more
     return frozenset(found)
+
+
+def members_of(group: int, proc: Path = PROC) -> frozenset[int]:
+    """The processes of a group; those that have ended and wait for their parent to see that do not count."""
+    return frozenset(pid for pid in _pids(proc) if (stat := _stat(pid, proc)) is not None and stat.group == group)
 
 
 def listening_on(port: int, proc: Path = PROC) -> frozenset[int]:
@@ -39,14 +53,14 @@ def _pids(proc: Path) -> list[int]:
         return []
 
 
-def _stat(pid: int, proc: Path) -> tuple[int, int] | None:
-    """Its parent, and when it started; see proc_pid_stat(5), the name may hold anything. None: it is gone or a zombie."""
+def _stat(pid: int, proc: Path) -> _Stat | None:
+    """See proc_pid_stat(5); the name may hold anything. None: it is gone or a zombie."""
     try:
         text = (proc / str(pid) / "stat").read_text(errors="replace")
     except OSError:
         return None
     fields = text[text.rindex(")") + 2 :].split()
-    return None if fields[0] in ("Z", "X") else (int(fields[1]), int(fields[19]))
+    return None if fields[0] in ("Z", "X") else _Stat(int(fields[1]), int(fields[2]), int(fields[19]))
 
 
 def _inodes(table: Path, port: int) -> set[str]:

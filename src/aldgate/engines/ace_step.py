@@ -19,10 +19,10 @@ from aldgate.core.errors import ModelNotFound, NotSupported, UpstreamBroken, Ups
 from aldgate.core.generation import EngineModel, EngineState, Generated, Generation, Progress, Recovery
 from aldgate.core.levels import Operation
 from aldgate.engines.address import reach
+from aldgate.engines.asking import Kinds, check_asked, input_or_none, number
 from aldgate.engines.endings import failed, within
 from aldgate.engines.http import EngineHttp
 from aldgate.engines.mimes import mime_of_name
-from aldgate.engines.refusing import check_asked, check_range, input_of
 from aldgate.engines.section import EngineSection, Seconds, Surroundings, decode_section
 from aldgate.engines.seeds import seed_of
 from aldgate.making import Run
@@ -30,7 +30,7 @@ from aldgate.making import Run
 MOST_SEED = 2**32 - 1
 FIELDS = ("model", "lyrics", "language", "duration_s", "steps", "guidance", "seed", "count", "strength")
 FORMATS = ("mp3", "wav", "flac")
-OPTIONS: Mapping[str, type | tuple[type, ...]] = {
+OPTIONS: Kinds = {
     "bpm": int,
     "key_scale": str,
     "time_signature": str,
@@ -107,7 +107,7 @@ class AceStep:
         """Give it a task and ask after it. See `Engine.generate`."""
         check_asked(asked, operations=self.operations, fields=FIELDS, roles=("audio",), formats=FORMATS, options=OPTIONS)
         for field, least, most in (("duration_s", 10, 600), ("count", 1, 8), ("steps", 1, 200), ("strength", 0, 1)):
-            check_range(asked, field, least, most)
+            number(getattr(asked, field), field, least, most)
         seed = seed_of(asked, run.reference, most=MOST_SEED)
         async with within(self.name, self._section.run_timeout_s):
             if asked.model and asked.model not in await self._models():
@@ -147,7 +147,7 @@ class AceStep:
 
     async def _begin(self, asked: Generation, seed: int) -> str:
         task = _task_of(asked, seed)
-        audio = input_of(asked, "audio")
+        audio = input_or_none(asked, "audio")
         if audio is None:
             told = await self._data("POST", "/release_task", json=task)
         else:

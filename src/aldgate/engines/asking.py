@@ -1,13 +1,18 @@
 """Whether an engine can do what a generation asks: what it cannot is refused before anything is sent."""
 
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
 
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.generation import Generation, Input
+from aldgate.core.levels import Operation
 
+Kinds = Mapping[str, type | tuple[type, ...]]
+"""Options by name, and what their values are."""
+NO_KINDS: Kinds = MappingProxyType({})
 S = TypeVar("S", bound=msgspec.Struct)
 _USUAL = Generation(operation="image")
 _ALWAYS = {"operation", "model", "options", "inputs"}
@@ -27,6 +32,56 @@ def take_only(asked: Generation, fields: Collection[str], *, roles: Collection[s
             raise InvalidRequest(f"This engine takes no `{given.role}` to begin with.", param=given.role)
 
 
+def check_asked(
+    asked: Generation,
+    *,
+    operations: Collection[Operation],
+    fields: Collection[str],
+    roles: Collection[str] = (),
+    formats: Collection[str] = (),
+    options: Kinds = NO_KINDS,
+) -> None:
+    """See that a request has nothing that its engine would have to ignore.
+
+    Args:
+        asked: The request.
+        operations: What the engine does.
+        fields: Fields of `Generation` that it takes, besides `prompt`, `format` and one for `count`.
+        roles: Inputs that it takes, one of each.
+        formats: What it can make, in lower case.
+        options: As for `check_options`.
+
+    Raises:
+        InvalidRequest: It has; `param` says what.
+    """
+    if asked.operation not in operations:
+        raise InvalidRequest(f"This engine does not do `{asked.operation}`.")
+    if asked.model and "model" not in fields:
+        raise InvalidRequest("This engine takes no `model`.", param="model")
+    take_only(asked, ("prompt", "format", *fields), roles=roles)
+    one_of(asked.format, "format", formats)
+    check_options(asked, options)
+    given_roles = [each.role for each in asked.inputs]
+    if len(set(given_roles)) < len(given_roles):
+        raise InvalidRequest(f"This engine takes {' and '.join(f'one `{role}`' for role in roles)}.", param="inputs")
+
+
+def check_options(asked: Generation, known: Kinds) -> None:
+    """See that every option is known and of its kind.
+
+    Args:
+        asked: The request.
+        known: The engine's own further options, and what their values are.
+
+    Raises:
+        InvalidRequest: One is not.
+    """
+    for name, value in asked.options.items():
+        kinds = known.get(name)
+        if kinds is None or not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
+            raise InvalidRequest(f"This engine has no such option as `{name}`, or not with this value.", param=f"options.{name}")
+
+
 def prompt_of(asked: Generation, *, most: int | None = None) -> str:
     """The prompt.
 
@@ -38,6 +93,11 @@ def prompt_of(asked: Generation, *, most: int | None = None) -> str:
     if most is not None and len(asked.prompt) > most:
         raise InvalidRequest(f"The prompt has {len(asked.prompt)} characters; this engine takes {most}.", param="prompt")
     return asked.prompt
+
+
+def input_or_none(asked: Generation, role: str) -> Input | None:
+    """The first input of this role, if there is one."""
+    return next((each for each in asked.inputs if each.role == role), None)
 
 
 def input_of(asked: Generation, role: str) -> Input:

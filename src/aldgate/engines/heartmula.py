@@ -18,18 +18,19 @@ from aldgate.core.generation import EngineModel, EngineState, Generated, Generat
 from aldgate.core.levels import Operation
 from aldgate.engines import heartmula_child
 from aldgate.engines.address import reach
+from aldgate.engines.asking import Kinds, check_asked, number
 from aldgate.engines.endings import within
 from aldgate.engines.http import EngineHttp
 from aldgate.engines.mimes import mime_of_name
 from aldgate.engines.programs.engine import ProgramEngine
+from aldgate.engines.programs.program import Program
 from aldgate.engines.programs.section import ProgramSection
-from aldgate.engines.refusing import check_asked, check_range
 from aldgate.engines.section import EngineSection, Surroundings, decode_section
 from aldgate.making import Engine, Run
 
 MOST_S = 600
 USUAL_S = 30.0
-OPTIONS: Mapping[str, type | tuple[type, ...]] = {"temperature": (int, float), "top_k": int}
+OPTIONS: Kinds = {"temperature": (int, float), "top_k": int}
 
 
 class LibrarySection(ProgramSection, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,7 +64,7 @@ def build(name: str, table: Mapping[str, Any], surroundings: Surroundings) -> En
 def _check(asked: Generation, fields: Sequence[str], formats: Sequence[str]) -> None:
     fields = ("lyrics", "duration_s", *fields)
     check_asked(asked, operations=("music",), fields=fields, formats=formats, options=OPTIONS)
-    check_range(asked, "duration_s", 1, MOST_S)
+    number(asked.duration_s, "duration_s", 1, MOST_S)
     if not asked.prompt.strip() and not asked.lyrics.strip():
         raise InvalidRequest("It needs tags in `prompt`, or `lyrics`.", param="prompt")
 
@@ -73,7 +74,7 @@ def _tags(prompt: str) -> str:
     return ",".join(tag.strip() for tag in prompt.split(",") if tag.strip())
 
 
-class HeartMulaProgram:
+class HeartMulaProgram(Program):
     """See `Program`.
 
     Args:
@@ -81,7 +82,6 @@ class HeartMulaProgram:
     """
 
     kind = "heartmula"
-    takes_seed = True
 
     def __init__(self, section: LibrarySection) -> None:
         self._section = section

@@ -18,9 +18,9 @@ from aldgate.core.errors import ModelNotFound, NotSupported, UpstreamBroken, Ups
 from aldgate.core.generation import EngineModel, EngineState, Generated, Generation, Progress, Recovery
 from aldgate.core.levels import Operation
 from aldgate.engines.address import reach
+from aldgate.engines.asking import check_asked, number
 from aldgate.engines.endings import failed, interrupted, within
 from aldgate.engines.http import EngineHttp
-from aldgate.engines.refusing import check_asked, check_range
 from aldgate.engines.section import EngineSection, Surroundings, decode_section
 from aldgate.making import Run
 
@@ -74,7 +74,7 @@ class MusicGpt:
     async def generate(self, asked: Generation, run: Run) -> Generated:
         """Ask for a sound and wait for it. See `Engine.generate`."""
         check_asked(asked, operations=self.operations, fields=("model", "duration_s"), formats=("wav",))
-        check_range(asked, "duration_s", 1, MOST_SECONDS)
+        number(asked.duration_s, "duration_s", 1, MOST_SECONDS)
         seconds = round(asked.duration_s or USUAL_SECONDS)
         async with within(self.name, self._section.run_timeout_s):
             async with self._socket() as (socket, model):

@@ -1,7 +1,6 @@
 """An engine's own process: started when it is needed, stopped when it is idle, known again by a gate that starts after it.
 
-Its number and start time are kept in a file, so that a gate that was killed finds it again and never takes another process for
-it. It has a process group of its own, which is what is ended.
+What is known of its group is kept in a file, so that a gate that was killed finds it again.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ from pathlib import Path
 import msgspec
 
 from aldgate.core.errors import UpstreamError, UpstreamUnreachable
-from aldgate.devices.processes import started_at, with_descendants
+from aldgate.devices.processes import with_descendants
+from aldgate.engines.group import Group
 from aldgate.engines.section import ProcessSection
 
 log = logging.getLogger("aldgate.engines")
@@ -34,13 +34,6 @@ LOGS_KEPT = 3
 Ask = Callable[[], Awaitable[object]]
 
 
-class Known(msgspec.Struct, frozen=True):
-    """What is kept of a process: its number means it only together with when it started."""
-
-    pid: int
-    started_at: int
-
-
 class EngineProcess:
     """The process of one engine.
 
@@ -48,7 +41,7 @@ class EngineProcess:
         name: The engine's.
         section: How to start it.
         folder: Where its log and what is known of it are kept.
-        environment: What it inherits; the section's own is laid over it.
+        environment: The whole of its environment.
         ask: Returns once it answers. Raises `UpstreamError` while it does not.
         clock: Monotonic seconds.
     """
@@ -66,11 +59,11 @@ class EngineProcess:
         self._name = name
         self._section = section
         self._folder = folder
-        self._environment = {**environment, **section.env}
+        self._environment = dict(environment)
         self._ask = ask
         self._clock = clock
         self._child: subprocess.Popen[bytes] | None = None
-        self._known: Known | None = self._read()
+        self._known: Group | None = self._read()
         self._starting = asyncio.Lock()
         self._failures = 0
         self._rests_until = 0.0
@@ -85,10 +78,8 @@ class EngineProcess:
     @property
     def pid(self) -> int | None:
         """Its number while it runs."""
-        known = self._known
-        if self._child is not None and self._child.poll() is not None:
-            self._child = None  # only a child that was waited for is gone
-        return known.pid if known is not None and started_at(known.pid) == known.started_at else None
+        self._reap()
+        return self._known.pid if self._known is not None and self._known.has_leader else None
 
     def pids(self) -> frozenset[int]:
         """The process and those that it started."""
@@ -127,6 +118,7 @@ class EngineProcess:
                 if self.pid is None:
                     self._known = self._read()  # another gate on this machine may have started it
                 if self.pid is None:
+                    await self.stop()  # something that it started may have outlived it
                     self._spawn()
                 await self._until_it_answers()
             except UpstreamUnreachable:
@@ -137,18 +129,16 @@ class EngineProcess:
             self._failures = 0
 
     async def stop(self) -> None:
-        """End its group: asked first, then killed. Returns when it is gone."""
-        pid = self.pid
-        if pid is None:
-            return
-        for sign, patience_s in ((signal.SIGTERM, PATIENCE_S), (signal.SIGKILL, PATIENCE_S)):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, sign)
-            if await self._ends_within(patience_s):
-                break
-        self._known = None
-        self._record.unlink(missing_ok=True)
-        log.info("the process of the engine `%s` was stopped", self._name)
+        """End its group: asked first, then killed. Returns when all of it is gone.
+
+        Raises:
+            UpstreamError: It does not end.
+        """
+        if self._known is not None and await self._known.end(PATIENCE_S, (signal.SIGTERM, signal.SIGKILL)):
+            self._known = None
+            self._record.unlink(missing_ok=True)
+            log.info("the process of the engine `%s` was stopped", self._name)
+        self._reap()
 
     async def tend(self) -> None:
         """Stop it if it was idle for its time, and keep its log short. To be called every few seconds."""
@@ -161,9 +151,9 @@ class EngineProcess:
     def _record(self) -> Path:
         return self._folder / f"{self._name}.process"
 
-    def _read(self) -> Known | None:
+    def _read(self) -> Group | None:
         try:
-            return msgspec.json.decode(self._record.read_bytes(), type=Known)
+            return msgspec.json.decode(self._record.read_bytes(), type=Group)
         except (OSError, msgspec.DecodeError):
             return None
 
@@ -183,7 +173,7 @@ class EngineProcess:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise UpstreamUnreachable(f"The process of the engine `{self._name}` cannot be started: {reason}.") from error
-        self._known = Known(self._child.pid, started_at(self._child.pid) or 0)
+        self._known = Group.led_by(self._child.pid)
         self._record.write_bytes(msgspec.json.encode(self._known))
         log.info("the process of the engine `%s` was started as %d", self._name, self._child.pid)
 
@@ -199,12 +189,9 @@ class EngineProcess:
                 raise UpstreamUnreachable(f"The engine `{self._name}` did not answer in its time to start.")
             await asyncio.sleep(PAUSE_S)
 
-    async def _ends_within(self, patience_s: float) -> bool:
-        for _ in range(max(1, round(patience_s / PAUSE_S))):
-            if self.pid is None:
-                return True
-            await asyncio.sleep(PAUSE_S)  # of a process that another gate started, nothing tells when it ends
-        return self.pid is None
+    def _reap(self) -> None:
+        if self._child is not None and self._child.poll() is not None:
+            self._child = None  # only a child that was waited for is gone
 
     def _shorten_log(self) -> None:
         with contextlib.suppress(FileNotFoundError):

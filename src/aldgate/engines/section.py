@@ -25,7 +25,7 @@ class ProcessSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     working_dir: str = ""
     """Where it runs; empty: where the gate does."""
     env: dict[str, str] = {}
-    """Added to the environment."""
+    """Added to the little of the gate's environment that it sees."""
     health: str = ""
     """Path that answers below 500 once it is up; empty asks the engine as the gate always does."""
     startup_timeout_s: Seconds = 300.0

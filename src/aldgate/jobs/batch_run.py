@@ -14,8 +14,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from aldgate.core.batches import (
     INTERRUPTED,
     BatchLine,
@@ -31,62 +29,28 @@ from aldgate.core.calls import Admission, Outcome
 from aldgate.core.errors import BudgetExceeded, GatewayError, InternalError, InvalidRequest, StoreUnavailable
 from aldgate.core.leases import LeaseLost
 from aldgate.gate.attempts import Run
-from aldgate.gate.gate import Gate
 from aldgate.gate.policies.permission import check_path
 from aldgate.gate.policies.shaping import shaped
-from aldgate.gate.principals.identity import Identity
-from aldgate.gate.whole import Committed, whole
+from aldgate.gate.whole import whole
 from aldgate.jobs.batch_input import read_input, read_raw
 from aldgate.jobs.batch_results import write_results
-from aldgate.jobs.files import Files
-from aldgate.ports import ByteBound, Endpoint
-from aldgate.storage import BatchStore
+from aldgate.jobs.batch_shop import BatchShop
+from aldgate.jobs.insisting import RETRY_S, insist
+from aldgate.ports import Endpoint
 
 log = logging.getLogger("aldgate.batches")
 
 LEASE_S = 30.0
 PAGE = 500
 LINES_AT_ONCE = 1_000
-RETRY_S = 1.0
 
 T = TypeVar("T")
-Wait = Callable[[asyncio.Event, float], Awaitable[None]]
-"""Returns when the event is set, or after so many seconds."""
-
-
-class Shop(msgspec.Struct, frozen=True):
-    """What every batch needs.
-
-    Attributes:
-        endpoints: Path -> what is there.
-        in_flight: The bound on requests held.
-        committed: As `gate.whole.whole` takes it.
-        places: Calls of all batches at once.
-        width: Lines of one batch that are called, or wait to be called again, at once.
-        most_lines: Lines of a batch.
-        most_bytes: The longest request of a line.
-        now: Unix seconds.
-    """
-
-    gate: Gate
-    identity: Identity
-    store: BatchStore
-    files: Files
-    endpoints: Callable[[str], Endpoint]
-    in_flight: ByteBound
-    committed: Committed | None
-    places: asyncio.Semaphore
-    width: int
-    most_lines: int
-    most_bytes: int
-    now: Callable[[], float]
-    wait: Wait
 
 
 class BatchRun:
     """One batch that this worker has taken."""
 
-    def __init__(self, batch: StoredBatch, shop: Shop) -> None:
+    def __init__(self, batch: StoredBatch, shop: BatchShop) -> None:
         self._batch = batch
         self._shop = shop
         self._nudge = asyncio.Event()
@@ -299,13 +263,7 @@ class BatchRun:
         Raises:
             StoreUnavailable: It has not answered, and the gate stops.
         """
-        while True:
-            try:
-                return await ask()
-            except StoreUnavailable:
-                if self._is_stopping:
-                    raise
-                await self._shop.wait(asyncio.Event(), RETRY_S)
+        return await insist(ask, self._shop.wait, lambda: self._is_stopping)
 
 
 class _LineCall:

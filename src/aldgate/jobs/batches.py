@@ -8,7 +8,8 @@ import logging
 from aldgate.core.batches import StoredBatch
 from aldgate.core.errors import GatewayError, StoreUnavailable
 from aldgate.core.leases import LeaseLost
-from aldgate.jobs.batch_run import LEASE_S, BatchRun, Shop
+from aldgate.jobs.batch_run import LEASE_S, BatchRun
+from aldgate.jobs.batch_shop import BatchShop
 
 log = logging.getLogger("aldgate.batches")
 
@@ -19,7 +20,7 @@ POLL_S = 10.0
 class BatchWorker:
     """Carries on batches until it is cancelled."""
 
-    def __init__(self, shop: Shop) -> None:
+    def __init__(self, shop: BatchShop) -> None:
         self._shop = shop
         self._runs: dict[str, BatchRun] = {}
         self._wake = asyncio.Event()

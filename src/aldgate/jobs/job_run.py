@@ -26,12 +26,12 @@ from aldgate.core.job_decisions import after_failure, not_yet, recovery_of
 from aldgate.core.jobs import AttemptEnd, Claim, End, JobError, Lease, Renewal, asked_of
 from aldgate.core.leases import LeaseLost
 from aldgate.gate.jobs import cancelled, failed, ledger_row, succeeded
+from aldgate.jobs.insisting import insist
 from aldgate.jobs.job_shop import JobShop
 from aldgate.jobs.job_steps import JobSteps
 
 log = logging.getLogger("aldgate.jobs")
 
-RETRY_S = 1.0
 STOP_PATIENCE_S = 15.0
 """Between two questions to an engine that did not say that it has stopped."""
 END_PATIENCE_S = 5.0
@@ -271,10 +271,4 @@ class JobRun:
         Raises:
             StoreUnavailable: It has not answered, and the worker ends.
         """
-        while True:
-            try:
-                return await ask()
-            except StoreUnavailable:
-                if self._is_stopping:
-                    raise
-                await self._shop.wait(asyncio.Event(), RETRY_S)
+        return await insist(ask, self._shop.wait, lambda: self._is_stopping)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Mapping
 from typing import Any, Protocol
 
@@ -10,6 +9,7 @@ import msgspec
 
 from aldgate.core.job_decisions import BASE_WAIT_S
 from aldgate.core.jobs import Claim, Job, Made
+from aldgate.jobs.insisting import Wait
 from aldgate.making import Engine
 from aldgate.queueing import Choose, JobStore
 
@@ -17,8 +17,6 @@ LEASE_S = 30.0
 
 ClaimJobs = Callable[[Collection[str], Choose, float], Awaitable[list[Claim]]]
 """`JobStore.claim_jobs`, or who asks devices besides."""
-Wait = Callable[[asyncio.Event, float], Awaitable[None]]
-"""Returns when the event is set, or after so many seconds."""
 
 
 class Save(Protocol):

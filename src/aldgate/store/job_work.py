@@ -9,26 +9,23 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, and_, func, insert, literal_column, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aldgate.core.calls import LedgerRow
 from aldgate.core.generation import Preview, Progress
-from aldgate.core.jobs import Attempt, AttemptEnd, Claim, End, Job, JobError, Lease, Queue, Renewal, State, Waiting
+from aldgate.core.jobs import Attempt, AttemptEnd, Claim, End, Job, JobError, Lease, Queue, Renewal, State
 from aldgate.core.leases import LeaseLost
 from aldgate.queueing import Choose
 from aldgate.store.job_money import settle
-from aldgate.store.job_rows import ATTEMPT, BRIEF, JOB, PRIORITY, attempt_columns, attempt_of, job_of
+from aldgate.store.job_queue import count_under_way, waiting_jobs
+from aldgate.store.job_rows import ATTEMPT, BRIEF, JOB, attempt_columns, attempt_of, job_of
 from aldgate.store.job_rows import text as written
 from aldgate.store.job_tables import IS_UNDER_WAY, IS_UNFINISHED, IS_WAITING, job_attempts, job_events, jobs
 from aldgate.store.jobs import Jobs
 from aldgate.store.unbroken import unbroken
 from aldgate.store.webhooks import note_webhook
 
-CANDIDATES = 50
-"""Jobs of an engine among which is chosen."""
-
-_WAITING = tuple(PRIORITY if name == "priority" else jobs.c[name] for name in Waiting.__struct_fields__)
 _MORE = jobs.c.version + 1
 
 
@@ -46,7 +43,7 @@ class JobWork(Jobs):
             for engine in busy:
                 await self._database.lock(connection, f"engine:{engine}")
             now = await self._now(connection)
-            queue = Queue(await _waiting(connection, busy, now), await _under_way(connection, busy), now)
+            queue = Queue(await waiting_jobs(connection, busy, now), await count_under_way(connection, busy), now)
             choice = choose(queue)
             for job_id, reason in choice.reasons.items():
                 await connection.execute(update(jobs).where(jobs.c.id == job_id).values(reason=reason, version=_MORE))
@@ -206,23 +203,6 @@ class JobWork(Jobs):
         lost = update(jobs).where(text(IS_UNDER_WAY), jobs.c.worker != self._incarnation).values(lease_until=0.0)
         async with self._database.write() as connection:
             await connection.execute(lost)
-
-
-async def _waiting(connection: AsyncConnection, engines: Sequence[str], now: float) -> dict[str, tuple[Waiting, ...]]:
-    is_wanted = and_(jobs.c.cancel_asked_at.is_(None), or_(jobs.c.deadline.is_(None), jobs.c.deadline > now))
-    order = jobs.c.rank, jobs.c.created_at, jobs.c.id
-    found: dict[str, tuple[Waiting, ...]] = {}
-    for engine in engines:
-        mine = text(IS_WAITING), jobs.c.engine == engine, jobs.c.due_at <= now, is_wanted
-        query = select(*_WAITING).where(*mine).order_by(*order).limit(CANDIDATES).with_for_update(skip_locked=True)
-        found[engine] = tuple(Waiting(*row) for row in await connection.execute(query))
-    return found
-
-
-async def _under_way(connection: AsyncConnection, engines: Sequence[str]) -> dict[str, int]:
-    mine = text(IS_UNDER_WAY), jobs.c.engine.in_(engines)
-    query = select(jobs.c.engine, func.count(literal_column("*"))).where(*mine).group_by(jobs.c.engine)
-    return {row[0]: row[1] for row in await connection.execute(query)}
 
 
 async def _fenced(

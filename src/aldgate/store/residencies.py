@@ -8,18 +8,19 @@ from sqlalchemy import Row, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aldgate.core.jobs import Claim, Waiting
-from aldgate.core.placement import Candidate, Device, Needs, Plan, Residency, plan
+from aldgate.core.placement import Device, Needs, Plan, Residency, plan
 from aldgate.residing import Eviction, KeptDevice, KeptResidency, Placed, Seen
 from aldgate.store.device_tables import devices, engine_memory, residencies
+from aldgate.store.job_queue import count_under_way, waiting_jobs
 from aldgate.store.job_tables import jobs
-from aldgate.store.job_work import JobWork, _under_way, _waiting  # pyright: ignore[reportPrivateUsage]
+from aldgate.store.job_work import JobWork
+from aldgate.store.residency_rows import WORDS, candidates_of, device_of, new_residency, note_work, residencies_on
 from aldgate.store.unbroken import unbroken
 
 LEAST_MB = 1_024
 """What engines keep after they have unloaded, at the most: an engine that holds less is not taken for resident."""
 
 _KEPT = tuple(residencies.c[name] for name in KeptResidency.__struct_fields__ if name != "running")
-_words = msgspec.json.Decoder(tuple[str, ...])
 
 
 class Residencies(JobWork):
@@ -37,10 +38,10 @@ class Residencies(JobWork):
             for engine in sorted(engines):
                 await self._database.lock(connection, f"engine:{engine}")
             now = await self._now(connection)
-            seen = _as_seen(device, row)
-            here = await _residencies(connection, device.name)
-            waiting = await _waiting(connection, busy, now)
-            made = plan(seen, here, await _candidates(connection, device.name, waiting, engines), now)
+            seen = device_of(device, row)
+            here = await residencies_on(connection, device.name)
+            waiting = await waiting_jobs(connection, busy, now)
+            made = plan(seen, here, await candidates_of(connection, device.name, waiting, engines), now)
             await self._tell_why(connection, waiting, made)
             evictions = await self._carry_out(connection, device.name, made, here, engines, row.token, now, lease_s)
             for job_id in made.begin:
@@ -52,7 +53,7 @@ class Residencies(JobWork):
         """See `ResidencyStore`."""
         async with self._database.read() as connection:
             rows = (await connection.execute(select(*_KEPT).order_by(residencies.c.device, residencies.c.engine))).all()
-            running = await _under_way(connection, [row.engine for row in rows]) if rows else {}
+            running = await count_under_way(connection, [row.engine for row in rows]) if rows else {}
         return [KeptResidency(**row._mapping, running=running.get(row.engine, 0)) for row in rows]  # pyright: ignore[reportPrivateUsage]
 
     async def list_devices(self) -> list[KeptDevice]:
@@ -64,7 +65,7 @@ class Residencies(JobWork):
                     name=row.name,
                     total_mb=row.total_mb,
                     foreign_mb=row.foreign_mb,
-                    foreign=_words.decode(row.foreign_processes),
+                    foreign=WORDS.decode(row.foreign_processes),
                     seen_at=row.seen_at,
                 )
                 for row in rows
@@ -76,14 +77,14 @@ class Residencies(JobWork):
         async with self._database.write(relaxed=True) as connection:
             row = await self._lock_device(connection, device)
             now = await self._now(connection)
-            here = {each.engine: each for each in await _residencies(connection, device)}
+            here = {each.engine: each for each in await residencies_on(connection, device)}
             rest = sum(held for engine, held in seen.engines.items() if engine not in here and held < LEAST_MB)
             facts: dict[str, Any] = {"total_mb": seen.total_mb, "foreign_mb": seen.foreign_mb + rest, "seen_at": now}
             facts["foreign_processes"] = msgspec.json.encode(seen.foreign).decode()
             await connection.execute(update(devices).where(devices.c.name == device).values(facts))
             for engine, held in seen.engines.items():
                 await self._note_engine(connection, device, engine, held, here.get(engine), engines, row.token, now)
-            await _note_work(connection, device, here, now)
+            await note_work(connection, device, here, now)
 
     @unbroken
     async def evict(self, device: str, engine: str, lease_s: float) -> Eviction | None:
@@ -91,7 +92,7 @@ class Residencies(JobWork):
         async with self._database.write() as connection:
             row = await self._lock_device(connection, device)
             await self._database.lock(connection, f"engine:{engine}")
-            here = {each.engine: each for each in await _residencies(connection, device)}
+            here = {each.engine: each for each in await residencies_on(connection, device)}
             if engine not in here or not here[engine].is_idle:
                 return None
             return await self._begin_eviction(connection, device, engine, row.token + 1, lease_s)
@@ -166,7 +167,9 @@ class Residencies(JobWork):
             return ()
         for engine, memory_mb in made.load.items():
             token += 1
-            await connection.execute(insert(residencies).values(_new(device, engine, engines[engine], memory_mb, token, now)))
+            await connection.execute(
+                insert(residencies).values(new_residency(device, engine, engines[engine], memory_mb, token, now))
+            )
             await self._note_memory(connection, device, engine, worked_at=now)
         begun = select(jobs.c.engine).where(jobs.c.id.in_(made.begin)).scalar_subquery()
         await connection.execute(
@@ -206,7 +209,7 @@ class Residencies(JobWork):
         await self._note_memory(connection, device, engine, peak_mb=held)
         if mine is None:
             needs = engines.get(engine, Needs())
-            found = _new(device, engine, needs, max(held, needs.memory_mb), token, now) | {"state": "ready"}
+            found = new_residency(device, engine, needs, max(held, needs.memory_mb), token, now) | {"state": "ready"}
             await connection.execute(insert(residencies).values(found))
         elif mine.state == "loading" and held >= LEAST_MB or held > mine.memory_mb:
             state = "ready" if mine.state == "loading" else mine.state
@@ -220,84 +223,3 @@ class Residencies(JobWork):
         is_more = engine_memory.c.peak_mb < known["peak_mb"] if "peak_mb" in known else None
         keep = self._database.insert(engine_memory).values(fresh)
         await connection.execute(keep.on_conflict_do_update(index_elements=["device", "engine"], set_=known, where=is_more))
-
-
-def _new(device: str, engine: str, needs: Needs, memory_mb: int, token: int, now: float) -> dict[str, Any]:
-    return {
-        "device": device,
-        "engine": engine,
-        "state": "loading",
-        "memory_mb": memory_mb,
-        "exclusive": needs.exclusive,
-        "places": needs.places,
-        "idle_s": needs.idle_s,
-        "since": now,
-        "used_at": now,
-        "token": token,
-        "lease_until": 0.0,
-        "reason": "",
-        "is_fixed": False,
-    }
-
-
-def _as_seen(device: Device, row: Row[*tuple[Any, ...]]) -> Device:
-    return msgspec.structs.replace(
-        device,
-        total_mb=device.total_mb or row.total_mb,
-        foreign_mb=row.foreign_mb,
-        foreign=_words.decode(row.foreign_processes),
-    )
-
-
-async def _residencies(connection: AsyncConnection, device: str) -> list[Residency]:
-    rows = (await connection.execute(select(residencies).where(residencies.c.device == device))).all()
-    running = await _under_way(connection, [row.engine for row in rows]) if rows else {}
-    return [
-        Residency(
-            engine=row.engine,
-            state=row.state,
-            memory_mb=row.memory_mb,
-            exclusive=row.exclusive,
-            places=row.places,
-            running=running.get(row.engine, 0),
-            since=row.since,
-            used_at=row.used_at,
-            idle_s=row.idle_s,
-            is_fixed=row.is_fixed,
-        )
-        for row in rows
-    ]
-
-
-async def _candidates(
-    connection: AsyncConnection, device: str, waiting: Mapping[str, Sequence[Waiting]], engines: Mapping[str, Needs]
-) -> list[Candidate]:
-    """Those who wait, over all engines in the order of their jobs."""
-    rows = await connection.execute(select(engine_memory).where(engine_memory.c.device == device))
-    known = {row.engine: row for row in rows}
-    found: list[Candidate] = []
-    for each in sorted(
-        (each for some in waiting.values() for each in some), key=lambda job: (-job.priority, job.created_at, job.id)
-    ):
-        needs, seen = engines[each.engine], known.get(each.engine)
-        memory_mb = max(needs.memory_mb, seen.peak_mb if seen else 0)
-        found.append(
-            Candidate(
-                job=each.id,
-                engine=each.engine,
-                memory_mb=max(1, memory_mb - (seen.rest_mb if seen else 0)) if memory_mb else 0,
-                exclusive=needs.exclusive,
-                places=needs.places,
-                since=max(each.created_at, each.due_at, seen.worked_at if seen else 0.0),
-            )
-        )
-    return found
-
-
-async def _note_work(connection: AsyncConnection, device: str, here: Mapping[str, Residency], now: float) -> None:
-    """Whoever works now was used now; whoever was loaded and works on nothing has been."""
-    working = [each.engine for each in here.values() if each.running]
-    mine = residencies.c.device == device
-    await connection.execute(update(residencies).where(mine, residencies.c.engine.in_(working)).values(used_at=now))
-    loaded = residencies.c.state == "loading", residencies.c.engine.not_in(working)
-    await connection.execute(update(residencies).where(mine, *loaded).values(state="ready"))

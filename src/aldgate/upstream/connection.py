@@ -167,7 +167,7 @@ class Connection(asyncio.Protocol):
             and sum(len(name) + len(value) for name, value in reply.headers.items()) > MAX_HEAD_BYTES
         ):
             raise _Refused(_TOO_LARGE)
-        reply.began(status, reply.header(b"content-encoding"))
+        reply.began(status, reply.headers.get(b"content-encoding"))
 
     def on_body(self, body: bytes) -> None:
         """Parser callback."""
@@ -182,7 +182,8 @@ class Connection(asyncio.Protocol):
         is_reusable = bool(self._framing) or reply.status in (204, 304)
         self._finish(reply)
         if is_reusable and self._parser.should_keep_alive() and not self.transport.get_write_buffer_size():
-            self._pause(False)
+            if self._is_paused:
+                self._pause(False)
             self._on_idle(self)
         else:
             self.transport.abort()

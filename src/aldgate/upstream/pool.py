@@ -84,6 +84,7 @@ class Pool:
         self.origin = origin
         self.timeouts = timeouts
         self.max_connections = max_connections
+        self._most_idle = max(KEEP_IDLE, max_connections // 10)
         self._max_body_bytes = max_body_bytes
         self._tls = tls
         self._idle: list[Connection] = []
@@ -122,7 +123,8 @@ class Pool:
         connection.send(head, body, reply)
         try:
             while not reply.status:
-                await reply.wait()
+                await reply.change()  # not `wait`: that would be one more coroutine for every call
+                reply.check()
         except BaseException:
             reply.close()
             raise
@@ -187,7 +189,7 @@ class Pool:
             if self._is_closed or len(kept) >= KEEP_APART:
                 return connection.drop()
             self._apart[connection.realm] = [*kept, connection]
-        elif not self._is_closed and len(self._idle) < max(KEEP_IDLE, self.max_connections // 10):
+        elif not self._is_closed and len(self._idle) < self._most_idle:
             self._idle.append(connection)
         else:
             connection.drop()

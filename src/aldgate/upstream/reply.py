@@ -141,25 +141,37 @@ class Reply:
             self.deadline = min(self.loop.time() + self.idle_timeout_s, self.total_deadline)
         return piece
 
-    async def wait(self) -> None:
-        """Wait until something has happened: the head is there, a piece came, the end.
+    def change(self) -> Awaitable[None]:
+        """What is done once something has happened: the head is there, a piece came, the end, be it a bad one."""
+        waiter = self._waiter = self.loop.create_future()
+        if self._error is not None:
+            waiter.set_result(None)
+        return waiter
+
+    def check(self) -> None:
+        """See that nothing has gone wrong before what has come.
 
         Raises:
-            UpstreamError: It went wrong instead.
+            UpstreamError: It did.
         """
-        if self._error is not None:
-            raise self._error
-        self._waiter = self.loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
         if self._error is not None and not self._body:
             raise self._error
 
+    async def wait(self) -> None:
+        """Wait until something has happened.
+
+        Raises:
+            UpstreamError: It went wrong.
+        """
+        await self.change()
+        self.check()
+
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
 
     def began(self, status: int, encoding: bytes | None) -> None:
         """The connection has read the head."""

@@ -50,7 +50,8 @@ class Case:
         faults: Its fake's own faults, and the error of each.
         common: Whether the faults of any HTTP server can befall it.
         can_stop: It says that it has stopped.
-        unloads: How often its fake is told to unload by one `unload`; 0 where there is never anything to unload.
+        unloads: How often its fake is told to unload by one `unload`; 0 where none is told: it has never anything to unload,
+            or its process ends.
         can_unload: It gives memory back on demand.
         has_models: It tells its models.
     """

@@ -124,7 +124,7 @@ PICTURES = (
     Case(
         kind="diffusers",
         fake=FakeDiffusers,
-        table=lambda fake: {"env": fake.environment, "models": ["sdxl-turbo"], "stop_s": 5.0},
+        table=lambda fake: {"library_path": fake.library_path, "models": ["sdxl-turbo"], "stop_s": 5.0},
         asked=PICTURE,
         makes=("image/png",),
         bad=(
@@ -139,6 +139,7 @@ PICTURES = (
             "no_images": UpstreamInvalid,
         },
         common=False,
+        unloads=0,
     ),
 )
 

@@ -12,8 +12,9 @@ import pytest
 
 from aldgate.core.errors import UpstreamBroken, UpstreamError, UpstreamUnreachable
 from aldgate.core.generation import Generation
+from aldgate.devices.processes import members_of
 from aldgate.engines.programs.diffrhythm import build
-from aldgate.engines.programs.process import end, environment_for, lines, running
+from aldgate.engines.programs.process import group_in, lines, running
 from aldgate.engines.section import Surroundings
 from aldgate.testing.engines import FakePrograms
 from tests.engines.runs import RecordedRun
@@ -22,54 +23,43 @@ SONG = Generation(operation="music", prompt="folk")
 FAMILY = "import subprocess,sys,time;subprocess.Popen(['sleep','60']);print('up',flush=True);time.sleep(60)"
 
 
-def family_of(pid: int) -> list[int]:
-    """The processes of a group that run."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, group, *_ = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(group) == pid and state not in "ZX":
-            found.append(int(stat.parent.name))
-    return found
-
-
 linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are counted in /proc")
 
 
 @linux
 async def test_what_a_program_started_ends_with_it(tmp_path: Path) -> None:
-    async with running([sys.executable, "-c", FAMILY], tmp_path, "", os.environ) as process:
+    async with running([sys.executable, "-c", FAMILY], tmp_path, "", os.environ, patience_s=3) as process:
         async with aclosing(lines(process)) as printed:
             assert await anext(printed) == "up"
-        assert len(family_of(process.pid)) == 2
-    assert family_of(process.pid) == []
+        assert len(members_of(process.pid)) == 2
+    assert members_of(process.pid) == frozenset()
 
 
 @linux
 async def test_another_worker_ends_it(tmp_path: Path) -> None:
-    async with running([sys.executable, "-c", FAMILY], tmp_path, "", os.environ) as process:
+    async with running([sys.executable, "-c", FAMILY], tmp_path, "", os.environ, patience_s=3) as process:
         async with aclosing(lines(process)) as printed:
             await anext(printed)
-        await end(tmp_path)
-        assert family_of(process.pid) == []
-        await end(tmp_path)
+        group = group_in(tmp_path)
+        assert group is not None
+        assert await group.end(3)
+        assert members_of(process.pid) == frozenset()
+        assert not await group.end(3)
 
 
-async def test_a_process_that_has_its_number_by_chance_is_left_alone(tmp_path: Path) -> None:
-    async with running(["sleep", "60"], tmp_path / "", "", os.environ) as process:
-        told = (tmp_path / "process").read_text() if (tmp_path / "process").exists() else ""
-        while not told:
-            await asyncio.sleep(0.01)
-            told = (tmp_path / "process").read_text() if (tmp_path / "process").exists() else ""
-        head, _, fields = told.rpartition(")")
-        early = fields.split()
-        early[19] = "1"
-        (tmp_path / "process").write_text(f"{head}) {' '.join(early)}\n")
-        await end(tmp_path)
-        assert process.returncode is None
-        os.kill(process.pid, 0)
+@pytest.mark.parametrize("written", [None, b"", b'{"pid": 1'])
+def test_what_was_not_written_down_never_began(written: bytes | None, tmp_path: Path) -> None:
+    if written is not None:
+        (tmp_path / "process").write_bytes(written)
+    assert group_in(tmp_path) is None
+
+
+async def test_a_program_does_not_begin_where_it_cannot_be_written_down(tmp_path: Path) -> None:
+    (tmp_path / "process").mkdir()
+    with pytest.raises(IsADirectoryError):
+        async with running(["touch", "begun"], tmp_path, "", os.environ, patience_s=3):
+            pass
+    assert not (tmp_path / "begun").exists()
 
 
 async def test_the_job_of_a_worker_that_is_gone_is_ended(tmp_path: Path) -> None:
@@ -125,11 +115,6 @@ async def test_bars_are_progress(tmp_path: Path) -> None:
             ("Stage1 inference", 1, 2),
             ("Stage1 inference", 2, 2),
         ]
-
-
-def test_a_program_sees_no_credential() -> None:
-    theirs = environment_for({"PATH": "/bin", "OPENAI_API_KEY": "sk-x", "CUDA_VISIBLE_DEVICES": "1"}, {"HOME": "/x"})
-    assert theirs == {"PATH": "/bin", "CUDA_VISIBLE_DEVICES": "1", "HOME": "/x"}
 
 
 def engine(fake: FakePrograms, data: Path, **table: Any) -> Any:

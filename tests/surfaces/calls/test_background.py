@@ -128,9 +128,7 @@ async def test_the_same_idempotency_key_is_the_same_job(gate: RunningGate) -> No
     assert sum(row["calls"] for row in await gate.usage(key)) == 1
 
 
-async def test_what_the_provider_refuses_is_the_jobs_error(
-    gate: RunningGate, upstream: FakeUpstream
-) -> None:
+async def test_what_the_provider_refuses_is_the_jobs_error(gate: RunningGate, upstream: FakeUpstream) -> None:
     key = await gate.key()
     upstream.script(faults.status(400))
     begun = await ask(gate, key, ASKED, **LATER)

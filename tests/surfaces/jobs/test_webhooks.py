@@ -128,9 +128,7 @@ async def test_who_asked_is_told_and_can_check_that_it_was_us(tmp_path: Path, re
             verified(*wrong)
 
 
-async def test_a_receiver_that_fails_gets_the_same_message_again(
-    tmp_path: Path, receiver: Receiver, hurry: None
-) -> None:
+async def test_a_receiver_that_fails_gets_the_same_message_again(tmp_path: Path, receiver: Receiver, hurry: None) -> None:
     receiver.answers = [500, 302]
     async with running(tmp_path) as gate:
         shown = await settled(gate, await begin(gate, await gate.key(), receiver.url))

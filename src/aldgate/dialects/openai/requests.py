@@ -37,8 +37,8 @@ class _ChatPeek(msgspec.Struct):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: Choices | None = None
-    max_tokens: Cap | None = None
-    max_completion_tokens: Cap | None = None
+    max_tokens: Cap | None | msgspec.UnsetType = msgspec.UNSET
+    max_completion_tokens: Cap | None | msgspec.UnsetType = msgspec.UNSET
     background: Any = None
 
 
@@ -86,7 +86,7 @@ def peek(operation: Operation, body: bytes) -> Peek:
 
 def _peek_chat(body: bytes) -> Peek:
     seen = _chat.decode(body)
-    old, new = seen.max_tokens, seen.max_completion_tokens
+    old, new = seen.max_tokens or None, seen.max_completion_tokens or None
     options = seen.stream_options
     return Peek(
         body=body,
@@ -97,6 +97,7 @@ def _peek_chat(body: bytes) -> Peek:
         wants_usage=options is not None and options.include_usage is True,
         has_stream_options=options is not None,
         cap_field="max_tokens" if old and not new else "max_completion_tokens" if new and not old else None,
+        names_cap=seen.max_tokens is not msgspec.UNSET or seen.max_completion_tokens is not msgspec.UNSET,
         is_background=seen.background is True,
     )
 
@@ -155,6 +156,8 @@ def outgoing(seen: Peek, *, model: str, cap_field: str | None, cap: int | None, 
 
 def _capped(body: bytes, seen: Peek, cap_field: str, cap: int) -> bytes:
     """With the cap under the name that the provider knows, and under the other where that says more: some obey either."""
+    if not seen.names_cap:
+        return with_member_first(body, b'"%b":%d' % (cap_field.encode(), cap))
     other = "max_completion_tokens" if cap_field == "max_tokens" else "max_tokens"
     if seen.cap is not None and seen.cap > cap and b'"%s"' % other.encode() in body:
         return with_members(body, {cap_field: cap, other: cap})

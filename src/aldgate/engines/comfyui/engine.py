@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import PurePosixPath
-from time import monotonic
 from typing import Any
 
-from aldgate.core.errors import UpstreamBroken, UpstreamError, UpstreamInvalid, UpstreamTimeout, UpstreamUnreachable
+from aldgate.core.errors import UpstreamBroken, UpstreamError, UpstreamInvalid
 from aldgate.core.generation import EngineModel, EngineState, Generated, Generation, Progress, Recovery
 from aldgate.core.levels import Operation
 from aldgate.engines.address import reach
@@ -24,6 +23,7 @@ from aldgate.engines.comfyui.workflow import Workflow
 from aldgate.engines.endings import within
 from aldgate.engines.mimes import mime_of_name
 from aldgate.engines.pictures import check_format, save_picture, size_of
+from aldgate.engines.polling import until_over
 from aldgate.engines.section import Surroundings, decode_section
 from aldgate.engines.seeds import seed_of
 from aldgate.making import Run
@@ -200,32 +200,20 @@ class ComfyEngine:
 
     async def _ended(self, run: Run, woken: asyncio.Event) -> dict[str, Any] | None:
         """Wait until the prompt is in the history; None: it is nowhere."""
-        seen_at = monotonic()
-        while True:
-            woken.clear()
-            try:
-                entry, is_queued = await self._looked(run)
-                if entry is not None or not is_queued:
-                    return entry
-                seen_at = monotonic()
-            except (UpstreamUnreachable, UpstreamBroken, UpstreamTimeout) as error:
-                if monotonic() - seen_at > self._section.patience_s:
-                    raise UpstreamBroken(f"The engine `{self.name}` went away while it worked.") from error
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._section.poll_s):
-                    await woken.wait()
+        poll_s, patience_s = self._section.poll_s, self._section.patience_s
+        return await until_over(self.name, lambda: self._looked(run), woken, poll_s=poll_s, patience_s=patience_s)
 
-    async def _looked(self, run: Run) -> tuple[dict[str, Any] | None, bool]:
+    async def _looked(self, run: Run) -> tuple[bool, dict[str, Any] | None]:
         entry = await self._comfy.entry(run.reference)
         if entry is not None:
-            return entry, False
+            return True, entry
         queue = await self._comfy.queue()
         if queue.pending(run.reference) is not None:
             run.progress(Progress(message=f"{queue.before(run.reference)} before it in the queue"))
-            return None, True
+            return False, None
         if queue.running(run.reference) is not None:
-            return None, True
-        return await self._comfy.entry(run.reference), False  # it may have ended between the two looks
+            return False, None
+        return True, await self._comfy.entry(run.reference)  # it may have ended between the two looks
 
     async def _collected(self, entry: dict[str, Any], asked: Generation, workflow: Workflow, run: Run) -> Generated:
         if (error := ending(self.name, entry)) is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from time import monotonic
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,8 +14,6 @@ from aldgate.core.errors import (
     UpstreamError,
     UpstreamInvalid,
     UpstreamRejected,
-    UpstreamTimeout,
-    UpstreamUnreachable,
 )
 from aldgate.core.generation import EngineModel, EngineState, Generated, Generation, Progress, Recovery
 from aldgate.core.levels import Operation
@@ -27,6 +24,7 @@ from aldgate.engines.http import EngineHttp
 from aldgate.engines.invokeai.events import PATH, QUERY, Listener
 from aldgate.engines.invokeai.graph import MOST_SEED, OUTPUT, SIDES, Model, batch_for, check, model_for
 from aldgate.engines.pictures import check_format, save_picture
+from aldgate.engines.polling import until_over
 from aldgate.engines.section import EngineSection, Seconds, Surroundings, decode_section
 from aldgate.engines.seeds import seed_of
 from aldgate.making import Run
@@ -194,20 +192,13 @@ class InvokeEngine:
 
     async def _ended(self, batch_id: str, woken: asyncio.Event) -> list[Item]:
         """Wait until all of a batch has ended; empty: it is not there."""
-        seen_at = monotonic()
-        while True:
-            woken.clear()
-            try:
-                items = await self._items(batch_id)
-                if all(item.status in _OVER for item in items):
-                    return items
-                seen_at = monotonic()
-            except (UpstreamUnreachable, UpstreamBroken, UpstreamTimeout) as error:
-                if monotonic() - seen_at > self._section.patience_s:
-                    raise UpstreamBroken(f"The engine `{self.name}` went away while it worked.") from error
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._section.poll_s):
-                    await woken.wait()
+
+        async def look() -> tuple[bool, list[Item]]:
+            items = await self._items(batch_id)
+            return all(item.status in _OVER for item in items), items
+
+        poll_s, patience_s = self._section.poll_s, self._section.patience_s
+        return await until_over(self.name, look, woken, poll_s=poll_s, patience_s=patience_s)
 
     async def _listen(self, asked: Generation, run: Run, woken: asyncio.Event) -> None:
         listener = Listener(run.reference, asked.count)

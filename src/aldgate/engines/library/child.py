@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from aldgate.core.errors import UpstreamBroken, UpstreamInvalid, UpstreamUnreachable
-from aldgate.engines.child import identity_of
+from aldgate.engines.group import Group
 
 PROGRAM = Path(__file__).with_name("program.py")
 MOST_LINE_BYTES = 1024 * 1024
 MOST_FILE_BYTES = 1024 * 1024 * 1024
+KILL_PATIENCE_S = 5.0
 ENDS = frozenset({"done", "stopped", "failed"})
 
 
@@ -74,7 +75,7 @@ class Child:
         self._log = log
         self._process: Process | None = None
         self._owed = 0
-        self.identity = ""
+        self.group: Group | None = None
         self.is_busy = False
 
     @property
@@ -82,14 +83,14 @@ class Child:
         """It holds whatever memory it took."""
         return self._process is not None and self._process.returncode is None
 
-    async def start(self) -> str:
-        """See that it runs. What it is known by: see `identity_of`.
+    async def start(self) -> Group:
+        """See that it runs.
 
         Raises:
             UpstreamUnreachable: It cannot be started.
         """
-        if self.is_running:
-            return self.identity
+        if self.is_running and self.group is not None:
+            return self.group
         await self.end()
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._working_dir.mkdir(parents=True, exist_ok=True)
@@ -99,11 +100,11 @@ class Child:
                     *self._command, stdin=PIPE, stdout=PIPE, stderr=log, env=self._environment, cwd=self._working_dir,
                     start_new_session=True, limit=MOST_LINE_BYTES,
                 )  # fmt: skip
-            self.identity = identity_of(self._process.pid)
         except OSError as error:
             raise UpstreamUnreachable(f"The process of the engine `{self._name}` cannot be started: {error}") from None
+        self.group = Group.led_by(self._process.pid)
         await self._send(self._begin)
-        return self.identity
+        return self.group
 
     async def work(self, asked: Mapping[str, Any], inputs: Sequence[bytes] = ()) -> AsyncGenerator[Said]:
         """Have it work, and hear of it until it is done, stopped or has failed.
@@ -137,11 +138,11 @@ class Child:
 
     async def end(self) -> None:
         """End the process, and return when it has ended."""
-        process, self._process, self.identity, self._owed, self.is_busy = self._process, None, "", 0, False
-        if process is None:
+        process, group = self._process, self.group
+        self._process, self.group, self._owed, self.is_busy = None, None, 0, False
+        if process is None or group is None:
             return
-        with suppress(ProcessLookupError):
-            process.kill()
+        await group.end(KILL_PATIENCE_S, (signal.SIGKILL,))
         await process.communicate()
 
     async def _send(self, message: Mapping[str, Any], *more: bytes) -> None:

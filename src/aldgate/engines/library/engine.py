@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import socket
+import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from aldgate.core.errors import UpstreamOverloaded
+from aldgate.core.errors import UpstreamOverloaded, UpstreamUnreachable
 from aldgate.core.generation import Generated, Generation, Recovery
 from aldgate.core.levels import Operation
-from aldgate.engines.child import end, environment_for
 from aldgate.engines.endings import failed, interrupted, within
+from aldgate.engines.group import Group, check_host, environment_for
 from aldgate.engines.library.child import Child, Said
 from aldgate.engines.section import EngineSection, Seconds, Surroundings
 from aldgate.making import Run
@@ -25,14 +28,14 @@ class ChildSection(EngineSection, frozen=True, kw_only=True, forbid_unknown_fiel
     """What the table of such an engine may have."""
 
     python: str = "python3"
-    """The interpreter that has the library: that of a virtual environment, say."""
+    """The interpreter that has the library, that of a virtual environment, say; empty: the gate's own."""
     library_path: list[str] = []
     """Folders to import from, before all others."""
     env: dict[str, str] = {}
-    """Added to the environment."""
+    """Added to the little of the gate's environment that it sees."""
     torch_device: str = ""
-    """As PyTorch names it; empty is `cuda` where there is one, else `cpu`."""
-    stop_patience_s: Seconds = 10.0
+    """As PyTorch names it; empty chooses: `cuda` where there is one."""
+    stop_s: Seconds = 10.0
     """Seconds to leave its work, before the process is ended."""
 
 
@@ -56,19 +59,30 @@ class ChildEngine:
     ) -> None:
         self.name = name
         self._run_timeout_s = section.run_timeout_s
-        self._stop_patience_s = section.stop_patience_s
+        self._stop_s = section.stop_s
+        self._python = section.python or sys.executable
+        self._environment = environment_for(surroundings.environment, section.env)
         self._child = Child(
             name,
-            section.python,
+            self._python,
             work,
             settings={"device": section.torch_device, **settings},
             path=section.library_path,
-            environment=environment_for(surroundings.environment, section.env),
+            environment=self._environment,
             working_dir=surroundings.data / "engines" / name,
             log=surroundings.data / "engines" / f"{name}.log",
         )
         self._turn = asyncio.Lock()
         self._reference = ""
+
+    async def _check_python(self) -> None:
+        """See that there is an interpreter to start. Its process is not started.
+
+        Raises:
+            UpstreamUnreachable: There is none.
+        """
+        if await asyncio.to_thread(shutil.which, self._python, path=self._environment.get("PATH")) is None:
+            raise UpstreamUnreachable(f"The engine `{self.name}` has no Python at `{self._python}`.")
 
     async def adopt(self, handle: str, asked: Generation, run: Run) -> Generated | None:
         """See `Engine`. What a process says, only the worker hears that started it."""
@@ -76,11 +90,14 @@ class ChildEngine:
 
     async def stop(self, handle: str) -> None:
         """See `Engine`. A process of ours leaves its work and keeps its model, if it can; another worker's is ended."""
-        identity, _, reference = handle.partition(_OF)
-        if identity != self._child.identity:
-            await end(self.name, identity, patience_s=self._stop_patience_s)
+        host, pid, rest = handle.split("/", 2)
+        started, _, reference = rest.partition(_OF)
+        check_host(self.name, host)
+        group = Group(int(pid), started)
+        if group != self._child.group:
+            await group.end(self._stop_s)
         elif reference == self._reference:
-            await self._child.stop(self._stop_patience_s)
+            await self._child.stop(self._stop_s)
 
     async def unload(self, model: str = "") -> None:
         """See `Engine`. Its process ends; the next job starts another.
@@ -103,9 +120,9 @@ class ChildEngine:
             UpstreamError: It failed, was stopped, took too long, or the process ended.
         """
         async with self._turn:
-            await self._child.stop(self._stop_patience_s)  # whatever somebody left it with
-            identity, self._reference = await self._child.start(), run.reference
-            await run.submitting(identity + _OF + run.reference)
+            await self._child.stop(self._stop_s)  # whatever somebody left it with
+            group, self._reference = await self._child.start(), run.reference
+            await run.submitting(f"{socket.gethostname()}/{group.pid}/{group.started}{_OF}{run.reference}")
             async with within(self.name, self._run_timeout_s), aclosing(self._child.work(asked, inputs)) as told:
                 async for said in told:
                     if said.event == "failed":

@@ -10,9 +10,10 @@ from typing import Any
 
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.generation import Generation
+from aldgate.engines.asking import check_asked, input_or_none, number
 from aldgate.engines.programs.engine import ProgramEngine
+from aldgate.engines.programs.program import Program
 from aldgate.engines.programs.section import ProgramSection
-from aldgate.engines.refusing import check_asked, check_range, input_of
 from aldgate.engines.section import Surroundings, decode_section
 
 BASE_S, MOST_S = 95, 285
@@ -29,7 +30,7 @@ def build(name: str, table: Mapping[str, Any], surroundings: Surroundings) -> Pr
     return ProgramEngine(name, decode_section(name, table, ProgramSection), DiffRhythm(), surroundings)
 
 
-class DiffRhythm:
+class DiffRhythm(Program):
     """See `Program`."""
 
     kind = "diffrhythm"
@@ -38,7 +39,7 @@ class DiffRhythm:
     def check(self, asked: Generation) -> None:
         """See `Program.check`."""
         check_asked(asked, operations=("music",), fields=("lyrics", "duration_s"), roles=("audio",), formats=("wav",))
-        check_range(asked, "duration_s", 1, MOST_S)
+        number(asked.duration_s, "duration_s", 1, MOST_S)
         if bool(asked.prompt) == bool(asked.inputs):
             raise InvalidRequest("Its style is either a `prompt` or an input `audio`.", param="prompt")
         wrong = next((line for line in asked.lyrics.splitlines() if line.strip() and not _LINE.fullmatch(line.strip())), None)
@@ -52,7 +53,7 @@ class DiffRhythm:
         output.mkdir()
         length = max(BASE_S, round(asked.duration_s or BASE_S))
         given = ["--lrc-path", str(lyrics), "--audio-length", str(length), "--chunked", "--output-dir", str(output)]
-        if (audio := input_of(asked, "audio")) is None:
+        if (audio := input_or_none(asked, "audio")) is None:
             return [*given, "--ref-prompt", asked.prompt]
         reference = folder / f"reference.{audio.mime.rpartition('/')[2].removeprefix('x-').replace('mpeg', 'mp3')}"
         reference.write_bytes(audio.data)

@@ -1,73 +1,63 @@
-"""A program that works for one job: a process group of its own, known again by number and start time."""
+"""A program that works for one job: begun only when it is written down who it is, so that whoever comes later can end it."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import signal
-import subprocess
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 
-from aldgate.core.errors import UpstreamError
+from aldgate.engines.group import Group
 
-PATIENCE_S = 3.0
-"""For a program that was asked to end, before it is killed."""
-LOOK_S = 0.02
 _RECORD = "process"
-_SCRIPT = (
-    'umask 077; { echo $$; cat /proc/$$/stat 2>/dev/null || ps -o lstart= -p $$; } >"$0.new" && mv "$0.new" "$0" && exec "$@"'
-)
-"""Writes down who it is before it becomes the program: whenever the gate is killed, there is a record of what runs."""
+_WAITING = 'read -r go && exec "$@" </dev/null'
+"""Becomes the program when it is told to, under the same number; ends when whoever started it is gone before that."""
 _ENDS = re.compile(rb"[\r\n]")
-_KEPT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
-_KEPT_PREFIXES = ("CUDA_", "NVIDIA_", "HF_", "TORCH_", "XDG_")
-
-
-class Known(msgspec.Struct, frozen=True):
-    """A process: its number means it only together with when it started."""
-
-    pid: int
-    started: str
-
-
-def environment_for(environment: Mapping[str, str], added: Mapping[str, str]) -> dict[str, str]:
-    """What a program sees of the gate's environment: where things are, and no credential."""
-    kept = {name: value for name, value in environment.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)}
-    return {**kept, **added}
+MOST_LINE_BYTES = 64 * 1024
 
 
 @asynccontextmanager
 async def running(
-    command: Sequence[str], folder: Path, working_dir: str, environment: Mapping[str, str]
+    command: Sequence[str], folder: Path, working_dir: str, environment: Mapping[str, str], *, patience_s: float
 ) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """Run a program while the body runs; its whole group has ended when the body has."""
+    """Run a program while the body runs; its whole group has ended when the body has.
+
+    Args:
+        command: The program and its arguments.
+        folder: The job's own.
+        working_dir: Where it runs; empty: in `folder`.
+        environment: The whole of its environment.
+        patience_s: How long each signal to end is given.
+
+    Raises:
+        OSError: It cannot be started.
+        UpstreamError: It does not end.
+    """
     process = await asyncio.create_subprocess_exec(
         "/bin/sh",
         "-c",
-        _SCRIPT,
-        str(folder / _RECORD),
+        _WAITING,
+        "sh",
         *command,
         cwd=working_dir or folder,
         env=dict(environment),
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
     )
+    group = Group.led_by(process.pid)
     try:
+        (folder / _RECORD).write_bytes(msgspec.json.encode(group))
+        assert process.stdin is not None, "it is a pipe"
+        process.stdin.write(b"go\n")
+        process.stdin.close()
         yield process
     finally:
-        if process.returncode is None:
-            _signal(process.pid, signal.SIGTERM)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE_S):
-                    await process.wait()
-        _signal(process.pid, signal.SIGKILL)
+        await group.end(patience_s)
         await process.wait()
 
 
@@ -77,81 +67,17 @@ async def lines(process: asyncio.subprocess.Process) -> AsyncGenerator[str]:
     rest = b""
     while piece := await process.stdout.read(4096):
         *whole, rest = _ENDS.split(rest + piece)
-        for line in (*whole, *([rest] if len(rest) > 65536 else [])):
+        for line in (*whole, *([rest] if len(rest) > MOST_LINE_BYTES else [])):
             if text := line.decode(errors="replace").strip():
                 yield text
-        rest = b"" if len(rest) > 65536 else rest
+        rest = b"" if len(rest) > MOST_LINE_BYTES else rest
     if text := rest.decode(errors="replace").strip():
         yield text
 
 
-async def end(folder: Path) -> None:
-    """End the program whose folder this is, whoever started it. One that has ended, or never began, has ended.
-
-    Raises:
-        UpstreamError: It does not end.
-    """
-    known = _known(folder)
-    if known is None:
-        return
-    for kind, patience_s in ((signal.SIGTERM, PATIENCE_S), (signal.SIGKILL, PATIENCE_S)):
-        if not _is_there(known):
-            return
-        _signal(known.pid, kind)
-        for _ in range(round(patience_s / LOOK_S)):
-            if not _is_there(known):
-                return
-            await asyncio.sleep(LOOK_S)
-    raise UpstreamError(f"The process {known.pid} does not end.")
-
-
-def _known(folder: Path) -> Known | None:
+def group_in(folder: Path) -> Group | None:
+    """The group of the program whose folder this is, whoever started it. None: it never began."""
     try:
-        pid, _, told = (folder / _RECORD).read_text().partition("\n")
-    except FileNotFoundError:
+        return msgspec.json.decode((folder / _RECORD).read_bytes(), type=Group)
+    except (FileNotFoundError, msgspec.DecodeError):  # a record that is not whole is of a program that was not told to begin
         return None
-    return Known(int(pid), _started(told))
-
-
-def _started(told: str) -> str:
-    """When a process started, out of `/proc/PID/stat` (its 22nd field, in ticks since boot) or as `ps` says it."""
-    return told.rpartition(")")[2].split()[19] if ")" in told else told.strip()
-
-
-def _is_there(known: Known) -> bool:
-    """Whether the process or one of its group is left. While one is, no other process gets its number."""
-    started = _started_now(known.pid)
-    if started is not None:
-        return started == known.started
-    try:
-        os.killpg(known.pid, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return Path("/proc/self/stat").exists() and _has_living_group(known.pid)
-
-
-def _has_living_group(group: int) -> bool:
-    """Whether a process of the group runs: what has ended and waits for its parent to see that does not count."""
-    for file in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            state, _, its_group, *_ = file.read_text().rpartition(")")[2].split()
-            if int(its_group) == group and state not in "ZX":
-                return True
-    return False
-
-
-def _started_now(pid: int) -> str | None:
-    """When the process of that number started; None: there is none that runs."""
-    if Path("/proc/self/stat").exists():
-        try:
-            told = Path(f"/proc/{pid}/stat").read_text()
-        except OSError:
-            return None
-        return None if told.rpartition(")")[2].split()[0] in "ZX" else _started(told)
-    told = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return told.strip() or None
-
-
-def _signal(group: int, kind: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, kind)

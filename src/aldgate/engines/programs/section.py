@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from aldgate.engines.section import EngineSection
+from aldgate.engines.section import EngineSection, Seconds
 
 
 class ProgramSection(EngineSection, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -15,4 +15,6 @@ class ProgramSection(EngineSection, frozen=True, kw_only=True, forbid_unknown_fi
     working_dir: str = ""
     """Where it runs; empty: the job's own folder."""
     env: dict[str, str] = {}
-    """Added to its environment, which has no secret of the gate's."""
+    """Added to the little of the gate's environment that it sees."""
+    stop_s: Seconds = 2.0
+    """Seconds that each signal to stop (interrupt, terminate) is given before the next, which at last is to kill."""

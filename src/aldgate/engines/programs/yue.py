@@ -10,9 +10,10 @@ from typing import Any
 
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.generation import Generation
+from aldgate.engines.asking import check_asked, input_or_none, number
 from aldgate.engines.programs.engine import ProgramEngine
+from aldgate.engines.programs.program import Program
 from aldgate.engines.programs.section import ProgramSection
-from aldgate.engines.refusing import check_asked, check_range, input_of
 from aldgate.engines.section import Surroundings, decode_section
 
 SEGMENT_S = 30
@@ -29,17 +30,16 @@ def build(name: str, table: Mapping[str, Any], surroundings: Surroundings) -> Pr
     return ProgramEngine(name, decode_section(name, table, ProgramSection), Yue(), surroundings)
 
 
-class Yue:
+class Yue(Program):
     """See `Program`."""
 
     kind = "yue"
-    takes_seed = True
 
     def check(self, asked: Generation) -> None:
         """See `Program.check`."""
         fields = ("lyrics", "duration_s", "seed")
         check_asked(asked, operations=("music",), fields=fields, roles=("audio",), formats=("mp3",))
-        check_range(asked, "duration_s", 1, MOST_S)
+        number(asked.duration_s, "duration_s", 1, MOST_S)
         if not asked.prompt.strip() or not asked.lyrics.lstrip().startswith("["):
             message = "It needs tags in `prompt`, and `lyrics` in sections that begin with `[verse]`, `[chorus]` ..."
             raise InvalidRequest(message, param="lyrics" if asked.prompt.strip() else "prompt")
@@ -53,7 +53,7 @@ class Yue:
         given = ["--genre_txt", str(genre), "--lyrics_txt", str(lyrics), "--output_dir", str(output), "--seed", str(seed)]
         if asked.duration_s is not None:
             given += ["--run_n_segments", str(ceil(asked.duration_s / SEGMENT_S))]
-        if (audio := input_of(asked, "audio")) is not None:
+        if (audio := input_or_none(asked, "audio")) is not None:
             reference = folder / "reference"
             reference.write_bytes(audio.data)
             given += ["--use_audio_prompt", "--audio_prompt_path", str(reference)]

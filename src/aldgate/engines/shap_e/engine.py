@@ -6,13 +6,12 @@ import asyncio
 import io
 import math
 import random
-import shutil
 from collections.abc import Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from aldgate.core.errors import InvalidRequest, ModelNotFound, NotSupported, UpstreamInvalid, UpstreamUnreachable
+from aldgate.core.errors import InvalidRequest, ModelNotFound, NotSupported, UpstreamInvalid
 from aldgate.core.generation import EngineModel, EngineState, Generated, Generation, Progress
 from aldgate.core.levels import Operation
 from aldgate.engines.asking import input_of, number, one_of, prompt_of, take_only
@@ -56,8 +55,7 @@ class ShapE(ChildEngine):
 
     async def state(self) -> EngineState:
         """See `Engine`. Its process is not started for it."""
-        if shutil.which(self._section.python) is None:
-            raise UpstreamUnreachable(f"The engine `{self.name}` has no Python at `{self._section.python}`.")
+        await self._check_python()
         is_loaded = self._child.is_running
         models = (EngineModel(name=model, operations=OPERATIONS, is_loaded=is_loaded) for model in MODELS)
         return EngineState(models=tuple(models), is_busy=self._turn.locked())

@@ -44,6 +44,9 @@ _ERRORS: dict[str, type] = {
     "keys": Enveloped,
 }
 """How an error is written on the paths of a tag; where it says nothing, as OpenAI does."""
+_CALLS = (types.ChatRequest, types.CompletionRequest, types.EmbeddingRequest, types.ModerationRequest)
+_MAY_BE_JOBS = (*_CALLS, ImageRequest, SpeechRequest)
+_OTHER_CONTENTS = {"/v1/jobs/{id}/events": "text/event-stream", "/v1/jobs/{id}/preview": "image/*"}
 _PLAIN = ("/admin", "/ready", "/metrics", "/api/")
 """Where paths begin so, errors have no type of their own."""
 _OWN = (
@@ -127,6 +130,8 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         good["content"] = {"application/octet-stream": {}}
     elif path.request is SpeechRequest:
         good["content"] = {kind: {"schema": {"type": "string"}} for kind in SOUND_TYPES}
+    elif path.path in _OTHER_CONTENTS:
+        good["content"] = {_OTHER_CONTENTS[path.path]: {}}
     elif path.path == "/metrics":
         good["content"] = {"text/plain": {"schema": {"type": "string"}}}
     elif path.method != "head":
@@ -139,7 +144,7 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         if path.request in _STREAMED or "stream" in path.query:
             good["content"]["text/event-stream"] = {}  # JSON Schema has no words for a stream of events
     responses: dict[str, Any] = {str(path.status): good}
-    if path.request is ImageRequest:
+    if path.request in _MAY_BE_JOBS:
         responses["202"] = {"description": "Begun", "content": {"application/json": {"schema": {"type": "object"}}}}
     error: Any = (
         {"type": "object"}

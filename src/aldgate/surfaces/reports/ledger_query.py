@@ -7,29 +7,11 @@ from collections.abc import Collection, Sequence
 import msgspec
 from starlette.datastructures import QueryParams
 
+from aldgate.core.dimensions import DIMENSIONS
 from aldgate.core.errors import InvalidRequest, ScopeDenied
 from aldgate.core.principals import Principal
 from aldgate.core.spans import TIMES, parse_moment, parse_month
 
-DIMENSIONS = (
-    "key",
-    "user",
-    "client",
-    "team",
-    "organisation",
-    "model",
-    "requested_model",
-    "provider",
-    "operation",
-    "status",
-    "error_code",
-    "usage_source",
-    "hour",
-    "day",
-    "week",
-    "month",
-)
-"""What the ledger can be summed and filtered by. `model` is what was billed, `requested_model` what the caller asked for."""
 SPAN = ("since", "until")
 MOST_VALUES = 100
 

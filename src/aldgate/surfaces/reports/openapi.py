@@ -7,9 +7,9 @@ import msgspec
 from aldgate.books import UsageRow
 from aldgate.core.audit import AuditRow, Finding
 from aldgate.core.calls import LedgerRow
+from aldgate.core.dimensions import DIMENSIONS
 from aldgate.core.statements import Statement
 from aldgate.surfaces.http.openapi import LOOK_ERRORS, Path
-from aldgate.surfaces.reports.ledger_query import DIMENSIONS
 
 
 class UsageList(msgspec.Struct):

@@ -14,10 +14,11 @@ from starlette.responses import Response
 
 from aldgate.books import UsageRow
 from aldgate.core.calls import LedgerRow
+from aldgate.core.dimensions import DIMENSIONS
 from aldgate.core.errors import InvalidRequest
 from aldgate.core.principals import Principal
 from aldgate.storage import Store
-from aldgate.surfaces.reports.ledger_query import DIMENSIONS, Asked, asked, seen_by, whole
+from aldgate.surfaces.reports.ledger_query import Asked, asked, seen_by, whole
 from aldgate.surfaces.reports.sheets import format_of, sheet
 
 GROUPS = ("key", "model", "day")

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import re
 from collections import deque
+from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -64,6 +65,8 @@ _SINGLE = frozenset(
     }
 )
 """Headers of which two could be read as one thing by us and as another by somebody else."""
+_USUAL_BYTES = 100
+"""Paths that are no longer come again and again, and are remembered; queries are not, for there may be a credential in them."""
 _NOT_IN_HOST = re.compile(rb"[^\x21-\x7e]|[/?#@\\]")
 
 
@@ -103,6 +106,8 @@ class Connection(HttpToolsProtocol):
         self.is_lost = False
         self.task: asyncio.Task[None] | None = None
         self.url = b""
+        self._host = b""
+        """The last that was found to be one; most clients stay with it."""
         self._http: Any = self.parser
         self._handler: Handler = cast(Any, config).loaded_app
         self._scope: dict[str, Any] = {}
@@ -245,14 +250,12 @@ class Connection(HttpToolsProtocol):
         index = self._check_head(version)
         self._is_reading_head = False
         self._body_bytes = self._framing_bytes = 0
-        path, _, query = self._target().partition(b"?")
-        decoded = path.decode("latin-1")
+        url = self.url
         scope = self._scope.copy()
         scope["http_version"] = version
         scope["method"] = http.get_method().decode("ascii")
-        scope["path"] = unquote(decoded) if "%" in decoded else decoded
-        scope["raw_path"] = path
-        scope["query_string"] = query
+        split = _usual if len(url) <= _USUAL_BYTES and b"?" not in url else _target
+        scope["path"], scope["raw_path"], scope["query_string"] = split(url)
         scope["headers"] = self.headers
         scope["aldgate.headers"] = index
         if http.should_upgrade() and self._should_upgrade():
@@ -278,8 +281,10 @@ class Connection(HttpToolsProtocol):
         host = index.get(b"host")
         if host is None and version == "1.1":
             raise InvalidRequest("A request needs a `Host` header.")
-        if host is not None and _NOT_IN_HOST.search(host):
-            raise InvalidRequest("The `Host` header is not a host.")
+        if host is not None and host != self._host:
+            if _NOT_IN_HOST.search(host):
+                raise InvalidRequest("The `Host` header is not a host.")
+            self._host = host
         coding = index.get(b"transfer-encoding")
         if coding is not None:
             if b"content-length" in index:
@@ -294,14 +299,6 @@ class Connection(HttpToolsProtocol):
             if name in seen and name in _SINGLE:
                 raise InvalidRequest(f"The header `{name.decode('latin-1')}` stands twice.")
             seen.add(name)
-
-    def _target(self) -> bytes:
-        url = self.url
-        if url.startswith(b"/"):
-            return url.partition(b"#")[0]
-        if url.startswith((b"http://", b"https://")):  # a proxy's form; RFC 9112, 3.2.2
-            return b"/" + url.split(b"/", 3)[3] if url.count(b"/") > 2 else b"/"
-        raise InvalidRequest("The request target is not a path.")
 
     def _size_of_head(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -425,6 +422,26 @@ class Connection(HttpToolsProtocol):
                 self.transport.close()
         elif waited > bounds.head_timeout_s:
             self._refuse(HeadTimeout("The request head did not arrive in time."))
+
+
+def _target(url: bytes) -> tuple[str, bytes, bytes]:
+    """The path of a request target, decoded and as it came, and its query.
+
+    Raises:
+        InvalidRequest: It is no path.
+    """
+    if url.startswith(b"/"):
+        target = url.partition(b"#")[0]
+    elif url.startswith((b"http://", b"https://")):  # a proxy's form; RFC 9112, 3.2.2
+        target = b"/" + url.split(b"/", 3)[3] if url.count(b"/") > 2 else b"/"
+    else:
+        raise InvalidRequest("The request target is not a path.")
+    path, _, query = target.partition(b"?")
+    decoded = path.decode("latin-1")
+    return unquote(decoded) if "%" in decoded else decoded, path, query
+
+
+_usual = lru_cache(maxsize=256)(_target)
 
 
 def bounded(bounds: Bounds) -> type[Connection]:

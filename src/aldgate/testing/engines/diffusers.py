@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from aldgate.testing.engines import libraries
 from aldgate.testing.engines.programs import FakeProgram
 
 
 class FakeDiffusers(FakeProgram):
-    """With its `environment`, the child of the Diffusers engine finds the stand-ins."""
+    """With its `library_path`, the process of the Diffusers engine finds the stand-ins."""
 
     faults = frozenset({"out_of_memory", "fails", "missing", "dies", "deaf", "no_images"})
 
@@ -15,7 +16,6 @@ class FakeDiffusers(FakeProgram):
         (self.folder / "is_stand_in").touch()
 
     @property
-    def environment(self) -> dict[str, str]:
+    def library_path(self) -> list[str]:
         """For an engine's table."""
-        stand_in = Path(__file__).with_name("diffusers_stand_in")
-        return {"PYTHONPATH": f"{stand_in}:{self.folder}", "PYTHONDONTWRITEBYTECODE": "1"}
+        return [str(Path(libraries.__file__).parent), str(self.folder)]

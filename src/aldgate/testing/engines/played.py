@@ -18,12 +18,17 @@ def play(output: Path, record: dict[str, Any]) -> None:
     """Work as the folder says, and write a sound to `output`."""
     home = Path(__file__).resolve().parents[1]
 
+    def note(name: str, line: str) -> None:
+        with (home / name).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
     def stopped(*_: object) -> None:
-        (home / "stopped" / str(os.getpid())).touch()
+        note("stopped", str(os.getpid()))
         os._exit(143)
 
+    signal.signal(signal.SIGINT, stopped)
     signal.signal(signal.SIGTERM, stopped)
-    (home / "works" / str(os.getpid())).write_text(repr(record))
+    note("works", repr(record))
     sys.stdout.write("loading the model\n")
     sys.stderr.write(
         "\rStage1 inference:  50%|#####     | 1/2 [00:01<00:01]\rStage1 inference: 100%|##########| 2/2 [00:02<00:00]\n"
@@ -42,7 +47,7 @@ def play(output: Path, record: dict[str, Any]) -> None:
         with wave.open(str(output), "wb") as file:
             file.setparams((2, 2, 44100, 0, "NONE", ""))
             file.writeframes(bytes(400))
-    (home / "ended" / str(os.getpid())).touch()
+    note("unloads", str(os.getpid()))
 
 
 def yue(arguments: list[str]) -> None:

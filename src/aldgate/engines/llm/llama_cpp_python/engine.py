@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 from aldgate.config.errors import ConfigError
-from aldgate.core.errors import ModelNotFound, UpstreamUnreachable
+from aldgate.core.errors import ModelNotFound
 from aldgate.core.generation import EngineModel, EngineState, Generated, Generation, Progress
 from aldgate.engines.asking import given
 from aldgate.engines.library.engine import ChildEngine, ChildSection
@@ -56,8 +55,7 @@ class LlamaCppPython(ChildEngine):
 
     async def state(self) -> EngineState:
         """See `Engine`. Its process is not started for it."""
-        if shutil.which(self._section.python) is None:
-            raise UpstreamUnreachable(f"The engine `{self.name}` has no Python at `{self._section.python}`.")
+        await self._check_python()
         loaded = self._loaded if self._child.is_running else ""
         models = (
             EngineModel(name=name, operations=WRITES, size_mb=file.stat().st_size // MIB, is_loaded=name == loaded)

@@ -1,4 +1,4 @@
-"""What the child of the Diffusers engine uses of diffusers: pipelines that make small pictures, and fail as they are told to.
+"""As much of diffusers as its work asks for: pipelines that make small pictures, and fail as they are told to.
 
 They speak with their test through the folder on the path that has the file `is_stand_in`: see `aldgate.testing.engines.programs`.
 """
@@ -11,7 +11,7 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 def _folder() -> Path:
@@ -29,13 +29,14 @@ def _fault() -> str:
 
 
 class _Image:
-    def save(self, path: str) -> None:
+    def save(self, file: IO[bytes], kind: str) -> None:
         def chunk(kind: bytes, data: bytes) -> bytes:
             return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
         head = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0))
         rows = chunk(b"IDAT", zlib.compress(b"\x00\x80\x80" * 2))
-        Path(path).write_bytes(b"\x89PNG\r\n\x1a\n" + head + rows + chunk(b"IEND", b""))
+        assert kind == "PNG"
+        file.write(b"\x89PNG\r\n\x1a\n" + head + rows + chunk(b"IEND", b""))
 
 
 class _Made:
@@ -69,7 +70,7 @@ class _Pipeline:
                     self._half_way(callback_on_step_end)
                 callback_on_step_end(self, step, 0, {})
             except BaseException as error:
-                if type(error).__name__ == "Cancelled":
+                if type(error).__name__ == "Stopped":
                     _note("stopped", "1")
                 raise
         return _Made(0 if _fault() == "no_images" else given["num_images_per_prompt"])
