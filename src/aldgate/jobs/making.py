@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -107,8 +107,7 @@ class Jobs:
         Raises:
             GatewayError: Refused; nothing was spent.
         """
-        if asked.operation not in who.rights.scopes:
-            raise ScopeDenied(f"This API key may not make `{asked.operation}`.")
+        check_scope(who, asked.operation)
         self.hooks.check(extras or {})
         engine, model = self.engine_for(asked.operation, name)
         wanted = Wanted(
@@ -139,12 +138,25 @@ class Jobs:
             raise failure_of(ended)
         return ended
 
+    async def follow(self, job: Job) -> AsyncGenerator[Job]:
+        """The job after each change, the last time when it has ended; whoever leaves before has it cancelled."""
+        try:
+            while not job.has_ended:
+                with self._watching.change_of(job.id) as changed:
+                    job = await self._look(job)
+                    yield job
+                    if not job.has_ended:
+                        await asyncio.wait([changed], timeout=LOOK_S)
+        finally:
+            if not job.has_ended:
+                await cancel(self._store, job.id, None)
+
     async def ended(self, job: Job, within_s: float | None = None) -> Job:
         """The job once it has ended, or as it is after so many seconds."""
         last = None if within_s is None else time.monotonic() + within_s
         while True:
             with self._watching.change_of(job.id) as changed:
-                job = await self.find(None, job.id)
+                job = await self._look(job)
                 left = LOOK_S if last is None else min(LOOK_S, last - time.monotonic())
                 if job.has_ended or left <= 0:
                     return job
@@ -202,9 +214,20 @@ class Jobs:
             raise NotFound("There is no such job.", param="id")
         return job
 
-    async def list(self, wanted: JobFilter, *, after: Job | None, limit: int) -> list[Job]:
-        """Jobs, newest first, at most `limit` behind `after`."""
-        return await self._store.list_jobs(wanted, after=after, limit=limit)
+    async def _look(self, job: Job) -> Job:
+        """The job as it is now. What it asks for is not read again: it may hold a recording."""
+        now = await self._store.find_job(job.id, is_brief=True)
+        if now is None:
+            raise NotFound("The job was deleted.", param="id")
+        return replace(now, asked=job.asked)
+
+    async def list(self, wanted: JobFilter, *, after: Job | None, limit: int, is_ascending: bool = False) -> list[Job]:
+        """Jobs, newest (or oldest) first, at most `limit` behind `after`."""
+        return await self._store.list_jobs(wanted, after=after, limit=limit, is_ascending=is_ascending)
+
+    async def delete(self, account: str, job_id: str) -> bool:
+        """Forget an ended job. False: it has not ended."""
+        return await self._store.delete_job(job_id, account)
 
     async def cancel(self, account: str | None, job_id: str) -> Job:
         """Have it stopped; what has ended stays as it is.
@@ -215,13 +238,23 @@ class Jobs:
         return await cancel(self._store, job_id, account)
 
 
+def check_scope(who: Principal, operation: Operation) -> None:
+    """Refuse whoever may not have such things made.
+
+    Raises:
+        ScopeDenied: The principal has no such scope.
+    """
+    if operation not in who.rights.scopes:
+        raise ScopeDenied(f"This API key may not make `{operation}`.")
+
+
 def failure_of(job: Job) -> GatewayError:
     """Why a job failed, as an error to be raised once more."""
     assert job.error is not None
     for kind in _kinds(GatewayError):
         if kind.code == job.error.code and kind.status == job.error.status:
-            return kind(job.error.message)
-    failed = UpstreamError(job.error.message)
+            return kind(job.error.message, param=job.error.param)
+    failed = UpstreamError(job.error.message, param=job.error.param)
     failed.status = job.error.status
     return failed
 

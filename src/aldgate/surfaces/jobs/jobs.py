@@ -152,7 +152,8 @@ class JobsFace:
     def _result(self, job: Job) -> Any:
         if job.engine == CALLS:
             return None if job.result is None else job.result.details.get("answer")
-        return {"artifacts": self.artifacts(job), "text": job.result.text if job.result else None} if job.made else None
+        text = job.result.text if job.result else None
+        return {"artifacts": self.artifacts(job), "text": text} if job.made or text is not None else None
 
     def artifacts(self, job: Job) -> list[dict[str, Any]]:
         """What it made, with links."""
