@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aldgate.app.app import App
+from aldgate.app.images import image_terms
 from aldgate.config.check import is_on_loopback
 from aldgate.config.settings import Settings
 from aldgate.core.errors import GatewayError
@@ -58,6 +59,7 @@ def handlers_of(
             people=people,
             placing=app.placing,
             jobs=app.jobs,
+            images=image_terms(settings, app.archive),
         ).app
 
     making = JobDoors(app.jobs, app.archive, settings.artifacts.link_s, settings.artifacts.inline_bytes)

@@ -50,7 +50,7 @@ from aldgate.surfaces.jobs.artifacts import ArtifactsFace
 from aldgate.surfaces.jobs.batches import BatchesFace
 from aldgate.surfaces.jobs.events import JobEventsFace
 from aldgate.surfaces.jobs.files import FilesFace
-from aldgate.surfaces.jobs.images import ImagesFace
+from aldgate.surfaces.jobs.images import ImagesFace, ImageTerms
 from aldgate.surfaces.jobs.jobs import JobsFace
 from aldgate.surfaces.jobs.speech import SpeechFace
 from aldgate.surfaces.jobs.transcriptions import TranscriptionsFace
@@ -79,6 +79,7 @@ class Api:
         registration: Lets keys be made without one.
         placing: Knows what devices hold.
         jobs: Has things made.
+        images: What the configuration says of pictures.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Api:
         registration: Registration,
         placing: Placing,
         jobs: Jobs,
+        images: ImageTerms,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -111,7 +113,7 @@ class Api:
         self._artifacts = ArtifactsFace(archive, identity, in_flight, link_s)
         self._jobs = JobsFace(jobs, archive.links, link_s)
         self._job_events = JobEventsFace(jobs, self._jobs, identity)
-        self._images = ImagesFace(jobs, archive, self._jobs)
+        self._images = ImagesFace(jobs, archive, self._jobs, files, in_flight, images)
         self._speech = SpeechFace(jobs, archive, self._jobs)
         self._transcriptions = TranscriptionsFace(jobs, self._jobs, in_flight)
         self._videos = VideosFace(jobs, archive, in_flight)
@@ -205,6 +207,9 @@ class Api:
     def _add_jobs(self, route: Callable[..., None]) -> None:
         jobs = self._jobs
         route("/v1/images/generations", self._serving(self._images.create), methods=["POST"])
+        route("/v1/images/edits", self._serving(self._images.edit), methods=["POST"])
+        route("/v1/images/variations", self._serving(self._images.vary), methods=["POST"])
+        route("/ui/images/{name}", self._open(self._images.published, 200), methods=["GET"])
         route("/v1/audio/speech", self._serving(self._speech.create), methods=["POST"])
         route("/v1/audio/transcriptions", self._serving(self._transcriptions.transcribe), methods=["POST"])
         route("/v1/audio/translations", self._serving(self._transcriptions.translate), methods=["POST"])

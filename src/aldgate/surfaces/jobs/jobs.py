@@ -114,8 +114,7 @@ class JobsFace:
             NotFound: Who asks has no such job, or there is no picture of it, as of all that have ended.
         """
         require_reading(who)
-        await self._jobs.find(whose(who), job_id)
-        preview = await self._jobs.preview(job_id)
+        preview = await self._jobs.preview(await self._jobs.find(whose(who), job_id))
         if preview is None:
             raise NotFound("There is no picture of this job now.", param="id")
         headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", "content-security-policy": SAFE}

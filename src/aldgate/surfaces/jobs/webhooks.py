@@ -39,7 +39,11 @@ def webhook_in(body: bytes) -> dict[str, Any]:
     """
     if FIELD.encode() not in body:
         return {}
-    url = decoded(body, WebhookField).webhook_url
+    return extras_of(decoded(body, WebhookField).webhook_url)
+
+
+def extras_of(url: str | None) -> dict[str, Any]:
+    """A webhook as `extras` of its job."""
     return {} if url is None else {WEBHOOK: url}
 
 

@@ -22,7 +22,7 @@ from aldgate.surfaces.explain import ExplainRequest
 from aldgate.surfaces.gpus import openapi as gpus
 from aldgate.surfaces.http.openapi import CHANGE_ERRORS, Path
 from aldgate.surfaces.jobs import openapi as jobs
-from aldgate.surfaces.jobs.images import ImageRequest
+from aldgate.surfaces.jobs.image_requests import EditForm, ImageRequest, VariationForm
 from aldgate.surfaces.jobs.speech import SOUND_TYPES, SpeechRequest
 from aldgate.surfaces.jobs.transcription_form import TranscriptionForm, TranslationForm
 from aldgate.surfaces.models import openapi as models
@@ -31,9 +31,16 @@ from aldgate.surfaces.reports import openapi as reports
 from aldgate.surfaces.responses import openapi as responses
 
 REF = "#/components/schemas/{name}"
-_CHATS = (types.ChatRequest, response_types.ResponseRequest, anthropic.MessagesRequest)
-_STREAMED = (*_CHATS, types.CompletionRequest, GenerateRequest)
 _HEARD = (TranscriptionForm, TranslationForm)
+_PICTURES = (ImageRequest, EditForm, VariationForm)
+_STREAMED = (
+    types.ChatRequest,
+    types.CompletionRequest,
+    response_types.ResponseRequest,
+    anthropic.MessagesRequest,
+    *_PICTURES,
+    GenerateRequest,
+)
 _ERRORS: dict[str, type] = {
     "openai": types.ErrorBody,
     "anthropic": anthropic.ErrorReply,
@@ -42,7 +49,7 @@ _ERRORS: dict[str, type] = {
 }
 """How an error is written on the paths of a tag; where it says nothing, as OpenAI does."""
 _CALLS = (types.ChatRequest, types.CompletionRequest, types.EmbeddingRequest, types.ModerationRequest)
-_MAY_BE_JOBS = (*_CALLS, *_HEARD, ImageRequest, SpeechRequest)
+_MAY_BE_JOBS = (*_CALLS, *_HEARD, *_PICTURES, SpeechRequest)
 _OTHER_CONTENTS = {"/v1/jobs/{id}/events": "text/event-stream", "/v1/jobs/{id}/preview": "image/*"}
 _PLAIN = ("/admin", "/ready", "/metrics", "/api/")
 """Where paths begin so, errors have no type of their own."""
@@ -134,6 +141,8 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         good["content"] = {_OTHER_CONTENTS[path.path]: {}}
     elif path.path == "/v1/videos/{id}/content":
         good["content"] = {kind: {"schema": {"type": "string"}} for kind in ("video/*", "image/*")}
+    elif path.path.startswith("/ui/images/"):
+        good["content"] = {"image/*": {"schema": {"type": "string"}}}
     elif path.path == "/metrics":
         good["content"] = {"text/plain": {"schema": {"type": "string"}}}
     elif path.method != "head":
