@@ -18,8 +18,9 @@ from bench.routing import ROWS as ROUTING
 from bench.rows import ROWS as OTHERS
 from bench.rows import Plan
 from bench.valkey import ROWS as VALKEY
+from bench.watching import ROWS as WATCHING
 
-ROWS = OTHERS | ROUTING | GOVERNANCE | VALKEY | JOBS
+ROWS = OTHERS | ROUTING | GOVERNANCE | VALKEY | JOBS | WATCHING
 RESULTS = Path(__file__).with_name("results.json")
 
 

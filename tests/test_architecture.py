@@ -42,6 +42,7 @@ TASKS = {
     "gate/routing/hedge.py": "two attempts at once, where a route asks for it; both have ended when the race has",
     "jobs/batch_run.py": "in task groups, which end with the batch",
     "jobs/batches.py": "in a task group, which ends with the worker",
+    "jobs/following.py": "one reader for all who follow a job, ended with the last of them",
     "jobs/job_run.py": "the engine's work on one job, ended with it",
     "jobs/webhooks.py": "in a task group, which ends with the gate",
     "jobs/worker.py": "in a task group, which ends with the worker",
@@ -52,6 +53,7 @@ TASKS = {
     "store/job_bell.py": "tells other processes, which the store waits for when it closes",
     "store/unbroken.py": "writes that outlive their caller, which the store waits for when it closes",
     "surfaces/responses/socket.py": "listens to a socket while a call of it runs, ended with the socket",
+    "surfaces/queued/socket.py": "listens to a socket while its job is followed, ended with the socket",
     "surfaces/server/listener.py": "one task per request, which the server waits for when it drains",
 }
 BROAD = {
@@ -59,6 +61,7 @@ BROAD = {
     "jobs/batch_run.py": "one line's fault must not end the others",
     "jobs/batches.py": "one batch's fault must not end the others",
     "jobs/webhooks.py": "one delivery's fault must not end the others",
+    "jobs/following.py": "whatever is wrong with a job, those who follow it must be told",
     "jobs/worker.py": "one job's fault must not end the others",
     "surfaces/responses/background.py": "one response's fault must not end the others",
     "store/writer.py": "whatever is wrong with the store must not end the ledger's writer",

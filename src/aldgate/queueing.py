@@ -60,9 +60,12 @@ class JobStore(Protocol):
         ...
 
     async def list_jobs(
-        self, wanted: JobFilter, *, after: Job | None = None, limit: int = 100, is_ascending: bool = False
+        self, wanted: JobFilter, *, after: Job | None = None, limit: int = 100, skip: int = 0, is_ascending: bool = False
     ) -> list[Job]:
-        """Jobs, newest (or oldest) first, those behind `after`, at most `limit`; what they ask for is left out."""
+        """Jobs, newest (or oldest) first, those behind `after`, at most `limit` behind the first `skip`.
+
+        What they ask for is left out.
+        """
         ...
 
     async def delete_job(self, job_id: str, account: str) -> bool:

@@ -22,6 +22,7 @@ OF_A_KEY = {
     "/v1/batches": "batch",
     "/v1/jobs": "job",
     "/v1/videos": "video",
+    "/jobs": "job",
     "/v1/responses": "response",
 }
 """What is kept under a key, by where it is asked for."""

@@ -27,6 +27,7 @@ from aldgate.store.writer import LedgerWriter
 from aldgate.surfaces.calls.cache import Cache
 from aldgate.surfaces.http.asgi import Handler
 from aldgate.surfaces.people.oidc import OidcFace
+from aldgate.surfaces.queued.tickets import Tickets
 from aldgate.surfaces.responses.background import Background
 from aldgate.surfaces.responses.shelf import Shelf
 
@@ -64,6 +65,7 @@ class App:
         self.jobs: Jobs
         self.hooks: Hooks
         self.deliveries: Deliveries
+        self.tickets: Tickets
         self.clients: Clients
         self.shelf: Shelf
         self.background: Background

@@ -15,7 +15,7 @@ from aldgate.app.calls import alerts_of, cache_terms, gate_of, guard, open_valke
 from aldgate.app.devices import placing_of, with_processes
 from aldgate.app.engines import engines_of, jobs_of, worker_of
 from aldgate.app.handlers import handlers_of
-from aldgate.app.jobs import archive_of, batch_worker, files_of, shelf_of
+from aldgate.app.jobs import archive_of, batch_worker, files_of, shelf_of, tickets_of
 from aldgate.app.metrics import gauges_of, open_metrics
 from aldgate.app.principals import identity_of, make_admin_key, oidc_face, read_clients, users_of
 from aldgate.app.sealing import open_vault
@@ -119,6 +119,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         app.worker = worker_of(settings, app, store, engines)
         app.hooks, app.deliveries = await webhooks_of(settings, store, stack)
         app.jobs = jobs_of(settings, app, store, engines)
+        app.tickets = await tickets_of(store)
         doors = Doors(
             gate=gate,
             identity=identity,

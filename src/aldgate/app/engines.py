@@ -26,6 +26,7 @@ from aldgate.engines.sound_formats import has_format, in_format
 from aldgate.jobs.calling import CallJobs, Calls
 from aldgate.jobs.job_shop import JobShop
 from aldgate.jobs.making import Jobs
+from aldgate.jobs.questions import MODELS, PLACES, ModelsEngine
 from aldgate.jobs.worker import Worker
 from aldgate.making import Engine
 from aldgate.ports import Endpoint
@@ -56,11 +57,12 @@ def worker_of(settings: Settings, app: App, store: Store, engines: Mapping[str, 
     """Who works on jobs in this process."""
     committed = app.writer.committed if settings.ledger.durability == "strict" else None
     calls = Calls(app.gate, app.identity, store, call_endpoint, committed)
-    places = {name: places_of(settings, name) for name in engines} | {CALLS: settings.batches.concurrency}
+    places = {name: places_of(settings, name) for name in engines}
+    places |= {CALLS: settings.batches.concurrency, MODELS: PLACES}
     return Worker(
         JobShop(
             store=store,
-            engines={**engines, CALLS: calls},
+            engines={**engines, CALLS: calls, MODELS: ModelsEngine(app.gate, app.identity, committed)},
             save=_Saving(app.archive),
             choose=ByPlaces(places),
             claim=app.placing.claim_jobs,

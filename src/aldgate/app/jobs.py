@@ -21,6 +21,7 @@ from aldgate.storage import Store
 from aldgate.store.writer import wait_for_event
 from aldgate.surfaces.calls.face import Doors
 from aldgate.surfaces.http.bodies import BytesInFlight
+from aldgate.surfaces.queued.tickets import Tickets
 from aldgate.surfaces.responses.background import Background
 from aldgate.surfaces.responses.shelf import Shelf
 from aldgate.surfaces.routes import batch_endpoint
@@ -45,6 +46,12 @@ async def archive_of(settings: Settings, store: Store, files: Files) -> Archive:
         now=time.time,
         turn=files.turn,
     )
+
+
+async def tickets_of(store: Store) -> Tickets:
+    """What lets pages watch one job, signed with a secret of this installation."""
+    secret, _ = await store.secret("job_tickets", secrets.token_bytes(32))
+    return Tickets(secret)
 
 
 def files_of(settings: Settings, store: Store) -> Files:

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Literal, TypeVar
 
+from msgspec.structs import replace
+
 from aldgate.core.errors import (
     AnswerLost,
     DeadlineExceeded,
@@ -29,6 +31,7 @@ from aldgate.gate.jobs import cancelled, failed, ledger_row, succeeded
 from aldgate.jobs.insisting import insist
 from aldgate.jobs.job_shop import JobShop
 from aldgate.jobs.job_steps import JobSteps
+from aldgate.jobs.questions import MODELS
 
 log = logging.getLogger("aldgate.jobs")
 
@@ -262,7 +265,11 @@ class JobRun:
         await self._insist(lambda: self._shop.store.leave_job(self.lease, wait_s, reason))
 
     async def _finish(self, end: End) -> None:
-        row = ledger_row(self._job, end, self._shop.now())
+        row = None
+        if self._job.engine != MODELS or not self.steps.handle:
+            row = ledger_row(self._job, end, self._shop.now())
+        elif end.result is not None:  # its calls have lines of their own
+            end = replace(end, cost_microusd=end.result.details["cost_microusd"])
         await self._insist(lambda: self._shop.store.finish_job(self.lease, end, row))
 
     async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:

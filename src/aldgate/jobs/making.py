@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from msgspec.structs import replace
@@ -17,8 +18,10 @@ from aldgate.core.principals import Principal
 from aldgate.gate.gate import Gate
 from aldgate.gate.jobs import Wanted, cancel, enqueue
 from aldgate.jobs.calling import CallJobs
+from aldgate.jobs.following import Followed, Following
 from aldgate.jobs.hooks import Hooks
-from aldgate.jobs.watching import LOOK_S, Watching
+from aldgate.jobs.questions import Questions
+from aldgate.jobs.watching import Watching
 from aldgate.making import Engine
 from aldgate.queueing import JobStore
 
@@ -35,6 +38,9 @@ class Jobs:
         watching: Tells of changes.
         calls: Makes jobs of calls.
         hooks: Says who may be told of their ends.
+
+    Attributes:
+        questions: Begins chats with models that no engine has.
     """
 
     def __init__(
@@ -53,10 +59,21 @@ class Jobs:
         self._engines = engines
         self._aliases = aliases
         self._timeout_s = timeout_s
-        self._watching = watching
         self.calls = calls
         self.hooks = hooks
+        self._following = Following(store, watching)
+        self.questions = Questions(gate, store)
         self.now = time.time
+
+    @property
+    def engines(self) -> Mapping[str, Engine]:
+        """Who makes things, by name, in their order."""
+        return self._engines
+
+    def is_known(self, name: str) -> bool:
+        """Whether a model is named so that an engine is meant: by an alias, or with the engine's name in front."""
+        name = self._aliases().get(name, name)
+        return any(name.partition(separator)[0] in self._engines for separator in "/:")
 
     def engine_for(self, operation: Operation, name: str) -> tuple[Engine, str]:
         """Who makes it, and what they call the model: `engine`, `engine/model`, `engine:model`, or nothing.
@@ -140,49 +157,50 @@ class Jobs:
 
     async def follow(self, job: Job) -> AsyncGenerator[Job]:
         """The job after each change, the last time when it has ended; whoever leaves before has it cancelled."""
+        nudge = asyncio.Event()
         try:
-            while not job.has_ended:
-                with self._watching.change_of(job.id) as changed:
-                    job = await self._look(job)
+            with self.following(job, nudge) as followed:
+                while not job.has_ended:
+                    job = followed.job
                     yield job
                     if not job.has_ended:
-                        await asyncio.wait([changed], timeout=LOOK_S)
+                        await nudge.wait()
+                        nudge.clear()
         finally:
             if not job.has_ended:
                 await cancel(self._store, job.id, None)
 
     async def ended(self, job: Job, within_s: float | None = None) -> Job:
         """The job once it has ended, or as it is after so many seconds."""
-        last = None if within_s is None else time.monotonic() + within_s
-        while True:
-            with self._watching.change_of(job.id) as changed:
-                job = await self._look(job)
-                left = LOOK_S if last is None else min(LOOK_S, last - time.monotonic())
-                if job.has_ended or left <= 0:
-                    return job
-                await asyncio.wait([changed], timeout=left)
+        nudge = asyncio.Event()
+        with self.following(job, nudge) as followed, suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while not followed.job.has_ended:
+                    await nudge.wait()
+                    nudge.clear()
+        return followed.job
+
+    def following(self, job: Job, nudge: asyncio.Event) -> AbstractContextManager[Followed]:
+        """The job, kept up to date as long as it is followed; `nudge` is set with each change."""
+        return self._following.of(job, nudge)
 
     @property
     def is_stopping(self) -> bool:
         """The gate is about to end; who follows a job had better ask another one."""
         return self._gate.is_draining
 
-    async def news(self, job_id: str, after: int, within_s: float) -> tuple[Job, list[JobEvent]]:
+    async def news(self, job: Job, after: int, within_s: float) -> tuple[Job, list[JobEvent]]:
         """The job once its `version` is past `after`, or after so many seconds; with the changes of its state since then.
 
         Raises:
             NotFound: It is there no longer.
         """
-        last = time.monotonic() + within_s
-        while True:
-            with self._watching.change_of(job_id) as changed:
-                job = await self.find(None, job_id)
-                if job.version > after:
-                    return job, await self._store.job_events(job_id, after)
-                left = min(LOOK_S, last - time.monotonic())
-                if left <= 0:
-                    return job, []
-                await asyncio.wait([changed], timeout=left)
+        if job.version <= after:
+            job = await self.changed(job, within_s)
+        events = await self._store.job_events(job.id, after) if job.version > after else []
+        if events and events[-1].seq > job.version:  # it has changed between the two looks
+            job = await self.find(None, job.id)
+        return job, events
 
     async def again(self, who: Principal, job: Job, key: str | None) -> Job:
         """Make another job of one that came to nothing; it is its `parent`. It is admitted as any other.
@@ -201,14 +219,13 @@ class Jobs:
 
     async def changed(self, job: Job, within_s: float) -> Job:
         """The job once something about it is other than here, or as it is after so many seconds."""
-        last = time.monotonic() + within_s
-        while True:
-            with self._watching.change_of(job.id) as change:
-                now = await self.find(None, job.id)
-                left = min(LOOK_S, last - time.monotonic())
-                if now.version != job.version or now.has_ended or left <= 0:
-                    return now
-                await asyncio.wait([change], timeout=left)
+        nudge = asyncio.Event()
+        with self.following(job, nudge) as followed, suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while followed.job.version == job.version and not followed.job.has_ended:
+                    await nudge.wait()
+                    nudge.clear()
+        return followed.job
 
     async def preview(self, job: Job) -> Preview | None:
         """The last picture of it while it was under way."""
@@ -230,16 +247,11 @@ class Jobs:
             raise NotFound("There is no such job.", param="id")
         return job
 
-    async def _look(self, job: Job) -> Job:
-        """The job as it is now. What it asks for is not read again: it may hold a recording."""
-        now = await self._store.find_job(job.id, is_brief=True)
-        if now is None:
-            raise NotFound("The job was deleted.", param="id")
-        return replace(now, asked=job.asked)
-
-    async def list(self, wanted: JobFilter, *, after: Job | None, limit: int, is_ascending: bool = False) -> list[Job]:
-        """Jobs, newest (or oldest) first, at most `limit` behind `after`."""
-        return await self._store.list_jobs(wanted, after=after, limit=limit, is_ascending=is_ascending)
+    async def list(
+        self, wanted: JobFilter, *, after: Job | None = None, limit: int, skip: int = 0, is_ascending: bool = False
+    ) -> list[Job]:
+        """Jobs, newest (or oldest) first, at most `limit` behind `after` and so many to `skip`."""
+        return await self._store.list_jobs(wanted, after=after, limit=limit, skip=skip, is_ascending=is_ascending)
 
     async def delete(self, account: str, job_id: str) -> bool:
         """Forget an ended job. False: it has not ended."""

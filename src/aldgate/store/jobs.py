@@ -112,10 +112,10 @@ class Jobs(QueryGroup):
         return None if row is None else job_of(row)
 
     async def list_jobs(
-        self, wanted: JobFilter, *, after: Job | None = None, limit: int = 100, is_ascending: bool = False
+        self, wanted: JobFilter, *, after: Job | None = None, limit: int = 100, skip: int = 0, is_ascending: bool = False
     ) -> list[Job]:
         """See `JobStore`."""
-        query = select(*BRIEF).where(*_chosen(wanted)).limit(limit)
+        query = select(*BRIEF).where(*_chosen(wanted)).limit(limit).offset(skip)
         place = tuple_(jobs.c.created_at, jobs.c.id)
         if after is not None:
             last = tuple_(after.created_at, after.id)

@@ -39,11 +39,12 @@ from aldgate.surfaces.admin.audited import Audited
 from aldgate.surfaces.admin.client_reload import RELOAD_PATH, ClientReload, Tell
 from aldgate.surfaces.admin.paths import admin_paths, only_admin
 from aldgate.surfaces.admin.registration import Registration
-from aldgate.surfaces.admin.seed_keys import SeedKeys, enveloped
+from aldgate.surfaces.admin.seed_keys import SeedKeys
 from aldgate.surfaces.calls.idempotency import idempotency_key
 from aldgate.surfaces.gpus.paths import gpu_paths
 from aldgate.surfaces.http.asgi import headers_of
 from aldgate.surfaces.http.credentials import principal_of
+from aldgate.surfaces.http.envelope import enveloped
 from aldgate.surfaces.http.faults import render_for_path
 from aldgate.surfaces.http.requests import Act, OpenAct, body_of
 from aldgate.surfaces.jobs.artifacts import ArtifactsFace
@@ -58,6 +59,9 @@ from aldgate.surfaces.jobs.videos import VideosFace
 from aldgate.surfaces.openapi.document import document
 from aldgate.surfaces.openapi.page import CONTENT_SECURITY_POLICY, reference_page
 from aldgate.surfaces.people.paths import paths_of
+from aldgate.surfaces.queued.face import QueueFace
+from aldgate.surfaces.queued.shown import Shown
+from aldgate.surfaces.queued.tickets import Tickets
 from aldgate.surfaces.reports.paths import Reports
 
 
@@ -80,6 +84,7 @@ class Api:
         placing: Knows what devices hold.
         jobs: Has things made.
         images: What the configuration says of pictures.
+        tickets: Let pages watch one job.
     """
 
     def __init__(
@@ -104,6 +109,7 @@ class Api:
         placing: Placing,
         jobs: Jobs,
         images: ImageTerms,
+        tickets: Tickets,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -138,6 +144,8 @@ class Api:
         for method, path, act, status in admin_paths(administration, clients, committed):
             route(path, self._serving(act, status), methods=[method])
         for method, path, act in gpu_paths(placing):
+            route(path, self._serving(act), methods=[method])
+        for method, path, act in QueueFace(jobs, archive, tickets, Shown(archive.links, link_s)).paths:
             route(path, self._serving(act), methods=[method])
         route("/admin/reload", self._serving(only_admin(self._reload)), methods=["POST"])
         reload = ClientReload(clients, administration, tell)

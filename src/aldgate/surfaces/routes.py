@@ -39,6 +39,7 @@ SURFACES: Registry[Any] = Registry(
         "explain": "aldgate.surfaces.explain:ExplainFace",
         "gemini": "aldgate.surfaces.calls.gemini:GeminiFace",
         "generate": "aldgate.surfaces.jobs.generate:GenerateFace",
+        "job-socket": "aldgate.surfaces.queued.socket:JobSocket",
         "ollama": "aldgate.surfaces.calls.ollama:OllamaFace",
         "prompts": "aldgate.surfaces.calls.prompts:PromptFace",
         "responses": "aldgate.surfaces.responses.api:ResponsesApi",
@@ -78,10 +79,14 @@ def every_path(
     clients: Clients,
     oidc: OidcFace,
     rest: Callable[[], Handler],
+    watching: Callable[[], Handler],
     making: JobDoors,
     origins: Origins = Origins(),
 ) -> Front:
-    """The entry of a listener that serves everything. `rest` makes FastAPI's application when somebody needs it."""
+    """The entry of a listener that serves everything.
+
+    `rest` makes FastAPI's application when somebody needs it, and `watching` what lets jobs be watched.
+    """
     faces = Faces(doors)
     begin = cache(lambda: SURFACES.load("call_jobs")(making))
     in_background = partial(BackgroundFace, DIALECTS.load("openai"), doors, begin=begin)
@@ -123,7 +128,9 @@ def every_path(
         ("DELETE", f"{RESPONSES}/", responses["delete"]),
         ("POST", f"{RESPONSES}/", responses["cancel"]),
     ]
-    return Front(exact, prefixes, Later(rest), doors.gate.new_id, {RESPONSES: responses["connect"]}, origins)
+    jobs = Later(watching)
+    sockets = {RESPONSES: responses["connect"], "/ws/jobs/": jobs, "/jobs/ws/jobs/": jobs}
+    return Front(exact, prefixes, Later(rest), doors.gate.new_id, sockets, origins)
 
 
 class _Group:

@@ -128,3 +128,10 @@ async def test_administration_has_a_shape_of_its_own(gate: RunningGate, method: 
         assert set(reply.json()) == {"detail", "code"}
     if status == 405:
         assert set(reply.headers["allow"].split(", ")) == {"GET", "POST"}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("path", "name"), [("/s", "s"), ("/under/x", "under"), ("/under/x/y", "under"), ("/s/under/x", "other")])
+async def test_a_socket_finds_its_handler(path: str, name: str) -> None:
+    sockets = {"/s": naming("s"), "/under/": naming("under"), "/s/under/": naming("other")}
+    assert await asked(Front(EXACT, sockets=sockets), "GET", path, "websocket") == [{"handled by": name}]

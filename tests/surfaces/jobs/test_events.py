@@ -100,7 +100,7 @@ async def test_who_leaves_leaks_nothing_and_the_job_goes_on(gate: RunningGate, p
         assert (await anext(events)).data["state"] == "queued"
     painter.release()
     assert (await ended(gate, path))["state"] == "succeeded"
-    assert not gate.app.watching._waiting  # pyright: ignore[reportPrivateUsage]
+    assert not gate.app.jobs._following._followed  # pyright: ignore[reportPrivateUsage]
 
 
 async def test_a_key_that_is_withdrawn_is_told_no_more(gate: RunningGate, painter: FakeA1111) -> None:

@@ -34,6 +34,7 @@ MODELS = {
     "/api/generate": "builtin/echo",
     "/api/embed": "builtin/embed",
     "/api/embeddings": "builtin/embed",
+    "/llm/generate": "builtin/echo",
 }
 CHECKS = [
     checks.status_code_conformance,

@@ -7,7 +7,8 @@ from aldgate.surfaces.admin.accounts import AccountPatch, AccountRequest
 from aldgate.surfaces.admin.budgets import ReleaseRequest
 from aldgate.surfaces.admin.clients import ClientPatch, ClientRequest
 from aldgate.surfaces.admin.keys import KeyPatch, KeyRequest, RotateRequest
-from aldgate.surfaces.admin.seed_keys import Enveloped, GenerateForm, NamedKey, RevokeForm
+from aldgate.surfaces.admin.seed_keys import GenerateForm, NamedKey, RevokeForm
+from aldgate.surfaces.http.envelope import Envelope
 from aldgate.surfaces.http.openapi import CHANGE_ERRORS, CONFLICT_ERRORS, LOOK_ERRORS, Path
 
 _FORM = "application/x-www-form-urlencoded"
@@ -65,9 +66,9 @@ PATHS = (
         content=_FORM,
     ),
     Path("post", "/admin/keys/revoke", "Revoke a key, by a form", RevokeForm, errors=CHANGE_ERRORS, tag="admin", content=_FORM),
-    Path("post", "/auth/keys", "Make a key", NamedKey, Enveloped, errors=(*CHANGE_ERRORS, 429), tag="keys"),
-    Path("get", "/auth/keys", "List keys", None, Enveloped, errors=(401, 403, 503), tag="keys"),
-    Path("delete", "/auth/keys/{key}", "Revoke a key", None, Enveloped, errors=(401, 403, 404, 503), tag="keys"),
+    Path("post", "/auth/keys", "Make a key", NamedKey, Envelope, errors=(*CHANGE_ERRORS, 429), tag="keys"),
+    Path("get", "/auth/keys", "List keys", None, Envelope, errors=(401, 403, 503), tag="keys"),
+    Path("delete", "/auth/keys/{key}", "Revoke a key", None, Envelope, errors=(401, 403, 404, 503), tag="keys"),
     Path("delete", "/admin/keys/{key_id}", "Revoke a key", None, None, 200, (401, 403, 404, 503), tag="admin"),
     Path(
         "post",

@@ -6,7 +6,6 @@ The keys are those of `/admin/keys`. What an answer has beyond the old ones' fie
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -49,16 +48,6 @@ class RevokeForm(msgspec.Struct, forbid_unknown_fields=True):
     """A key to revoke, as a form: the key itself or its id."""
 
     api_key: Annotated[str, msgspec.Meta(min_length=1)]
-
-
-class Enveloped(msgspec.Struct):
-    """How the paths under `/auth` answer."""
-
-    success: bool
-    data: Object | None
-    error: Object | None
-    job_id: str | None
-    timestamp: str
 
 
 class SeedKeys:
@@ -153,8 +142,3 @@ class SeedKeys:
             del piece
 
         return dict((await read_form(headers, pieces(), "", drop)).fields)
-
-
-def enveloped(data: Object) -> bytes:
-    """A good answer in the envelope of these paths; `faults` writes the others."""
-    return msgspec.json.encode(Enveloped(True, data, None, None, datetime.now(UTC).isoformat()))

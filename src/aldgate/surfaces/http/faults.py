@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import msgspec
 
 from aldgate.core.errors import GatewayError
 from aldgate.dialects.openai.errors import headers_of
 from aldgate.surfaces.dialects import dialect_at
+from aldgate.surfaces.http import envelope
 from aldgate.surfaces.http.asgi import Send
 
 Headers = list[tuple[bytes, bytes]]
@@ -16,7 +15,6 @@ Rendered = tuple[int, Headers, bytes]
 
 _DETAIL_PATHS = ("/admin", "/ui")
 _CODE_PATHS = ("/v1/users", "/v1/providers", "/v1/provider-credentials")
-_ENVELOPED_PATHS = ("/auth/keys",)
 
 
 def render_for_path(path: str, error: GatewayError, call_id: str = "") -> Rendered:
@@ -27,11 +25,8 @@ def render_for_path(path: str, error: GatewayError, call_id: str = "") -> Render
     if path.startswith(_CODE_PATHS):
         body = msgspec.json.encode({"detail": {"code": error.code, "message": error.message}})
         return error.status, headers_of(error, body, call_id), body
-    if path.startswith(_ENVELOPED_PATHS):
-        code = "INVALID_API_KEY" if error.status == 401 else error.code.upper()
-        told = {"success": False, "data": None, "error": {"code": code, "message": error.message}, "job_id": None}
-        body = msgspec.json.encode({**told, "timestamp": datetime.now(UTC).isoformat()})
-        return error.status, headers_of(error, body, call_id), body
+    if envelope.is_enveloped(path):
+        return envelope.refused(path, error, call_id)
     return dialect_at(path).error(error, call_id)
 
 

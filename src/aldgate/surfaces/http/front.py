@@ -19,7 +19,7 @@ class Front:
         prefixes: (method, prefix) -> handler, tried in order.
         rest: Takes what is in neither table; None refuses it.
         new_id: Makes the request ids of refusals.
-        sockets: Path -> handler of WebSockets.
+        sockets: Path -> handler of WebSockets; a path that ends in a slash is for all that begin so.
         origins: Judges requests that come from a page.
     """
 
@@ -36,7 +36,8 @@ class Front:
         self._prefixes = tuple(prefixes)
         self._rest = rest
         self._new_id = new_id
-        self._sockets = dict(sockets)
+        self._sockets = {path: handler for path, handler in sockets.items() if path[-1] != "/"}
+        self._prefixed = tuple((path, handler) for path, handler in sockets.items() if path[-1] == "/")
         self._origins = origins
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -47,7 +48,7 @@ class Front:
             handler = self._exact.get((scope["method"], scope["path"])) or self._look(scope)
         else:
             self._origins.judge_socket(scope)
-            handler = self._sockets.get(scope["path"]) or self._no_socket
+            handler = self._sockets.get(scope["path"]) or self._socket_under(scope["path"])
         return handler(scope, receive, send)
 
     def _look(self, scope: Scope) -> Handler:
@@ -58,6 +59,9 @@ class Front:
         if any(other != "HEAD" for other in self._allowed(path)):  # who asks only whether `/` is there finds nothing else at it
             return self._method_not_allowed
         return self._rest or self._not_found
+
+    def _socket_under(self, path: str) -> Handler:
+        return next((handler for begin, handler in self._prefixed if _is_under(path, begin)), self._no_socket)
 
     def _allowed(self, path: str) -> list[str]:
         """The methods that `path` answers to, by the tables."""

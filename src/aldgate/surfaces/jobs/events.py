@@ -59,13 +59,13 @@ class JobEventsFace:
         if job.has_ended and after >= job.version:
             return Response(None, 204, {"cache-control": "no-store"})  # browsers stop to come back
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-        return StreamingResponse(self._told(request, job.id, after), 200, headers, "text/event-stream")
+        return StreamingResponse(self._told(request, job, after), 200, headers, "text/event-stream")
 
-    async def _told(self, request: Request, job_id: str, after: int) -> AsyncGenerator[bytes]:
+    async def _told(self, request: Request, job: Job, after: int) -> AsyncGenerator[bytes]:
         spoke_at = time.monotonic()
         try:
             while not self._jobs.is_stopping:
-                job, events = await self._jobs.news(job_id, after, LOOK_S)
+                job, events = await self._jobs.news(job, after, LOOK_S)
                 await principal_of(request.scope, self._identity)
                 for event in events:
                     after, spoke_at = event.seq, time.monotonic()

@@ -162,8 +162,8 @@ def page(items: list[dict[str, Any]], limit: int) -> dict[str, Any]:
     return {"object": "list", "data": shown, "first_id": first, "last_id": last, "has_more": len(items) > limit}
 
 
-def whole_number(query: Mapping[str, str], name: str, default: int, most: int) -> int:
-    """A parameter from 1 to `most`.
+def whole_number(query: Mapping[str, str], name: str, default: int, most: int, least: int = 1) -> int:
+    """A parameter from `least` to `most`.
 
     Raises:
         InvalidRequest: It is something else.
@@ -171,8 +171,8 @@ def whole_number(query: Mapping[str, str], name: str, default: int, most: int) -
     text = query.get(name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
-        raise InvalidRequest(f"`{name}` is a whole number from 1 to {most}.", param=name)
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
+        raise InvalidRequest(f"`{name}` is a whole number from {least} to {most}.", param=name)
     return int(text)
 
 

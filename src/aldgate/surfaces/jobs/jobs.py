@@ -152,7 +152,7 @@ class JobsFace:
         if job.engine == CALLS:
             return None if job.result is None else job.result.details.get("answer")
         text = job.result.text if job.result else None
-        return {"artifacts": self.artifacts(job), "text": text} if job.made or text is not None else None
+        return {"artifacts": self.artifacts(job), "text": text} if job.state == "succeeded" else None
 
     def artifacts(self, job: Job) -> list[dict[str, Any]]:
         """What it made, with links."""

@@ -16,10 +16,10 @@ from aldgate.dialects.openai import types
 from aldgate.dialects.responses import types as response_types
 from aldgate.gate.explain.explanation import Explanation
 from aldgate.surfaces.admin import openapi as admin
-from aldgate.surfaces.admin.seed_keys import Enveloped
 from aldgate.surfaces.calls import openapi as calls
 from aldgate.surfaces.explain import ExplainRequest
 from aldgate.surfaces.gpus import openapi as gpus
+from aldgate.surfaces.http.envelope import Envelope
 from aldgate.surfaces.http.openapi import CHANGE_ERRORS, Path
 from aldgate.surfaces.jobs import openapi as jobs
 from aldgate.surfaces.jobs.image_requests import EditForm, ImageRequest, VariationForm
@@ -27,6 +27,7 @@ from aldgate.surfaces.jobs.speech import SOUND_TYPES, SpeechRequest
 from aldgate.surfaces.jobs.transcription_form import TranscriptionForm, TranslationForm
 from aldgate.surfaces.models import openapi as models
 from aldgate.surfaces.people import openapi as people
+from aldgate.surfaces.queued import openapi as queued
 from aldgate.surfaces.reports import openapi as reports
 from aldgate.surfaces.responses import openapi as responses
 
@@ -45,7 +46,8 @@ _ERRORS: dict[str, type] = {
     "openai": types.ErrorBody,
     "anthropic": anthropic.ErrorReply,
     "gemini": gemini.GeminiError,
-    "keys": Enveloped,
+    "keys": Envelope,
+    "queue": Envelope,
 }
 """How an error is written on the paths of a tag; where it says nothing, as OpenAI does."""
 _CALLS = (types.ChatRequest, types.CompletionRequest, types.EmbeddingRequest, types.ModerationRequest)
@@ -78,6 +80,7 @@ PATHS: tuple[Path, ...] = (
     *responses.PATHS,
     *models.PATHS,
     *jobs.PATHS,
+    *queued.PATHS,
     *admin.PATHS,
     *people.PATHS,
     *reports.PATHS,

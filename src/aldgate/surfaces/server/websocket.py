@@ -45,6 +45,12 @@ class Socket(WebSocketsSansIOProtocol):
     def look(self, now: float) -> None:
         """The sweep's visit: nothing to do, since unanswered pings close a dead connection."""
 
+    def keepalive_timeout(self) -> None:
+        """The other side does not answer: say so and close. What it does not take either is not waited for."""
+        super().keepalive_timeout()
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+
     async def run_asgi(self) -> None:
         """Call the application and close after it."""
         scope = cast(Scope, self.scope)
