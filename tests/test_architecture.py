@@ -31,11 +31,14 @@ LAZY = {
     "cli/budgets.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/config.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/db.py": "SQLAlchemy is 150 ms that `--help` need not pay",
+    "cli/jobs.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/serve.py": "msgspec is 40 ms that `--help` need not pay",
+    "cli/worker.py": "msgspec is 40 ms that `--help` need not pay",
     "cli/usage.py": "msgspec is 40 ms that `--help` need not pay",
 }
 TASKS = {
     "app/composition.py": "the root's tasks, ended by its exit stack",
+    "app/working.py": "the root's tasks of a worker, ended by its exit stack",
     "engines/beside.py": "what goes on beside other work, and has ended when that has",
     "gate/neighbours.py": "answers to other processes, which end with its run; each is one statement",
     "gate/money/slices.py": "one question to other processes for all calls that wait for its answer, which has an end",

@@ -33,6 +33,7 @@ _BODIES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("/v1/generate", {"modality": "text", "input": {"prompt": "hello"}}),
     ("/v1/images/generations", {"prompt": "a fox"}),
     ("/v1/audio/speech", {"input": "hello"}),
+    ("/v1/jobs", {"operation": "image", "prompt": "hello"}),
     ("/v1/videos", {"prompt": "a fox"}),
     ("/generate/", {"prompt": "a fox"}),
     ("/tts", {"text": "hello"}),

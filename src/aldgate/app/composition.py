@@ -15,12 +15,14 @@ from aldgate.app.calls import alerts_of, cache_terms, gate_of, guard, open_valke
 from aldgate.app.devices import placing_of, with_processes
 from aldgate.app.engines import engines_of, jobs_of, worker_of
 from aldgate.app.handlers import handlers_of
-from aldgate.app.jobs import archive_of, batch_worker, files_of, shelf_of, tickets_of
+from aldgate.app.jobs import archive_of, batch_worker, contents_of, files_of, shelf_of, tickets_of
 from aldgate.app.metrics import gauges_of, open_metrics
 from aldgate.app.principals import identity_of, make_admin_key, oidc_face, read_clients, users_of
 from aldgate.app.sealing import open_vault
 from aldgate.app.tasks import finish, lasting
 from aldgate.app.webhooks import webhooks_of
+from aldgate.artifacts.sharing import why_unshared
+from aldgate.config.check import has_server
 from aldgate.config.settings import Settings
 from aldgate.gate.audit import Audit
 from aldgate.gate.metrics import Metrics
@@ -115,6 +117,8 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         app.placing = placing_of(settings, store, engines, lambda: app.worker.nudge())
         app.archive = await archive_of(settings, store, app.files)
         stack.push_async_callback(app.archive.aclose)
+        if has_server(settings) and not settings.artifacts.url and (why := await why_unshared(store, contents_of(settings))):
+            log.warning("what is kept here other processes do not find: %s", why)
         app.watching = Watching(store)
         app.worker = worker_of(settings, app, store, engines)
         app.hooks, app.deliveries = await webhooks_of(settings, store, stack)
@@ -137,7 +141,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         people = People(store, gate, identity, users, own, audit)
         app.oidc = await oidc_face(settings, store, tokens, vouched, gate)
         app.handlers = handlers_of(settings, app, store, doors, shelf, people, audit)
-        tasks = [asyncio.create_task(job) for job in lasting(app, store)]
+        tasks = [asyncio.create_task(job) for job in lasting(app, store, works=settings.jobs.worker)]
         stack.push_async_callback(finish, tasks, writer, slices, store)
         stack.push_async_callback(app.background.aclose)
         stack.push_async_callback(app.worker.aclose)

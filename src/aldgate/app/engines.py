@@ -66,6 +66,7 @@ def worker_of(settings: Settings, app: App, store: Store, engines: Mapping[str, 
             save=_Saving(app.archive),
             choose=ByPlaces(places),
             claim=app.placing.claim_jobs,
+            lease_s=settings.jobs.lease_s,
             now=time.time,
             clock=time.monotonic,
             random=random.random,
@@ -115,6 +116,7 @@ class _Saving:
             engine=job.engine,
             model=job.model or None,
             seed=facts.get("seed"),
+            parents=tuple(job.extras.get("parents", ())),
             prompt_sha256=hashlib.sha256(asked.prompt.encode()).hexdigest() if asked is not None else None,
         )
         retention_s = job.extras.get("retention_s")

@@ -19,11 +19,12 @@ log = logging.getLogger("aldgate")
 TIDY_S = 3_600
 
 
-def lasting(app: App, store: Store) -> tuple[Coroutine[Any, Any, None], ...]:
-    """Everything that runs until the gate ends."""
+def lasting(app: App, store: Store, *, works: bool) -> tuple[Coroutine[Any, Any, None], ...]:
+    """Everything that runs until the gate ends. `works`: it carries on jobs itself."""
     return (
         *(() if app.valkey is None else (app.valkey.run(),)),
-        *((app.placing.run(),) if app.placing.engines() else ()),
+        *((app.placing.run(),) if works and app.placing.engines() else ()),
+        *((app.worker.run(),) if works else ()),
         app.writer.run(),
         app.roster.sweeper.run(),
         app.watch.run(),
@@ -33,7 +34,6 @@ def lasting(app: App, store: Store) -> tuple[Coroutine[Any, Any, None], ...]:
         _looking(app),
         _tidying(app, store),
         app.batches.run(),
-        app.worker.run(),
         app.deliveries.run(),
         app.watching.run(),
         app.background.run(),

@@ -71,7 +71,7 @@ def check_workers(settings: Settings) -> None:
     if settings.server.workers == 1:
         return
     missing: list[str] = []
-    if not settings.store.startswith("postgresql"):
+    if not has_server(settings):
         missing.append("`store` (postgresql://user:password@host/database)")
     if not settings.valkey.url:
         missing.append("`valkey.url` (valkey://host:6379)")
@@ -80,6 +80,22 @@ def check_workers(settings: Settings) -> None:
         raise ConfigError("more than one worker needs PostgreSQL and Valkey", hint=hint)
     if not hasattr(os, "fork"):
         raise ConfigError("this system cannot fork workers", hint="leave workers at 1, and start several gates")
+
+
+def check_worker(settings: Settings) -> None:
+    """Refuse a worker beside a gate whose database is for one process alone.
+
+    Raises:
+        ConfigError: It is.
+    """
+    if not has_server(settings):
+        hint = "set `store` to postgresql://user:password@host/database for both; with SQLite the gate works on jobs itself"
+        raise ConfigError("a worker of its own needs PostgreSQL: SQLite's file is for one process", hint=hint)
+
+
+def has_server(settings: Settings) -> bool:
+    """Whether the database is a server, which several processes can share."""
+    return settings.store.startswith(("postgresql", "postgres:"))
 
 
 def _check_secrets(settings: Settings) -> None:

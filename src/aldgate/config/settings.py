@@ -218,6 +218,15 @@ class Responses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Responses of one key that run in the background at once; beyond it a new one is 429."""
 
 
+class Jobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pictures, film, sound and whatever else takes time."""
+
+    worker: bool = True
+    """Whether the gate works on them itself; otherwise `aldgate worker` does, in processes of its own."""
+    lease_s: Annotated[float, Meta(ge=1, le=3_600)] = 30.0
+    """A job whose worker was not heard of for so long is taken over by another."""
+
+
 class Batches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Calls that the gate makes by itself, from files."""
 
@@ -368,6 +377,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     artifacts: Artifacts = Artifacts()
     images: Images = Images()
     responses: Responses = Responses()
+    jobs: Jobs = Jobs()
     batches: Batches = Batches()
     webhooks: Webhooks = Webhooks()
     log: Log = Log()

@@ -8,9 +8,18 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
-from aldgate.core.errors import Conflict, GatewayError, ModelNotFound, NotFound, ScopeDenied, UpstreamError
+from aldgate.core.errors import (
+    Conflict,
+    GatewayError,
+    InvalidRequest,
+    ModelNotFound,
+    NotFound,
+    ScopeDenied,
+    UpstreamError,
+)
 from aldgate.core.generation import Generation, Preview
 from aldgate.core.jobs import CALLS, ENDED, STATES, Job, JobEvent, JobFilter, asked_of
 from aldgate.core.levels import Operation
@@ -24,6 +33,20 @@ from aldgate.jobs.questions import Questions
 from aldgate.jobs.watching import Watching
 from aldgate.making import Engine
 from aldgate.queueing import JobStore
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """How a job is to be treated.
+
+    Attributes:
+        priority: The greater goes first.
+        deadline_s: Seconds from now; it fails if it has not ended by then.
+        timeout_s: Seconds that one attempt may take; None: as long as the engine has for one.
+    """
+
+    priority: int = 0
+    deadline_s: float | None = None
+    timeout_s: float | None = None
 
 
 class Jobs:
@@ -118,6 +141,7 @@ class Jobs:
         key: str | None = None,
         extras: Mapping[str, Any] | None = None,
         parent: str | None = None,
+        terms: Terms = Terms(),
     ) -> Job:
         """Admit a job and keep it.
 
@@ -133,12 +157,20 @@ class Jobs:
             asked=replace(asked, model=model),
             model=model,
             requested_model=name or f"{engine.name}/{model}".rstrip("/"),
-            timeout_s=self._timeout_s(engine.name),
+            timeout_s=self._bounded(engine.name, terms.timeout_s),
+            deadline=None if terms.deadline_s is None else self.now() + terms.deadline_s,
+            priority=terms.priority,
             idempotency_key=key,
             parent=parent,
             extras={"retention_s": who.rights.retention_s, **(extras or {})},
         )
         return await enqueue(self._gate, self._store, wanted)
+
+    def _bounded(self, engine: str, timeout_s: float | None) -> float:
+        most_s = self._timeout_s(engine)
+        if timeout_s is not None and timeout_s > most_s:
+            raise InvalidRequest(f"`{engine}` has at most {most_s:g} seconds for a job.", param="timeout_s")
+        return timeout_s or most_s
 
     async def done(self, job: Job) -> Job:
         """Wait until the job has ended; whoever stops waiting for it has it cancelled.

@@ -16,7 +16,7 @@ from aldgate.core.placement import Needs, Wait
 from aldgate.devices.sight import seen_of
 from aldgate.engines.started import Started
 from aldgate.gate.jobs import failed, ledger_row
-from aldgate.jobs.devices import Devices, Post, pids_of
+from aldgate.jobs.devices import Devices, Post, is_in_reach, pids_of
 from aldgate.jobs.evictions import Evictor, run_all
 from aldgate.queueing import Choose
 from aldgate.residing import Eviction, KeptResidency
@@ -74,7 +74,7 @@ class Placing:
         """Once."""
         await self._note()
         todo, self._to_do = self._to_do, []
-        todo += [each for each in await self._store.take_evictions(self._mine(), LEASE_S) if each.engine in self._posts]
+        todo += [each for each in await self._store.take_evictions(self._in_reach(), LEASE_S) if each.engine in self._posts]
         if todo and await run_all(self._evictor, todo):
             await self._note()
             self._wake()
@@ -178,6 +178,11 @@ class Placing:
 
     def _mine(self) -> list[str]:
         return sorted({post.device for post in self._posts.values() if self.devices.is_here(post.device)})
+
+    def _in_reach(self) -> list[str]:
+        """Devices here, and those elsewhere whose engines can be told to leave from here."""
+        elsewhere = {post.device for post in self._posts.values() if is_in_reach(post)}
+        return sorted({*self._mine(), *elsewhere})
 
     def _by_device(self, engines: Collection[str]) -> dict[str, dict[str, Needs]]:
         found: dict[str, dict[str, Needs]] = {}

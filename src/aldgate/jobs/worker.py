@@ -33,6 +33,11 @@ class Worker:
         self._is_stopping = False
         self._look_at = 0.0
 
+    @property
+    def engines(self) -> list[str]:
+        """Whom it works for."""
+        return list(self._shop.engines)
+
     async def run(self) -> None:
         """Work. Belongs in the process's task group."""
         async with asyncio.TaskGroup() as group:

@@ -53,6 +53,7 @@ from aldgate.surfaces.jobs.events import JobEventsFace
 from aldgate.surfaces.jobs.files import FilesFace
 from aldgate.surfaces.jobs.images import ImagesFace, ImageTerms
 from aldgate.surfaces.jobs.jobs import JobsFace
+from aldgate.surfaces.jobs.native import NativeFace
 from aldgate.surfaces.jobs.speech import SpeechFace
 from aldgate.surfaces.jobs.transcriptions import TranscriptionsFace
 from aldgate.surfaces.jobs.videos import VideosFace
@@ -119,6 +120,7 @@ class Api:
         self._artifacts = ArtifactsFace(archive, identity, in_flight, link_s)
         self._jobs = JobsFace(jobs, archive.links, link_s)
         self._job_events = JobEventsFace(jobs, self._jobs, identity)
+        self._native = NativeFace(jobs, archive, self._jobs, in_flight)
         self._images = ImagesFace(jobs, archive, self._jobs, files, in_flight, images)
         self._speech = SpeechFace(jobs, archive, self._jobs)
         self._transcriptions = TranscriptionsFace(jobs, self._jobs, in_flight)
@@ -219,6 +221,7 @@ class Api:
         route("/v1/images/variations", self._serving(self._images.vary), methods=["POST"])
         route("/ui/images/{name}", self._open(self._images.published, 200), methods=["GET"])
         route("/v1/audio/speech", self._serving(self._speech.create), methods=["POST"])
+        route("/v1/jobs", self._serving(self._native.create), methods=["POST"])
         route("/v1/audio/transcriptions", self._serving(self._transcriptions.transcribe), methods=["POST"])
         route("/v1/audio/translations", self._serving(self._transcriptions.translate), methods=["POST"])
         route("/v1/jobs", self._serving(lambda who, request: jobs.list(who, request.query_params)), methods=["GET"])

@@ -19,24 +19,14 @@ from aldgate.surfaces.http.faults import render_for_path
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-class HealthFace:
-    """What probes and scrapers ask.
+class Probes:
+    """What probes ask of any process.
 
     Args:
-        reasons: Why the gate is not ready, in words; empty when it is.
-        exposed: The metrics as Prometheus reads them.
+        reasons: Why it is not ready, in words; empty when it is.
     """
 
-    def __init__(
-        self,
-        gate: Gate,
-        identity: Identity,
-        reasons: Callable[[], Awaitable[list[str]]],
-        exposed: Callable[[], Awaitable[bytes]],
-    ) -> None:
-        self._exposed = exposed
-        self._gate = gate
-        self._identity = identity
+    def __init__(self, reasons: Callable[[], Awaitable[list[str]]]) -> None:
         self._reasons = reasons
 
     async def health(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,6 +42,38 @@ class HealthFace:
         }
         await _send_json(send, scope, 200, body)
 
+    async def ready(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """GET and HEAD /ready: 200, or 503 with reasons."""
+        reasons = await self._reasons()
+        is_ready = not reasons
+        body = {"status": "ready" if is_ready else "not_ready", "ok": is_ready, "ready": is_ready, "reasons": reasons}
+        await _send_json(send, scope, 200 if is_ready else 503, body)
+
+    async def version(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """GET /version."""
+        await _send_json(send, scope, 200, {"name": "aldgate", "version": __version__})
+
+
+class HealthFace(Probes):
+    """What probes and scrapers ask of a gate.
+
+    Args:
+        reasons: As of `Probes`.
+        exposed: The metrics as Prometheus reads them.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        identity: Identity,
+        reasons: Callable[[], Awaitable[list[str]]],
+        exposed: Callable[[], Awaitable[bytes]],
+    ) -> None:
+        super().__init__(reasons)
+        self._exposed = exposed
+        self._gate = gate
+        self._identity = identity
+
     async def here(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET and HEAD /: who listens, and where to read on. Claude Code asks HEAD before its first call."""
         body: dict[str, Any] = {
@@ -63,13 +85,6 @@ class HealthFace:
             "endpoints": "/openapi.json",
         }
         await _send_json(send, scope, 200, body)
-
-    async def ready(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """GET and HEAD /ready: 200, or 503 with reasons."""
-        reasons = await self._reasons()
-        is_ready = not reasons
-        body = {"status": "ready" if is_ready else "not_ready", "ok": is_ready, "ready": is_ready, "reasons": reasons}
-        await _send_json(send, scope, 200 if is_ready else 503, body)
 
     async def upstreams(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /health/upstreams: how each provider answered last, a call or a question for its models. Nobody is asked now."""
@@ -83,10 +98,6 @@ class HealthFace:
             status, code = fault if fault is not None else (200, None)
             found[name] = {"ok": fault is None, "status": status, "error": code}
         await _send_json(send, scope, 200, {"ok": all(each["ok"] for each in found.values()), "upstreams": found})
-
-    async def version(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """GET /version."""
-        await _send_json(send, scope, 200, {"name": "aldgate", "version": __version__})
 
     async def _check(self, scope: Scope, refusal: str) -> None:
         """Open on loopback; elsewhere it needs an admin key."""

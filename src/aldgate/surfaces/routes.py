@@ -17,7 +17,7 @@ from aldgate.surfaces.calls.background import BackgroundFace
 from aldgate.surfaces.calls.face import Doors
 from aldgate.surfaces.calls.faces import Faces
 from aldgate.surfaces.dialects import DIALECTS
-from aldgate.surfaces.health import HealthFace
+from aldgate.surfaces.health import HealthFace, Probes
 from aldgate.surfaces.http.asgi import Handler
 from aldgate.surfaces.http.front import Front
 from aldgate.surfaces.http.later import Later
@@ -61,13 +61,20 @@ def batch_endpoint(doors: Doors, shelf: Shelf, path: str) -> Endpoint:
 
 def health_paths(health: HealthFace) -> dict[tuple[str, str], Handler]:
     """What probes and scrapers ask, on every listener."""
-    ready = {(method, path): health.ready for method in ("GET", "HEAD") for path in ("/ready", "/readyz")}
     return {
-        ("GET", "/health"): health.health,
-        ("HEAD", "/health"): health.health,
+        **probe_paths(health),
         ("GET", "/health/upstreams"): health.upstreams,
-        ("GET", "/version"): health.version,
         ("GET", "/metrics"): health.metrics,
+    }
+
+
+def probe_paths(probes: Probes) -> dict[tuple[str, str], Handler]:
+    """What probes ask of any process."""
+    ready = {(method, path): probes.ready for method in ("GET", "HEAD") for path in ("/ready", "/readyz")}
+    return {
+        ("GET", "/health"): probes.health,
+        ("HEAD", "/health"): probes.health,
+        ("GET", "/version"): probes.version,
         **ready,
     }
 

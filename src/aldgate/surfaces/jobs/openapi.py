@@ -9,6 +9,7 @@ from aldgate.surfaces.jobs.batches import BatchRequest
 from aldgate.surfaces.jobs.files import FileForm
 from aldgate.surfaces.jobs.image_answers import ImageReply
 from aldgate.surfaces.jobs.image_requests import EditForm, EditRequest, ImageRequest, VariationForm
+from aldgate.surfaces.jobs.native import JobRequest
 from aldgate.surfaces.jobs.speech import SpeechRequest
 from aldgate.surfaces.jobs.transcription_form import TranscriptionForm, TranslationForm
 from aldgate.surfaces.jobs.video_requests import RemixRequest, VideoForm, VideoRequest
@@ -100,6 +101,7 @@ PATHS = (
         query=("state", "operation", "engine", "parent", "limit", "after"),
         tag="jobs",
     ),
+    Path("post", "/v1/jobs", "Have something made", JobRequest, status=202, errors=CALL_ERRORS, tag="jobs"),
     *(
         Path("post", f"/v1/audio/{name}", summary, form, errors=CALL_ERRORS, tag="jobs", content="multipart/form-data")
         for name, summary, form in (
