@@ -21,6 +21,7 @@ from aldgate.core.jobs import (
     Queue,
     Renewal,
 )
+from aldgate.core.webhooks import Delivery, Tried
 
 Choose = Callable[[Queue], Choice]
 """Says which of the jobs that wait may begin. Runs within a transaction: it decides from what it is given, and at once."""
@@ -151,4 +152,20 @@ class JobStore(Protocol):
         Raises:
             StoreUnavailable: The connection was lost; what changed meanwhile is not heard.
         """
+        ...
+
+
+class WebhookStore(Protocol):
+    """Webhooks of jobs that have ended; `JobStore.finish_job` makes them, in the transaction that ends the job."""
+
+    async def claim_deliveries(self, lease_s: float, limit: int) -> list[Delivery]:
+        """Take such as are due. Nobody else has them for so long."""
+        ...
+
+    async def note_delivery(self, delivery: Delivery, tried: Tried) -> None:
+        """Keep what came of an attempt, unless somebody else has claimed the delivery since."""
+        ...
+
+    async def find_delivery(self, job_id: str) -> Delivery | None:
+        """The webhook of a job that has ended, as it stands."""
         ...

@@ -14,7 +14,7 @@ from aldgate.core.files import StoredFile
 from aldgate.core.kept import IdempotencyRecord, KeptResponse, SavedReply
 from aldgate.core.levels import AccountKind, Level, LevelKind
 from aldgate.core.policies import ANYTHING, Policy
-from aldgate.queueing import JobStore
+from aldgate.queueing import JobStore, WebhookStore
 from aldgate.residing import ResidencyStore
 from aldgate.sharing import BudgetAuthority, ProcessStore
 
@@ -321,6 +321,7 @@ class Store(
     ArtifactRecords,
     BatchStore,
     JobStore,
+    WebhookStore,
     ResidencyStore,
     AccountStore,
     ClientStore,

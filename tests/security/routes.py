@@ -30,6 +30,7 @@ _BODIES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("/api/embeddings", {"prompt": "hello"}),
     ("/api/embed", {"input": "hello"}),
     ("/api/generate", {"prompt": "hello"}),
+    ("/v1/generate", {"modality": "text", "input": {"prompt": "hello"}}),
     ("/v1/images/generations", {"prompt": "a fox"}),
     ("/v1/audio/speech", {"input": "hello"}),
     ("/v1/jobs", {"operation": "image", "prompt": "hello"}),

@@ -21,6 +21,7 @@ from aldgate.app.metrics import gauges_of, open_metrics
 from aldgate.app.principals import identity_of, make_admin_key, oidc_face, read_clients, users_of
 from aldgate.app.sealing import open_vault
 from aldgate.app.tasks import finish, lasting
+from aldgate.app.webhooks import webhooks_of
 from aldgate.artifacts.sharing import why_unshared
 from aldgate.config.check import has_server
 from aldgate.config.settings import Settings
@@ -127,8 +128,9 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
             log.warning("what is kept here other processes do not find: %s", why)
         counting = Counting(store, gate.job_counts, wait_for_event)
         app.watching = Watching(store, counting.heard)
-        workable = ChainMap(engines, dict(models_of(settings, app)))
+        workable = ChainMap(engines, dict(models_of(settings, app, store)))
         app.worker = worker_of(settings, app, store, workable, partial(settled, gate))
+        app.hooks, app.deliveries = await webhooks_of(settings, store, stack)
         app.jobs = jobs_of(settings, app, store, engines)
         app.tickets = await tickets_of(store)
         doors = Doors(

@@ -14,26 +14,31 @@ import msgspec
 from aldgate.app.app import App
 from aldgate.artifacts.archive import Archive
 from aldgate.config.devices import DeviceEntry
+from aldgate.config.errors import ConfigError
 from aldgate.config.prices import to_job_price
 from aldgate.config.settings import Settings
 from aldgate.core.artifacts import Provenance
 from aldgate.core.generation import Generation
 from aldgate.core.job_decisions import ByPlaces
-from aldgate.core.jobs import Job, Made, Price
+from aldgate.core.jobs import CALLS, Job, Made, Price
 from aldgate.engines.builtin.backend import Paces
 from aldgate.engines.builtin.media.sound import SOUNDS
 from aldgate.engines.finding import in_environment, on_this_machine
 from aldgate.engines.section import BUILDERS, EngineSection, Surroundings, kind_of
 from aldgate.engines.sound_formats import has_format, in_format
 from aldgate.gate.jobs import Ended
+from aldgate.jobs.calling import CallJobs, Calls
 from aldgate.jobs.engine_watch import EngineWatch
 from aldgate.jobs.job_shop import JobShop, nobody_minds
 from aldgate.jobs.making import Jobs
 from aldgate.jobs.questions import MODELS, PLACES, ModelsEngine
 from aldgate.jobs.worker import Worker
 from aldgate.making import Engine
+from aldgate.ports import Endpoint
 from aldgate.storage import Store
 from aldgate.store.writer import wait_for_event
+from aldgate.surfaces.dialects import DIALECTS
+from aldgate.surfaces.paths import BATCHED
 
 LOOK_S = 60.0
 """Seconds between two questions to engines at the most: models come and go there."""
@@ -49,6 +54,8 @@ def engines_of(settings: Settings) -> dict[str, Engine]:
     """
     surroundings = Surroundings(Path(settings.data).absolute(), settings.environment)
     tables = {name: table for name, table in settings.engines.items() if name not in PACED}
+    if CALLS in tables:
+        raise ConfigError(f"[engines.{CALLS}]: calls that are jobs have this name", hint="give the engine another one")
     if settings.discovery.environment:
         tables |= in_environment(settings.environment, tables)
     tables.setdefault("builtin", {})
@@ -72,15 +79,17 @@ def engine_watch_of(settings: Settings, app: App, engines: dict[str, Engine]) ->
     return EngineWatch(app.gate, engines, find, lambda: min(LOOK_S, app.reloader.settings.discovery.interval_s))
 
 
-def models_of(settings: Settings, app: App) -> Mapping[str, Engine]:
-    """The engine of chats that are jobs: the gate itself."""
+def models_of(settings: Settings, app: App, store: Store) -> Mapping[str, Engine]:
+    """The engines of calls that are jobs: the gate itself makes them."""
     committed = app.writer.committed if settings.ledger.durability == "strict" else None
-    return {MODELS: ModelsEngine(app.gate, app.identity, committed)}
+    calls = Calls(app.gate, app.identity, store, call_endpoint, committed)
+    return {CALLS: calls, MODELS: ModelsEngine(app.gate, app.identity, committed)}
 
 
 def worker_of(settings: Settings, app: App, store: Store, engines: Mapping[str, Engine], ended: Ended = nobody_minds) -> Worker:
     """Who works on jobs in this process. `engines` may come to have more; `ended` is told of jobs that have ended."""
-    places = {**{name: places_of(settings, name) for name in engines}, MODELS: PLACES}
+    places = {name: places_of(settings, name) for name in engines}
+    places |= {CALLS: settings.batches.concurrency, MODELS: PLACES}
     return Worker(
         JobShop(
             store=store,
@@ -108,8 +117,22 @@ def jobs_of(settings: Settings, app: App, store: Store, engines: Mapping[str, En
         return price_of(app.reloader.settings, name, model)
 
     return Jobs(
-        app.gate, store, engines, lambda: app.reloader.settings.aliases, timeout_s, price, app.watching, app.engine_watch.is_away
+        app.gate,
+        store,
+        engines,
+        lambda: app.reloader.settings.aliases,
+        timeout_s,
+        price,
+        app.watching,
+        CallJobs(app.gate, store, call_endpoint, app.hooks),
+        app.hooks,
+        app.engine_watch.is_away,
     )
+
+
+def call_endpoint(path: str) -> Endpoint:
+    """What is spoken at a path whose calls may be jobs."""
+    return Endpoint(DIALECTS.load("openai"), BATCHED[path])
 
 
 def price_of(settings: Settings, engine: str, model: str) -> Price:

@@ -180,6 +180,8 @@ class Artifacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Kept for so many seconds; 0: until they are deleted, or as long as policies allow."""
     link_s: Annotated[float, Meta(gt=0, le=604_800)] = 86_400.0
     """Seconds that links in answers are good for."""
+    inline_bytes: Annotated[int, Meta(ge=0, le=16_777_216)] = 262_144
+    """Largest one that stands in an answer of `/v1/generate`, in base64; a larger one is linked."""
 
 
 class Images(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -236,6 +238,17 @@ class Batches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Lines in one batch."""
     max_unfinished: Count = 100
     """Batches of one key that wait or run; beyond it a new one is 429."""
+
+
+class Webhooks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is told when jobs have ended: URLs that callers name."""
+
+    allow_private: bool = False
+    """Call also plain `http://`, private networks and this machine; otherwise callers could reach what only the gate can."""
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 15.0
+    """Seconds that a receiver has to answer."""
+    attempts: Annotated[int, Meta(ge=1, le=20)] = 8
+    """How often one is sent before it is given up; the eighth is a day after the first."""
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -368,6 +381,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     responses: Responses = Responses()
     jobs: Jobs = Jobs()
     batches: Batches = Batches()
+    webhooks: Webhooks = Webhooks()
     log: Log = Log()
     discovery: Discovery = Discovery()
     upstream: Upstream = Upstream()

@@ -6,11 +6,15 @@ from typing import Literal
 import msgspec
 
 from aldgate.core.errors import (
+    AnswerLost,
     CallerError,
+    ConcurrencyLimited,
     DeadlineExceeded,
     GatewayError,
     NotSupported,
     PolicyError,
+    RateLimited,
+    ShuttingDown,
     UpstreamAuth,
     UpstreamRejected,
 )
@@ -19,14 +23,17 @@ from aldgate.core.jobs import Choice, Job, Phase, Queue
 
 BASE_WAIT_S = 1.0
 LONGEST_WAIT_S = 300.0
-HOPELESS = (CallerError, PolicyError, UpstreamRejected, UpstreamAuth, NotSupported, DeadlineExceeded)
+HOPELESS = (CallerError, PolicyError, UpstreamRejected, UpstreamAuth, NotSupported, DeadlineExceeded, AnswerLost)
 """Errors that the same job would meet again: its own fault, a credential's, or its time is over."""
 
-Next = Literal["begin", "adopt", "stop", "wait"]
+NOT_YET = (RateLimited, ConcurrencyLimited, ShuttingDown)
+"""Refusals of the gate's that pass by themselves."""
+
+Next = Literal["begin", "adopt", "stop", "wait", "lose"]
 """What to do about an attempt whose worker is gone, before another may begin.
 
 `begin`: nothing, it had sent nothing. `adopt`: look it up at the engine. `stop`: have the engine stop it, or end its process.
-`wait`: until it has ended by itself.
+`wait`: until it has ended by itself. `lose`: no other may begin.
 """
 
 
@@ -52,6 +59,20 @@ def after_failure(error: GatewayError, failures: int, most: int, jitter: float, 
     return Again(min(LONGEST_WAIT_S, max(waited * (0.5 + jitter / 2), error.retry_after_s or 0.0)))
 
 
+def not_yet(error: GatewayError, attempts: int, jitter: float) -> Again | None:
+    """When a call may be asked for again that the gate refused for now. None: it is not refused for now.
+
+    Args:
+        error: Why.
+        attempts: Made so far, this one among them.
+        jitter: As in `after_failure`.
+    """
+    if not isinstance(error, NOT_YET):
+        return None
+    waited = min(LONGEST_WAIT_S, BASE_WAIT_S * 2.0 ** min(attempts - 1, 30)) * (0.5 + jitter / 2)
+    return Again(min(LONGEST_WAIT_S, max(waited, error.retry_after_s or 0.0)))
+
+
 def recovery_of(recovery: Recovery, phase: Phase, *, is_wanted: bool, until_s: float) -> Next:
     """What to do about an attempt whose worker is gone.
 
@@ -63,6 +84,8 @@ def recovery_of(recovery: Recovery, phase: Phase, *, is_wanted: bool, until_s: f
     """
     if phase != "submitted":
         return "begin"
+    if recovery == "lose":
+        return "lose" if is_wanted else "stop"
     if recovery == "wait":
         return "wait" if until_s > 0 else "begin"
     return "adopt" if recovery == "adopt" and is_wanted else "stop"

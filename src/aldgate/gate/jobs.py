@@ -13,6 +13,7 @@ from aldgate.core.errors import GatewayError, IdempotencyConflict, NotFound, Sto
 from aldgate.core.generation import Generated, Generation
 from aldgate.core.job_bills import charge_microusd, cost_microusd, done_work, expected_work, most_work, units_of
 from aldgate.core.jobs import (
+    CALLS,
     NOTHING,
     AttemptEnd,
     End,
@@ -37,7 +38,7 @@ from aldgate.gate.money.slices import Held
 from aldgate.making import Engine
 from aldgate.queueing import Handover, JobStore
 
-Ended = Callable[[Job, LedgerRow], None]
+Ended = Callable[[Job, LedgerRow | None], None]
 """Told of a job that has ended, and of its line in the ledger."""
 CANCELLED = JobError("cancelled", "The job was cancelled.", 499)
 
@@ -169,6 +170,8 @@ def _money(held: Held) -> list[Handover]:
 
 def succeeded(job: Job, result: Generated, made: Sequence[Made], gpu_s: int) -> End:
     """The end of a job that was done, at the price that was held for it."""
+    if job.engine == CALLS:  # its call was billed
+        return End(state="succeeded", result=result, cost_microusd=result.details["cost_microusd"], attempt="succeeded")
     done = done_work(job.operation, result, made, gpu_s, job.hold.expected)
     cost = charge_microusd(job.hold, done)
     return End(state="succeeded", result=result, made=tuple(made), done=done, cost_microusd=cost, attempt="succeeded")
@@ -187,8 +190,10 @@ def cancelled(job: Job, gpu_s: int, *, has_attempt: bool) -> End:
     return End(state="cancelled", error=CANCELLED, done=done, cost_microusd=cost, attempt=end)
 
 
-def ledger_row(job: Job, end: End, now: float) -> LedgerRow:
-    """The one line in the ledger of a job that ends so."""
+def ledger_row(job: Job, end: End, now: float) -> LedgerRow | None:
+    """The one line in the ledger of a job that ends so. None: the call that it made has one."""
+    if job.engine == CALLS:
+        return None
     owner = job.owner
     source = "counted" if job.started_at is not None else "none"
     return LedgerRow(
@@ -218,8 +223,10 @@ def ledger_row(job: Job, end: End, now: float) -> LedgerRow:
     )
 
 
-def settled(gate: Gate, job: Job, row: LedgerRow) -> None:
-    """Count a job that has ended: in metrics, and in the limits that it was admitted by."""
+def settled(gate: Gate, job: Job, row: LedgerRow | None) -> None:
+    """Count a job that has ended: in metrics, and in the limits that it was admitted by. Without a row, its call was counted."""
+    if row is None:
+        return
     model = row.model if row.model in gate.made_models else row.provider
     gate.metrics.settled((row.operation, model, row.status), NO_TOKENS, row.cost_microusd, row.first_byte_s, row.total_s)
     gate.job_counts.ended(job)

@@ -21,7 +21,7 @@ ClaimJobs = Callable[[Collection[str], Choose, float], Awaitable[list[Claim]]]
 """`JobStore.claim_jobs`, or who asks devices besides."""
 
 
-def nobody_minds(job: Job, row: LedgerRow) -> None:
+def nobody_minds(job: Job, row: LedgerRow | None) -> None:
     """Where a job that ended is counted by nobody."""
 
 

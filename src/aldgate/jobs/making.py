@@ -12,14 +12,24 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from aldgate.core.errors import GatewayError, InvalidRequest, ModelNotFound, NotFound, ScopeDenied, UpstreamError
+from aldgate.core.errors import (
+    Conflict,
+    GatewayError,
+    InvalidRequest,
+    ModelNotFound,
+    NotFound,
+    ScopeDenied,
+    UpstreamError,
+)
 from aldgate.core.generation import Generation, Preview
-from aldgate.core.jobs import ENDED, STATES, Job, JobFilter, Price
+from aldgate.core.jobs import CALLS, ENDED, STATES, Job, JobEvent, JobFilter, Price, asked_of
 from aldgate.core.levels import Operation
 from aldgate.core.principals import Principal
 from aldgate.gate.gate import Gate
 from aldgate.gate.jobs import Wanted, cancel, enqueue, settled
+from aldgate.jobs.calling import CallJobs
 from aldgate.jobs.following import Followed, Following
+from aldgate.jobs.hooks import Hooks
 from aldgate.jobs.questions import Questions
 from aldgate.jobs.watching import Watching
 from aldgate.making import Engine
@@ -51,6 +61,8 @@ class Jobs:
         timeout_s: Seconds that an engine may work on one job.
         price: What an engine's model costs.
         watching: Tells of changes.
+        calls: Makes jobs of calls.
+        hooks: Says who may be told of their ends.
         is_away: Whether an engine is left out where nobody is named.
 
     Attributes:
@@ -66,6 +78,8 @@ class Jobs:
         timeout_s: Callable[[str], float],
         price: Callable[[str, str], Price],
         watching: Watching,
+        calls: CallJobs,
+        hooks: Hooks,
         is_away: Callable[[str], bool] = lambda name: False,
     ) -> None:
         self._gate = gate
@@ -76,6 +90,8 @@ class Jobs:
         self._price = price
         self._ended = partial(settled, gate)
         self._is_away = is_away
+        self.calls = calls
+        self.hooks = hooks
         self._following = Following(store, watching)
         self.questions = Questions(gate, store)
         self.now = time.time
@@ -109,6 +125,15 @@ class Jobs:
                 return engine, model
         raise ModelNotFound(f"No engine is meant by `{name[:100]}`: name it as `engine/model`, or leave it out.", param="model")
 
+    def makes(self, name: str) -> frozenset[Operation]:
+        """What the engine makes that is meant by `name`; nothing: there is none."""
+        name = self._aliases().get(name, name)
+        for separator in "/:":
+            engine = self._engines.get(name.partition(separator)[0])
+            if engine is not None:
+                return engine.operations
+        return frozenset()
+
     def _first(self, operation: Operation) -> Engine:
         for engine in self._engines.values():
             if operation in engine.operations and not self._is_away(engine.name):
@@ -128,6 +153,7 @@ class Jobs:
         *,
         key: str | None = None,
         extras: Mapping[str, Any] | None = None,
+        parent: str | None = None,
         terms: Terms = Terms(),
     ) -> Job:
         """Admit a job and keep it.
@@ -136,6 +162,7 @@ class Jobs:
             GatewayError: Refused; nothing was spent.
         """
         check_scope(who, asked.operation)
+        self.hooks.check(extras or {})
         engine, model = self.engine_for(asked.operation, name)
         if not model and who.rights.tells_names:
             model = self._first_model(engine, asked.operation)
@@ -151,6 +178,7 @@ class Jobs:
             deadline=None if terms.deadline_s is None else self.now() + terms.deadline_s,
             priority=terms.priority,
             idempotency_key=key,
+            parent=parent,
             extras={**_retention(who), **(extras or {})},
         )
         return await enqueue(self._gate, self._store, wanted)
@@ -204,6 +232,39 @@ class Jobs:
     def following(self, job: Job, nudge: asyncio.Event) -> AbstractContextManager[Followed]:
         """The job, kept up to date as long as it is followed; `nudge` is set with each change."""
         return self._following.of(job, nudge)
+
+    @property
+    def is_stopping(self) -> bool:
+        """The gate is about to end; who follows a job had better ask another one."""
+        return self._gate.is_draining
+
+    async def news(self, job: Job, after: int, within_s: float) -> tuple[Job, list[JobEvent]]:
+        """The job once its `version` is past `after`, or after so many seconds; with the changes of its state since then.
+
+        Raises:
+            NotFound: It is there no longer.
+        """
+        if job.version <= after:
+            job = await self.changed(job, within_s)
+        events = await self._store.job_events(job.id, after) if job.version > after else []
+        if events and events[-1].seq > job.version:  # it has changed between the two looks
+            job = await self.find(None, job.id)
+        return job, events
+
+    async def again(self, who: Principal, job: Job, key: str | None) -> Job:
+        """Make another job of one that came to nothing; it is its `parent`. It is admitted as any other.
+
+        Raises:
+            Conflict: It has not ended, or was done.
+            GatewayError: As `begin`.
+        """
+        if job.state not in ("failed", "cancelled"):
+            raise Conflict(f"The job is {job.state}; one that has failed or was cancelled can be tried again.")
+        kept = {name: value for name, value in job.extras.items() if name != "retention_s"}
+        if job.engine == CALLS:
+            return await self.calls.again(who, asked_of(job), key=key, extras=kept, parent=job.id)
+        name = f"{job.engine}/{job.model}".rstrip("/")
+        return await self.begin(who, asked_of(job), name, key=key, extras=kept, parent=job.id)
 
     async def changed(self, job: Job, within_s: float) -> Job:
         """The job once something about it is other than here, or as it is after so many seconds."""

@@ -25,6 +25,7 @@ from aldgate.store.job_rows import text as written
 from aldgate.store.job_tables import IS_UNDER_WAY, IS_UNFINISHED, IS_WAITING, job_attempts, job_events, jobs
 from aldgate.store.jobs import Jobs
 from aldgate.store.unbroken import unbroken
+from aldgate.store.webhooks import note_webhook
 
 _MORE = jobs.c.version + 1
 
@@ -195,6 +196,7 @@ class JobWork(Jobs):
                 await self._database.append(connection, [row])
             await settle(self._database, connection, job.id, job.hold, end.cost_microusd)
             await hold_made(self._database, connection, job)
+            await note_webhook(connection, job, now)
         self._bell.ring(job.id, job.engine)
         return job
 

@@ -25,6 +25,7 @@ from aldgate.store.standings import Standings
 from aldgate.store.tables import secrets
 from aldgate.store.unbroken import unbroken
 from aldgate.store.users import Users
+from aldgate.store.webhooks import WebhookQueries
 
 
 class SqlStore(
@@ -44,6 +45,7 @@ class SqlStore(
     Batches,
     JobPast,
     Residencies,
+    WebhookQueries,
     Processes,
     AuditLog,
 ):

@@ -49,6 +49,7 @@ from aldgate.surfaces.http.faults import render_for_path
 from aldgate.surfaces.http.requests import Act, OpenAct, body_of
 from aldgate.surfaces.jobs.artifacts import ArtifactsFace
 from aldgate.surfaces.jobs.batches import BatchesFace
+from aldgate.surfaces.jobs.events import JobEventsFace
 from aldgate.surfaces.jobs.files import FilesFace
 from aldgate.surfaces.jobs.images import ImagesFace, ImageTerms
 from aldgate.surfaces.jobs.jobs import JobsFace
@@ -118,6 +119,7 @@ class Api:
         self._files = FilesFace(files, in_flight)
         self._artifacts = ArtifactsFace(archive, identity, in_flight, link_s)
         self._jobs = JobsFace(jobs, archive.links, link_s)
+        self._job_events = JobEventsFace(jobs, self._jobs, identity)
         self._native = NativeFace(jobs, archive, self._jobs, in_flight)
         self._images = ImagesFace(jobs, archive, self._jobs, files, in_flight, images)
         self._speech = SpeechFace(jobs, archive, self._jobs)
@@ -225,6 +227,10 @@ class Api:
         route("/v1/jobs", self._serving(lambda who, request: jobs.list(who, request.query_params)), methods=["GET"])
         route("/v1/jobs/{id}", self._serving(jobs.get), methods=["GET"])
         route("/v1/jobs/{id}", self._serving(_of_one(jobs.cancel)), methods=["DELETE"])
+        route("/v1/webhooks/secret", self._serving(jobs.webhook_secret), methods=["GET"])
+        route("/v1/jobs/{id}/retry", self._serving(jobs.retry), methods=["POST"])
+        route("/v1/jobs/{id}/preview", self._serving(_of_one(jobs.preview)), methods=["GET"])
+        route("/v1/jobs/{id}/events", self._serving(self._job_events.follow), methods=["GET"])
 
     def _add_videos(self, route: Callable[..., None]) -> None:
         videos = self._videos
