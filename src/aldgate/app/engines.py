@@ -31,7 +31,6 @@ from aldgate.jobs.calling import CallJobs, Calls
 from aldgate.jobs.engine_watch import EngineWatch
 from aldgate.jobs.job_shop import JobShop, nobody_minds
 from aldgate.jobs.making import Jobs
-from aldgate.jobs.questions import MODELS, PLACES, ModelsEngine
 from aldgate.jobs.worker import Worker
 from aldgate.making import Engine
 from aldgate.ports import Endpoint
@@ -80,16 +79,15 @@ def engine_watch_of(settings: Settings, app: App, engines: dict[str, Engine]) ->
 
 
 def models_of(settings: Settings, app: App, store: Store) -> Mapping[str, Engine]:
-    """The engines of calls that are jobs: the gate itself makes them."""
+    """The engine of calls that are jobs: the gate itself makes them."""
     committed = app.writer.committed if settings.ledger.durability == "strict" else None
-    calls = Calls(app.gate, app.identity, store, call_endpoint, committed)
-    return {CALLS: calls, MODELS: ModelsEngine(app.gate, app.identity, committed)}
+    return {CALLS: Calls(app.gate, app.identity, store, call_endpoint, committed)}
 
 
 def worker_of(settings: Settings, app: App, store: Store, engines: Mapping[str, Engine], ended: Ended = nobody_minds) -> Worker:
     """Who works on jobs in this process. `engines` may come to have more; `ended` is told of jobs that have ended."""
     places = {name: places_of(settings, name) for name in engines}
-    places |= {CALLS: settings.batches.concurrency, MODELS: PLACES}
+    places[CALLS] = settings.batches.concurrency
     return Worker(
         JobShop(
             store=store,

@@ -66,6 +66,11 @@ def chats(deployment: Deployment) -> bool:
     return _NO_CHAT.search(deployment.model) is None
 
 
+def first_that_chats(catalogue: Catalogue, provider: str) -> str:
+    """A provider's first model to talk with, by its full name; empty: it has none."""
+    return next((each.id for each in catalogue.models if each.backend == provider and chats(each)), "")
+
+
 def cost_of(deployment: Deployment, usage: Usage = TYPICAL) -> int:
     """Micro-dollars for a typical call; an unknown price is the highest."""
     return deployment.price.cost(usage) if deployment.price is not None else 1 << 62

@@ -23,6 +23,8 @@ from aldgate.core.jobs import Choice, Job, Phase, Queue
 
 BASE_WAIT_S = 1.0
 LONGEST_WAIT_S = 300.0
+LONGEST_PAUSE_S = 30.0
+"""Between two tries of a call that a limit does not let through, unless the limit names a later time."""
 HOPELESS = (CallerError, PolicyError, UpstreamRejected, UpstreamAuth, NotSupported, DeadlineExceeded, AnswerLost)
 """Errors that the same job would meet again: its own fault, a credential's, or its time is over."""
 
@@ -69,7 +71,7 @@ def not_yet(error: GatewayError, attempts: int, jitter: float) -> Again | None:
     """
     if not isinstance(error, NOT_YET):
         return None
-    waited = min(LONGEST_WAIT_S, BASE_WAIT_S * 2.0 ** min(attempts - 1, 30)) * (0.5 + jitter / 2)
+    waited = min(LONGEST_PAUSE_S, BASE_WAIT_S * 2.0 ** min(attempts - 1, 30)) * (0.5 + jitter / 2)
     return Again(min(LONGEST_WAIT_S, max(waited, error.retry_after_s or 0.0)))
 
 

@@ -2,7 +2,7 @@
 
 What they cost is held and settled by the call itself, so the job holds nothing and has no line of its own in the ledger. From a
 provider nothing can be collected later: an attempt whose worker is gone is lost, and is not made again, as it may have been paid
-for.
+for. A call that a limit of its key does not let through yet gives its place back and comes again.
 """
 
 from __future__ import annotations
@@ -13,22 +13,26 @@ from typing import Any
 
 import msgspec
 
-from aldgate.core.calls import Admission, Outcome
+from aldgate.core.calls import Admission, Call, Outcome, Peek
 from aldgate.core.errors import (
+    ConcurrencyLimited,
     GatewayError,
     IdempotencyConflict,
     InvalidRequest,
     NotSupported,
-    PolicyDenied,
     RateLimited,
     StoreUnavailable,
+    UpstreamInvalid,
 )
 from aldgate.core.generation import EngineState, Generated, Generation, Recovery
-from aldgate.core.jobs import CALLS, Job, Owner, encoded
+from aldgate.core.jobs import CALLS, Job, Owner, asked_of, encoded
 from aldgate.core.levels import Operation
 from aldgate.core.principals import Principal
+from aldgate.core.routes import Catalogue
 from aldgate.gate.gate import Gate
 from aldgate.gate.money.bills import bill
+from aldgate.gate.money.bounds import cost_of
+from aldgate.gate.money.purses import Cost
 from aldgate.gate.policies.permission import check_path
 from aldgate.gate.policies.shaping import shaped
 from aldgate.gate.principals.identity import Identity
@@ -63,59 +67,94 @@ class CallJobs:
         self._endpoints = endpoints
         self._hooks = hooks
 
+    @property
+    def catalogue(self) -> Catalogue:
+        """The models there are now."""
+        return self._gate.catalogue
+
     async def begin(
         self,
         who: Principal,
         path: str,
         body: bytes,
         *,
+        asked_at: str = "",
         key: str | None = None,
         extras: Mapping[str, Any] | None = None,
         parent: str | None = None,
     ) -> Job:
         """Keep a call that may be made now; when it is made, it is asked again whether it may.
 
+        Args:
+            who: In whose name.
+            path: Where the call would be made, which says what `body` is.
+            body: The call.
+            asked_at: The path at which it was asked for; empty: at `path`.
+            key: As `Job.idempotency_key`.
+            extras: As in `Job`.
+            parent: As in `Job`.
+
         Raises:
             GatewayError: It may not, or was not kept.
         """
         self._hooks.check(extras or {})
         endpoint = self._endpoints(path)
-        peek = endpoint.face.peek(endpoint.operation, body)
+        peek = _peek(endpoint, who, body)
         if peek.stream:
             raise InvalidRequest("What is made in the background cannot be streamed (`stream`).", param="stream")
-        if who.rights.retention_s is not None:
-            raise PolicyDenied("A policy bounds how long what you send is kept, and a job would be kept for longer.")
         call = self._gate.call(self._gate.new_id(), endpoint.operation, who, peek)
-        try:
-            self._gate.weigh(call, self._gate.limiter)
-            if await self._store.count_unfinished_jobs(who.account) >= MOST_UNFINISHED:
-                raise RateLimited(f"{MOST_UNFINISHED} jobs of this key are unfinished.", retry_after_s=60)
-        except GatewayError as error:
-            self._gate.metrics.refused(call.operation, error.code)
-            raise
-        options = {"job": f"job-{call.id.removeprefix('req-')}", "principal": who.id, "path": path, "body": body.decode()}
+        model = await self._check(call)
+        options = {
+            "job": f"job-{call.id.removeprefix('req-')}",
+            "principal": who.id,
+            "path": path,
+            "asked_at": asked_at or path,
+            "body": body.decode(),
+        }
         now = time.time()
         job = Job(
             id=options["job"],
             owner=Owner(who.id, who.account, who.organisation, who.team, who.client, who.user),
             operation=endpoint.operation,
             engine=CALLS,
+            model=model,
             requested_model=peek.model,
             asked=encoded(Generation(operation=endpoint.operation, model=peek.model, options=options)),
             created_at=now,
             deadline=now + DAY_S,
             idempotency_key=key,
-            extras=extras or {},
+            extras={**retention_of(who), **(extras or {})},
             parent=parent,
         )
         kept = await self._store.enqueue_job(job)
-        if kept.id != job.id and kept.requested_model != job.requested_model:
+        if kept.id != job.id and not _is_same(kept, options):
             raise IdempotencyConflict("This idempotency key was used before for another job.")
         return kept
 
+    async def _check(self, call: Call) -> str:
+        """Refuse what the gate would refuse now, taking nothing; which deployment would be the first to be asked.
+
+        That others are under way is no reason: the job waits for them.
+        """
+        limiter, purses = await self._gate.accounts(call.principal)
+        against: list[GatewayError] = []
+        admission = self._gate.weigh(call, limiter, None, against)
+        if admission is not None:
+            cost = Cost(admission.most_microusd, admission.likely_microusd)
+            least = cost if call.peek.cap is not None or admission.cap is None else cost_of(call, admission.candidates, 1)
+            against += [purse.exceeded(least) for purse in purses if not purse.fits(least)]
+        against = [error for error in against if not isinstance(error, ConcurrencyLimited)]
+        if not against and await self._store.count_unfinished_jobs(call.principal.account) >= MOST_UNFINISHED:
+            against.append(RateLimited(f"{MOST_UNFINISHED} jobs of this key are unfinished.", retry_after_s=60))
+        for error in against:
+            self._gate.metrics.refused(call.operation, error.code)
+            raise error
+        return "" if admission is None else admission.deployment.id
+
     async def again(self, who: Principal, asked: Generation, **more: Any) -> Job:
         """Make the call of a job once more, as `begin`."""
-        return await self.begin(who, asked.options["path"], asked.options["body"].encode(), **more)
+        path, asked_at, body = (asked.options[name] for name in ("path", "asked_at", "body"))
+        return await self.begin(who, path, body.encode(), asked_at=asked_at, **more)
 
 
 class Calls:
@@ -148,22 +187,27 @@ class Calls:
         return EngineState()
 
     async def generate(self, asked: Generation, run: Run) -> Generated:
-        """See `Engine`. The answer is in `details`, with the call's id in the ledger and what it cost."""
+        """See `Engine`. The answer is in `details`, with the call's id in the ledger, what it used and what it cost."""
         options = asked.options
         endpoint, principal = self._endpoints(options["path"]), await self._identity.standing(options["principal"])
         if principal.rights.tells_places:
-            check_path(principal, options["path"])
-        peek = endpoint.face.peek(endpoint.operation, options["body"].encode())
-        if principal.rights.tells_parameters:
-            peek = shaped(endpoint.face, principal, endpoint.operation, peek, None)
+            check_path(principal, options["asked_at"])
+        peek = _peek(endpoint, principal, options["body"].encode())
         call = self._gate.call(await self._call_id(options["job"]), endpoint.operation, principal, peek)
         admission = self._gate.admit(call) or await self._gate.admit_shared(call)
         outcome = Outcome()
         await self._submitted(run, admission, outcome)
         made = await whole(self._gate, admission, endpoint.face, outcome, self._committed)
-        cost = bill(call, admission.deployment, outcome.usage)[1]
-        answer = msgspec.json.decode(made.first)
-        return Generated(details={"answer": answer, "call_id": call.id, "cost_microusd": cost})
+        deployment, cost, _ = bill(call, admission.deployment, outcome.usage)
+        details = {
+            "answer": _answer(made.first),
+            "call_id": call.id,
+            "cost_microusd": cost,
+            "model": deployment.id,
+            "prompt_tokens": outcome.usage.input_tokens,
+            "completion_tokens": outcome.usage.output_tokens,
+        }
+        return Generated(details=details)
 
     async def _call_id(self, job_id: str) -> str:
         """The job's own id at its first attempt, another one at each further: each may have a line in the ledger."""
@@ -191,3 +235,28 @@ class Calls:
 
     async def aclose(self) -> None:
         """See `Engine`. Providers have connections of their own."""
+
+
+def _peek(endpoint: Endpoint, who: Principal, body: bytes) -> Peek:
+    """What is asked, as the principal's policies will have it."""
+    peek = endpoint.face.peek(endpoint.operation, body)
+    return shaped(endpoint.face, who, endpoint.operation, peek, None) if who.rights.tells_parameters else peek
+
+
+def _is_same(kept: Job, options: Mapping[str, str]) -> bool:
+    """Whether a job that an idempotency key has made is of this call."""
+    before = asked_of(kept).options
+    return kept.engine == CALLS and (before["path"], before["body"]) == (options["path"], options["body"])
+
+
+def _answer(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        raise UpstreamInvalid("The model's answer is no JSON.") from None
+
+
+def retention_of(who: Principal) -> dict[str, Any]:
+    """What a job's `extras` say of how long it may be kept, where policies do."""
+    retention_s = who.rights.retention_s
+    return {} if retention_s is None else {"retention_s": retention_s}

@@ -7,13 +7,13 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Literal, TypeVar
 
-from msgspec.structs import replace
-
 from aldgate.core.errors import (
     AnswerLost,
+    ConcurrencyLimited,
     DeadlineExceeded,
     GatewayError,
     InternalError,
+    RateLimited,
     ShuttingDown,
     StoreUnavailable,
     UpstreamAuth,
@@ -31,7 +31,6 @@ from aldgate.gate.jobs import cancelled, failed, ledger_row, succeeded
 from aldgate.jobs.insisting import insist
 from aldgate.jobs.job_shop import JobShop
 from aldgate.jobs.job_steps import JobSteps
-from aldgate.jobs.questions import MODELS
 
 log = logging.getLogger("aldgate.jobs")
 
@@ -247,7 +246,7 @@ class JobRun:
             case GatewayError():
                 later = None if self.steps.handle else not_yet(why, self._job.attempts, self._shop.random())
                 if later is not None:
-                    return await self._requeue("given back", why, later.wait_s)
+                    return await self._requeue("given back", why, later.wait_s, _waits_for(why))
                 most = 1 if self._engine.recovery == "lose" and self._may_run(why) else self._job.most_failures
                 again = after_failure(why, self._job.failures + 1, most, self._shop.random(), self._shop.backoff_s)
                 if again is None:
@@ -256,8 +255,9 @@ class JobRun:
             case _:
                 raise LeaseLost(self.job_id)
 
-    async def _requeue(self, end: AttemptEnd, error: GatewayError, wait_s: float) -> None:
-        reason = "waits for another attempt"
+    async def _requeue(
+        self, end: AttemptEnd, error: GatewayError, wait_s: float, reason: str = "waits for another attempt"
+    ) -> None:
         told = JobError.of(error)
         await self._insist(lambda: self._shop.store.requeue_job(self.lease, end, told, wait_s, reason))
 
@@ -265,11 +265,7 @@ class JobRun:
         await self._insist(lambda: self._shop.store.leave_job(self.lease, wait_s, reason))
 
     async def _finish(self, end: End) -> None:
-        row = None
-        if self._job.engine != MODELS or not self.steps.handle:
-            row = ledger_row(self._job, end, self._shop.now())
-        elif end.result is not None:  # its calls have lines of their own
-            end = replace(end, cost_microusd=end.result.details["cost_microusd"])
+        row = ledger_row(self._job, end, self._shop.now())
         job = await self._insist(lambda: self._shop.store.finish_job(self.lease, end, row))
         self._shop.ended(job, row)
 
@@ -280,3 +276,10 @@ class JobRun:
             StoreUnavailable: It has not answered, and the worker ends.
         """
         return await insist(ask, self._shop.wait, lambda: self._is_stopping)
+
+
+def _waits_for(refusal: GatewayError) -> str:
+    """Why a call waits that the gate does not make yet."""
+    if isinstance(refusal, RateLimited | ConcurrencyLimited):
+        return f"waits for a limit of its key: {refusal.message}"
+    return f"waits to be made: {refusal.message}"

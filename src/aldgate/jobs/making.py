@@ -27,10 +27,9 @@ from aldgate.core.levels import Operation
 from aldgate.core.principals import Principal
 from aldgate.gate.gate import Gate
 from aldgate.gate.jobs import Wanted, cancel, enqueue, settled
-from aldgate.jobs.calling import CallJobs
+from aldgate.jobs.calling import CallJobs, retention_of
 from aldgate.jobs.following import Followed, Following
 from aldgate.jobs.hooks import Hooks
-from aldgate.jobs.questions import Questions
 from aldgate.jobs.watching import Watching
 from aldgate.making import Engine
 from aldgate.queueing import JobStore
@@ -64,9 +63,6 @@ class Jobs:
         calls: Makes jobs of calls.
         hooks: Says who may be told of their ends.
         is_away: Whether an engine is left out where nobody is named.
-
-    Attributes:
-        questions: Begins chats with models that no engine has.
     """
 
     def __init__(
@@ -93,7 +89,6 @@ class Jobs:
         self.calls = calls
         self.hooks = hooks
         self._following = Following(store, watching)
-        self.questions = Questions(gate, store)
         self.now = time.time
 
     @property
@@ -179,7 +174,7 @@ class Jobs:
             priority=terms.priority,
             idempotency_key=key,
             parent=parent,
-            extras={**_retention(who), **(extras or {})},
+            extras={**retention_of(who), **(extras or {})},
         )
         return await enqueue(self._gate, self._store, wanted)
 
@@ -313,12 +308,6 @@ class Jobs:
             NotFound: There is none.
         """
         return await cancel(self._store, job_id, account, self._ended)
-
-
-def _retention(who: Principal) -> dict[str, Any]:
-    """How long the job may be kept, where policies say."""
-    retention_s = who.rights.retention_s
-    return {} if retention_s is None else {"retention_s": retention_s}
 
 
 def check_scope(who: Principal, operation: Operation) -> None:

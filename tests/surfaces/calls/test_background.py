@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from aldgate.core.jobs import JobFilter
 from aldgate.testing.upstream import FakeUpstream, Valve, faults
 from tests.support import RunningGate, lab, running_gate
 
@@ -96,13 +98,11 @@ async def test_other_calls_become_jobs_too(gate: RunningGate, path: str, body: d
 async def test_what_may_not_be_called_becomes_no_job(gate: RunningGate, upstream: FakeUpstream) -> None:
     images = await gate.key(scopes=["image"])
     limited = await gate.key("limited", rpm=1)
-    bounded = (await gate.http.post("/admin/keys", json={"name": "b", "policy": {"retention_s": 60}})).json()["key"]
     key = await gate.key("other")
     assert (await ask(gate, limited, ASKED)).status_code == 200
     for who, body, status, code in (
         (images, ASKED, 403, "scope_denied"),
         (limited, ASKED, 429, "rate_limit_exceeded"),
-        (bounded, ASKED, 403, "policy_denied"),
         (key, ASKED | {"model": "nobody/x"}, 404, "model_not_found"),
         (key, ASKED | {"stream": True}, 400, "invalid_request"),
         (key, {"model": "gpt-4.1"}, 400, "invalid_request"),
@@ -118,6 +118,32 @@ async def test_a_budget_that_does_not_suffice_ends_the_job(gate: RunningGate, up
     done = await ended(gate, begun.json()["id"]) if begun.status_code == 202 else begun.json()
     assert done["error"]["code"] == "budget_exceeded", done
     assert not upstream.requests
+
+
+async def test_a_call_waits_for_the_others_of_its_key(gate: RunningGate, upstream: FakeUpstream) -> None:
+    key, valve = await gate.key(concurrency=1), Valve()
+    upstream.script(faults.hang_before_head(valve=valve))
+    first = (await ask(gate, key, ASKED, **LATER)).json()["id"]
+    await upstream.saw_requests()
+    begun = await ask(gate, key, ASKED, **LATER)
+    assert begun.status_code == 202, begun.text
+    job = begun.json()
+    async with asyncio.timeout(30):
+        while "limit of its key" not in (job["waits_for"] or ""):
+            job = (await gate.http.get(f"/v1/jobs/{job['id']}")).json()
+    assert job["state"] == "queued"
+    await gate.http.delete(f"/v1/jobs/{first}")
+    assert (await ended(gate, job["id"]))["state"] == "succeeded"
+
+
+async def test_a_job_is_kept_no_longer_than_a_policy_says(gate: RunningGate) -> None:
+    policy = {"retention": "30d"}
+    key = (await gate.http.post("/admin/keys", json={"name": "b", "policy": policy})).json()["key"]
+    begun = await ask(gate, key, ASKED, **LATER)
+    assert begun.status_code == 202, begun.text
+    await ended(gate, begun.json()["id"])
+    (job,) = await gate.app.jobs.list(JobFilter(), limit=2)
+    assert job.extras["retention_s"] == 30 * 86_400
 
 
 async def test_the_same_idempotency_key_is_the_same_job(gate: RunningGate) -> None:

@@ -287,10 +287,10 @@ async def test_a_prompt_waits_while_its_key_has_another_under_way(gate: RunningG
     async with asyncio.timeout(30):
         while True:
             jobs = [(await ask(gate, key, f"/jobs/{job}", method="GET")).json()["data"]["job"] for job in (first, second)]
-            if any("limit of its key" in job["progress"]["message"] for job in jobs):
+            if any("limit of its key" in (job["waits_for"] or "") for job in jobs):
                 break
-    assert {job["status"] for job in jobs} == {"running"}
-    running, waiting = sorted(jobs, key=lambda job: job["progress"]["message"])
+    running, waiting = sorted(jobs, key=lambda job: job["waits_for"] or "")
+    assert (running["status"], waiting["status"]) == ("running", "pending")
     for job in (waiting, running):
         stopped = (await ask(gate, key, f"/jobs/{job['job_id']}", method="DELETE")).json()["data"]
         assert stopped["cancelled"] is True

@@ -14,7 +14,7 @@ from typing import cast
 import msgspec
 
 from aldgate.core.calls import Admission, Named, Outcome, Peek
-from aldgate.core.defaults import chats
+from aldgate.core.defaults import first_that_chats
 from aldgate.core.errors import GatewayError, InvalidRequest
 from aldgate.core.jobs import Job
 from aldgate.core.principals import Operation, Principal
@@ -94,9 +94,8 @@ class GenerateFace(Face):
             return DEFAULT if DEFAULT in routes else ""
         if asked.name != asked.provider or asked.name in routes:
             return asked.name  # a model, with or without its provider
-        for deployment in self._gate.catalogue.models:
-            if deployment.backend == asked.provider and chats(deployment):
-                return deployment.id
+        if model := first_that_chats(self._gate.catalogue, asked.provider or ""):
+            return model
         raise InvalidRequest(f"Name a `model` of the provider `{asked.name[:100]}`.", param="model")
 
     async def _whole(self, admission: Admission, outlet: Outlet) -> Outcome:

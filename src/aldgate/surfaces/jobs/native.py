@@ -16,7 +16,7 @@ from aldgate.core.artifacts import StoredArtifact
 from aldgate.core.errors import BodyTooLarge, InvalidRequest, NotFound, ScopeDenied
 from aldgate.core.generation import Generation, Input
 from aldgate.core.principals import Principal
-from aldgate.jobs.making import Jobs, Terms
+from aldgate.jobs.making import Jobs, Terms, check_scope
 from aldgate.ports import ByteBound
 from aldgate.surfaces.calls.idempotency import idempotency_key
 from aldgate.surfaces.http.asgi import headers_of
@@ -119,8 +119,7 @@ class NativeFace:
             GatewayError: Refused; nothing was spent.
         """
         wanted = decoded(await body_of(request), JobRequest)
-        if wanted.operation not in who.rights.scopes:
-            raise ScopeDenied(f"This API key may not make `{wanted.operation}`.")
+        check_scope(who, wanted.operation)
         if wanted.priority > 0 and "admin" not in who.rights.scopes:
             raise ScopeDenied("Only administrators put jobs before others: `priority` is at most 0.")
         await self._archive.check_room(who.account)

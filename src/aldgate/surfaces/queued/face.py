@@ -15,15 +15,15 @@ from aldgate.artifacts.archive import Archive
 from aldgate.core.errors import ScopeDenied, UpstreamTimeout, UpstreamUnreachable
 from aldgate.core.generation import MEDIA_OPERATIONS, Generation
 from aldgate.core.jobs import Job, JobFilter
-from aldgate.core.levels import Operation
 from aldgate.core.principals import Principal
-from aldgate.jobs.making import Jobs
+from aldgate.jobs.making import Jobs, check_scope
 from aldgate.surfaces.calls.idempotency import idempotency_key
 from aldgate.surfaces.http.asgi import Scope, headers_of
 from aldgate.surfaces.http.bodies import decoded
 from aldgate.surfaces.http.envelope import enveloped
 from aldgate.surfaces.http.requests import Act, body_of
 from aldgate.surfaces.jobs.files import whole_number
+from aldgate.surfaces.queued.called import PATH, chat_body
 from aldgate.surfaces.queued.choosing import check_there, named
 from aldgate.surfaces.queued.requests import (
     Asking,
@@ -82,7 +82,7 @@ class QueueFace:
         async def make(who: Principal, request: Request) -> dict[str, Any]:
             wanted = decoded(await body_of(request), kind)
             asked = wanted.asked()
-            _check_scope(who, asked.operation)
+            check_scope(who, asked.operation)
             await self._archive.check_room(who.account)
             name = named(self._jobs, asked.operation, wanted.engine or "", wanted.model or "")
             return self._pending(await self._begin(who, request, asked, name), request)
@@ -103,12 +103,14 @@ class QueueFace:
         """POST /llm/generate: an engine that chats, where one is configured or named, else a provider's model."""
         wanted = decoded(await body_of(request), TextWanted)
         asked = wanted.asked()
-        _check_scope(who, "chat")
+        check_scope(who, "chat")
         who_writes = writer(self._jobs, wanted.engine or "", wanted.model or "")
         if who_writes.is_engine:
             return self._pending(await self._begin(who, request, asked, who_writes.name), request)
         key = idempotency_key(headers_of(request.scope))
-        return self._pending(await self._jobs.questions.begin(who, asked, who_writes.name, key=key), request)
+        body = chat_body(asked, who_writes.name)
+        job = await self._jobs.calls.begin(who, PATH, body, asked_at=request.url.path, key=key)
+        return self._pending(job, request)
 
     def _pending(self, job: Job, request: Request) -> dict[str, Any]:
         ticket = self._tickets.issue(job.id, self._jobs.now())
@@ -170,11 +172,6 @@ def base_of(scope: Scope) -> str:
     host, forwarded = headers.get(b"host", b"").decode("latin-1"), headers.get(b"x-forwarded-proto", b"")
     is_secure = scope["scheme"] in ("https", "wss") or forwarded.split(b",")[0].strip().lower() in (b"https", b"wss")
     return f"{'https' if is_secure else 'http'}://{host}" if host else ""
-
-
-def _check_scope(who: Principal, operation: Operation) -> None:
-    if operation not in who.rights.scopes:
-        raise ScopeDenied(f"This API key may not make `{operation}`.")
 
 
 def _answering(act: Callable[[Principal, Request], Awaitable[dict[str, Any]]]) -> Act:

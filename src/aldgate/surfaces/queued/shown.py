@@ -10,8 +10,8 @@ from typing import Any
 
 from aldgate.artifacts.links import Links
 from aldgate.core.jobs import Job, State
-from aldgate.jobs.questions import MODELS
 from aldgate.surfaces.http.envelope import code_of
+from aldgate.surfaces.queued.called import service_of, text_of
 
 WORDS: dict[State, str] = {
     "queued": "pending",
@@ -40,7 +40,7 @@ class Shown:
         """The job object. `base`: what stands before the paths of links, as in `https://gate.example`; `now`: Unix seconds."""
         return {
             "job_id": job.id,
-            "service": job.model.partition("/")[0] if job.engine == MODELS else job.engine,
+            "service": service_of(job),
             "status": WORDS[job.state],
             "result": self._result(job, base, now),
             **_error(job),
@@ -66,7 +66,7 @@ class Shown:
             }
             for made in job.made
         ]
-        text = job.result.text if job.result is not None else None
+        text = text_of(job)
         return {"artifacts": artifacts} if text is None else {"artifacts": artifacts, "text": text}
 
 

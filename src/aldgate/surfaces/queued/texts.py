@@ -14,13 +14,14 @@ from aldgate.gate.policies.permission import shown
 from aldgate.jobs.making import Jobs
 from aldgate.making import Engine
 from aldgate.surfaces.models.face import listed
+from aldgate.surfaces.queued.called import knows, model_of, usual
 from aldgate.surfaces.queued.choosing import PATIENCE_S, named
 
 Object = dict[str, Any]
 
 
 class Writer(NamedTuple):
-    """Who answers a prompt: an engine, or one of the gate's models (empty: `default`)."""
+    """Who answers a prompt: an engine, or one of the models that the gate calls."""
 
     is_engine: bool
     name: str
@@ -30,18 +31,18 @@ def writer(jobs: Jobs, engine: str, model: str) -> Writer:
     """Whom a request means. An engine goes first, and a model that no provider has is the first engine's.
 
     Raises:
-        GatewayError: As `choosing.named`.
+        GatewayError: As `choosing.named`; or nobody is named, and there is nobody.
     """
-    questions = jobs.questions
+    catalogue = jobs.calls.catalogue
     engines = {name: each for name, each in jobs.engines.items() if "chat" in each.operations}
-    if engine and engine not in engines and (name := questions.model_of(engine, model)):
+    if engine and engine not in engines and (name := model_of(catalogue, engine, model)):
         return Writer(False, name)
     if engine:
         return Writer(True, named(jobs, "chat", engine, model))
     if any(model.startswith((f"{name}/", f"{name}:")) for name in engines):
         return Writer(True, model)
-    if not engines or (model and questions.knows(model)):
-        return Writer(False, model)
+    if not engines or (model and knows(catalogue, model)):
+        return Writer(False, model or usual(catalogue))
     first = next(iter(engines))
     return Writer(True, f"{first}/{model}" if model else first)
 
@@ -56,7 +57,7 @@ async def models(jobs: Jobs, who: Principal) -> Object:
     rows: list[Object] = []
     for engine, installed in zip(engines, found, strict=True):
         rows += [_row(engine, each) for each in installed or () if _may(who, engine, each)]
-    rows += [_called(name) for name, able in listed(jobs.questions.catalogue, who.rights) if any(map(chats, able))]
+    rows += [_called(name) for name, able in listed(jobs.calls.catalogue, who.rights) if any(map(chats, able))]
     return {"models": rows, "unavailable": [each.name for each, has in zip(engines, found, strict=True) if has is None]}
 
 
