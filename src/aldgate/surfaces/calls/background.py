@@ -11,6 +11,7 @@ from aldgate.dialects.governed import without_member
 from aldgate.ports import FaceDialect
 from aldgate.surfaces.calls.face import Doors, Face
 from aldgate.surfaces.http.asgi import Handler, Outlet, Scope, headers_of
+from aldgate.surfaces.http.preferences import is_later
 
 NOW = Named()
 LATER = Named(headers=((b"prefer", b"respond-async"),))
@@ -66,4 +67,4 @@ class BackgroundFace(Face):
 
 
 def _when(scope: Scope) -> Named:
-    return LATER if b"respond-async" in headers_of(scope).get(b"prefer", b"") else NOW
+    return LATER if is_later(headers_of(scope)) else NOW

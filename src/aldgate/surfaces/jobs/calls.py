@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from aldgate.core.principals import Principal
 from aldgate.dialects.governed import without_member
 from aldgate.surfaces.http.asgi import Outlet
@@ -26,9 +24,6 @@ class CallJobsFace:
             GatewayError: It may not be made.
         """
         job = await self._jobs.calls.begin(who, path, without_member(body, FIELD), extras=webhook_in(body))
-        answer = msgspec.json.encode(self._shown.described(job))
-        about = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
-        where = [(b"location", f"/v1/jobs/{job.id}".encode()), (b"cache-control", b"no-store")]
-        applied = [(b"preference-applied", b"respond-async"), (b"x-request-id", call_id.encode())]
-        outlet.begin(202, [*about, *where, *applied])
-        outlet.end(answer)
+        answer = self._shown.begun(job, is_preferred=True)
+        outlet.begin(answer.status_code, [*answer.raw_headers, (b"x-request-id", call_id.encode())])
+        outlet.end(bytes(answer.body))

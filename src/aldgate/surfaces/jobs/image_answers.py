@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing
 from math import inf
 from typing import Any, Literal
 
 import msgspec
 from fastapi import Request
-from starlette.responses import StreamingResponse
 
 from aldgate.artifacts.archive import Archive
 from aldgate.artifacts.published import Published
@@ -24,9 +22,10 @@ from aldgate.core.jobs import Job
 from aldgate.core.partials import Partials
 from aldgate.dialects.openai.errors import render
 from aldgate.jobs.making import Jobs, failure_of
-from aldgate.surfaces.http.asgi import Receive, Scope, Send, headers_of
+from aldgate.surfaces.http.asgi import headers_of
 from aldgate.surfaces.jobs.image_requests import ImageWishes
 from aldgate.surfaces.jobs.jobs import JobsFace
+from aldgate.surfaces.jobs.waiting import EVENTS, InPieces, about
 
 KEEP_ALIVE_S = 15.0
 Said = Literal["image_generation", "image_edit"]
@@ -109,7 +108,7 @@ class ImageAnswers:
             gateway=_gateway(job, kind),
         )
 
-    def streamed(self, job: Job, wanted: ImageWishes, said: Said, *, is_owed: bool) -> StreamingResponse:
+    def streamed(self, job: Job, wanted: ImageWishes, said: Said, *, is_owed: bool) -> InPieces:
         """The answer as events, as they happen.
 
         Args:
@@ -119,7 +118,7 @@ class ImageAnswers:
             is_owed: The job goes on when its caller leaves.
         """
         events = self._events(job, wanted, said, is_owed=is_owed)
-        return _Events(events, 200, headers_for(job), "text/event-stream")
+        return InPieces(events, headers_for(job), EVENTS)
 
     async def _events(self, job: Job, wanted: ImageWishes, said: Said, *, is_owed: bool) -> AsyncGenerator[bytes]:
         try:
@@ -174,23 +173,9 @@ class ImageAnswers:
         return b"".join([piece async for piece in self._archive.read(artifact)])
 
 
-class _Events(StreamingResponse):
-    """Events that are ended with their connection."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Part of ASGI. That the caller has left is learnt by being cancelled, once: what is to be done then can be awaited."""
-        async with aclosing(self.body_iterator):  # pyright: ignore[reportArgumentType] - it is the generator that was given
-            await self.stream_response(send)
-
-
 def headers_for(job: Job) -> dict[str, str]:
     """Headers of every answer that a job was made for."""
-    return {
-        "cache-control": "no-store",
-        "x-aldgate-job": job.id,
-        "x-aldgate-model": job.requested_model,
-        "x-backend-used": job.engine,
-    }
+    return {**about(job), "x-backend-used": job.engine}
 
 
 def usage_of(job: Job) -> ImageUsage:

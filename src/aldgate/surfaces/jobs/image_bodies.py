@@ -10,9 +10,8 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeVar
 
 from fastapi import Request
-from starlette.requests import ClientDisconnect
 
-from aldgate.core.errors import BodyTooLarge, ClientGone, InvalidRequest
+from aldgate.core.errors import BodyTooLarge, InvalidRequest
 from aldgate.core.generation import Input
 from aldgate.core.media_types import HEAD_BYTES, media_type
 from aldgate.core.principals import Principal
@@ -21,7 +20,8 @@ from aldgate.jobs.files import Files
 from aldgate.ports import ByteBound
 from aldgate.surfaces.http.asgi import headers_of
 from aldgate.surfaces.http.bodies import check_json, decoded, filled, read_body
-from aldgate.surfaces.http.multipart import FilePart, Form, read_files
+from aldgate.surfaces.http.multipart import Form
+from aldgate.surfaces.http.uploads import uploaded
 from aldgate.surfaces.jobs.files import require_files
 from aldgate.surfaces.jobs.image_requests import MOST_IMAGES, EditRequest, ImageReference
 
@@ -72,28 +72,10 @@ class ImageBodies:
     @asynccontextmanager
     async def form(self, request: Request, most: Mapping[str, int], kind: type[T]) -> AsyncGenerator[tuple[T, list[Brought]]]:
         """A body that is a form, held until the end. As `json`."""
-        headers, held = headers_of(request.scope), 0
-        if int(headers.get(b"content-length", 0)) > self._most_bytes:
-            raise self._too_large()
-        parts: dict[FilePart, bytearray] = {}
-
-        async def take(file: FilePart, piece: bytes) -> None:
-            nonlocal held
-            if held + len(piece) > self._most_bytes:
-                raise self._too_large()
-            self._in_flight.take(len(piece))
-            held += len(piece)
-            parts.setdefault(file, bytearray()).extend(piece)
-
-        try:
-            form = await read_files(headers, request.stream(), most, take)
+        async with uploaded(request, most, self._most_bytes, self._in_flight) as (form, files):
             _check_fields(form, most)
-            brought = [Brought(file.field, file.filename, bytes(parts.get(file, b""))) for file in form.files]
+            brought = [Brought(file.field, file.filename, data) for file, data in files.items()]
             yield filled({**form.fields, **{name: values[-1] for name, values in form.lists.items()}}, kind), brought
-        except ClientDisconnect:
-            raise ClientGone("The caller left before the form was complete.") from None
-        finally:
-            self._in_flight.release(held)
 
     async def referred(self, who: Principal, wanted: EditRequest) -> list[Brought]:
         """The pictures that a body in JSON has or names.
@@ -113,11 +95,8 @@ class ImageBodies:
         require_files(who)
         file = await self._files.find(who.account, reference.file_id or "")
         if file.bytes > self._most_bytes:
-            raise self._too_large()
+            raise BodyTooLarge(f"The file has more than {self._most_bytes} bytes.", param=field)
         return Brought(field, file.filename, await asyncio.to_thread(self._files.content(file.sha256).read_bytes))
-
-    def _too_large(self) -> BodyTooLarge:
-        return BodyTooLarge(f"The body has more than {self._most_bytes} bytes.")
 
 
 def _check_fields(form: Form, most: Mapping[str, int]) -> None:

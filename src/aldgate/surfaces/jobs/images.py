@@ -26,6 +26,7 @@ from aldgate.ports import ByteBound
 from aldgate.surfaces.calls.idempotency import idempotency_key
 from aldgate.surfaces.http.asgi import headers_of
 from aldgate.surfaces.http.contents import SAFE
+from aldgate.surfaces.http.preferences import is_later
 from aldgate.surfaces.jobs.engine_places import EnginePlaces
 from aldgate.surfaces.jobs.image_answers import ImageAnswers, Said, headers_for
 from aldgate.surfaces.jobs.image_bodies import ImageBodies, begins_json, inputs_of
@@ -38,6 +39,7 @@ from aldgate.surfaces.jobs.image_requests import (
     ImageWishes,
 )
 from aldgate.surfaces.jobs.jobs import JobsFace
+from aldgate.surfaces.jobs.waiting import cut_on_loss
 from aldgate.surfaces.jobs.webhooks import extras_of
 
 UPSTREAMS_CHOICE = "auto"
@@ -152,7 +154,7 @@ class ImagesFace:
         engine, name = self._engine(wanted.model or "")
         await self._archive.check_room(who.account)
         key = idempotency_key(headers)
-        is_awaited = wanted.background is not True and b"respond-async" not in headers.get(b"prefer", b"")
+        is_awaited = not is_later(headers, wanted.background)
         async with self._places.one(engine.name, "image") if is_awaited else nullcontext():
             job = await self._jobs.begin(who, asked, name, key=key, extras=extras_of(wanted.webhook_url))
         return _Begun(job, wanted, engine.kind, is_awaited, key is not None)
@@ -160,13 +162,11 @@ class ImagesFace:
     async def _answered(self, begun: _Begun, request: Request, said: Said) -> Response:
         job, wanted = begun.job, begun.wanted
         if not begun.is_awaited:
-            told = {"location": f"/v1/jobs/{job.id}", "cache-control": "no-store"}
-            return Response(msgspec.json.encode(self._shown.described(job)), 202, told, "application/json")
-        if not begun.is_owed:
-            request.scope["aldgate.connection"].cut_on_loss()
+            return self._shown.begun(job, is_preferred=True)
         if wanted.stream:
             return self._answers.streamed(job, wanted, said, is_owed=begun.is_owed)
-        done = await self._jobs.done(job)
+        with cut_on_loss(request.scope):
+            done = await self._jobs.done(job)
         answer = await self._answers.whole(done, wanted, request, begun.kind)
         return Response(msgspec.json.encode(answer), 200, headers_for(done), "application/json")
 

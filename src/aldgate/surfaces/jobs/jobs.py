@@ -19,6 +19,7 @@ from aldgate.jobs.making import Jobs
 from aldgate.surfaces.calls.idempotency import idempotency_key
 from aldgate.surfaces.http.asgi import headers_of
 from aldgate.surfaces.http.contents import SAFE
+from aldgate.surfaces.http.preferences import LATER
 from aldgate.surfaces.jobs import webhooks
 from aldgate.surfaces.jobs.artifacts import require_reading
 from aldgate.surfaces.jobs.files import page, whole_number
@@ -120,9 +121,11 @@ class JobsFace:
         headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", "content-security-policy": SAFE}
         return Response(preview.data, 200, headers, preview.mime)
 
-    def begun(self, job: Job) -> Response:
-        """The answer to who does not wait for it: 202, where it is, and the job."""
+    def begun(self, job: Job, *, is_preferred: bool = False) -> Response:
+        """The answer to who does not wait for it: 202, where it is, and the job. `is_preferred`: others at the path do wait."""
         headers = {"location": f"/v1/jobs/{job.id}", "cache-control": "no-store"}
+        if is_preferred:
+            headers["preference-applied"] = LATER.decode()
         return Response(msgspec.json.encode(self.described(job)), 202, headers, "application/json")
 
     def described(self, job: Job) -> dict[str, Any]:

@@ -136,8 +136,7 @@ class NativeFace:
             job = await self._jobs.begin(who, asked, wanted.model, key=key, extras=extras, terms=terms)
         finally:
             self._in_flight.release(size)
-        headers = {"location": f"/v1/jobs/{job.id}", "cache-control": "no-store"}
-        return Response(msgspec.json.encode(self._shown.described(job)), 202, headers, "application/json")
+        return self._shown.begun(job)
 
     async def _artifact(self, who: Principal, artifact_id: str) -> StoredArtifact:
         try:

@@ -25,9 +25,10 @@ from aldgate.jobs.making import Jobs
 from aldgate.surfaces.calls.idempotency import idempotency_key
 from aldgate.surfaces.http.asgi import headers_of
 from aldgate.surfaces.http.bodies import decoded
+from aldgate.surfaces.http.preferences import is_later
 from aldgate.surfaces.http.requests import body_of
 from aldgate.surfaces.jobs.jobs import JobsFace
-from aldgate.surfaces.jobs.waiting import EVENTS, InPieces, about, begun, cut_on_loss, event, failure, is_later
+from aldgate.surfaces.jobs.waiting import EVENTS, InPieces, about, cut_on_loss, event, failure
 from aldgate.surfaces.jobs.webhooks import webhook_in
 
 CONTENT_TYPES = {
@@ -101,9 +102,9 @@ class SpeechFace:
         await self._archive.check_room(who.account)
         key = idempotency_key(headers)
         job = await self._jobs.begin(who, wanted.asked(), wanted.model, key=key, extras=webhook_in(body))
-        if wanted.background or is_later(headers):
-            return begun(job, self._shown.described(job))
-        with cut_on_loss(request):
+        if is_later(headers, wanted.background):
+            return self._shown.begun(job, is_preferred=True)
+        with cut_on_loss(request.scope):
             done = await self._jobs.done(job)
         sounds = await self._sounds(done, wanted.response_format)
         if wanted.stream_format == "sse":

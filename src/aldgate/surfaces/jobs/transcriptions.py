@@ -23,11 +23,12 @@ from aldgate.jobs.making import Jobs, check_scope, failure_of
 from aldgate.ports import ByteBound
 from aldgate.surfaces.calls.idempotency import idempotency_key
 from aldgate.surfaces.http.asgi import headers_of
+from aldgate.surfaces.http.preferences import is_later
 from aldgate.surfaces.http.uploads import uploaded
 from aldgate.surfaces.jobs.heard import rendered, usage_of
 from aldgate.surfaces.jobs.jobs import JobsFace
 from aldgate.surfaces.jobs.transcription_form import Asked, asked_of
-from aldgate.surfaces.jobs.waiting import EVENTS, InPieces, about, begun, cut_on_loss, event, failure, is_later
+from aldgate.surfaces.jobs.waiting import EVENTS, InPieces, about, cut_on_loss, event, failure
 
 MOST_BYTES = 25 * 1024 * 1024
 """Of a recording, as at OpenAI."""
@@ -55,8 +56,8 @@ class TranscriptionsFace:
         """
         job, wanted = await self._begun(who, request, "transcribe")
         if is_later(headers_of(request.scope)):
-            return begun(job, self._shown.described(job))
-        with cut_on_loss(request):
+            return self._shown.begun(job, is_preferred=True)
+        with cut_on_loss(request.scope):
             return await (self._streamed(job) if wanted.is_streamed else self._whole(job, wanted))
 
     async def translate(self, who: Principal, request: Request) -> Response:
@@ -67,13 +68,14 @@ class TranscriptionsFace:
         """
         job, wanted = await self._begun(who, request, "translate")
         if is_later(headers_of(request.scope)):
-            return begun(job, self._shown.described(job))
-        with cut_on_loss(request):
+            return self._shown.begun(job, is_preferred=True)
+        with cut_on_loss(request.scope):
             return await self._whole(job, wanted)
 
     async def _begun(self, who: Principal, request: Request, task: str) -> tuple[Job, Asked]:
         check_scope(who, "transcribe")
-        async with uploaded(request, "file", MOST_BYTES, self._in_flight) as (form, data):
+        async with uploaded(request, {"file": 1}, MOST_BYTES, self._in_flight) as brought:
+            form, data = brought.form, brought.data
             wanted = asked_of(form, task)
             if not data:
                 raise InvalidRequest("The form has no recording, or an empty one (`file`).", param="file")

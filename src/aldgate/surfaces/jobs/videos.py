@@ -72,7 +72,8 @@ class VideosFace:
         check_scope(who, "video")
         if not headers_of(request.scope).get(b"content-type", b"").lower().startswith(b"multipart/"):
             return await self._begin(who, request, decoded(await body_of(request), VideoRequest), b"")
-        async with uploaded(request, "input_reference", MOST_BYTES, self._in_flight) as (form, picture):
+        async with uploaded(request, {"input_reference": 1}, MOST_BYTES, self._in_flight) as brought:
+            form, picture = brought.form, brought.data
             if form.filename is not None and not picture:
                 raise InvalidRequest("The picture to begin with is empty.", param="input_reference")
             return await self._begin(who, request, request_of(form), picture)

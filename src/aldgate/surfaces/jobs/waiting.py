@@ -1,15 +1,14 @@
-"""What faces of jobs have in common: the job in the answer's place, for who does not wait, and answers that come in pieces."""
+"""What faces have in common whose callers wait for jobs: who leaves ends the work, and answers may come in pieces."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from typing import Any
 
 import msgspec
-from fastapi import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from aldgate.core.errors import ClientGone, GatewayError
@@ -20,17 +19,6 @@ from aldgate.surfaces.http.asgi import headers_of
 from aldgate.surfaces.server.listener import Connection
 
 EVENTS = "text/event-stream"
-
-
-def is_later(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether who asks does not wait for the answer (RFC 7240, 4.1)."""
-    return b"respond-async" in headers.get(b"prefer", b"")
-
-
-def begun(job: Job, described: Mapping[str, Any]) -> Response:
-    """The job in the answer's place, and where it can be looked at."""
-    headers = {"location": f"/v1/jobs/{job.id}", "cache-control": "no-store"}
-    return Response(msgspec.json.encode(described), 202, headers, "application/json")
 
 
 def about(job: Job) -> dict[str, str]:
@@ -49,15 +37,17 @@ def failure(error: GatewayError) -> bytes:
 
 
 @contextmanager
-def cut_on_loss(request: Request) -> Generator[None]:
+def cut_on_loss(scope: Scope) -> Generator[None]:
     """End what the body waits for when the caller leaves. Who may come again with an `Idempotency-Key` is owed the answer.
 
     Raises:
         ClientGone: The caller has left.
     """
-    connection: Connection = request.scope["aldgate.connection"]
-    if idempotency_key(headers_of(request.scope)) is None:
+    connection: Connection = scope["aldgate.connection"]
+    if idempotency_key(headers_of(scope)) is None:
         connection.cut_on_loss()
+        if connection.is_lost and connection.task is not None:
+            connection.task.cancel()  # the caller has left before there was anything to end
     try:
         yield
     except asyncio.CancelledError:
@@ -70,7 +60,7 @@ def cut_on_loss(request: Request) -> Generator[None]:
 
 
 class InPieces(StreamingResponse):
-    """A body that comes in pieces. Whoever makes them is told when the caller leaves."""
+    """A body that comes in pieces. Whoever makes them is told when the caller leaves, and can await what is to be done then."""
 
     def __init__(self, pieces: AsyncGenerator[bytes], headers: Mapping[str, str], media_type: str) -> None:
         super().__init__(pieces, 200, headers, media_type)
@@ -79,4 +69,5 @@ class InPieces(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         async with aclosing(self._pieces):
-            await super().__call__(scope, receive, send)
+            with suppress(ClientGone), cut_on_loss(scope):
+                await self.stream_response(send)
