@@ -6,7 +6,6 @@ import asyncio
 import logging
 import secrets
 import time
-from collections import ChainMap
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -14,7 +13,7 @@ from functools import partial
 from aldgate.app.app import App
 from aldgate.app.calls import alerts_of, cache_terms, gate_of, guard, open_valkey, writer_of
 from aldgate.app.devices import placing_of, with_processes
-from aldgate.app.engines import engine_watch_of, engines_of, jobs_of, models_of, worker_of
+from aldgate.app.engines import engine_watch_of, engines_of, jobs_of, workable, worker_of
 from aldgate.app.handlers import handlers_of
 from aldgate.app.jobs import archive_of, batch_worker, contents_of, files_of, shelf_of, tickets_of
 from aldgate.app.metrics import gauges_of, open_metrics
@@ -128,8 +127,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
             log.warning("what is kept here other processes do not find: %s", why)
         counting = Counting(store, gate.job_counts, wait_for_event)
         app.watching = Watching(store, counting.heard)
-        workable = ChainMap(engines, dict(models_of(settings, app, store)))
-        app.worker = worker_of(settings, app, store, workable, partial(settled, gate))
+        app.worker = worker_of(settings, app, store, workable(settings, app, store, engines), partial(settled, gate))
         app.hooks, app.deliveries = await webhooks_of(settings, store, stack)
         app.jobs = jobs_of(settings, app, store, engines)
         app.tickets = await tickets_of(store)
@@ -143,8 +141,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
             committed=writer.committed if settings.ledger.durability == "strict" else None,
             max_body_bytes=settings.server.max_body_bytes,
         )
-        shelf = shelf_of(settings, store, in_flight, incarnation)
-        app.shelf = shelf
+        app.shelf = shelf = shelf_of(settings, store, in_flight, incarnation)
         app.background = shelf.background
         app.batches = batch_worker(settings, app, store, doors, shelf)
         people = People(store, gate, identity, users, own, audit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
+from collections import ChainMap
 from collections.abc import AsyncIterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,11 @@ def engine_watch_of(settings: Settings, app: App, engines: dict[str, Engine]) ->
     return EngineWatch(app.gate, engines, find, lambda: min(LOOK_S, app.reloader.settings.discovery.interval_s))
 
 
-def models_of(settings: Settings, app: App, store: Store) -> Mapping[str, Engine]:
-    """The engine of calls that are jobs: the gate itself makes them."""
+def workable(settings: Settings, app: App, store: Store, engines: dict[str, Engine]) -> Mapping[str, Engine]:
+    """Whose jobs are worked on here: the engines', which may come to be more, and calls that are jobs: the gate makes them."""
     committed = app.writer.committed if settings.ledger.durability == "strict" else None
-    return {CALLS: Calls(app.gate, app.identity, store, call_endpoint, committed)}
+    calls: Engine = Calls(app.gate, app.identity, store, call_endpoint, committed)
+    return ChainMap({CALLS: calls}, engines)
 
 
 def worker_of(settings: Settings, app: App, store: Store, engines: Mapping[str, Engine], ended: Ended = nobody_minds) -> Worker:

@@ -1,6 +1,6 @@
 """Joins everything that can be called into one catalogue."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from aldgate.core.defaults import Wanted, default_routes
 from aldgate.core.errors import ModelNotFound
@@ -10,14 +10,18 @@ from aldgate.core.routes import Catalogue, Deployment, Plan, Route, Seat, Source
 
 
 def build_catalogue(
-    sources: Iterable[Source], aliases: Mapping[str, str], routes: Mapping[str, RouteEntry] = {}, default: Wanted = Wanted()
+    sources: Iterable[Source],
+    aliases: Mapping[str, str],
+    routes: Mapping[str, RouteEntry] = {},
+    default: Wanted = Wanted(),
+    engines: Collection[str] = (),
 ) -> tuple[Catalogue, list[str]]:
     """Join `sources`, `routes` and `aliases` into one catalogue.
 
     One spelling, one route, in this order: a configured route, a name that is listed (`provider/model`), a bare model name (of
     the first source that has it), an alias, `provider:model` or another name that the provider has for it, and the names that
     exist without configuration, of which `default` leads where it says. Returns the catalogue and, in words, each alias or route
-    that leads nowhere or is shadowed.
+    that leads nowhere or is shadowed. What is named after one of `engines` leads there, whatever that has.
     """
     problems: list[str] = []
     spelled, names, models, open_sources = _spellings(sources)
@@ -28,6 +32,7 @@ def build_catalogue(
     planned = _planned(routes, plain, limits, problems)
     named = Catalogue(spelled | names | planned, models, open_sources)
     aliased: dict[str, Route] = {}
+    made: dict[str, str] = {}
     for alias, target in aliases.items():
         if alias in names or alias in planned:
             problems.append(f"alias `{alias}` is never used: `{(planned.get(alias) or names[alias]).name}` has that name")
@@ -35,9 +40,12 @@ def build_catalogue(
             found = named.resolve(target)
             aliased[alias] = Route(alias, found.deployments, found.plan, kind="alias")
         except ModelNotFound as error:
-            problems.append(f"alias `{alias}`: {error.message}")
+            if any(target.partition(separator)[0] in engines for separator in "/:"):
+                made[alias] = target
+            else:
+                problems.append(f"alias `{alias}`: {error.message}")
     known = Catalogue(spelled | aliased | names | planned, models, open_sources)
-    return Catalogue({**default_routes(known, default, problems), **known.routes}, models, open_sources), problems
+    return Catalogue({**default_routes(known, default, problems), **known.routes}, models, open_sources, made), problems
 
 
 def _spellings(

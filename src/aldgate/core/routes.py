@@ -170,6 +170,8 @@ class Catalogue(msgspec.Struct, frozen=True):
     """What `GET /v1/models` lists, each once, in configuration order."""
     open_sources: Mapping[str, Source]
     """Providers that take names they did not list."""
+    made: Mapping[str, str] = {}
+    """Aliases of what engines make, which are no routes -> `engine/model`, or an engine."""
 
     def default(self, operation: Operation) -> Route:
         """The route of a call that names no model: the alias for its operation, else the first model that is for it.

@@ -67,6 +67,12 @@ def in_environment(environment: Mapping[str, str], taken: Collection[str]) -> di
     return {kind: {"kind": kind, "base_url": url} for kind, url in named if url and kind not in taken}
 
 
+def engine_names(tables: Iterable[str], environment: Mapping[str, str], *, looks_around: bool) -> frozenset[str]:
+    """The names of all engines there are, and with `looks_around` of those that may be found."""
+    found = (probe.kind for probe in PROBES) if looks_around else ()
+    return frozenset({*tables, *in_environment(environment, ()), *found, "builtin"})
+
+
 async def _answers(probe: Probe, url: str) -> bool:
     http = EngineHttp(probe.kind, url, timeout_s=ANSWER_S)
     try:

@@ -39,6 +39,25 @@ async def test_models_of_engines_are_listed_and_none_is_loaded_for_it(tmp_path: 
             assert set(mine) < set(await models(gate))  # one that does not answer keeps its last list
 
 
+async def test_aliases_of_what_engines_have_are_listed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    targets = {"art": "builtin/svg", "painter": "builtin:svg", "voice": "gone/any", "lost": "nobody/x", "none": "builtin/none"}
+    aliases = "".join(f'{alias} = "{target}"\n' for alias, target in targets.items())
+    async with running_gate(tmp_path, config=f"[aliases]\n{aliases}{NOWHERE}") as gate:
+        await gate.app.engine_watch.look()
+        assert [each for each in caplog.messages if "alias" in each] == [
+            "alias `lost`: The model `nobody/x` does not exist. GET /v1/models lists what does."
+        ]
+        listed = await models(gate)
+        own = listed["builtin/svg"]
+        assert listed["art"] == {**own, "id": "art", "name": "art"} == (await gate.http.get("/v1/models/art")).json()
+        assert listed["painter"]["owned_by"] == "builtin" and listed["voice"]["owned_by"] == "gone"
+        assert "lost" not in listed and "none" not in listed
+        writer = await gate.key(scopes=["models", "chat"])
+        assert "art" not in await models(gate, writer)
+        reply = await gate.http.post("/v1/images/generations", json={"model": "art", "prompt": "a fox", "size": "32x32"})
+        assert reply.status_code == 200, reply.text
+
+
 async def test_everybody_sees_what_they_may_have_made(tmp_path: Path) -> None:
     async with running_gate(tmp_path) as gate:
         assert "builtin/svg" not in await models(gate, await gate.key(scopes=["models", "chat", "speech"]))

@@ -12,6 +12,7 @@ from aldgate.core.defaults import Wanted
 from aldgate.core.errors import GatewayError, UpstreamTimeout
 from aldgate.core.overrides import overridden
 from aldgate.core.routes import Catalogue, Source
+from aldgate.engines.finding import engine_names
 from aldgate.gate.gate import Gate
 from aldgate.gate.reload.draft import Draft, draft
 from aldgate.ports import Backend
@@ -105,7 +106,8 @@ class Roster:
         offered = [overridden(source, new.said) for source in self._sources.values()]
         settings = new.settings
         default = Wanted(settings.routing.default_provider, settings.routing.default_model)
-        self.catalogue, self.problems = build_catalogue(offered, settings.aliases, settings.routes, default)
+        engines = engine_names(settings.engines, settings.environment, looks_around=settings.discovery.local)
+        self.catalogue, self.problems = build_catalogue(offered, settings.aliases, settings.routes, default, engines)
         if self._gate is not None:
             self._gate.adopt(self.catalogue, self.backends)
 

@@ -41,3 +41,14 @@ class Outlet(Protocol):
     def end(self, piece: bytes) -> None:
         """Pass the last piece on."""
         ...
+
+
+def base_of(scope: Scope) -> str:
+    """What stands before a path in a link that a caller can follow, by what the caller asked; empty if it named no host.
+
+    A proxy that ended TLS says so in `X-Forwarded-Proto`. Whoever else does is given links that only they are misled by.
+    """
+    headers = dict(scope["headers"])
+    host, forwarded = headers.get(b"host", b"").decode("latin-1"), headers.get(b"x-forwarded-proto", b"")
+    is_secure = scope["scheme"] in ("https", "wss") or forwarded.split(b",")[0].strip().lower() in (b"https", b"wss")
+    return f"{'https' if is_secure else 'http'}://{host}" if host else ""

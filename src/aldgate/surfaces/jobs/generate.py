@@ -33,7 +33,7 @@ from aldgate.dialects.generate.requests import OPERATIONS, GenerateRequest, Moda
 from aldgate.gate.whole import whole
 from aldgate.jobs.making import failure_of
 from aldgate.surfaces.calls.face import Doors, Face
-from aldgate.surfaces.http.asgi import Handler, Headers, Outlet, Scope, headers_of
+from aldgate.surfaces.http.asgi import Handler, Headers, Outlet, Scope, base_of
 from aldgate.surfaces.jobs.doors import JobDoors
 
 DEFAULT = "default"
@@ -194,8 +194,7 @@ class _Announcing:
 
 def _named(scope: Scope) -> Named:
     """Where links in the answer lead: to where the caller has found the gate."""
-    host = headers_of(scope).get(b"host", b"")
-    return Named(headers=((_BASE, b"%b://%b" % (scope["scheme"].encode(), host)),))
+    return Named(headers=((_BASE, base_of(scope).encode("latin-1")),))
 
 
 def _selection(admission: Admission) -> Selection:

@@ -22,7 +22,7 @@ from aldgate.core.jobs import Job
 from aldgate.core.partials import Partials
 from aldgate.dialects.openai.errors import render
 from aldgate.jobs.making import Jobs, failure_of
-from aldgate.surfaces.http.asgi import headers_of
+from aldgate.surfaces.http.asgi import base_of
 from aldgate.surfaces.jobs.image_requests import ImageWishes
 from aldgate.surfaces.jobs.jobs import JobsFace
 from aldgate.surfaces.jobs.waiting import EVENTS, InPieces, about
@@ -163,11 +163,7 @@ class ImageAnswers:
         path = self._shown.link(artifact_id)
         if self._published is not None:
             path = await self._published.publish(await self._content(artifact), artifact.mime, artifact.expires_at or inf)
-        return ImageItem(url=self._base(request) + path, revised_prompt=revised)
-
-    def _base(self, request: Request) -> str:
-        host = headers_of(request.scope).get(b"host", b"").decode("latin-1")
-        return self._public_url or f"{request.scope['scheme']}://{host}"
+        return ImageItem(url=(self._public_url or base_of(request.scope)) + path, revised_prompt=revised)
 
     async def _content(self, artifact: StoredArtifact) -> bytes:
         return b"".join([piece async for piece in self._archive.read(artifact)])

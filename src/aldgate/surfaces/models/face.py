@@ -83,8 +83,8 @@ class ModelsFace:
         return [shape.one(name, deployments, self._started_at) for name, deployments in models]
 
     def _one(self, rights: Rights, name: str, shape: Shape) -> Object:
-        made = self._gate.made_models.get(name)
-        if made is not None and name not in self._gate.catalogue.routes:
+        made = made_by(self._gate, name)
+        if made is not None:
             return shape.one(name, check_shown(rights, name, Route(name, (made,)), (made,)), self._started_at)
         route = found(self._gate.catalogue, rights, name)
         is_own = route.is_listed and not is_alias(route)
@@ -123,10 +123,19 @@ def listed(catalogue: Catalogue, rights: Rights) -> list[tuple[str, tuple[Deploy
 
 
 def makers(gate: Gate, rights: Rights) -> list[tuple[str, tuple[Deployment, ...]]]:
-    """What engines have, of what these rights let somebody have made."""
-    each_able = ((name, made) for name, made in gate.made_models.items() if name not in gate.catalogue.routes)
-    able = ((name, made) for name, made in each_able if rights.scopes & (made.operations or frozenset()))
+    """What engines have, then its aliases, of what these rights let somebody have made."""
+    every = ((name, made_by(gate, name)) for name in (*gate.made_models, *gate.catalogue.made))
+    able = ((name, made) for name, made in every if made is not None and rights.scopes & (made.operations or frozenset()))
     return [(name, (made,)) for name, made in able if shown(rights, name, (made,))]
+
+
+def made_by(gate: Gate, name: str) -> Deployment | None:
+    """What an engine has that is meant by its full name or by an alias; None: a call is meant, or nothing."""
+    if name in gate.catalogue.routes:
+        return None
+    full = gate.catalogue.made.get(name, name)
+    own = gate.made_models.get(full) or gate.made_models.get(full.replace(":", "/", 1))
+    return own if own is not None or full == name else gate.made_models.get(full.partition("/")[0])
 
 
 def found(catalogue: Catalogue, rights: Rights, name: str) -> Route:

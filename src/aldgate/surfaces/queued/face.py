@@ -18,11 +18,12 @@ from aldgate.core.jobs import Job, JobFilter
 from aldgate.core.principals import Principal
 from aldgate.jobs.making import Jobs, check_scope
 from aldgate.surfaces.calls.idempotency import idempotency_key
-from aldgate.surfaces.http.asgi import Scope, headers_of
+from aldgate.surfaces.http.asgi import base_of, headers_of
 from aldgate.surfaces.http.bodies import decoded
 from aldgate.surfaces.http.envelope import enveloped
 from aldgate.surfaces.http.requests import Act, body_of
 from aldgate.surfaces.jobs.files import whole_number
+from aldgate.surfaces.jobs.jobs import whose
 from aldgate.surfaces.queued.called import PATH, chat_body
 from aldgate.surfaces.queued.choosing import check_there, named
 from aldgate.surfaces.queued.requests import (
@@ -156,22 +157,6 @@ def check_may_look(who: Principal) -> None:
     """
     if not who.rights.scopes & _MAY:
         raise ScopeDenied("This API key may not use jobs.")
-
-
-def whose(who: Principal) -> str | None:
-    """The account whose jobs somebody sees; None: everybody's."""
-    return None if "admin" in who.rights.scopes else who.account
-
-
-def base_of(scope: Scope) -> str:
-    """What stands before a path in a link that a caller can follow, by what the caller asked; empty if it named no host.
-
-    A proxy that ended TLS says so in `X-Forwarded-Proto`. Whoever else does is given links that only they are misled by.
-    """
-    headers = dict(scope["headers"])
-    host, forwarded = headers.get(b"host", b"").decode("latin-1"), headers.get(b"x-forwarded-proto", b"")
-    is_secure = scope["scheme"] in ("https", "wss") or forwarded.split(b",")[0].strip().lower() in (b"https", b"wss")
-    return f"{'https' if is_secure else 'http'}://{host}" if host else ""
 
 
 def _answering(act: Callable[[Principal, Request], Awaitable[dict[str, Any]]]) -> Act:

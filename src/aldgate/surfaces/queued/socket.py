@@ -19,7 +19,7 @@ from aldgate.gate.principals.identity import Identity
 from aldgate.gate.watch import OpenSocket, Watch
 from aldgate.jobs.following import Followed
 from aldgate.jobs.making import Jobs
-from aldgate.surfaces.http.asgi import Message, Receive, Scope, Send
+from aldgate.surfaces.http.asgi import Message, Receive, Scope, Send, base_of
 from aldgate.surfaces.http.credentials import (
     brings_credential,
     check_place,
@@ -28,7 +28,8 @@ from aldgate.surfaces.http.credentials import (
     socket_secret_of,
 )
 from aldgate.surfaces.http.faults import refuse
-from aldgate.surfaces.queued.face import base_of, check_may_look, whose
+from aldgate.surfaces.jobs.jobs import whose
+from aldgate.surfaces.queued.face import check_may_look
 from aldgate.surfaces.queued.shown import Shown
 from aldgate.surfaces.queued.tickets import Tickets
 from aldgate.surfaces.server.websocket import POLICY_VIOLATION, Socket
