@@ -8,7 +8,7 @@ from aldgate.app.engines import places_of
 from aldgate.artifacts.archive import Archive
 from aldgate.artifacts.published import Published
 from aldgate.config.settings import Settings
-from aldgate.surfaces.jobs.images import ImageTerms
+from aldgate.surfaces.jobs.image_terms import ImageTerms
 
 LEAST_WAITING = 2
 """As many callers as the Local AI Gateway served at once, per class of backends."""

@@ -51,7 +51,8 @@ from aldgate.surfaces.jobs.artifacts import ArtifactsFace
 from aldgate.surfaces.jobs.batches import BatchesFace
 from aldgate.surfaces.jobs.events import JobEventsFace
 from aldgate.surfaces.jobs.files import FilesFace
-from aldgate.surfaces.jobs.images import ImagesFace, ImageTerms
+from aldgate.surfaces.jobs.image_terms import ImageTerms
+from aldgate.surfaces.jobs.images import ImagesFace
 from aldgate.surfaces.jobs.jobs import JobsFace
 from aldgate.surfaces.jobs.native import NativeFace
 from aldgate.surfaces.jobs.speech import SpeechFace

@@ -5,7 +5,6 @@ Wire: https://platform.openai.com/docs/api-reference/images.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -14,7 +13,6 @@ from fastapi import Request
 from starlette.responses import FileResponse, Response
 
 from aldgate.artifacts.archive import Archive
-from aldgate.artifacts.published import Published
 from aldgate.core.errors import ModelNotFound, NotFound
 from aldgate.core.generation import Input
 from aldgate.core.jobs import Job
@@ -37,33 +35,12 @@ from aldgate.surfaces.jobs.image_requests import (
     ImageRequest,
     ImageWishes,
 )
+from aldgate.surfaces.jobs.image_terms import ImageTerms
 from aldgate.surfaces.jobs.jobs import JobsFace
 from aldgate.surfaces.jobs.webhooks import extras_of
 
 UPSTREAMS_CHOICE = "auto"
 """As a model: whatever the engine takes. Some callers of the Local AI Gateway send it."""
-
-
-class ImageTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What the configuration says of pictures.
-
-    Attributes:
-        most_bytes: Of one body.
-        most_pixels: Of one picture that is asked for.
-        usual_engine: Who makes them where nobody is named, and is asked for models that mean no engine; empty: the first one.
-        usual_format: What they are made as where nothing is said; None: as the engine likes.
-        most_waiting: How many jobs an engine may have before callers who wait are refused, by its name; 0: any number.
-        published: Where pictures are put besides; None: nowhere.
-        public_url: Where callers find the gate; empty: where they asked.
-    """
-
-    most_bytes: int
-    most_pixels: int
-    usual_engine: str = ""
-    usual_format: str | None = None
-    most_waiting: Callable[[str], int]
-    published: Published | None = None
-    public_url: str = ""
 
 
 class _Begun(NamedTuple):
