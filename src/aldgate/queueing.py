@@ -54,12 +54,18 @@ class JobStore(Protocol):
         """
         ...
 
-    async def find_job(self, job_id: str, account: str | None = None) -> Job | None:
-        """The job with this id, where an account is given only one of that account's."""
+    async def find_job(self, job_id: str, account: str | None = None, *, is_brief: bool = False) -> Job | None:
+        """The job with this id, where an account is given only one of that account's; if brief, without what it asks for."""
         ...
 
-    async def list_jobs(self, wanted: JobFilter, *, after: Job | None = None, limit: int = 100, skip: int = 0) -> list[Job]:
-        """Jobs, newest first, those behind `after`, at most `limit` behind the first `skip`; what they ask for is left out."""
+    async def list_jobs(
+        self, wanted: JobFilter, *, after: Job | None = None, limit: int = 100, skip: int = 0, is_ascending: bool = False
+    ) -> list[Job]:
+        """Jobs, newest (or oldest) first, those behind `after`, at most `limit` behind the first `skip`, in brief."""
+        ...
+
+    async def delete_job(self, job_id: str, account: str) -> bool:
+        """Forget the account's job with this id, and its history; what it cost stays in the ledger. False: it has not ended."""
         ...
 
     async def count_unfinished_jobs(self, account: str) -> int:

@@ -208,12 +208,12 @@ class BatchStore(Protocol):
         """Cancel it unless it has ended or is being cancelled. Returns it as it is then, None if there is none."""
         ...
 
-    async def take_batch(self, now: float, until: float) -> StoredBatch | None:
-        """Take the oldest unfinished batch that no worker has until `until`. Lines whose calls were cut off wait again."""
+    async def take_batch(self, lease_s: float) -> StoredBatch | None:
+        """Take the oldest unfinished batch that no worker has, for so long. Lines whose calls were cut off wait again."""
         ...
 
-    async def hold_batch(self, batch: StoredBatch, until: float) -> Status:
-        """Keep it until then (0: let go of it)."""
+    async def hold_batch(self, batch: StoredBatch, lease_s: float) -> Status:
+        """Keep it for so long from now (0: let go of it)."""
         ...
 
     async def add_lines(self, batch: StoredBatch, lines: Sequence[BatchLine]) -> None:
@@ -416,8 +416,8 @@ class Store(
         """Keep what became of a response that was under way; as `keep_response`. False: it has ended otherwise or was deleted."""
         ...
 
-    async def hold_responses(self, names: Collection[tuple[str, str]], until: float) -> set[tuple[str, str]]:
-        """Hold responses that are under way, by account and id, for so long; returns those that still are."""
+    async def hold_responses(self, names: Collection[tuple[str, str]], lease_s: float) -> set[tuple[str, str]]:
+        """Hold responses that are under way, by account and id, for so long from now; returns those that still are."""
         ...
 
     async def response_events(self, account: str, response_id: str) -> bytes | None:

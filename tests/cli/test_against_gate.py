@@ -37,7 +37,8 @@ def test_the_banner_says_what_there_is(first: Serving) -> None:
     assert re.match(r"Aldgate \d+\.\d+\.\d+\n", first.banner)
     (url,) = first.urls
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
-    assert re.search(r"^  data in        /\S+/\.local/share/aldgate$", first.banner, re.MULTILINE)
+    place = {"sqlite": r"/\S+/\.local/share/aldgate", "postgresql": "postgresql"}[KIND]
+    assert re.search(rf"^  data in        {place}$", first.banner, re.MULTILINE)
     assert first.models == ["builtin/echo", "builtin/embed", "builtin/rerank", "builtin/moderate"]
     assert first.admin_key is not None and re.fullmatch(r"agk-admin-[A-Za-z0-9_-]{43}", first.admin_key)
     assert "(shown this once: keep it)" in first.banner

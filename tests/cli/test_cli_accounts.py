@@ -87,7 +87,7 @@ def test_show_disable_enable_delete(aldgate: Aldgate, gate: LoopbackGate) -> Non
     gate.reply("POST", "/admin/teams/lab/disable", TEAM | {"active": False, "disabled_at": "2026-11-21T11:00:00Z"})
     gate.reply("POST", "/admin/teams/lab/enable", TEAM)
     gate.reply("DELETE", "/admin/teams/lab", {"id": "team-1", "deleted": True})
-    assert aldgate("teams", "show", "lab").json == TEAM
+    assert aldgate("teams", "show", "lab").json == aldgate("teams", "show", "lab", "--json").json == TEAM
     assert "disabled" in aldgate("teams", "disable", "lab").err
     assert "active" in aldgate("teams", "enable", "lab").err
     assert aldgate("teams", "delete", "lab").err == "Deleted: team-1\n"

@@ -186,3 +186,9 @@ def test_reload_says_why_it_was_not_done(aldgate: Aldgate, gate: LoopbackGate) -
 def test_reload_may_find_nothing_new(aldgate: Aldgate, gate: LoopbackGate) -> None:
     gate.reply("POST", "/admin/reload", {"applied": [], "needs_restart": [], "problems": []})
     assert aldgate("config", "reload").out == "nothing has changed\n"
+
+
+def test_an_alias_that_names_itself_is_refused(aldgate: Aldgate, home: Path) -> None:
+    (home / "aldgate.toml").write_text('[aliases]\nfast = "lab/a"\nsmart = "smart"\n')
+    result = aldgate("config", "check")
+    assert result.code != 0 and "`aliases.smart` names itself" in result.err

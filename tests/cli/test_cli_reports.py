@@ -87,4 +87,5 @@ def test_an_anchor_and_the_export(aldgate: Aldgate, gate: LoopbackGate) -> None:
     gate.reply("GET", "/admin/audit/anchor", {"anchor": "3:00"})
     gate.reply("GET", "/admin/audit?since=2026-11-01", b"seq\r\n1\r\n")
     assert aldgate("audit", "anchor").out == "3:00\n"
+    assert aldgate("audit", "anchor", "--json").json == {"anchor": "3:00"}
     assert aldgate("audit", "export", "--since", "2026-11-01").out.splitlines() == ["seq", "1"]

@@ -14,7 +14,7 @@ import httpx2
 
 import aldgate
 from aldgate.testing.upstream import FakeUpstream
-from tests.databases import environment_of
+from tests.databases import environment_of, let_leases_lapse
 from tests.faults.lab import CHAT, HELLO
 from tests.support import ADMIN_KEY
 
@@ -29,8 +29,9 @@ class Serving:
         logged: What it wrote to standard error, complete once `ended` has returned.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, data: Path) -> None:
         self.process = process
+        self._data = data
         self.logged = ""
         self.http: httpx2.AsyncClient
         self._logging = asyncio.create_task(self._log())
@@ -65,12 +66,14 @@ class Serving:
         return await self.http.post(CHAT, json={**HELLO, "stream": stream}, headers=headers)
 
     async def ended(self, number: signal.Signals | None = None) -> int:
-        """Send it a signal, if one is given, and wait until it has ended; returns its exit code."""
+        """Send it a signal, if one is given, and wait until it has ended; returns its exit code. A killed one is forgotten."""
         if number is not None:
             self.process.send_signal(number)
         async with asyncio.timeout(PATIENCE_S):
             code = await self.process.wait()
             await self._logging
+        if number == signal.SIGKILL:
+            await asyncio.to_thread(let_leases_lapse, self._data)
         return code
 
 
@@ -87,7 +90,7 @@ async def serving(data: Path, upstream: FakeUpstream, config: str = "", **enviro
         cwd=data,
         env={**_inherited(data), "ALDGATE_ADMIN_KEY": ADMIN_KEY, "ALDGATE_DISCOVERY_LOCAL": "false", **environment},
     )
-    gate = Serving(process)
+    gate = Serving(process, data)
     try:
         await gate.until_ready()
         yield gate

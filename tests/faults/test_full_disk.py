@@ -208,6 +208,7 @@ async def test_an_upload_to_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     assert len(kept) == 2 and not list((tmp_path / "artifacts" / "incoming").iterdir())
 
 
+@on_sqlite
 async def test_a_batch_outlives_a_full_disk(tmp_path: Path) -> None:
     valve = Valve()
     async with FakeUpstream() as upstream, serving(tmp_path, upstream, FAST) as gate:

@@ -65,7 +65,6 @@ async def test_bad_luck_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def check_answers(replies: list[httpx2.Response], rows: dict[str, Row]) -> None:
     """Every answer is one of the kinds there are, and each that is no refusal is in the ledger with its status."""
-    contended = 0
     for reply in replies:
         row = rows.get(reply.headers["x-request-id"])
         if reply.status_code == 200:
@@ -75,9 +74,7 @@ def check_answers(replies: list[httpx2.Response], rows: dict[str, Row]) -> None:
         else:
             error = reply.json()["error"]
             assert row is None or (row["status"], row["cost_microusd"], row["usage_source"]) == (reply.status_code, 0, "none")
-            assert row is not None or error["code"] in ("budget_exceeded", "idempotency_conflict", "store_unavailable")
-            contended += error["code"] == "store_unavailable"
-    assert contended <= len(replies) // 20  # a slow machine lets callers snatch what is left of a budget from each other
+            assert row is not None or error["code"] in ("budget_exceeded", "idempotency_conflict")
     assert {reply.status_code for reply in replies} >= {200, 402, 429, 502}  # whose turn a status is depends on the loop
 
 
@@ -91,7 +88,8 @@ async def check_money(lab: Lab, rows: list[Row], keys: list[str]) -> None:
         assert sum(each["cost_microusd"] for each in await lab.gate.usage(key)) == spent
     reported = [row for row in rows if row["usage_source"] == "reported"]
     assert len(reported) > 50
-    assert {(row["input_tokens"], row["output_tokens"]) for row in reported} == {(10, 5)}
+    assert {row["input_tokens"] for row in reported} == {10}
+    assert {5} <= {row["output_tokens"] for row in reported} <= {1, 2, 3, 4, 5}  # fewer: all that was left of a budget
     assert len(reported) <= lab.upstream.calls
     assert 10 * len(reported) <= lab.upstream.prompt_tokens
 

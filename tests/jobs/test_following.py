@@ -28,7 +28,7 @@ class OneJob:
         self.was_read = asyncio.Event()
         self.heard: Heard | None = None
 
-    async def find_job(self, job_id: str, account: str | None = None) -> Job | None:
+    async def find_job(self, job_id: str, account: str | None = None, *, is_brief: bool = False) -> Job | None:
         self.reads += 1
         self.was_read.set()
         if self.fault is not None:

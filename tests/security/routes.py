@@ -35,6 +35,7 @@ _BODIES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("/generate/", {"prompt": "a fox"}),
     ("/tts", {"text": "hello"}),
     ("/llm/generate", {"prompt": "hello"}),
+    ("/v1/videos", {"prompt": "a fox"}),
     ("/v1/users/change-password", {"current_password": "x", "new_password": "y"}),
     ("/ui/api/user/password", {"current": "x", "new": "y"}),
     ("/v1/users/provider-keys", {"provider": "lab", "api_key": "sk-of-a-stranger"}),

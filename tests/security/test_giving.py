@@ -75,6 +75,10 @@ GIVING: list[tuple[str, str, Any]] = [
     ("POST", "/admin/users/invites", {"role": "admin"}),
     ("POST", "/v1/users/invites", {"role": "admin"}),
     ("POST", "/admin/budgets/release", {"all": True}),
+    ("POST", "/admin/reload", None),
+    ("POST", "/admin/provider-credentials/seal", None),
+    ("GET", "/api/v1/clients/reload", None),
+    ("POST", "/api/v1/clients/reload", None),
 ]
 AT = [f"{method} {path}" for method, path, _ in GIVING]
 

@@ -22,6 +22,7 @@ OF_A_KEY = {
     "/v1/batches": "batch",
     "/v1/jobs": "job",
     "/jobs": "job",
+    "/v1/videos": "video",
     "/v1/responses": "response",
 }
 """What is kept under a key, by where it is asked for."""
@@ -41,6 +42,7 @@ PIXEL = (
 )
 """A picture of a single pixel."""
 JOB = {"model": "builtin/svg", "prompt": "a fox", "size": "64x64", "background": True}
+FILM = {"model": "builtin/clip", "prompt": "a fox", "size": "64x48", "seconds": "1"}
 NAMES = {"model", "provider"}
 """Fields that name what all know, not what somebody keeps."""
 
@@ -92,6 +94,8 @@ async def tenants(gate: RunningGate) -> AsyncIterator[Tenants]:
         ids["job"] = (await http.post("/v1/images/generations", json=JOB, headers=first)).json()["id"]
         while (await http.get(f"/v1/jobs/{ids['job']}", headers=first)).json()["state"] != "succeeded":
             await asyncio.sleep(0)
+        ids["video"] = (await made("/v1/videos", first, FILM))["id"]
+        await http.get(f"/v1/jobs/{ids['video'].replace('video_', 'job-')}", params={"wait": 30}, headers=first)
         wanted = {"input_file_id": ids["file"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
         ids["batch"] = (await made("/v1/batches", first, wanted))["id"]
         while (await http.get(f"/v1/batches/{ids['batch']}", headers=first)).json()["status"] != "completed":

@@ -1,6 +1,7 @@
 """Files and batches in every store: who sees them, who may write to a batch, and what is left of a worker that was cut off."""
 
 import asyncio
+import time
 
 import pytest
 from msgspec.structs import replace
@@ -12,6 +13,7 @@ from aldgate.core.leases import LeaseLost
 from aldgate.core.usage import Usage
 from aldgate.storage import Store
 from aldgate.store.stores import open_url
+from tests.servers import NewUrl
 from tests.store.rows import NOON, ROW
 
 FILE = StoredFile("file-1", "key-1", "batch", 'a "name".jsonl', 100, "ab" * 32, NOON)
@@ -30,8 +32,8 @@ LINES = [BatchLine(number, f"c-{number}", number * 10, 9) for number in range(1,
 QUOTA = 10 * 4_096
 
 
-async def taken(store: Store, now: float = NOON, batch: StoredBatch = BATCH) -> StoredBatch:
-    found = await store.take_batch(now, now + 30)
+async def taken(store: Store, lease_s: float = 30, batch: StoredBatch = BATCH) -> StoredBatch:
+    found = await store.take_batch(lease_s)
     assert found is not None and found.id == batch.id
     return found
 
@@ -121,7 +123,7 @@ async def test_from_its_lines_to_its_end(store: Store):
     assert await store.get_file("key-1", "file-out", NOON) == output
     assert await store.get_file("key-1", "file-err", NOON) is None
     assert await store.line_results("batch_1", 0, 9) == []
-    assert await store.take_batch(NOON + 100, NOON + 130) is None
+    assert await store.take_batch(30) is None
     cancelled = await store.cancel_batch("key-1", "batch_1", NOON)
     assert cancelled is not None and cancelled.status == "completed"
 
@@ -141,7 +143,7 @@ async def test_a_cancelled_batch_does_not_go_on(store: Store):
     cancelled = await store.cancel_batch("key-1", "batch_1", NOON + 1)
     assert cancelled is not None and (cancelled.status, cancelled.cancelling_at) == ("cancelling", NOON + 1)
     assert await store.start_batch(batch, NOON + 2, 5, None) == "cancelling"
-    assert await store.hold_batch(batch, NOON + 60) == "cancelling"
+    assert await store.hold_batch(batch, 60) == "cancelling"
     assert await store.finalize_batch(batch, NOON + 3) == "cancelling"
     again = await store.cancel_batch("key-1", "batch_1", NOON + 4)
     assert again is not None and again.cancelling_at == NOON + 1
@@ -153,11 +155,12 @@ async def test_a_cancelled_batch_does_not_go_on(store: Store):
 async def test_whose_lease_ran_out_may_write_nothing(store: Store):
     await store.add_batch(BATCH)
     first = await taken(store)
-    assert await store.take_batch(NOON + 29, NOON + 60) is None
-    second = await taken(store, NOON + 31)
+    assert await store.take_batch(30) is None
+    await store.hold_batch(first, -1)
+    second = await taken(store)
     await store.add_lines(second, LINES)
     for write in (
-        store.hold_batch(first, NOON + 90),
+        store.hold_batch(first, 30),
         store.add_lines(first, LINES),
         store.start_batch(first, NOON, 5, None),
         store.call_line(first, 1, "req-1"),
@@ -172,12 +175,27 @@ async def test_whose_lease_ran_out_may_write_nothing(store: Store):
     assert [line.line for line in await store.waiting_lines("batch_1", 0, 9)] == [1, 2, 3, 4, 5]
 
 
+async def test_a_worker_whose_clock_is_fast_takes_nobodys_batch(new_postgres: NewUrl, monkeypatch: pytest.MonkeyPatch):
+    url = new_postgres()
+    slow, fast = open_url(url, "slow"), open_url(url, "fast")
+    for each in (slow, fast):
+        await each.open()
+    await slow.add_batch(BATCH)
+    await taken(slow)
+    hour_ahead = time.time() + 3_600
+    monkeypatch.setattr(time, "time", lambda: hour_ahead)
+    assert await fast.take_batch(30) is None
+    monkeypatch.undo()
+    for each in (slow, fast):
+        await each.aclose()
+
+
 async def test_of_workers_at_once_one_takes_a_batch(url: str):
     stores = [open_url(url, f"process-{number}") for number in range(3)]
     for each in stores:
         await each.open()
     await stores[0].add_batch(BATCH)
-    found = await asyncio.gather(*(each.take_batch(NOON, NOON + 30) for each in stores))
+    found = await asyncio.gather(*(each.take_batch(30) for each in stores))
     assert sorted(batch is None for batch in found) == [False, True, True]
     for each in stores:
         await each.aclose()
@@ -193,7 +211,8 @@ async def test_what_was_cut_off_waits_again_and_is_billed_once(store: Store):
     await store.finish_line(batch, LineResult(4, b"done", True))
     await store.record([replace(ROW, call_id="req-1"), replace(ROW, call_id="req-2", status=429)], [])
     await store.put_line_back(batch, 3)
-    await taken(store, NOON + 31)
+    await store.hold_batch(batch, 0)
+    await taken(store)
     assert await store.waiting_lines("batch_1", 0, 9) == [
         replace(LINES[0], call_id="req-1", cuts=1),
         replace(LINES[1], cuts=1),

@@ -312,3 +312,23 @@ async def test_an_unknown_lease_is_lost(store: Store):
     with pytest.raises(LeaseLost):
         await store.leave_job(Lease("job-none", 1), 0.0, "")
     assert (await store.find_job("job-none"), await store.ask_to_cancel("job-none")) == (None, None)
+
+
+async def test_lists_go_both_ways_and_a_brief_look_leaves_out_what_is_asked(store: Store):
+    kept = [await store.enqueue_job(job(number, created_at=float(number))) for number in (1, 2, 3)]
+    oldest = await store.list_jobs(JobFilter(), is_ascending=True, limit=2)
+    assert [each.id for each in oldest] == [each.id for each in kept[:2]]
+    rest = await store.list_jobs(JobFilter(), is_ascending=True, after=oldest[-1])
+    assert [each.id for each in rest] == [kept[2].id]
+    assert await store.find_job(kept[0].id, is_brief=True) == replace(kept[0], asked=b"")
+
+
+async def test_only_an_ended_job_of_ones_own_is_forgotten_with_its_history(store: Store):
+    claim = await one(store)
+    assert not await store.delete_job(claim.job.id, "key-1")
+    await store.finish_job(claim.job.lease, DONE, ROW)
+    assert not await store.delete_job(claim.job.id, "key-2")
+    assert await store.delete_job(claim.job.id, "key-1")
+    assert await store.find_job(claim.job.id) is None
+    assert await store.job_events(claim.job.id) == [] and await store.job_attempts(claim.job.id) == []
+    assert not await store.delete_job(claim.job.id, "key-1")

@@ -75,7 +75,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         tokens = build_tokens(settings.auth.issuers, ca_bundle=settings.upstream.ca_bundle)
         stack.push_async_callback(tokens.aclose)
         vouched = VouchedUsers(store, users, own.bring)
-        resolvers.append(TokenResolver(tokens, store, vouched))
+        resolvers.append(TokenResolver(tokens, clients, vouched))
         app.make_admin_key = partial(make_admin_key, store, identity, settings.auth.admin_key)
         slices = Slices(store, incarnation, time.time)
         app.alerts = alerts_of(settings, store)

@@ -19,7 +19,9 @@ from aldgate.core.generation import Generation
 from aldgate.core.job_decisions import ByPlaces
 from aldgate.core.jobs import Job, Made
 from aldgate.engines.builtin.backend import Paces
+from aldgate.engines.builtin.media.sound import SOUNDS
 from aldgate.engines.section import BUILDERS, EngineSection, Surroundings, kind_of
+from aldgate.engines.sound_formats import has_format, in_format
 from aldgate.jobs.job_shop import JobShop
 from aldgate.jobs.making import Jobs
 from aldgate.jobs.questions import MODELS, PLACES, ModelsEngine
@@ -88,6 +90,9 @@ class _Saving:
     ) -> Made:
         """See `Save`."""
         asked = msgspec.json.decode(job.asked, type=Generation) if job.asked else None
+        wanted = asked.format if asked is not None and asked.operation == "speech" else None
+        if wanted is not None and wanted in SOUNDS and not has_format(mime, wanted):
+            data, mime, name = in_format(data, wanted), SOUNDS[wanted].mime, f"speech.{wanted}"
         origin = Provenance(
             call_id=job.call_id,
             job_id=job.id,

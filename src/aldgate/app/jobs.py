@@ -66,7 +66,7 @@ def shelf_of(settings: Settings, store: Store, in_flight: BytesInFlight, incarna
     bounds = settings.responses
     memory = BytesInFlight(settings.server.max_inflight_bytes // 4)
     background = Background(
-        store, in_flight, memory, most=bounds.max_background, quota_bytes=bounds.quota_bytes, now=time.time, wait=wait_for_event
+        store, in_flight, memory, most=bounds.max_background, quota_bytes=bounds.quota_bytes, wait=wait_for_event
     )
     return Shelf(store, incarnation, bounds.quota_bytes, memory, background)
 

@@ -19,6 +19,8 @@ from aldgate.storage import ArtifactRecords
 GRACE_S = 3_600
 """A content that nothing has is left alone for so long: what it is to belong to may be about to be kept."""
 NAMES_AT_ONCE = 500
+UNTOLD = frozenset({"audio/pcm"})
+"""What its bytes tell nothing of: samples may look like the beginning of anything."""
 
 
 class Archive:
@@ -115,7 +117,7 @@ class Archive:
         upload = await self._contents.begin()
         try:
             head = await self._filled(upload, _pieces(data) if isinstance(data, bytes) else data)
-            found = media_type(head, upload.size) or mime
+            found = mime if mime in UNTOLD else media_type(head, upload.size) or mime
             return await self._kept(
                 upload, account, found, name, retention_s=retention_s, provenance=provenance, facts=facts, quota=None
             )

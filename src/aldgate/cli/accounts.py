@@ -65,8 +65,9 @@ def add_looking(app: typer.Typer, path: str) -> None:
         say_table(_COLUMNS, [_row(account) for account in found["data"]])
 
     @app.command()
-    def show(account: Named, url: Url = None) -> None:
+    def show(account: Named, url: Url = None, as_json: Json = False) -> None:
         """Show one with its whole policy, as JSON."""
+        del as_json  # there is no other form
         say_json(connect(url, admin=True).call("GET", one(path, account)))
 
     @app.command()

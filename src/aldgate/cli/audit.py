@@ -58,9 +58,12 @@ def verify(
 
 
 @app.command()
-def anchor(url: Url = None) -> None:
+def anchor(url: Url = None, as_json: Json = False) -> None:
     """Print how far the log has come, to be kept where nobody who can write to the database can."""
-    said = connect(url, admin=True).call("GET", "/admin/audit/anchor")["anchor"]
+    answer = connect(url, admin=True).call("GET", "/admin/audit/anchor")
+    if as_json:
+        return say_json(answer)
+    said = answer["anchor"]
     if said is None:
         return note("Nothing was done yet.")
     say(said)

@@ -53,6 +53,7 @@ def check(settings: Settings) -> None:
     if settings.server.max_body_bytes > settings.server.max_inflight_bytes:
         message = "`server.max_body_bytes` is over `server.max_inflight_bytes`: no such body could ever be held"
         raise ConfigError(message, hint="lower the first or raise the second")
+    _check_aliases(settings)
     kept_s(settings)
     for model, entry in settings.prices.items():
         try:
@@ -97,6 +98,12 @@ def _check_limit_names(settings: Settings) -> None:
     for name in (*settings.valkey.open_limits, *settings.valkey.closed_limits):
         if name not in (*RATES, "concurrency"):
             raise ConfigError(f"`valkey`: there is no limit `{name}`", hint=f"limits are {', '.join(RATES)} and concurrency")
+
+
+def _check_aliases(settings: Settings) -> None:
+    for alias, target in settings.aliases.items():
+        if alias == target:
+            raise ConfigError(f"`aliases.{alias}` names itself", hint="name a model, as in `provider/model`, or a route")
 
 
 def _check_caller_keys(settings: Settings) -> None:

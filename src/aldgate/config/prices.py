@@ -39,6 +39,8 @@ class PriceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Dollars per request."""
     search: Decimal | None = None
     """Dollars per search of the web that the provider makes for an answer."""
+    tools: Decimal | None = None
+    """Dollars per request that brings tools with a fee of their own, such as `file_search`; unset, keys with a budget may not."""
     tiers: dict[Tier, TierEntry] = {}
     """What costs otherwise in a service tier (`flex`, `batch`, `priority`, `fast`): `[prices."provider/model".tiers.flex]`."""
 
@@ -60,6 +62,7 @@ def to_price(entry: PriceEntry) -> Price:
         request=_micro("request", entry.request, MILLION * MILLION) or 0,
         version=VERSION,
         search=_micro("search", entry.search, MILLION * MILLION) or 0,
+        tools=_micro("tools", entry.tools, MILLION * MILLION),
         tiers=tuple((tier, to_price(_over(figures, entry))) for tier, figures in sorted(entry.tiers.items())),
     )
 

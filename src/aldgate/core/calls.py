@@ -60,6 +60,8 @@ class Peek(msgspec.Struct):
     """Header lines (`name: value\\r\\n`) that go on to a provider of the same dialect, such as `anthropic-beta`."""
     tier: str | None = None
     """The service tier that it asks for, once that was worked out of its body: see `gate.money.bounds.tier_of`."""
+    fee_tool: str | None = None
+    """A tool of the provider that has its own fee, once that was worked out: see `gate.money.fees`."""
 
 
 class Call(msgspec.Struct):
@@ -128,6 +130,7 @@ class Admission(msgspec.Struct):
         leave: Gives up the call's place at the deployment, which is told how many tokens were used there.
         cut: Why it was ended from within, by cancelling its task.
         guarded: What guardrails made of the request; None: there are none, or they have not acted yet.
+        tier: The service tier of the answer, where its usage does not tell.
     """
 
     call: Call
@@ -152,6 +155,7 @@ class Admission(msgspec.Struct):
     leave: Callable[[int], None] | None = None
     cut: GatewayError | None = None
     guarded: Guarded | None = None
+    tier: str = ""
 
 
 class Attempt(msgspec.Struct):
@@ -161,6 +165,7 @@ class Attempt(msgspec.Struct):
         dialect: Name of the dialect that `body` is in, one of the backend's.
         forward: Header lines of the caller's that go on with it, each with its line end.
         own: The caller's credential, to be used instead of the backend's.
+        tier: Set by the backend: the service tier that the head of the reply names, where a provider says it there.
     """
 
     call_id: str
@@ -171,6 +176,7 @@ class Attempt(msgspec.Struct):
     dialect: str = "openai"
     forward: bytes = b""
     own: OwnCredential | None = None
+    tier: str = ""
 
 
 class Outcome(msgspec.Struct):

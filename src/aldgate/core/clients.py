@@ -2,6 +2,9 @@
 
 import msgspec
 
+FILE_ID_PREFIX = "client-file:"
+"""Ids of clients that are kept in files begin so, and end with their names."""
+
 
 class ClientSecret(msgspec.Struct, frozen=True):
     """The hash of one secret of a client (see `core.hashes`), and when it stops working. Times in Unix seconds."""

@@ -45,6 +45,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
         width: Pixels; so is `height`.
         guidance: How strictly to follow the prompt (classifier-free guidance scale).
         strength: How far to leave the input image behind, 0 to 1.
+        duration_s: Seconds to make; of transcription, how long the recording is.
         speed: Of speech, 0.25 to 4.
         language: BCP 47, as in `en` or `pt-BR`.
         format: Wanted file format, as in `png`, `webp`, `mp4`, `wav`, `mp3`, `glb`.
@@ -85,6 +86,7 @@ class Progress(msgspec.Struct, frozen=True):
     Attributes:
         fraction: 0 to 1.
         step: Steps done, of `steps`.
+        text: All that was heard so far, of what becomes text.
     """
 
     fraction: float | None = None
@@ -92,6 +94,7 @@ class Progress(msgspec.Struct, frozen=True):
     steps: int | None = None
     message: str = ""
     preview: Preview | None = None
+    text: str = ""
 
 
 class Segment(msgspec.Struct, frozen=True):

@@ -102,16 +102,17 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class JobError(msgspec.Struct, frozen=True):
-    """Why a job or an attempt failed, as a caller is told."""
+    """Why a job or an attempt failed, as a caller is told. `param`: the field at fault, if there is one."""
 
     code: str
     message: str
     status: int = 500
+    param: str | None = None
 
     @classmethod
     def of(cls, error: GatewayError) -> "JobError":
         """An error as it is kept."""
-        return cls(error.code, error.message, error.status)
+        return cls(error.code, error.message, error.status, error.param)
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -346,4 +347,5 @@ def further(known: Progress, told: Progress) -> Progress:
         told.step if steps else known.step,
         told.steps if told.steps is not None else known.steps,
         told.message or known.message,
+        text=told.text or known.text,
     )

@@ -31,7 +31,8 @@ class KeptResponse(msgspec.Struct, frozen=True):
         input: What was asked, beyond what it continued: JSON, a string or a list of items.
         body: JSON, as the caller got it.
         warnings: What was left out of the request, as the header `x-aldgate-warnings` says it.
-        lease_until: While it is being made in the background: when it is given up unless its process holds it longer.
+        lease_s: While it is being made in the background: in how many seconds it is given up unless its process holds it
+            longer; below 0, it was given up.
     """
 
     id: str
@@ -43,4 +44,4 @@ class KeptResponse(msgspec.Struct, frozen=True):
     input: bytes
     body: bytes
     warnings: str = ""
-    lease_until: float | None = None
+    lease_s: float | None = None

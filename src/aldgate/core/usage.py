@@ -23,6 +23,8 @@ class Usage(msgspec.Struct, frozen=True):
     (https://docs.claude.com/en/docs/build-with-claude/prompt-caching)."""
     searches: int = 0
     """Searches of the web that the provider made for the answer."""
+    tools: int = 0
+    """Requests that bring tools of the provider which have a fee of their own."""
     tier: str = ""
     """The service tier that is charged, in `core.tiers`' words; empty is the usual one."""
     charged_microusd: int | None = None

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 USUAL = "http://127.0.0.1:8880"
 FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
+LOSSLESS = ("wav", "flac")
+"""What others are best made of."""
 MOST_WAV_BYTES = 512 * 1024 * 1024
 OPERATIONS: frozenset[Operation] = frozenset({"speech"})
 
@@ -41,7 +43,7 @@ class SpeechSection(DirectSection, frozen=True, kw_only=True, forbid_unknown_fie
     voice: str = ""
     """Spoken with where a request names no voice; empty is the first of its list, or its own choice where it has none."""
     formats: tuple[str, ...] = FORMATS
-    """Formats that may be asked of it."""
+    """Formats that may be asked of it; others are made of the first of `wav`, `flac` and these."""
     options: tuple[str, ...] = ("instructions", "lang_code", "volume_multiplier", "normalization_options")
     """Fields of its own that requests may have."""
     most_characters: int | None = None
@@ -126,7 +128,8 @@ class OpenAISpeech(Direct):
         for option in asked.options:
             if option not in self._section.options:
                 raise InvalidRequest(f"The engine `{self.name}` takes no option `{option[:100]}`.", param=option[:100])
-        return one_of(asked.format, "format", self._section.formats)
+        wanted, able = one_of(asked.format, "format", FORMATS), self._section.formats
+        return wanted if wanted is None or wanted in able else next((each for each in (*LOSSLESS, *able) if each in able), None)
 
     async def _keep(self, reply: ClientResponse, wanted: str | None, run: Run) -> float | None:
         """Save the sound, as it comes where its header allows. Its seconds, where they are known."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from aldgate.core.errors import NotSupported
 from aldgate.core.generation import EngineState, Generated, Generation, Progress
@@ -78,7 +79,7 @@ class OpenAITranscription(Direct):
 
     async def generate(self, asked: Generation, run: Run) -> Generated:
         """See `Engine`."""
-        take_only(asked, ("prompt", "language", "format"), roles=("audio",))
+        take_only(asked, ("prompt", "language", "format", "duration_s"), roles=("audio",))
         options, recording = options_of(asked, Options), input_of(asked, "audio")
         wanted = one_of(asked.format, "format", self._section.formats) or self._usual_format()
         is_stream = (self._section.streams if options.stream is None else options.stream) and wanted not in FILES
@@ -96,7 +97,8 @@ class OpenAITranscription(Direct):
         form.add_field("file", recording.data, filename=recording.name or _named(recording.mime), content_type=recording.mime)
         await run.submitting(run.reference)
         run.progress(Progress(message="listening"))
-        return await self._send(form, self._path(options), wanted, run)
+        result = await self._send(form, self._path(options), wanted, run)
+        return replace(result, duration_s=result.duration_s or asked.duration_s)
 
     async def unload(self, model: str = "") -> None:
         """See `Engine`."""

@@ -27,7 +27,7 @@ class _Segment(msgspec.Struct):
 
 class _Verbose(msgspec.Struct):
     text: str
-    segments: list[_Segment] | None = None
+    segments: list[dict[str, Any]] | None = None
     language: str | None = None
     duration: float | None = None
     words: list[Any] | None = None
@@ -88,7 +88,7 @@ async def streamed(name: str, pieces: AsyncIterable[bytes], run: Run) -> Generat
                 return Generated(text=event.text, details=given(usage=event.usage))
             may_end = may_end and event.type != "transcript.text.delta"
             text += event.delta or (event.text or "")
-            run.progress(Progress(message=text))
+            run.progress(Progress(message=text, text=text))
     if not may_end or not text:
         raise UpstreamBroken(f"The engine `{name}` broke off within its transcription.")
     return Generated(text=text.strip())
@@ -102,10 +102,11 @@ def _event(payload: bytes) -> _Event:
 
 
 def _of_json(said: _Verbose) -> Generated:
+    segments = msgspec.convert(said.segments or [], list[_Segment])
     return Generated(
         text=said.text.strip(),
-        segments=tuple(Segment(each.start, each.end, each.text.strip()) for each in said.segments or ()),
+        segments=tuple(Segment(each.start, each.end, each.text.strip()) for each in segments),
         language=said.language,
         duration_s=said.duration,
-        details=given(words=said.words, usage=said.usage),
+        details=given(words=said.words, usage=said.usage, segments=said.segments),
     )

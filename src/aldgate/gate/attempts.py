@@ -122,6 +122,7 @@ class Attempts:
         except BaseException:
             exchange.close()
             raise
+        admission.tier = attempt.tier
         return Run(exchange, relay, first, first_byte_s, warnings)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
+import msgspec
+
 from aldgate.core.calls import Admission, Call, Failure, LedgerRow, Outcome, Peek
 from aldgate.core.errors import (
     BudgetExceeded,
@@ -23,12 +25,11 @@ from aldgate.core.prices import Price
 from aldgate.core.principals import Operation, Principal
 from aldgate.core.rights import EXPECTED_OUTPUT
 from aldgate.core.routes import Catalogue, Deployment, Plan, Route
-from aldgate.core.usage import Usage
 from aldgate.gate.attempts import Attempts
 from aldgate.gate.ids import CallIds
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.money.bills import bill
-from aldgate.gate.money.bounds import cap_of, cost_of, counted, expected_tokens, most_input, priced, tier_of
+from aldgate.gate.money.bounds import cap_of, cost_of, counted, expected_tokens, most_input, payable, used_by
 from aldgate.gate.money.brought import unpaid
 from aldgate.gate.money.purses import Cost, Purse
 from aldgate.gate.money.slices import Held, Parts, Slices
@@ -249,7 +250,7 @@ class Gate:
     def _bound(self, admission: Admission, against: list[GatewayError] | None) -> bool:
         """Work out the most that the call can cost, whoever of its candidates comes to answer. False: nobody knows."""
         try:
-            admission.candidates = priced(admission.candidates, tier_of(admission.call.peek))
+            admission.candidates = payable(admission.candidates, admission.call.peek)
         except GatewayError as error:
             _refuse(error, against)
             return False
@@ -340,7 +341,7 @@ class Gate:
     async def _refill(self, call: Call) -> int | None:
         """Get slices that the call fits in. Returns the output cap to inject where only a smaller one than usual fits."""
         parts = self.slices.parts(call.principal)
-        candidates = priced(self._candidates(call)[0], tier_of(call.peek))
+        candidates = payable(self._candidates(call)[0], call.peek)
         cap = cap_of(call, candidates, self.default_max_tokens)
         usual = self._cost_of(call, candidates, cap)
         try:
@@ -349,8 +350,13 @@ class Gate:
         except BudgetExceeded:
             if call.peek.cap is not None or cap is None:
                 raise
-            await self.slices.refill(parts, cost_of(call, candidates, 1), most=usual)
-            await self.slices.refill_all(parts)
+            least_cost = cost_of(call, candidates, 1)
+            await self.slices.refill(parts, least_cost, most=usual)
+            kept = self.slices.hold(parts, least_cost) or []
+            try:
+                await self.slices.refill_all(parts)
+            finally:
+                self.slices.release(kept)
         outputs = [
             output
             for price in (each.price for each in candidates if each.price is not None)
@@ -361,14 +367,13 @@ class Gate:
 
     def _outputs(self, call: Call, parts: Parts, price: Price) -> Iterator[int]:
         """Output tokens at `price` that each kind of budget still pays for, of those that bound them."""
-        requests, tier = call.peek.requests, tier_of(call.peek)
         hard, soft = self.slices.affordable(parts), self.slices.affordable(parts, is_soft=True)
         if hard is not None:
-            output = price.affordable_output(hard, Usage(most_input(call.peek), requests=requests, tier=tier))
+            output = price.affordable_output(hard, used_by(call.peek, most_input(call.peek)))
             if output is not None:
                 yield output
         if soft is not None:
-            output = price.affordable_output(soft, Usage(counted(call, 0).input_tokens, requests=requests, tier=tier))
+            output = price.affordable_output(soft, used_by(call.peek, counted(call, 0).input_tokens))
             if output is not None and output < EXPECTED_OUTPUT * call.peek.choices:  # no estimate is longer
                 yield output
 
@@ -404,7 +409,10 @@ class Gate:
             return
         admission.is_open = False
         self.under_way -= 1
-        call, usage = admission.call, outcome.usage
+        call = admission.call
+        if admission.tier and not outcome.usage.tier:
+            outcome.usage = msgspec.structs.replace(outcome.usage, tier=admission.tier)
+        usage = outcome.usage
         deployment, cost, version = bill(call, admission.deployment, usage)
         spent, tokens = cost, usage.input_tokens + usage.output_tokens
         if admission.leave is not None:

@@ -93,12 +93,11 @@ class BatchRun:
         """Keep the batch, and see what becomes of it meanwhile."""
         while True:
             self._nudge.clear()
-            now = self._shop.now()
             try:
-                self._look(await self._shop.store.hold_batch(self._batch, now + LEASE_S))
+                self._look(await self._shop.store.hold_batch(self._batch, LEASE_S))
             except StoreUnavailable as error:
                 log.warning("the database did not answer", extra={"batch": self._batch.id}, exc_info=error)
-            left_s = LEASE_S if self._ending is not None else max(0.0, self._batch.expires_at - now)
+            left_s = LEASE_S if self._ending is not None else max(0.0, self._batch.expires_at - self._shop.now())
             await self._shop.wait(self._nudge, min(LEASE_S / 3, left_s))
 
     def _look(self, status: Status) -> None:

@@ -47,9 +47,8 @@ class BatchWorker:
                 await self._shop.wait(self._wake, POLL_S)
 
     async def _take(self) -> StoredBatch | None:
-        now = self._shop.now()
         try:
-            return await self._shop.store.take_batch(now, now + LEASE_S)
+            return await self._shop.store.take_batch(LEASE_S)
         except StoreUnavailable as error:
             log.warning("the database did not answer", exc_info=error)
             return None

@@ -100,14 +100,14 @@ class Followed:
 
     async def _look(self, store: JobStore) -> None:
         try:
-            found = await store.find_job(self._job.id)
+            found = await store.find_job(self._job.id, is_brief=True)
         except StoreUnavailable as error:
             log.warning("a job that is followed could not be read", extra={"job": self._job.id}, exc_info=error)
             return
         if found is None:
             raise NotFound("There is no such job.", param="id")
         if found.version != self._job.version:
-            self._job = found
+            self._job = found  # what it asks for is not read again: it may hold a recording
             self._tell()
 
     def _tell(self) -> None:

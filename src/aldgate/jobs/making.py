@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
@@ -100,8 +100,7 @@ class Jobs:
         Raises:
             GatewayError: Refused; nothing was spent.
         """
-        if asked.operation not in who.rights.scopes:
-            raise ScopeDenied(f"This API key may not make `{asked.operation}`.")
+        check_scope(who, asked.operation)
         engine, model = self.engine_for(asked.operation, name)
         wanted = Wanted(
             principal=who,
@@ -130,6 +129,20 @@ class Jobs:
             raise failure_of(ended)
         return ended
 
+    async def follow(self, job: Job) -> AsyncGenerator[Job]:
+        """The job after each change, the last time when it has ended; whoever leaves before has it cancelled."""
+        nudge = asyncio.Event()
+        try:
+            with self.following(job, nudge) as followed:
+                while not job.has_ended:
+                    await nudge.wait()
+                    nudge.clear()
+                    job = replace(followed.job, asked=job.asked)
+                    yield job
+        finally:
+            if not job.has_ended:
+                await cancel(self._store, job.id, None)
+
     async def ended(self, job: Job, within_s: float | None = None) -> Job:
         """The job once it has ended, or as it is after so many seconds."""
         nudge = asyncio.Event()
@@ -138,7 +151,7 @@ class Jobs:
                 while not followed.job.has_ended:
                     await nudge.wait()
                     nudge.clear()
-        return followed.job
+        return replace(followed.job, asked=job.asked)
 
     def following(self, job: Job, nudge: asyncio.Event) -> AbstractContextManager[Followed]:
         """The job, kept up to date as long as it is followed; `nudge` is set with each change."""
@@ -155,9 +168,15 @@ class Jobs:
             raise NotFound("There is no such job.", param="id")
         return job
 
-    async def list(self, wanted: JobFilter, *, after: Job | None = None, limit: int, skip: int = 0) -> list[Job]:
-        """Jobs, newest first, at most `limit` behind `after` and so many to `skip`."""
-        return await self._store.list_jobs(wanted, after=after, limit=limit, skip=skip)
+    async def list(
+        self, wanted: JobFilter, *, after: Job | None = None, limit: int, skip: int = 0, is_ascending: bool = False
+    ) -> list[Job]:
+        """Jobs, newest (or oldest) first, at most `limit` behind `after` and so many to `skip`."""
+        return await self._store.list_jobs(wanted, after=after, limit=limit, skip=skip, is_ascending=is_ascending)
+
+    async def delete(self, account: str, job_id: str) -> bool:
+        """Forget an ended job. False: it has not ended."""
+        return await self._store.delete_job(job_id, account)
 
     async def cancel(self, account: str | None, job_id: str) -> Job:
         """Have it stopped; what has ended stays as it is.
@@ -168,13 +187,23 @@ class Jobs:
         return await cancel(self._store, job_id, account)
 
 
+def check_scope(who: Principal, operation: Operation) -> None:
+    """Refuse whoever may not have such things made.
+
+    Raises:
+        ScopeDenied: The principal has no such scope.
+    """
+    if operation not in who.rights.scopes:
+        raise ScopeDenied(f"This API key may not make `{operation}`.")
+
+
 def failure_of(job: Job) -> GatewayError:
     """Why a job failed, as an error to be raised once more."""
     assert job.error is not None
     for kind in _kinds(GatewayError):
         if kind.code == job.error.code and kind.status == job.error.status:
-            return kind(job.error.message)
-    failed = UpstreamError(job.error.message)
+            return kind(job.error.message, param=job.error.param)
+    failed = UpstreamError(job.error.message, param=job.error.param)
     failed.status = job.error.status
     return failed
 

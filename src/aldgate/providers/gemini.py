@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -11,6 +11,7 @@ import msgspec
 from aldgate.core.calls import Attempt
 from aldgate.core.principals import Operation, OwnCredential
 from aldgate.core.routes import Facts, Origin, Source
+from aldgate.core.tiers import tier_of
 from aldgate.dialects.gemini.dialect import GEMINI
 from aldgate.dialects.gemini.requests import verb_of
 from aldgate.ports import UpstreamDialect
@@ -92,7 +93,7 @@ class Gemini:
         self._common = self._wire.common().encode("latin-1")
         self.has_credential = bool(api_key)
 
-    def start(self, attempt: Attempt) -> Awaitable[Reply]:
+    async def start(self, attempt: Attempt) -> Reply:
         """Send the attempt; see `ports.Backend`."""
         body, own = attempt.body, attempt.own
         verb = verb_of(attempt.operation, body, stream=attempt.stream)
@@ -103,7 +104,11 @@ class Gemini:
             self._common if own is None else self._wire.common(own).encode("latin-1"),
             len(body),
         )
-        return self._wire.pool.request(head, body, own and own.id)
+        reply = await self._wire.pool.request(head, body, own and own.id)
+        served = reply.header(b"x-gemini-service-tier")  # https://ai.google.dev/gemini-api/docs/priority-inference
+        if served is not None:
+            attempt.tier = tier_of(served.decode("latin-1"))
+        return reply
 
     async def discover(self) -> Source:
         """The operator's list of models, or else the provider's own (`GET /models`); see `ports.Backend`."""

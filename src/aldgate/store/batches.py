@@ -69,16 +69,16 @@ class Batches(QueryGroup):
         return await self.get_batch(account, batch_id)
 
     @unbroken
-    async def take_batch(self, now: float, until: float) -> StoredBatch | None:
+    async def take_batch(self, lease_s: float) -> StoredBatch | None:
         """See `Store`."""
         free = (
             select(batches.c.id)
-            .where(_UNFINISHED, batches.c.lease_until < now)
+            .where(_UNFINISHED, batches.c.lease_until < self._database.now())
             .order_by(batches.c.created_at)
             .limit(1)
             .with_for_update(skip_locked=True)
         )
-        lease = {"worker": self._incarnation, "lease_until": until, "token": batches.c.token + 1}
+        lease = {"worker": self._incarnation, "lease_until": self._database.now() + lease_s, "token": batches.c.token + 1}
         async with self._database.write() as connection:
             batch_id = await connection.scalar(free)
             if batch_id is None:
@@ -89,10 +89,10 @@ class Batches(QueryGroup):
         return _batch(row)
 
     @unbroken
-    async def hold_batch(self, batch: StoredBatch, until: float) -> Status:
+    async def hold_batch(self, batch: StoredBatch, lease_s: float) -> Status:
         """See `Store`."""
         async with self._database.write(relaxed=True) as connection:
-            return await _fenced(connection, batch, lease_until=until)
+            return await _fenced(connection, batch, lease_until=self._database.now() + lease_s if lease_s else 0.0)
 
     @unbroken
     async def add_lines(self, batch: StoredBatch, lines: Sequence[BatchLine]) -> None:

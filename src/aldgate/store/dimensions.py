@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Table, false, func, literal_column, or_, select
 
+from aldgate.core.clients import FILE_ID_PREFIX
 from aldgate.core.spans import TIMES
 from aldgate.store.database import Database
 from aldgate.store.tables import accounts, keys, ledger
@@ -57,6 +58,8 @@ def condition(name: str, values: Sequence[str]) -> ColumnElement[bool]:
     if name in NAMED:
         _, column, table = NAMED[name]
         known = select(table.c.id).where(table.c.name.in_(values))
+        if name == "client":
+            values = [*values, *(FILE_ID_PREFIX + value for value in values)]
         return column.in_(values) | column.in_(known if table is keys else known.where(accounts.c.kind == name))
     column = next(column for id_name, column, _ in NAMED.values() if id_name == name)
     return column.in_(values)
@@ -66,7 +69,8 @@ def named(sums: Any, name: str) -> tuple[ColumnElement[Any], Any, ColumnElement[
     """The name behind the ids of a dimension in a subquery: its column, the table to join, and on what."""
     id_name, _, table = NAMED[name]
     known = table.alias(f"of_{name}")
-    return func.coalesce(known.c.name, sums.c[id_name]).label(name), known, known.c.id == sums.c[id_name]
+    unknown = func.replace(sums.c[id_name], FILE_ID_PREFIX, "") if name == "client" else sums.c[id_name]
+    return func.coalesce(known.c.name, unknown).label(name), known, known.c.id == sums.c[id_name]
 
 
 WRITTEN: dict[str, Callable[[int], str]] = {

@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, func, insert, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aldgate.core.errors import GatewayError, StoreUnavailable
 from aldgate.core.generation import Preview
-from aldgate.core.jobs import Attempt, Job, JobEvent, JobFilter
+from aldgate.core.jobs import ENDED, Attempt, Job, JobEvent, JobFilter
 from aldgate.queueing import Handover, Heard
 from aldgate.store.database import QueryGroup
 from aldgate.store.job_bell import JobBell
@@ -105,20 +105,31 @@ class Jobs(QueryGroup):
             await connection.execute(insert(job_events), [dict(zip(names, event, strict=True)) for event in events])
         return known
 
-    async def find_job(self, job_id: str, account: str | None = None) -> Job | None:
+    async def find_job(self, job_id: str, account: str | None = None, *, is_brief: bool = False) -> Job | None:
         """See `JobStore`."""
         async with self._database.read() as connection:
-            row = (await connection.execute(select(*JOB).where(*_named(job_id, account)))).first()
+            row = (await connection.execute(select(*(BRIEF if is_brief else JOB)).where(*_named(job_id, account)))).first()
         return None if row is None else job_of(row)
 
-    async def list_jobs(self, wanted: JobFilter, *, after: Job | None = None, limit: int = 100, skip: int = 0) -> list[Job]:
+    async def list_jobs(
+        self, wanted: JobFilter, *, after: Job | None = None, limit: int = 100, skip: int = 0, is_ascending: bool = False
+    ) -> list[Job]:
         """See `JobStore`."""
         query = select(*BRIEF).where(*_chosen(wanted)).limit(limit).offset(skip)
+        place = tuple_(jobs.c.created_at, jobs.c.id)
         if after is not None:
-            query = query.where(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(after.created_at, after.id))
+            last = tuple_(after.created_at, after.id)
+            query = query.where(place > last if is_ascending else place < last)
+        order = (each if is_ascending else each.desc() for each in (jobs.c.created_at, jobs.c.id))
         async with self._database.read() as connection:
-            rows = await connection.execute(query.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()))
-            return [job_of(row) for row in rows]
+            return [job_of(row) for row in await connection.execute(query.order_by(*order))]
+
+    @unbroken
+    async def delete_job(self, job_id: str, account: str) -> bool:
+        """See `JobStore`."""
+        ended = delete(jobs).where(*_named(job_id, account), jobs.c.state.in_(sorted(ENDED)))
+        async with self._database.write() as connection:
+            return (await connection.execute(ended)).rowcount > 0
 
     async def count_unfinished_jobs(self, account: str) -> int:
         """See `JobStore`."""

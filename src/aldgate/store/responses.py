@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import CTE, Row, Select, and_, delete, exists, func, literal, select, tuple_, update
+from sqlalchemy import CTE, ColumnElement, Row, Select, and_, delete, exists, func, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aldgate.core.errors import BodyTooLarge
@@ -18,7 +18,7 @@ PRUNED_AT_ONCE = 20
 LONGEST_CHAIN = 10_000
 ROW_BYTES = 1_024
 """Bytes that a response counts for beside what it says: rows and their places in indexes have a bound, too."""
-_COLUMNS = tuple(responses.c[name] for name in KeptResponse.__struct_fields__)
+_COLUMNS = tuple(responses.c[name] for name in KeptResponse.__struct_fields__ if name != "lease_s")
 _NAME = (responses.c.account, responses.c.id)
 _SIZE = (
     func.length(responses.c.input) + func.length(responses.c.body) + func.coalesce(func.length(responses.c.events), 0) + ROW_BYTES
@@ -34,7 +34,7 @@ class Responses(QueryGroup):
     @unbroken
     async def keep_response(self, account: str, kept: KeptResponse, events: bytes | None, quota_bytes: int) -> None:
         """See `Store`."""
-        row = {**_row(kept), "events": events}
+        row = {**self._row(kept), "events": events}
         fresh = self._database.insert(responses).values(account=account, **row)
         mine = {name: value for name, value in row.items() if name != "id"}
         keep = fresh.on_conflict_do_update(index_elements=["account", "id"], set_=mine)
@@ -50,7 +50,7 @@ class Responses(QueryGroup):
     async def end_response(self, account: str, kept: KeptResponse, events: bytes | None, quota_bytes: int) -> bool:
         """See `Store`."""
         mine = _named(account, kept.id)
-        end = update(responses).where(*mine, _IS_UNDER_WAY).values(**_row(kept), events=events)
+        end = update(responses).where(*mine, _IS_UNDER_WAY).values(**self._row(kept), events=events)
         async with self._database.write() as connection:
             before = await connection.scalar(select(_SIZE).where(*mine)) or 0
             if (await connection.execute(end)).rowcount == 0:
@@ -60,9 +60,10 @@ class Responses(QueryGroup):
             return True
 
     @unbroken
-    async def hold_responses(self, names: Collection[tuple[str, str]], until: float) -> set[tuple[str, str]]:
+    async def hold_responses(self, names: Collection[tuple[str, str]], lease_s: float) -> set[tuple[str, str]]:
         """See `Store`."""
         mine = tuple_(*_NAME)
+        until = self._database.now() + lease_s
         hold = update(responses).where(mine.in_(list(names)), _IS_UNDER_WAY).values(lease_until=until).returning(*_NAME)
         async with self._database.write(relaxed=True) as connection:
             return {(row.account, row.id) for row in await connection.execute(hold)}
@@ -75,7 +76,7 @@ class Responses(QueryGroup):
 
     async def find_response(self, account: str, response_id: str, now: float) -> KeptResponse | None:
         """See `Store`."""
-        query = select(*_COLUMNS).where(*_named(account, response_id), responses.c.expires_at > now)
+        query = select(*_COLUMNS, self._left).where(*_named(account, response_id), responses.c.expires_at > now)
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
         return None if row is None else _kept(row)
@@ -91,7 +92,7 @@ class Responses(QueryGroup):
         size = select(func.sum(func.length(responses.c.input) + func.length(responses.c.body))).select_from(
             responses.join(chain, responses.c.id == chain.c.id)
         )
-        query = select(*_COLUMNS).join(chain, responses.c.id == chain.c.id).order_by(chain.c.back.desc())
+        query = select(*_COLUMNS, self._left).join(chain, responses.c.id == chain.c.id).order_by(chain.c.back.desc())
         mine = responses.c.account == account
         async with self._database.read() as connection:
             if (await connection.scalar(size.where(mine)) or 0) > max_bytes:
@@ -106,6 +107,15 @@ class Responses(QueryGroup):
             gone = await _remove(connection, select(*_NAME).where(*_named(account, response_id)))
             await self._charge(connection, gone)
             return bool(gone)
+
+    @property
+    def _left(self) -> ColumnElement[float | None]:
+        """`lease_s`, by the clock that all processes share."""
+        return responses.c.lease_until - self._database.now()
+
+    def _row(self, kept: KeptResponse) -> dict[str, Any]:
+        until = None if kept.lease_s is None else self._database.now() + kept.lease_s
+        return {column.name: getattr(kept, column.name) for column in _COLUMNS} | {"lease_until": until}
 
     async def _charge(self, connection: AsyncConnection, changes: Counter[str]) -> None:
         """Count what came and went, always in the same order of accounts: two processes must not wait for each other."""
@@ -180,10 +190,6 @@ def _enough(rows: Iterable[Row[Any, Any]], over: int) -> Iterable[str]:
 
 def _size(kept: KeptResponse, events: bytes | None) -> int:
     return len(kept.input) + len(kept.body) + len(events or b"") + ROW_BYTES
-
-
-def _row(kept: KeptResponse) -> dict[str, Any]:
-    return {column.name: getattr(kept, column.name) for column in _COLUMNS}
 
 
 def _kept(row: Row[Any]) -> KeptResponse:

@@ -21,6 +21,7 @@ from aldgate.core.errors import (
     MethodNotAllowed,
     NotFound,
 )
+from aldgate.core.giving import check_beneath
 from aldgate.core.principals import Principal
 from aldgate.gate.audit import Audit
 from aldgate.gate.people import People
@@ -52,6 +53,8 @@ from aldgate.surfaces.jobs.files import FilesFace
 from aldgate.surfaces.jobs.images import ImagesFace
 from aldgate.surfaces.jobs.jobs import JobsFace
 from aldgate.surfaces.jobs.speech import SpeechFace
+from aldgate.surfaces.jobs.transcriptions import TranscriptionsFace
+from aldgate.surfaces.jobs.videos import VideosFace
 from aldgate.surfaces.openapi.document import document
 from aldgate.surfaces.openapi.page import CONTENT_SECURITY_POLICY, reference_page
 from aldgate.surfaces.people.paths import paths_of
@@ -113,7 +116,9 @@ class Api:
         self._artifacts = ArtifactsFace(archive, identity, in_flight, link_s)
         self._jobs = JobsFace(jobs, archive.links, link_s)
         self._images = ImagesFace(jobs, archive, self._jobs)
-        self._speech = SpeechFace(jobs, archive)
+        self._speech = SpeechFace(jobs, archive, self._jobs)
+        self._transcriptions = TranscriptionsFace(jobs, self._jobs, in_flight)
+        self._videos = VideosFace(jobs, archive, in_flight)
         self._batches = BatchesFace(store, files, batches, most_unfinished)
         self._new_id = new_id
         self._reloader = reloader
@@ -147,6 +152,7 @@ class Api:
         self._add_artifacts(route)
         self._add_batches(route)
         self._add_jobs(route)
+        self._add_videos(route)
         self._add_people(route, people)
         for path in ("/docs", "/redoc"):
             route(path, _reference, methods=["GET"])
@@ -206,9 +212,20 @@ class Api:
         jobs = self._jobs
         route("/v1/images/generations", self._serving(self._images.create), methods=["POST"])
         route("/v1/audio/speech", self._serving(self._speech.create), methods=["POST"])
+        route("/v1/audio/transcriptions", self._serving(self._transcriptions.transcribe), methods=["POST"])
+        route("/v1/audio/translations", self._serving(self._transcriptions.translate), methods=["POST"])
         route("/v1/jobs", self._serving(lambda who, request: jobs.list(who, request.query_params)), methods=["GET"])
         route("/v1/jobs/{id}", self._serving(jobs.get), methods=["GET"])
         route("/v1/jobs/{id}", self._serving(_of_one(jobs.cancel)), methods=["DELETE"])
+
+    def _add_videos(self, route: Callable[..., None]) -> None:
+        videos = self._videos
+        route("/v1/videos", self._serving(videos.create), methods=["POST"])
+        route("/v1/videos", self._serving(lambda who, request: videos.list(who, request.query_params)), methods=["GET"])
+        route("/v1/videos/{id}", self._serving(_of_one(videos.get)), methods=["GET"])
+        route("/v1/videos/{id}", self._serving(_of_one(videos.delete)), methods=["DELETE"])
+        route("/v1/videos/{id}/content", self._serving(videos.content), methods=["GET"])
+        route("/v1/videos/{id}/remix", self._serving(videos.remix), methods=["POST"])
 
     def _add_people(self, route: Callable[..., None], people: People) -> None:
         for path in paths_of(people):
@@ -228,6 +245,7 @@ class Api:
         return serve
 
     async def _reload(self, who: Principal, request: Request) -> dict[str, Any]:
+        check_beneath(who, ())
         try:
             reloaded = await self._reloader.reload()
         except ConfigError as error:

@@ -175,6 +175,23 @@ async def test_many_who_wait_share_what_one_asked_for(slices: Slices, till: Till
 
 
 @pytest.mark.anyio
+async def test_what_is_there_is_kept_for_whoever_asks_for_the_rest(slices: Slices, losing: Losing) -> None:
+    """A call with two budgets asks for the one that lacks; meanwhile nobody takes what it has of the other."""
+    plenty, scarce = (
+        Level("team", "team", "team", Policy(budgets=(BUDGET,))),
+        Level("key", "key", "key", Policy(budgets=(BUDGET,))),
+    )
+    both, one = Principal.of("key", scarce, (plenty,)), Principal.of("team", plenty)
+    await slices.refill(slices.parts(one), Cost(100, 100), Cost(100, 100))
+    met: list[Held | None] = []
+    losing.after = lambda: met.append(slices.hold(slices.parts(one), Cost(60, 60)))
+    await slices.refill(slices.parts(both), Cost(80, 80))
+    assert met == [None]
+    assert slices.hold(slices.parts(both), Cost(80, 80)) is not None
+    assert slices.held == 160
+
+
+@pytest.mark.anyio
 async def test_an_overdraft_counts_and_is_not_paid_twice(slices: Slices, till: Till, store: Store) -> None:
     await till.refill(10, most=10)
     held = till.hold(10)

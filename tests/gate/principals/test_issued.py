@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from aldgate.core.claims import Claims
@@ -13,8 +15,10 @@ from aldgate.core.errors import ExpiredKey, GatewayError, IssuerUnavailable, Pol
 from aldgate.core.levels import Level
 from aldgate.core.policies import Policy
 from aldgate.core.principals import Principal
+from aldgate.gate.principals.clients import Clients
 from aldgate.gate.principals.identity import Identity
 from aldgate.gate.principals.issued import TokenResolver
+from aldgate.gate.principals.secret_checks import SecretChecks
 from aldgate.oidc import keyset
 from aldgate.ports import Standing
 from aldgate.storage import Store, StoredAccount
@@ -42,11 +46,12 @@ class People:
 class Door:
     """What stands in front of the gate: an issuer's tokens go in, principals come out."""
 
-    def __init__(self, identity: Identity, people: People, issuer: FakeIssuer, clock: Clock) -> None:
+    def __init__(self, identity: Identity, people: People, issuer: FakeIssuer, clock: Clock, clients: Clients) -> None:
         self.identity = identity
         self.people = people
         self.issuer = issuer
         self.clock = clock
+        self.clients = clients
 
     async def enter(self, **claims: Any) -> Principal:
         return await self.identity.identify(self.issuer.token(**claims).encode())
@@ -58,12 +63,13 @@ class Door:
 
 
 @pytest.fixture
-async def door(store: Store) -> AsyncIterator[Door]:
+async def door(store: Store, tmp_path: Path) -> AsyncIterator[Door]:
     clock, people = Clock(), People()
     roles: Any = {"staff": "member"}
     async with FakeIssuer() as issuer, believing(issuer, clock, roles=roles) as tokens:
-        identity = Identity(store, b"p" * 32, b"", clock, [TokenResolver(tokens, store, people)])
-        yield Door(identity, people, issuer, clock)
+        clients = Clients(store, SecretChecks(1), tmp_path, clock)
+        identity = Identity(store, b"p" * 32, b"", clock, [TokenResolver(tokens, clients, people), clients])
+        yield Door(identity, people, issuer, clock, clients)
 
 
 async def account(store: Store, name: str, **more: Any) -> StoredAccount:
@@ -89,6 +95,23 @@ async def test_an_application_comes_as_the_client_of_its_name(door: Door, store:
         assert shop.levels[-1].policy.models == ("gpt-*",)
     assert door.people.asked == []
     assert (await door.enter(sub="ann", client_id="shop", roles=["staff"])).kind == "user"
+
+
+async def test_an_application_may_be_a_client_in_a_file(door: Door, tmp_path: Path) -> None:
+    said = {
+        "client_id": "kiosk",
+        "client_secret_hash": "ab" * 32,
+        "allowed_providers": ["lab"],
+        "allowed_endpoints": ["generate"],
+    }
+    (tmp_path / "kiosk.json").write_bytes(msgspec.json.encode(said))
+    await door.clients.reload()
+    kiosk = await door.enter(sub="kiosk", client_id="kiosk")
+    assert (kiosk.kind, kiosk.id, kiosk.levels[-1].policy.providers) == ("client", "client-file:kiosk", ("lab",))
+    (tmp_path / "kiosk.json").unlink()
+    await door.clients.reload()
+    door.identity.forget()
+    assert await door.refused(door.issuer.token(sub="kiosk", client_id="kiosk").encode()) is PolicyDenied
 
 
 async def test_a_client_that_is_disabled_lets_nobody_in(door: Door, store: Store) -> None:

@@ -408,3 +408,18 @@ async def test_vertex_answers_everybody(google: FakeUpstream, tmp_path: Path) ->
             f"{path}:streamGenerateContent?alt=sse",
             f"{path.removesuffix('gemini-3.8-flash')}gemini-embedding-001:predict",
         ]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_tier_that_a_header_names_is_billed(google: FakeUpstream, tmp_path: Path, stream: bool) -> None:
+    table = {"kind": "gemini", "base_url": f"http://127.0.0.1:{google.port}/v1beta", "models": ["g"]}
+    tiers = {"flex": 50, "priority": 300}
+    prices = '[prices."google/g"]\ninput = 100\n' + "".join(
+        f'[prices."google/g".tiers.{tier}]\ninput = {dollars}\n' for tier, dollars in tiers.items()
+    )
+    async with running_gate(tmp_path, providers={"google": table}, config=prices) as gate:
+        for tier, so_far in (("flex", 500), ("priority", 3_500), ("default", 4_500)):
+            body = {**CHAT, "model": "google/g", "service_tier": tier, "stream": stream}
+            reply = await gate.http.post("/v1/chat/completions", json=body)
+            assert reply.status_code == 200, reply.text
+            assert sum(row["cost_microusd"] for row in await gate.usage()) == so_far

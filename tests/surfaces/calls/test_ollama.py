@@ -271,7 +271,8 @@ async def test_a_model_is_shown_with_what_it_can_do(gate: RunningGate, model: st
 
 async def test_what_is_not_there_is_not_shown(gate: RunningGate) -> None:
     assert (await asked(gate, "/api/show", 404, model="nobody"))["error"]
-    assert (await gate.http.post("/api/show", content=b"[")).status_code == 400
+    for body in (b"[", b"{}", b'{"model":""}'):
+        assert (await gate.http.post("/api/show", content=body)).status_code == 400
 
 
 async def test_a_model_that_only_embeds_is_not_asked_to_chat(gate: RunningGate, server: FakeUpstream) -> None:

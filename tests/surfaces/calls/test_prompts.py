@@ -238,6 +238,9 @@ async def test_a_clients_calls_are_in_the_ledger_under_it(gate: RunningGate) -> 
     await gate.app.writer.committed()
     rows = await gate.usage(group_by="key")
     assert any(row["key_id"] == "client-file:test_client" for row in rows), rows
+    for said in ("test_client", "client-file:test_client"):
+        rows = await gate.usage(group_by="client", client=said)
+        assert [(row["client_id"], row["client"]) for row in rows] == [("client-file:test_client", "test_client")]
 
 
 @pytest.mark.anyio

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aldgate.gate.audit import is_secret, written
+from aldgate.surfaces.admin.act_names import act_of
 from aldgate.surfaces.openapi.document import PATHS
 from tests.databases import ask
 from tests.support import ADMIN_KEY, RunningGate
@@ -38,7 +39,39 @@ async def test_every_administrative_path_leaves_a_row(gate: RunningGate, method:
     (row,) = await log(gate, after=before)
     assert row["outcome"] == ("done" if reply.status_code < 400 else "refused")
     assert (row["who"], row["origin"]) == ("admin", "127.0.0.1")
-    assert row["act"] == f"{method.upper()} {path}" or row["outcome"] == "done"
+    assert row["act"] == act_of(method.upper(), path)
+
+
+@pytest.mark.anyio
+async def test_an_act_has_one_name_whether_it_is_done_or_refused(gate: RunningGate) -> None:
+    async def does(method: str, template: str, body: Any = None, **named: str) -> dict[str, Any]:
+        reply = await gate.http.request(method, template.format(**named), json=body)
+        assert reply.status_code in (200, 201), (template, reply.text)
+        assert (await log(gate, limit=1))[0]["act"] == act_of(method, template)
+        return reply.json()
+
+    await does("POST", "/admin/reload")
+    await does("POST", "/api/v1/clients/reload")
+    await does("POST", "/admin/provider-credentials/seal")
+    await does("POST", "/admin/budgets/release", {"all": True})
+    for path in ("/admin/organisations", "/admin/teams", "/admin/clients"):
+        account = (await does("POST", path, {"name": "named"}))["id"]
+        if path == "/admin/clients":
+            await does("POST", path + "/{id}/rotate", {}, id=account)
+        await does("PATCH", path + "/{id}", {"name": "renamed"}, id=account)
+        for act in ("disable", "enable"):
+            await does("POST", path + "/{id}/" + act, id=account)
+        await does("DELETE", path + "/{id}", id=account)
+    key = (await does("POST", "/admin/keys", {"name": "named"}))["id"]
+    await does("PATCH", "/admin/keys/{key_id}", {"name": "renamed"}, key_id=key)
+    await does("POST", "/admin/keys/{key_id}/rotate", {}, key_id=key)
+    await does("DELETE", "/admin/keys/{key_id}", key_id=key)
+    await does("DELETE", "/auth/keys/{key}", key=(await does("POST", "/auth/keys", {"name": "named"}))["data"]["id"])
+    await does("POST", "/admin/users", {"name": "named"})
+    await does("PATCH", "/admin/users/{name}", {"display_name": "Named"}, name="named")
+    for act in ("reset", "disable", "enable"):
+        await does("POST", "/admin/users/{name}/" + act, name="named")
+    await does("POST", "/admin/users/invites", {"role": "member"})
 
 
 @pytest.mark.anyio

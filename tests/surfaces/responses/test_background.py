@@ -265,7 +265,7 @@ async def test_what_was_not_heard_of_for_long_is_lost(here: ResponsesLab, owner:
     made = await owner.begin("lab/gpt-4.1")
     background = here.gate.app.background
     ((key, run),) = background._runs.items()
-    await here.gate.app.shelf.store.hold_responses([key], 1.0)
+    await here.gate.app.shelf.store.hold_responses([key], -1)
     del background._runs[key]
     lost = (await owner.ask("GET", made)).json()
     assert (lost["status"], lost["error"]["code"]) == ("failed", "server_error")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from aldgate.core.calls import Call
 from aldgate.core.routes import Deployment
 from aldgate.core.usage import Usage
 from aldgate.gate.money.brought import VERSION, own_credential
+from aldgate.gate.money.fees import fee_tool
 
 REPORTED = "reported"
 """The price list, in a ledger row, of a cost that the provider told."""
@@ -32,5 +35,7 @@ def bill(call: Call, deployment: Deployment, usage: Usage) -> tuple[Deployment, 
     price = deployment.price
     if price is None:
         return deployment, 0, "unknown"
+    if price.tools and usage.requests and fee_tool(call.peek):
+        usage = msgspec.structs.replace(usage, tools=1)
     version = price.version if not usage.tier or price.covers(usage.tier) else f"{price.version}{UNTIERED}"
     return deployment, price.cost(usage), version

@@ -10,6 +10,7 @@ from aldgate.core.rights import EXPECTED_OUTPUT
 from aldgate.core.routes import Deployment
 from aldgate.core.tiers import asked_tier
 from aldgate.core.usage import Usage
+from aldgate.gate.money.fees import fee_tool, with_known_fees
 from aldgate.gate.money.purses import Cost
 
 FIRST_STEP = "The first part of this stream"
@@ -109,7 +110,7 @@ def cost_of(call: Call, candidates: tuple[Deployment, ...], cap: int | None, fir
     if call.principal.rights.has_soft_budget:
         output = EXPECTED_OUTPUT * choices if cap is None else min(cap, EXPECTED_OUTPUT) * choices
         expected = counted(call, output)
-        usage = Usage(expected.input_tokens, expected.output_tokens, requests=call.peek.requests, tier=tier_of(call.peek))
+        usage = used_by(call.peek, expected.input_tokens, expected.output_tokens)
         likely = min(most, max(each.price.cost(usage) for each in candidates if each.price is not None))
     if first is None or first == cap:
         return Cost(most, likely)
@@ -119,13 +120,18 @@ def cost_of(call: Call, candidates: tuple[Deployment, ...], cap: int | None, fir
 def dearest(call: Call, candidates: tuple[Deployment, ...], cap: int | None) -> int:
     """An upper bound of the cost in micro-dollars, whichever of `candidates` comes to answer. All their prices are known."""
     peek = call.peek
-    most, output, tier = most_input(peek), (cap or 0) * peek.choices, tier_of(peek)
+    most, output, tier, tools = most_input(peek), (cap or 0) * peek.choices, tier_of(peek), int(bool(fee_tool(peek)))
     dearest = 0
     for candidate in candidates:
         if candidate.price is not None:
-            bound = candidate.price.bound(most, output, peek.requests, tier)
+            bound = candidate.price.bound(most, output, peek.requests, tier, tools)
             dearest = bound if bound > dearest else dearest
     return dearest
+
+
+def used_by(peek: Peek, input_tokens: int, output_tokens: int = 0) -> Usage:
+    """What a request uses with so many tokens."""
+    return Usage(input_tokens, output_tokens, requests=peek.requests, tools=1 if fee_tool(peek) else 0, tier=tier_of(peek))
 
 
 def tier_of(peek: Peek) -> str:
@@ -133,6 +139,15 @@ def tier_of(peek: Peek) -> str:
     if peek.tier is None:
         _look_through(peek)
     return peek.tier or ""
+
+
+def payable(candidates: tuple[Deployment, ...], peek: Peek) -> tuple[Deployment, ...]:
+    """Those of which it is known what the request costs, with its service tier and the provider's tools that it brings.
+
+    Raises:
+        PriceUnknown: There is none.
+    """
+    return with_known_fees(priced(candidates, tier_of(peek)), peek)
 
 
 def priced(candidates: tuple[Deployment, ...], tier: str = "") -> tuple[Deployment, ...]:
@@ -173,7 +188,7 @@ def _look_through(peek: Peek) -> None:
         peek.most_input += sum(map(_most_of, _MEDIA.finditer(body)))
         peek.tier = asked_tier(body)
     else:
-        peek.tier = ""
+        peek.tier = peek.fee_tool = ""
 
 
 def _most_of(found: re.Match[bytes]) -> int:

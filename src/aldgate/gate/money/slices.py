@@ -172,6 +172,11 @@ class Slices:
             part.spent += spent
             part.repeats = REPEATS
 
+    def release(self, held: Held) -> None:
+        """Hold it no longer; nothing was spent."""
+        for part, need in held:
+            part.held -= need
+
     def hand_over(self, held: Held) -> Held:
         """What is held goes to somebody else, who settles it; `take_back` where it did not get there."""
         for part, need in held:
@@ -199,15 +204,21 @@ class Slices:
         return True
 
     async def refill_up_to(self, held: Held, parts: Parts, microusd: int, what: str) -> None:
-        """See that `hold_up_to` finds enough, as far as nobody else takes it meanwhile.
+        """See that `hold_up_to` finds enough, if it comes before anything is awaited.
 
         Raises:
             BudgetExceeded: It does not fit what is left of a budget; `what` says to the caller what does not.
             StoreUnavailable: The database did not answer.
         """
         lacking = self._lacking(held, parts, microusd)
-        for more in sorted({more for _, _, more in lacking}):
-            await self.refill([(part, claim) for part, claim, lacks in lacking if lacks == more], Cost(more, 0, what))
+        kept: Held = []
+        try:
+            for more in sorted({more for _, _, more in lacking}):
+                alike, cost = [(part, claim) for part, claim, lacks in lacking if lacks == more], Cost(more, 0, what)
+                await self.refill(alike, cost)
+                kept += self.hold(alike, cost) or []
+        finally:
+            self.release(kept)
 
     def within_reach(self, held: Held, parts: Parts) -> int:
         """Micro-dollars up to which `hold_up_to` could hold now."""
@@ -239,7 +250,10 @@ class Slices:
         return free + part.returning + max(0, part.available) < 0
 
     async def refill(self, parts: Parts, cost: Cost, most: Cost | None = None) -> None:
-        """`_refill`, and where it is refused, once more when the other processes have given back what they do not hold."""
+        """`_refill`, and where it is refused, once more when the other processes have given back what they do not hold.
+
+        Whoever then holds before awaiting anything finds enough: nobody comes in between.
+        """
         try:
             await self._refill(parts, cost, most)
         except BudgetExceeded:
@@ -318,8 +332,20 @@ class Slices:
                 asked.append((part, self._asking(part, need, most and most.of(claim.budget))))
             if not asked:
                 return
-            grants = await self._answer(self._number(asked))
+            kept = self._keep(parts, cost)
+            try:
+                grants = await self._answer(self._number(asked))
+            finally:
+                self.release(kept)
             self._note(parts, cost, asked, grants)
+
+    @staticmethod
+    def _keep(parts: Parts, cost: Cost) -> Held:
+        """Hold what is there of a cost while the rest is asked for: calls that come meanwhile wait behind this one."""
+        kept = [(part, min(max(0, part.available), cost.of(claim.budget))) for part, claim in parts]
+        for part, amount in kept:
+            part.held += amount
+        return kept
 
     def _asking(self, part: Slice, need: int, most: int | None) -> SliceRequest:
         part.granted = max(part.granted, part.spent)  # an overdraft that was reported counts as granted there, too

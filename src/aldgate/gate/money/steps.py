@@ -11,9 +11,9 @@ from aldgate.core.errors import BudgetExceeded, GatewayError, PolicyDenied, Stor
 from aldgate.core.prices import FREE
 from aldgate.core.principals import Principal
 from aldgate.core.routes import Deployment
-from aldgate.core.usage import Usage
 from aldgate.gate.money.bills import bill
-from aldgate.gate.money.bounds import most_input, priced, tier_of
+from aldgate.gate.money.bounds import most_input, payable, tier_of, used_by
+from aldgate.gate.money.fees import fee_tool
 from aldgate.gate.money.slices import Held, Parts, Slices, is_hard
 from aldgate.gate.money.unseen import may_hide_output
 
@@ -100,7 +100,7 @@ class Steps:
         if not hard:
             admission.parts, admission.paid_output = parts, UNBOUND
             return self._look_ahead(admission)
-        priced((admission.deployment,), tier_of(admission.call.peek))
+        payable((admission.deployment,), admission.call.peek)
         await self._slices.check_lowered(parts)
         if not before:
             admission.parts, admission.paid_output, admission.most_microusd = parts, output_tokens, 0
@@ -142,15 +142,15 @@ class Steps:
         peek = admission.call.peek
         most = self._slices.within_reach(_held(admission), admission.parts) - _failed(admission)
         price = admission.deployment.price or FREE
-        output = price.affordable_output(most, Usage(most_input(peek), requests=peek.requests, tier=tier_of(peek)))
+        output = price.affordable_output(most, used_by(peek, most_input(peek)))
         if output is not None and output > admission.paid_output:
             self._hold(admission, min(output, self._next(admission, output_tokens)))
 
     def _cost(self, admission: Admission, output_tokens: int) -> int:
         """The most the stream costs with so many output tokens, in micro-dollars."""
         peek = admission.call.peek
-        price = admission.deployment.price or FREE
-        return price.bound(most_input(peek), output_tokens, peek.requests, tier_of(peek)) + _failed(admission)
+        price, tools = admission.deployment.price or FREE, int(bool(fee_tool(peek)))
+        return price.bound(most_input(peek), output_tokens, peek.requests, tier_of(peek), tools) + _failed(admission)
 
 
 def _held(admission: Admission) -> Held:

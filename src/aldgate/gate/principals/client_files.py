@@ -13,14 +13,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from aldgate.core.clients import ClientSecret, StoredClient
+from aldgate.core.clients import FILE_ID_PREFIX, ClientSecret, StoredClient
 from aldgate.core.hashes import check_hash
 from aldgate.core.limits import Limits
 from aldgate.core.policies import Policy, matches
 from aldgate.storage import StoredAccount
 
-ID_PREFIX = "client-file:"
-"""Ids of accounts that are kept in files begin so."""
 MOST_BYTES = 1_048_576
 _BASE = "/api/v1/"
 """Where endpoints are that a file names without a slash in front: `generate`, `clients/reload`."""
@@ -107,7 +105,7 @@ def _read(path: Path) -> FileClient:
     if said.default_provider and not matches(said.default_provider, tuple(said.allowed_providers)):
         raise ValueError(f"its default_provider `{said.default_provider}` is not among its allowed_providers")
     created_at = _unix(said.created_at) or path.stat().st_mtime
-    account_id = ID_PREFIX + said.client_id
+    account_id = FILE_ID_PREFIX + said.client_id
     account = StoredAccount(id=account_id, kind="client", name=said.client_id, policy=policy_of(said), created_at=created_at)
     secret = ClientSecret(said.client_secret_hash, created_at)
     return FileClient(path.name, account, StoredClient(account_id, said.default_provider, said.default_model, (secret,)))

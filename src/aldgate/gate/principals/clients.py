@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from aldgate.core.clients import ClientSecret, StoredClient
+from aldgate.core.clients import FILE_ID_PREFIX, ClientSecret, StoredClient
 from aldgate.core.errors import ExpiredKey, GatewayError, InvalidConfiguration, RevokedKey, UnknownKey
 from aldgate.core.principals import Principal
-from aldgate.gate.principals.client_files import ID_PREFIX, FileClient, Loaded, load
+from aldgate.gate.principals.client_files import FileClient, Loaded, load
 from aldgate.gate.principals.secret_checks import SecretChecks
 from aldgate.ports import Standing
 from aldgate.storage import Store, StoredAccount
@@ -107,6 +107,14 @@ class Clients:
             return principal, ExpiredKey(f"The client `{principal.name}` has expired.")
         return principal, _closed(above)
 
+    async def named(self, name: str) -> tuple[StoredAccount, ...]:
+        """The client of this name behind all that is above it; empty if there is none."""
+        file = self.files.clients.get(name)
+        if file is not None:
+            return (file.account,)
+        account = await self._store.find_account("client", name)
+        return () if account is None else await self._store.lineage(account.id)
+
     async def defaults(self, account_id: str) -> tuple[str, str]:
         """Provider and model of a client's prompts that name none; empty where nobody said."""
         file = self._file(account_id)
@@ -124,22 +132,17 @@ class Clients:
         return client or StoredClient(account_id)
 
     def _file(self, account_id: str) -> FileClient | None:
-        is_in_file = account_id.startswith(ID_PREFIX)
-        return self.files.clients.get(account_id.removeprefix(ID_PREFIX)) if is_in_file else None
+        is_in_file = account_id.startswith(FILE_ID_PREFIX)
+        return self.files.clients.get(account_id.removeprefix(FILE_ID_PREFIX)) if is_in_file else None
 
     async def _find(self, name: str) -> tuple[tuple[StoredAccount, ...], StoredClient]:
         """The client with this id (or, in the database, this name), behind all that is above it."""
-        file = self.files.clients.get(name)
-        if file is not None:
-            return (file.account,), file.client
-        account = await self._store.find_account("client", name)
-        above = await self._lineage(account.id if account is not None else name)
-        client = await self._store.find_client(above[-1].id) if above else None
-        return above, client or StoredClient(name)
+        above = await self.named(name) or await self._lineage(name)
+        return above, await self._client(above) if above else StoredClient(name)
 
     async def _lineage(self, account_id: str) -> tuple[StoredAccount, ...]:
-        if account_id.startswith(ID_PREFIX):
-            file = self.files.clients.get(account_id.removeprefix(ID_PREFIX))
+        if account_id.startswith(FILE_ID_PREFIX):
+            file = self.files.clients.get(account_id.removeprefix(FILE_ID_PREFIX))
             return () if file is None else (file.account,)
         return await self._store.lineage(account_id) if account_id.startswith(ID_IN_STORE) else ()
 

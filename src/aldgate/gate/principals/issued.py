@@ -7,10 +7,10 @@ from typing import Protocol
 from aldgate.core.claims import Claims
 from aldgate.core.errors import GatewayError, PolicyDenied
 from aldgate.core.principals import Principal
+from aldgate.gate.principals.clients import Clients
 from aldgate.gate.principals.identity import closed
 from aldgate.oidc.tokens import Tokens
 from aldgate.ports import Standing
-from aldgate.storage import Store
 
 
 class People(Protocol):
@@ -30,9 +30,9 @@ class TokenResolver:
 
     carrier = b""
 
-    def __init__(self, tokens: Tokens, store: Store, people: People) -> None:
+    def __init__(self, tokens: Tokens, clients: Clients, people: People) -> None:
         self._tokens = tokens
-        self._store = store
+        self._clients = clients
         self._people = people
 
     async def look_up(self, secret: bytes) -> Standing | None:
@@ -58,11 +58,10 @@ class TokenResolver:
     async def _client_of(self, claims: Claims) -> Standing | None:
         if not claims.client or (claims.roles and claims.subject != claims.client):
             return None
-        account = await self._store.find_account("client", claims.client)
-        if account is None:
+        above = await self._clients.named(claims.client)
+        if not above:
             if claims.roles:
                 return None
             return Standing(error=PolicyDenied("Your token gives you no role here, and its application is no client."))
-        above = await self._store.lineage(account.id)
         own, levels = above[-1].level, tuple(each.level for each in above[:-1])
         return Standing(Principal.of("client", own, levels, claims.expires_at), claims.expires_at, closed(above))

@@ -9,6 +9,7 @@ from aldgate.core.errors import GatewayError
 from aldgate.core.principals import Principal
 from aldgate.gate.audit import DOING, Audit, Doing
 from aldgate.gate.principals.identity import Identity
+from aldgate.surfaces.admin.act_names import act_of
 from aldgate.surfaces.http.asgi import Handler, Message, Receive, Scope, Send
 from aldgate.surfaces.http.credentials import principal_of
 from aldgate.surfaces.http.faults import render_for_path
@@ -23,8 +24,8 @@ class Audited:
     """ASGI middleware around everything administrative.
 
     A handler that knows more tells `Audit.did` itself; for any other a row is written from the method and the path before the
-    first byte of its answer leaves. What is refused to somebody who is known is noted as refused. Who is not known is a matter
-    for metrics and the log: otherwise anybody could fill the disk.
+    first byte of its answer leaves. What is refused to somebody who is known is noted as refused, under the same name. Who is not
+    known is a matter for metrics and the log: otherwise anybody could fill the disk.
     """
 
     def __init__(self, app: Handler, audit: Audit, identity: Identity) -> None:
@@ -79,7 +80,7 @@ class Audited:
         if template is None or (status < 400 and doing.is_noted):
             return
         target = str(next(iter(parameters.values()), ""))
-        act = f"{scope['method']} {template}"
+        act = act_of(scope["method"], template)
         if status < 400:
             await self._audit.did(who, act, target, {})
         elif self._is_noteworthy(who.id):

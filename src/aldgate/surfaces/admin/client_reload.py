@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import Request
 
 from aldgate.core.errors import ScopeDenied
+from aldgate.core.giving import check_beneath
 from aldgate.core.principals import Principal
 from aldgate.gate.principals.clients import Clients
 from aldgate.surfaces.admin.acts import Administration
@@ -36,10 +37,13 @@ class ClientReload:
 
         Raises:
             ScopeDenied: Neither an admin nor such a client asks.
+            PolicyDenied: An admin asks whose policies restrict them, and not those that the files are about.
             InvalidConfiguration: The directory cannot be read; nothing has changed.
         """
-        if "admin" not in who.rights.scopes and who.kind != "client":
-            raise ScopeDenied("This needs an admin key, or a client that may use this endpoint.")
+        if who.kind != "client":
+            if "admin" not in who.rights.scopes:
+                raise ScopeDenied("This needs an admin key, or a client that may use this endpoint.")
+            check_beneath(who, ())
         loaded = await self._clients.reload()
         count, failed = len(loaded.clients), [{"file": file, "error": error} for file, error in loaded.failed.items()]
         await self._tell(CHANGED)

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from aldgate.core.clients import ClientSecret, StoredClient
+from aldgate.core.clients import FILE_ID_PREFIX, ClientSecret, StoredClient
 from aldgate.core.errors import Conflict, NotFound
 from aldgate.core.hashes import hash_secret
 from aldgate.core.principals import Principal
-from aldgate.gate.principals.client_files import ID_PREFIX, FileClient
+from aldgate.gate.principals.client_files import FileClient
 from aldgate.gate.principals.clients import Clients
 from aldgate.storage import StoredAccount
 from aldgate.surfaces.admin.accounts import AccountAdmin, AccountPatch, AccountRequest, describe
@@ -123,7 +123,7 @@ class ClientAdmin(AccountAdmin):
         return await super()._find(name)
 
     def _file(self, name: str) -> FileClient | None:
-        return self._clients.files.clients.get(name.removeprefix(ID_PREFIX))
+        return self._clients.files.clients.get(name.removeprefix(FILE_ID_PREFIX))
 
     async def _check_free(self, name: str) -> None:
         file = self._clients.files.clients.get(name)

@@ -11,7 +11,7 @@ from fastapi import Request
 from msgspec.structs import replace
 
 from aldgate.core.errors import InvalidRequest
-from aldgate.core.giving import ending
+from aldgate.core.giving import check_beneath, ending
 from aldgate.core.levels import Level, Role
 from aldgate.core.policies import Policy
 from aldgate.core.principals import Principal
@@ -169,6 +169,7 @@ class UserAdmin:
         """POST /admin/provider-credentials/seal: seal with the first key what others sealed, so that those can be forgotten."""
         del request
         require_admin(who)
+        check_beneath(who, ())
         sealed, lost = await self._own.seal_anew()
         await self._acts.did(who, "provider_credentials.seal", "", {"sealed": sealed, "lost": lost})
         return {"sealed": sealed, "lost": lost}

@@ -96,7 +96,10 @@ class OllamaFace:
             asked = _show.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise InvalidRequest("The body is not a JSON object with `model`.", param="model") from None
-        deployment = resolved(self._gate.catalogue, rights, bare(asked.model or asked.name))
+        name = asked.model or asked.name
+        if not name:
+            raise InvalidRequest("`model` is missing.", param="model")
+        deployment = resolved(self._gate.catalogue, rights, bare(name))
         family = deployment.backend
         info: Object = {"general.architecture": family, "general.basename": deployment.model}
         if deployment.facts.context_window is not None:

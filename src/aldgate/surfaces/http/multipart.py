@@ -21,6 +21,7 @@ class Form:
 
     Attributes:
         fields: All fields but the file.
+        lists: Those whose names end in `[]`, which may stand more than once.
         filename: The file's own name; None while there is no file.
         is_complete: The last boundary has come.
 
@@ -31,6 +32,7 @@ class Form:
 
     def __init__(self, boundary: bytes, file_field: str) -> None:
         self.fields: dict[str, str] = {}
+        self.lists: dict[str, list[str]] = {}
         self.filename: str | None = None
         self.is_complete = False
         self._file_field = file_field
@@ -88,7 +90,7 @@ class Form:
             raise InvalidRequest(f"The form has two files (`{self._file_field}`).", param=self._file_field)
         if self._is_file:
             self.filename = _text(options[b"filename"])
-        elif self._name in self.fields or len(self.fields) >= MOST_FIELDS:
+        elif self._name in self.fields or len(self.fields) + sum(map(len, self.lists.values())) >= MOST_FIELDS:
             raise InvalidRequest(f"The field stands twice, or there are too many (`{self._name[:100]}`).", param=self._name[:100])
 
     def _part_goes_on(self, data: bytes, start: int, end: int) -> None:
@@ -101,7 +103,9 @@ class Form:
         self._value += data[start:end]
 
     def _part_ends(self) -> None:
-        if not self._is_file:
+        if not self._is_file and self._name.endswith("[]"):
+            self.lists.setdefault(self._name, []).append(_text(bytes(self._value)))
+        elif not self._is_file:
             self.fields[self._name] = _text(bytes(self._value))
 
     def _ends(self) -> None:

@@ -20,6 +20,8 @@ class Path(NamedTuple):
     tag: str = "openai"
     content: str = "application/json"
     """Type of the request's body."""
+    as_json: type | None = None
+    """What the body may be instead, in JSON."""
 
 
 CALL_ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 429, 500, 502, 503, 504)

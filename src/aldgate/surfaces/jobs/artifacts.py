@@ -87,22 +87,7 @@ class ArtifactsFace:
             NotFound: Who asks has no such artifact.
         """
         artifact = await self._asked_for(request)
-        content = Content(
-            artifact.mime,
-            artifact.bytes,
-            f'"{artifact.sha256}"',
-            artifact.name,
-            lambda start, length: self._archive.read(artifact, start, length),
-            "download" in request.query_params,
-        )
-        answer = answer_with(content, request.method, headers_of(request.scope))
-        if answer is not None:
-            return answer
-        refusal = RangeNotSatisfiable(f"The artifact has {artifact.bytes} bytes, and none of those that `Range` asks for.")
-        status, headers, body = render_for_path(request.scope["path"], refusal, "")
-        answer = Response(body, status)
-        answer.raw_headers = [*headers, *unsatisfiable(artifact.bytes)]
-        return answer
+        return answered(self._archive, artifact, request)
 
     async def metadata(self, principal: Principal, artifact_id: str) -> dict[str, Any]:
         """What is known of it."""
@@ -160,3 +145,23 @@ def require_reading(principal: Principal) -> None:
     """
     if not principal.rights.scopes & (MEDIA_OPERATIONS | {"files"}):
         raise ScopeDenied("This API key may not use artifacts.")
+
+
+def answered(archive: Archive, artifact: StoredArtifact, request: Request) -> Response:
+    """An artifact as the answer to GET or HEAD: whole, in part, or not at all because its reader has it."""
+    content = Content(
+        artifact.mime,
+        artifact.bytes,
+        f'"{artifact.sha256}"',
+        artifact.name,
+        lambda start, length: archive.read(artifact, start, length),
+        "download" in request.query_params,
+    )
+    answer = answer_with(content, request.method, headers_of(request.scope))
+    if answer is not None:
+        return answer
+    refusal = RangeNotSatisfiable(f"The artifact has {artifact.bytes} bytes, and none of those that `Range` asks for.")
+    status, headers, body = render_for_path(request.scope["path"], refusal, "")
+    answer = Response(body, status)
+    answer.raw_headers = [*headers, *unsatisfiable(artifact.bytes)]
+    return answer

@@ -193,7 +193,7 @@ def _described(form: Form) -> tuple[str, str, int | None]:
     """Name, purpose and lifetime of the file in a form."""
     if form.filename is None:
         raise InvalidRequest("The form has no file (`file`).", param="file")
-    unknown = sorted(set(form.fields) - _FIELDS)
+    unknown = sorted({*form.fields, *form.lists} - _FIELDS)
     if unknown:
         raise InvalidRequest(f"The form has a field that is not known (`{unknown[0][:100]}`).", param=unknown[0][:100])
     purpose = form.fields.get("purpose", "")

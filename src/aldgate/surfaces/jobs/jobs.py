@@ -74,6 +74,7 @@ class JobsFace:
 
     def described(self, job: Job) -> dict[str, Any]:
         """A job as the API shows it."""
+        text = job.result.text if job.result else None
         return {
             "id": job.id,
             "object": "job",
@@ -88,9 +89,7 @@ class JobsFace:
             "attempts": job.attempts,
             "waits_for": job.reason or None,
             "error": None if job.error is None else {"code": job.error.code, "message": job.error.message},
-            "result": {"artifacts": self.artifacts(job), "text": job.result.text if job.result else None}
-            if job.state == "succeeded"
-            else None,
+            "result": {"artifacts": self.artifacts(job), "text": text} if job.made or text is not None else None,
             "cost_microusd": job.cost_microusd,
             "call_id": job.call_id,
         }

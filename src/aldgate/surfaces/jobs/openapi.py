@@ -7,6 +7,8 @@ from aldgate.surfaces.jobs.batches import BatchRequest
 from aldgate.surfaces.jobs.files import FileForm
 from aldgate.surfaces.jobs.images import ImageRequest
 from aldgate.surfaces.jobs.speech import SpeechRequest
+from aldgate.surfaces.jobs.transcription_form import TranscriptionForm, TranslationForm
+from aldgate.surfaces.jobs.video_requests import RemixRequest, VideoForm, VideoRequest
 
 PATHS = (
     Path(
@@ -47,6 +49,35 @@ PATHS = (
     Path("get", "/v1/artifacts/{id}/metadata", "Show what is known of an artifact", errors=LOOK_ERRORS, tag="artifacts"),
     Path("post", "/v1/images/generations", "Make pictures", ImageRequest, errors=CALL_ERRORS, tag="jobs"),
     Path("post", "/v1/audio/speech", "Say something", SpeechRequest, errors=CALL_ERRORS, tag="jobs"),
+    *(
+        Path("post", f"/v1/audio/{name}", summary, form, errors=CALL_ERRORS, tag="jobs", content="multipart/form-data")
+        for name, summary, form in (
+            ("transcriptions", "Write down what is said", TranscriptionForm),
+            ("translations", "Write down in English what is said", TranslationForm),
+        )
+    ),
+    Path(
+        "post",
+        "/v1/videos",
+        "Make a film",
+        VideoForm,
+        errors=CALL_ERRORS,
+        tag="jobs",
+        content="multipart/form-data",
+        as_json=VideoRequest,
+    ),
+    Path("get", "/v1/videos", "List films", errors=LOOK_ERRORS, query=("limit", "after", "order"), tag="jobs"),
+    Path("get", "/v1/videos/{id}", "Show a film", errors=LOOK_ERRORS, tag="jobs"),
+    Path("delete", "/v1/videos/{id}", "Delete a film", errors=(*LOOK_ERRORS, 409), tag="jobs"),
+    Path(
+        "get",
+        "/v1/videos/{id}/content",
+        "Read a film, or parts of it",
+        errors=(*LOOK_ERRORS, 409, 416, 500, 502),
+        query=("variant",),
+        tag="jobs",
+    ),
+    Path("post", "/v1/videos/{id}/remix", "Make a film once more", RemixRequest, errors=CALL_ERRORS, tag="jobs"),
     Path("get", "/v1/jobs", "List jobs", errors=LOOK_ERRORS, query=("state", "limit", "after"), tag="jobs"),
     Path("get", "/v1/jobs/{id}", "Show a job, or wait for its end", errors=LOOK_ERRORS, query=("wait",), tag="jobs"),
     Path("delete", "/v1/jobs/{id}", "Have a job stopped", errors=LOOK_ERRORS, tag="jobs"),

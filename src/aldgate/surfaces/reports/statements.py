@@ -10,12 +10,13 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from aldgate.core.budgets import Budget
+from aldgate.core.clients import FILE_ID_PREFIX
 from aldgate.core.errors import InvalidRequest, NotFound
 from aldgate.core.levels import AccountKind
 from aldgate.core.principals import ADMIN
 from aldgate.core.spans import parse_month
 from aldgate.core.statements import Amounts, Booked, Statement, amounts, as_text, budget_lines, total
-from aldgate.gate.principals.client_files import ID_PREFIX, FileClient
+from aldgate.gate.principals.client_files import FileClient
 from aldgate.storage import Store
 from aldgate.surfaces.reports.ledger_query import month
 from aldgate.surfaces.reports.sheets import format_of, sheet
@@ -85,7 +86,7 @@ async def subject(store: Store, account: str, filed: Mapping[str, FileClient] = 
     if "\0" in account:  # some databases keep none
         raise missing
     kind, _, name = account.partition(":")
-    if kind == "client" or f"{kind}:" == ID_PREFIX:
+    if kind == "client" or f"{kind}:" == FILE_ID_PREFIX:
         file = filed.get(name)
         if file is not None:
             return Subject(file.account.id, "client", file.account.name)

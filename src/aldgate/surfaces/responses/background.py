@@ -78,7 +78,6 @@ class Background:
         memory: The bound on events that are remembered.
         most: Responses of an account at once.
         quota_bytes: The most that the responses of an account may come to.
-        now: Unix seconds.
     """
 
     def __init__(
@@ -89,7 +88,6 @@ class Background:
         *,
         most: int,
         quota_bytes: int,
-        now: Callable[[], float],
         wait: Wait,
     ) -> None:
         self._store = store
@@ -97,7 +95,6 @@ class Background:
         self._memory = memory
         self._most = most
         self._quota_bytes = quota_bytes
-        self._now = now
         self._wait = wait
         self._runs: dict[tuple[str, str], BackgroundRun] = {}
         self._places: Counter[str] = Counter()
@@ -108,10 +105,6 @@ class Background:
     def find(self, account: str, name: str) -> BackgroundRun | None:
         """The account's response with this id, if it is being made here."""
         return self._runs.get((account, name))
-
-    def until(self) -> float:
-        """Until when something that begins now, or is heard of now, is taken for alive."""
-        return self._now() + LEASE_S
 
     def reserve(self, account: str, size: int) -> None:
         """Take a place for another response of the account, which holds `size` bytes; once it is started, it gives it back.
@@ -146,7 +139,7 @@ class Background:
             status, body = await self._made(run, work, withheld)
             run.is_ended = True
             events = await run.events.packed(withheld.last or b"") if run.is_streamed else None
-            ended = replace(run.kept, status=status, body=body, warnings=withheld.warnings, lease_until=None)
+            ended = replace(run.kept, status=status, body=body, warnings=withheld.warnings, lease_s=None)
             await self._keep(run, ended, events)
         finally:
             withheld.release()
@@ -206,7 +199,7 @@ class Background:
         """Hold what is under way, and stop what is no longer wanted."""
         begun = dict(self._runs)
         try:
-            held = await self._store.hold_responses(begun.keys(), self.until())
+            held = await self._store.hold_responses(begun.keys(), LEASE_S)
         except StoreUnavailable as error:
             log.warning("the database did not answer", exc_info=error)
             return

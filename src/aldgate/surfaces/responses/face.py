@@ -21,7 +21,7 @@ from aldgate.dialects.responses.requests import governed
 from aldgate.dialects.responses.written import framed
 from aldgate.surfaces.calls.face import Doors, Face
 from aldgate.surfaces.http.asgi import Outlet
-from aldgate.surfaces.responses.background import BackgroundRun
+from aldgate.surfaces.responses.background import LEASE_S, BackgroundRun
 from aldgate.surfaces.responses.event_log import EventLog
 from aldgate.surfaces.responses.history import History, Recall
 from aldgate.surfaces.responses.shelf import Shelf, retained
@@ -145,7 +145,7 @@ class ResponsesFace(Face):
         shelf, principal, size = self._shelf, admission.call.principal, len(admission.call.peek.body)
         account = principal.account
         kept = shelf.labelled(name, governed(peek).previous_response_id, "queued", input_of(peek), queued)
-        kept = replace(retained(kept, principal), lease_until=shelf.background.until())
+        kept = replace(retained(kept, principal), lease_s=LEASE_S)
         try:
             shelf.background.reserve(account, size)
             try:

@@ -76,7 +76,7 @@ class KeptResponses:
             connection.outlet.begin(200, [*_EVENTS, (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")])
             await run.events.follow(connection.outlet, after)
             return None
-        if kept.lease_until is not None:
+        if kept.lease_s is not None:
             raise InvalidRequest(f"`{kept.id}` is still under way and was not begun with `stream`: ask again.", param="stream")
         events = await self._shelf.store.response_events(principal.account, kept.id)
         told = replayed(kept.body, after) if events is None else await asyncio.to_thread(unpacked, events, after)
@@ -88,7 +88,7 @@ class KeptResponses:
 
         async def act(principal: Principal) -> Answer:
             kept = await self._find(principal, name)
-            if kept.lease_until is not None:
+            if kept.lease_s is not None:
                 await self._shelf.cancel(principal.account, kept)
             await self._shelf.store.delete_response(principal.account, name)
             return _JSON, msgspec.json.encode({"id": name, "object": "response", "deleted": True})

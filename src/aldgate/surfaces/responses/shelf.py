@@ -45,12 +45,12 @@ class Shelf(msgspec.Struct, frozen=True):
         """The account's response with this id as it is now; None if it has none."""
         run = self.background.find(account, name)
         kept = await self.store.find_response(account, name, time.time())
-        if kept is None or kept.lease_until is None:
+        if kept is None or kept.lease_s is None:
             return kept
         if run is not None:
             return replace(kept, status="in_progress", body=run.body)
-        if kept.lease_until < time.time():
-            return replace(kept, status="failed", body=in_state(kept.body, "failed", LOST), lease_until=None)
+        if kept.lease_s < 0:
+            return replace(kept, status="failed", body=in_state(kept.body, "failed", LOST), lease_s=None)
         return kept
 
     async def cancel(self, account: str, kept: KeptResponse) -> KeptResponse | None:
@@ -59,8 +59,8 @@ class Shelf(msgspec.Struct, frozen=True):
         if run is not None:
             run.cancel(by_caller=True)
             await run.over.wait()
-        elif kept.lease_until is not None:  # another process has it, and will hear of it
-            cancelled = replace(kept, status="cancelled", body=in_state(kept.body, "cancelled"), lease_until=None)
+        elif kept.lease_s is not None:  # another process has it, and will hear of it
+            cancelled = replace(kept, status="cancelled", body=in_state(kept.body, "cancelled"), lease_s=None)
             await self.store.end_response(account, cancelled, None, self.quota_bytes)
         return await self.find(account, kept.id)
 

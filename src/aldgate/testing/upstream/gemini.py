@@ -1,6 +1,7 @@
 """Gemini's wire on the same server: `/v1beta/models/...` answers as Google does (https://ai.google.dev/api)."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from aldgate.testing.upstream import calls, wire
@@ -45,9 +46,9 @@ def render(path: str, asked: Object, reply: Reply) -> Rendered | None:
         return whole(_published(published[1], int(published[2] or 0)))
     match called and called[1]:
         case "generateContent":
-            return _generated(asked, reply, is_stream=False)
+            return _tiered(asked, _generated(asked, reply, is_stream=False))
         case "streamGenerateContent":
-            return _generated(asked, reply, is_stream=True)
+            return _tiered(asked, _generated(asked, reply, is_stream=True))
         case "predict":
             return _predicted(path, asked, reply)
         case "embedContent":
@@ -93,6 +94,19 @@ def _predicted(path: str, asked: Object, reply: Reply) -> Rendered:
 def _vector(asked: Object) -> list[float]:
     size = int(asked.get("outputDimensionality") or DIMENSIONS)
     return [place % size / size for place in range(size)]
+
+
+def _tiered(asked: Object, rendered: Rendered) -> Rendered:
+    """The answer with its service tier, which Google names in a header (https://ai.google.dev/gemini-api/docs/priority-inference)."""
+    tier: str | None = asked.get("serviceTier")
+    if tier is None:
+        return rendered
+    said = f"x-gemini-service-tier: {tier.lower()}\r\n\r\n".encode()
+    return replace(rendered, head=_with(rendered.head, said), wire=_with(rendered.wire, said))
+
+
+def _with(reply: bytes, line: bytes) -> bytes:
+    return reply.replace(b"\r\n\r\n", b"\r\n" + line, 1)
 
 
 def _generated(asked: Object, reply: Reply, *, is_stream: bool) -> Rendered:

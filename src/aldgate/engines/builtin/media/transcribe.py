@@ -21,7 +21,9 @@ UTTERANCE_S = 10
 
 def begin(asked: Generation) -> Generator[Step]:
     """See `MediaModel`."""
-    check_options(asked)
+    check_options(asked, "task", "temperature", "timestamp_granularities", "stream")
+    if asked.options.get("task", "transcribe") != "transcribe":
+        raise InvalidRequest("This builtin model does not translate.", param="model")
     given = inputs_of(asked, "audio")
     if "audio" not in given:
         raise InvalidRequest("There is nothing to transcribe: send `audio`.", param="audio")
@@ -33,21 +35,30 @@ def begin(asked: Generation) -> Generator[Step]:
 def _hear(data: bytes) -> Generator[Step]:
     decoder: Any = library("pocketsphinx").Decoder(samprate=RATE, loglevel="FATAL")
     segments: list[Segment] = []
+    words: list[dict[str, Any]] = []
     heard_s = 0.0
     for samples in _utterances(data):
         decoder.start_utt()
         decoder.process_raw(samples, full_utt=True)
         decoder.end_utt()
-        words = [word for word in decoder.seg() if not word.word.startswith(("<", "["))]
         length_s = len(samples) / 2 / RATE
-        if words:
-            start, end = words[0].start_frame / FRAMES_PER_S, (words[-1].end_frame + 1) / FRAMES_PER_S
-            text = " ".join(word.word.partition("(")[0] for word in words)
-            segments.append(Segment(heard_s + start, heard_s + min(end, length_s), text))
+        found = [_word(each, heard_s, length_s) for each in decoder.seg() if not each.word.startswith(("<", "["))]
+        if found:
+            segments.append(Segment(found[0]["start"], found[-1]["end"], " ".join(each["word"] for each in found)))
+            words += found
         heard_s += length_s
-        yield Progress(message=f"{heard_s:.0f} s heard")
-    text = " ".join(segment.text for segment in segments)
-    yield Generated(text=text, segments=tuple(segments), language="en", duration_s=heard_s)
+        yield Progress(message=f"{heard_s:.0f} s heard", text=_text(segments))
+    yield Generated(text=_text(segments), segments=tuple(segments), language="en", duration_s=heard_s, details={"words": words})
+
+
+def _word(heard: Any, offset_s: float, length_s: float) -> dict[str, Any]:
+    """A word with its times, as OpenAI's transcriptions have them; `(2)` behind one tells how it was pronounced."""
+    start, end = heard.start_frame / FRAMES_PER_S, min((heard.end_frame + 1) / FRAMES_PER_S, length_s)
+    return {"word": heard.word.partition("(")[0], "start": round(offset_s + start, 3), "end": round(offset_s + end, 3)}
+
+
+def _text(segments: list[Segment]) -> str:
+    return " ".join(segment.text for segment in segments)
 
 
 def _utterances(data: bytes) -> Iterator[bytes]:
