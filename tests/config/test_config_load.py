@@ -107,6 +107,9 @@ def some_text(path: str, directory: Path) -> str:
     if isinstance(value, int | float):
         return str(value + 1)
     return {
+        "images.backend": "mock",
+        "images.backend_class": "a-class",
+        "images.when_busy": "queue",
         "ledger.durability": "strict",
         "ledger.on_failure": "refuse",
         "log.level": "debug",
@@ -148,6 +151,7 @@ def test_every_seed_name_sets_its_setting(tmp_path: Path) -> None:
         theirs = read(tmp_path, environment={n: some_text(SEED_NAMES[n].path, tmp_path) for n in pair})
         assert msgspec.to_builtins(theirs.server) == msgspec.to_builtins(ours.server)
         assert (theirs.log, theirs.store, theirs.upstream) == (ours.log, ours.store, ours.upstream)
+        assert theirs.images == ours.images
         assert theirs != read(tmp_path), seed.path
 
 
@@ -381,3 +385,25 @@ def test_a_reference_that_leads_nowhere_matters_only_if_it_counts(tmp_path: Path
 def test_the_settings_cannot_be_changed(tmp_path: Path) -> None:
     with pytest.raises(AttributeError):
         read(tmp_path).server.port = 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_backend_of_pictures_is_an_engine(tmp_path: Path) -> None:
+    theirs = {
+        "IMAGES_BACKEND": "http_openai_images",
+        "IMAGES_BACKEND_CLASS": "gpu_heavy",
+        "IMAGES_HTTP_BASE_URL": "http://ada2:7860",
+        "IMAGES_OPENAI_MODEL": "sd-xl-base-1.0",
+        "IMAGES_HTTP_TIMEOUT_SEC": "90",
+        "UI_IMAGE_DIR": "pictures",
+    }
+    settings = read(tmp_path, environment=theirs, toml='[engines.other]\nkind = "comfyui"\n')
+    assert list(settings.engines) == ["gpu_heavy", "other"]
+    table = settings.engines["gpu_heavy"]
+    assert (table["kind"], table["base_url"], table["models"]) == ("openai-images", "http://ada2:7860", ["sd-xl-base-1.0"])
+    assert table["run_timeout_s"] == 90 and table["sends"]["guidance"] == "guidance_scale"
+    assert settings.images.ui_dir == str(tmp_path / "pictures")
+    assert read(tmp_path, environment={"IMAGES_BACKEND": "http_a1111"}).engines["gpu_heavy"]["kind"] == "a1111"
+    own = '[engines.gpu_heavy]\nkind = "invokeai"\n'
+    assert read(tmp_path, environment=theirs, toml=own).engines["gpu_heavy"] == {"kind": "invokeai"}
+    assert "gpu_heavy" not in read(tmp_path, environment={"IMAGES_BACKEND": "mock"}, toml="[engines]").engines
+    assert "images.backend" in refused(tmp_path, environment={"IMAGES_BACKEND": "nonsense"}).hint

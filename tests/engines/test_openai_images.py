@@ -123,3 +123,24 @@ async def test_what_it_cannot_do_is_refused_before(asked: Generation, param: str
             await engine.generate(asked, RecordedRun())
         assert raised.value.param == param
         assert fake.asked == []
+
+
+async def test_wishes_are_passed_on_and_what_it_counts_is_told() -> None:
+    async with imitator() as (engine, fake):
+        hints = {"quality": "high", "user": "somebody", "output_compression": 40}
+        run = RecordedRun()
+        await engine.generate(Generation(operation="image", prompt="a fox", hints=hints, format="jpeg"), run)
+        body = fake.body("/v1/images/generations")
+        assert body == {"prompt": "a fox", "n": 1, "response_format": "b64_json", "quality": "high", "user": "somebody"}
+        assert run.files[0].mime == "image/jpeg"
+
+
+async def test_a_picture_without_words_is_varied() -> None:
+    async with imitator() as (engine, fake):
+        picture = Input("image", "image/png", png(), "fox.png")
+        await engine.generate(Generation(operation="image", inputs=(picture,), count=2), RecordedRun())
+        (asked,) = [each for each in fake.asked if each.path == "/v1/images/variations"]
+        assert dict(asked.form)["image"] == png() and "prompt" not in dict(asked.form)
+        with pytest.raises(InvalidRequest) as refused:
+            await engine.generate(Generation(operation="image", inputs=(picture, picture)), RecordedRun())
+        assert refused.value.param == "prompt"

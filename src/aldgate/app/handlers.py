@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aldgate.app.app import App
+from aldgate.app.images import image_terms
 from aldgate.config.check import is_on_loopback
 from aldgate.config.settings import Settings
 from aldgate.core.errors import GatewayError
@@ -59,6 +60,7 @@ def handlers_of(
             placing=app.placing,
             jobs=app.jobs,
             tickets=app.tickets,
+            images=image_terms(settings, app.archive),
         ).app
 
     def watching() -> Handler:

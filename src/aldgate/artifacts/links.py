@@ -25,9 +25,12 @@ class Links:
 
     def path(self, artifact_id: str, expires_at: float) -> str:
         """The path of an artifact with its signature, good until `expires_at` (Unix seconds)."""
+        return f"/v1/artifacts/{artifact_id}?{self.query(artifact_id, expires_at)}"
+
+    def query(self, artifact_id: str, expires_at: float) -> str:
+        """What makes the path of something a link to it."""
         expires = ceil(expires_at)
-        query = urlencode({"expires": expires, "signature": self._signature(artifact_id, str(expires))})
-        return f"/v1/artifacts/{artifact_id}?{query}"
+        return urlencode({"expires": expires, "signature": self._signature(artifact_id, str(expires))})
 
     def check(self, artifact_id: str, expires: str, signature: str, now: float) -> None:
         """See that a link was made here for this artifact, and is still good.

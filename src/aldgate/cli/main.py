@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from aldgate.cli import audit, budgets, clients, config, db, gpu, keys, models, organisations, teams, usage, users
+from aldgate.cli import audit, budgets, clients, config, db, gpu, keys, models, organisations, teams, usage, users, verify
 from aldgate.cli.chat import chat
 from aldgate.cli.errors import CliError
 from aldgate.cli.explain import explain
@@ -38,6 +38,7 @@ app.add_typer(budgets.app, name="budgets")
 app.command()(chat)
 app.command()(explain)
 app.command()(selftest)
+app.add_typer(verify.app, name="verify")
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
 app.command()(version)

@@ -32,10 +32,18 @@ class Answer(NamedTuple):
 
 
 class Probe:
-    """A gate at `url`, asked with any headers."""
+    """A gate at `url`, asked with any headers.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        url: Where it is.
+        timeout_s: For each answer.
+        is_verified: Its certificate must be good.
+    """
+
+    def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S, is_verified: bool = True) -> None:
         self.url = url
+        self._timeout_s = timeout_s
+        self._is_verified = is_verified
         self._address = urlsplit(url)
         self.is_tls = self._address.scheme == "https"
         self.host = self._address.hostname or ""
@@ -49,8 +57,12 @@ class Probe:
         """
         from http.client import HTTPConnection, HTTPException, HTTPSConnection, RemoteDisconnected
 
-        connect = HTTPSConnection if self.is_tls else HTTPConnection
-        with closing(connect(self.host, self._port, timeout=TIMEOUT_S)) as connection:
+        line = (
+            HTTPSConnection(self.host, self._port, timeout=self._timeout_s, context=self._context())
+            if self.is_tls
+            else HTTPConnection(self.host, self._port, timeout=self._timeout_s)
+        )
+        with closing(line) as connection:
             try:
                 connection.request(method, self._address.path + path, body, dict(headers))
                 reply = connection.getresponse()
@@ -60,14 +72,21 @@ class Probe:
                 return Answer(0, {}, b"")
             except (OSError, HTTPException) as error:
                 hint = "check --url or ALDGATE_URL, and that `aldgate serve` runs there"
-                raise CliError(f"no gate answers at {self.url}: {error or type(error).__name__}", hint=hint) from None
+                raise CliError(f"nobody answers at {self.url}: {error or type(error).__name__}", hint=hint) from None
+
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        if not self._is_verified:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
 
     def raw(self, data: bytes) -> list[int]:
         """Send bytes as they are, and return the statuses of all that is answered until the other end closes."""
         import socket
 
         with closing(socket.create_connection((self.host, self._port), TIMEOUT_S)) as plain:
-            line = ssl.create_default_context().wrap_socket(plain, server_hostname=self.host) if self.is_tls else plain
+            line = self._context().wrap_socket(plain, server_hostname=self.host) if self.is_tls else plain
             told = b""
             try:
                 line.sendall(data)

@@ -4,10 +4,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from aldgate.config.errors import ConfigError
 from aldgate.config.secret import Secret, is_reference, resolve_reference
-from aldgate.config.settings import Server
+from aldgate.config.settings import Images, Server
 
+IMAGE_BACKENDS = {"http_a1111": "a1111", "http_openai_images": "openai-images"}
+"""Kinds of engines by the words that the Local AI Gateway had for them."""
+SENT = {
+    "seed": "seed",
+    "steps": "num_inference_steps",
+    "guidance": "guidance_scale",
+    "negative_prompt": "negative_prompt",
+    "strength": "strength",
+    "sampler": "sampler",
+    "scheduler": "scheduler",
+}
+"""What it passed on beyond OpenAI's fields."""
 _INHERITED = ("host", "tls_cert", "tls_key")
 
 
@@ -38,6 +52,9 @@ def complete(tree: dict[str, Any], environment: Mapping[str, str], directory: Pa
             # Only `client_cert` may be two paths; a comma in another path would be its own.
             parts = str(section.get(name, "")).split(",") if name == "client_cert" else [section.get(name, "")]
             section[name] = ",".join(_absolute(part.strip(), home, directory) if part else "" for part in parts)
+    images = tree.setdefault("images", {})
+    images["ui_dir"] = _absolute(images["ui_dir"], home, directory) if images.get("ui_dir") else ""
+    _add_image_engine(tree)
     for listener in server.get("listen", ()):
         inherited = {name: server.get(name, getattr(Server(), name)) for name in _INHERITED if name not in listener}
         own = {name: _absolute(listener[name], home, directory) for name in _INHERITED[1:] if listener.get(name)}
@@ -49,6 +66,18 @@ def complete(tree: dict[str, Any], environment: Mapping[str, str], directory: Pa
     for name, issuer in auth.get("issuers", {}).items():
         issuer["ca_bundle"] = _absolute(issuer["ca_bundle"], home, directory) if issuer.get("ca_bundle") else ""
         _resolve_client_secret(name, issuer, environment)
+
+
+def _add_image_engine(tree: dict[str, Any]) -> None:
+    """The engine that `images.backend` means, unless there is one of its name."""
+    images, engines = {**structs.asdict(Images()), **tree["images"]}, tree.get("engines", {})
+    kind = IMAGE_BACKENDS.get(images["backend"])
+    if kind is None or images["backend_class"] in engines:
+        return
+    table = {"kind": kind, "base_url": images["http_base_url"], "run_timeout_s": images["http_timeout_s"]}
+    if kind == "openai-images":
+        table |= {"sends": SENT, **({"models": [images["openai_model"]]} if images["openai_model"] else {})}
+    tree["engines"] = {images["backend_class"]: table, **engines}
 
 
 def _resolve_secret(section: dict[str, Any], name: str, environment: Mapping[str, str]) -> None:

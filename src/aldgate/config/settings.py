@@ -182,6 +182,31 @@ class Artifacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Seconds that links in answers are good for."""
 
 
+class Images(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pictures as callers of OpenAI's API and of the Local AI Gateway ask for them."""
+
+    backend: Literal["", "mock", "http_a1111", "http_openai_images"] = ""
+    """Who makes them where nobody is named: what is built in, AUTOMATIC1111, a server like OpenAI's; empty: the first engine."""
+    backend_class: Annotated[str, Meta(pattern="^[^/: ]+$")] = "gpu_heavy"
+    """The name that the backend has as an engine."""
+    http_base_url: str = "http://127.0.0.1:7860"
+    """Where the backend listens."""
+    http_timeout_s: Seconds = 120.0
+    """Seconds that the backend may take for one job."""
+    openai_model: str = ""
+    """What a server like OpenAI's is asked for where callers name no model; empty: what it likes."""
+    max_pixels: Annotated[int, Meta(ge=256, le=2**31)] = 33_554_432
+    """Width times height of one picture that is asked for; more is 400."""
+    when_busy: Literal["refuse", "queue"] = "refuse"
+    """Callers who wait for an engine that has enough to do: 429 at once, or their turn later. Background jobs always queue."""
+    concurrency: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    """Jobs that an engine may have before it has enough to do; 0: as many as it has places, and at least 2."""
+    ui_dir: str = ""
+    """Directory that pictures are put into besides, with links to `/ui/images/...`; empty: links are to artifacts."""
+    ui_ttl_s: Seconds = 900.0
+    """Seconds that files there and their links are good for."""
+
+
 class Responses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Responses that are kept for whoever comes back for them."""
 
@@ -328,6 +353,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     budgets: Budgets = Budgets()
     files: Files = Files()
     artifacts: Artifacts = Artifacts()
+    images: Images = Images()
     responses: Responses = Responses()
     batches: Batches = Batches()
     log: Log = Log()

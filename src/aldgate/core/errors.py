@@ -6,7 +6,7 @@ MethodNotAllowed HeadTimeout IdempotencyConflict IdempotencyUnknown IdempotencyI
 UnsupportedMediaType HeadTooLarge VersionNotSupported SocketVersionNotSupported NothingKept PreviousResponseNotFound
 ThreadNotFound RangeNotSatisfiable
 PolicyError     ScopeDenied PolicyDenied ForeignOrigin PriceUnknown BudgetExceeded StorageFull RateLimited ConcurrencyLimited
-ContentBlocked LinkInvalid
+ContentBlocked LinkInvalid EngineBusy
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
 InternalError   NotSupported Shedding ShuttingDown VramConflict StoreUnavailable IssuerUnavailable WorkerLost DeadlineExceeded
@@ -260,6 +260,12 @@ class ConcurrencyLimited(PolicyError):
     """As many calls as allowed are under way."""
 
     code, status, retry = "concurrency_limit_exceeded", 429, Retry.LATER
+
+
+class EngineBusy(PolicyError):
+    """The engine has as much to do as it may have for callers who wait; the call was not queued."""
+
+    code, status, retry = "backend_overloaded", 429, Retry.LATER
 
 
 class ContentBlocked(PolicyError):

@@ -50,6 +50,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
         language: BCP 47, as in `en` or `pt-BR`.
         format: Wanted file format, as in `png`, `webp`, `mp4`, `wav`, `mp3`, `glb`.
         options: The engine's own further options, by its own names; it refuses those it does not know.
+        hints: Wishes in OpenAI's words (`quality`, `style`, `output_compression` ...); who does not know one leaves it.
     """
 
     operation: Operation
@@ -70,6 +71,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     language: str | None = None
     format: str | None = None
     options: Mapping[str, Any] = NO_OPTIONS
+    hints: Mapping[str, Any] = NO_OPTIONS
     inputs: tuple[Input, ...] = ()
 
 

@@ -15,7 +15,7 @@ Kinds = Mapping[str, type | tuple[type, ...]]
 NO_KINDS: Kinds = MappingProxyType({})
 S = TypeVar("S", bound=msgspec.Struct)
 _USUAL = Generation(operation="image")
-_ALWAYS = {"operation", "model", "options", "inputs"}
+_ALWAYS = {"operation", "model", "options", "hints", "inputs"}
 
 
 def take_only(asked: Generation, fields: Collection[str], *, roles: Collection[str] = ()) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -31,8 +32,11 @@ from aldgate.making import Run
 MIB = 1024 * 1024
 MOST_REPLY_BYTES = 512 * MIB
 MOST_SEED = 2**32 - 1
+MOST_ANSWERED = 100
+"""Attempts that are known to be over; a later one is long settled."""
 _FIELDS = {"negative_prompt", "seed", "steps", "guidance", "strength"}
 _OPTIONS = {"quality", "style", "background", "moderation", "output_compression", "input_fidelity", "user"}
+_HINTS = ("quality", "style", "background", "moderation", "input_fidelity", "user")
 _FILTERED = ("moderation_blocked", "content_policy_violation")
 
 T = TypeVar("T")
@@ -58,6 +62,7 @@ class Made(msgspec.Struct, frozen=True):
     """The reply."""
 
     data: list[Picture]
+    usage: dict[str, Any] | None = None
 
 
 def build(name: str, table: Mapping[str, Any], surroundings: Surroundings) -> OpenAIImagesEngine:
@@ -87,6 +92,7 @@ class OpenAIImagesEngine:
         self.name = name
         self._section = section
         self._http = http
+        self._answered: deque[str] = deque(maxlen=MOST_ANSWERED)
         http.base_url = http.base_url.removesuffix("/v1")
 
     async def state(self) -> EngineState:
@@ -106,25 +112,35 @@ class OpenAIImagesEngine:
         body = self._body(asked, run.reference)
         async with within(self.name, self._section.run_timeout_s):
             await run.submitting(run.reference)
-            made = self._read(await self._made(asked, body), Made)
+            made = self._read(await self._answer(asked, body, run.reference), Made)
             if not made.data:
                 raise UpstreamInvalid(f"The engine `{self.name}` finished without a picture.")
             for number, picture in enumerate(made.data, 1):
                 facts = {"revised_prompt": picture.revised_prompt} if picture.revised_prompt else {}
-                await save_picture(run, await self._bytes(picture), name=f"image-{number}", asked=asked.format, facts=facts)
+                await save_picture(
+                    run,
+                    await self._bytes(picture),
+                    name=f"image-{number}",
+                    asked=asked.format,
+                    quality=asked.hints.get("output_compression"),
+                    facts=facts,
+                )
             run.progress(Progress(fraction=1.0))
-            return Generated(seed=body.get(self._section.sends.get("seed", "")), details={"model": body.get("model", "")})
+            details = {"model": body.get("model", ""), **({"usage": made.usage} if made.usage else {})}
+            return Generated(seed=body.get(self._section.sends.get("seed", "")), details=details)
 
     async def adopt(self, handle: str, asked: Generation, run: Run) -> Generated | None:
         """Nothing can be collected from it: whoever asked has to be there for the reply."""
         return None
 
     async def stop(self, handle: str) -> None:
-        """It has no call for that.
+        """It has no call for that. What it has answered is over.
 
         Raises:
-            UpstreamError: Always: that the connection is closed does not say that the work is.
+            UpstreamError: It has not answered: that the connection is closed does not say that the work is over.
         """
+        if handle in self._answered:
+            return
         raise UpstreamError(f"The engine `{self.name}` cannot be told to stop.", upstream_code="cannot_stop")
 
     async def unload(self, model: str = "") -> None:
@@ -141,9 +157,9 @@ class OpenAIImagesEngine:
 
     def _body(self, asked: Generation, reference: str) -> dict[str, Any]:
         model = asked.model or (self._section.models or [""])[0]
-        body: dict[str, Any] = {"prompt": asked.prompt, "n": asked.count}
-        if not asked.prompt:
-            raise InvalidRequest("It wants a prompt.", param="prompt")
+        body: dict[str, Any] = {**({"prompt": asked.prompt} if asked.prompt else {}), "n": asked.count}
+        if not asked.prompt and [given.role for given in asked.inputs] != ["image"]:
+            raise InvalidRequest("It wants a prompt, unless it is to vary one picture.", param="prompt")
         if model:
             body["model"] = model
         if not model.startswith("gpt-image"):
@@ -169,13 +185,25 @@ class OpenAIImagesEngine:
                 raise InvalidRequest(f"This server takes no `{name}`.", param=name)
             if not isinstance(value, str | int | float | bool):
                 raise InvalidRequest(f"`{name}` must be a text, a number or a truth value.", param=name)
-        return {sends.get(name, name): value for name, value in given.items()}
+        hints = {name: value for name, value in asked.hints.items() if name in _HINTS}
+        return {**hints, **{sends.get(name, name): value for name, value in given.items()}}
+
+    async def _answer(self, asked: Generation, body: dict[str, Any], reference: str) -> Any:
+        try:
+            answer = await self._made(asked, body)
+        except UpstreamError as error:
+            if error.upstream_status is not None or isinstance(error, UpstreamInvalid):
+                self._answered.append(reference)
+            raise
+        self._answered.append(reference)
+        return answer
 
     async def _made(self, asked: Generation, body: dict[str, Any]) -> Any:
         more: dict[str, Any] = {"timeout_s": self._section.run_timeout_s, "most_bytes": MOST_REPLY_BYTES}
         try:
             if asked.inputs:
-                return await self._http.json("POST", "/v1/images/edits", data=_form(asked, body), **more)
+                path = "/v1/images/edits" if asked.prompt else "/v1/images/variations"
+                return await self._http.json("POST", path, data=_form(asked, body), **more)
             return await self._http.json("POST", "/v1/images/generations", json=body, **more)
         except UpstreamRejected as error:
             if any(code in error.message for code in _FILTERED):

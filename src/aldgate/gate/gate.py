@@ -422,8 +422,7 @@ class Gate:
                 spent += self._settle_failure(call, failure)
                 tokens += failure.usage.total_tokens
         error = outcome.error
-        if error is not None or self.live.troubled:
-            self._judge(admission, outcome)
+        self._judge(admission, outcome)
         if admission.places is not None:
             admission.gauge.settle(admission.places, admission.units, (1, tokens, 0, 0, 0))
         if admission.held is not None:

@@ -11,8 +11,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from aldgate.core.errors import GatewayError, ModelNotFound, NotFound, ScopeDenied, UpstreamError
-from aldgate.core.generation import Generation
-from aldgate.core.jobs import Job, JobFilter
+from aldgate.core.generation import Generation, Preview
+from aldgate.core.jobs import ENDED, STATES, Job, JobFilter
 from aldgate.core.levels import Operation
 from aldgate.core.principals import Principal
 from aldgate.gate.gate import Gate
@@ -156,6 +156,26 @@ class Jobs:
     def following(self, job: Job, nudge: asyncio.Event) -> AbstractContextManager[Followed]:
         """The job, kept up to date as long as it is followed; `nudge` is set with each change."""
         return self._following.of(job, nudge)
+
+    async def changed(self, job: Job, within_s: float) -> Job:
+        """The job once something about it is other than here, or as it is after so many seconds."""
+        last = time.monotonic() + within_s
+        while True:
+            with self._watching.change_of(job.id) as change:
+                now = await self.find(None, job.id)
+                left = min(LOOK_S, last - time.monotonic())
+                if now.version != job.version or now.has_ended or left <= 0:
+                    return now
+                await asyncio.wait([change], timeout=left)
+
+    async def preview(self, job: Job) -> Preview | None:
+        """The last picture of it while it was under way."""
+        return await self._store.job_preview(job.id)
+
+    async def unfinished(self, engine: str, operation: Operation, most: int) -> int:
+        """How many jobs of this kind the engine has before it or is at work on; `most` is as far as they are counted."""
+        wanted = JobFilter(states=frozenset(STATES) - ENDED, operations=frozenset({operation}), engine=engine)
+        return len(await self._store.list_jobs(wanted, limit=most))
 
     async def find(self, account: str | None, job_id: str) -> Job:
         """A job of the account; None: anybody's.

@@ -50,7 +50,7 @@ from aldgate.surfaces.http.requests import Act, OpenAct, body_of
 from aldgate.surfaces.jobs.artifacts import ArtifactsFace
 from aldgate.surfaces.jobs.batches import BatchesFace
 from aldgate.surfaces.jobs.files import FilesFace
-from aldgate.surfaces.jobs.images import ImagesFace
+from aldgate.surfaces.jobs.images import ImagesFace, ImageTerms
 from aldgate.surfaces.jobs.jobs import JobsFace
 from aldgate.surfaces.jobs.speech import SpeechFace
 from aldgate.surfaces.jobs.transcriptions import TranscriptionsFace
@@ -83,6 +83,7 @@ class Api:
         placing: Knows what devices hold.
         jobs: Has things made.
         tickets: Let pages watch one job.
+        images: What the configuration says of pictures.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Api:
         placing: Placing,
         jobs: Jobs,
         tickets: Tickets,
+        images: ImageTerms,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -115,7 +117,7 @@ class Api:
         self._files = FilesFace(files, in_flight)
         self._artifacts = ArtifactsFace(archive, identity, in_flight, link_s)
         self._jobs = JobsFace(jobs, archive.links, link_s)
-        self._images = ImagesFace(jobs, archive, self._jobs)
+        self._images = ImagesFace(jobs, archive, self._jobs, files, in_flight, images)
         self._speech = SpeechFace(jobs, archive, self._jobs)
         self._transcriptions = TranscriptionsFace(jobs, self._jobs, in_flight)
         self._videos = VideosFace(jobs, archive, in_flight)
@@ -211,6 +213,9 @@ class Api:
     def _add_jobs(self, route: Callable[..., None]) -> None:
         jobs = self._jobs
         route("/v1/images/generations", self._serving(self._images.create), methods=["POST"])
+        route("/v1/images/edits", self._serving(self._images.edit), methods=["POST"])
+        route("/v1/images/variations", self._serving(self._images.vary), methods=["POST"])
+        route("/ui/images/{name}", self._open(self._images.published, 200), methods=["GET"])
         route("/v1/audio/speech", self._serving(self._speech.create), methods=["POST"])
         route("/v1/audio/transcriptions", self._serving(self._transcriptions.transcribe), methods=["POST"])
         route("/v1/audio/translations", self._serving(self._transcriptions.translate), methods=["POST"])

@@ -298,3 +298,40 @@ describe('batches', () => {
     await failure(client.files.retrieve(file.id), OpenAI.NotFoundError, 404, 'not_found');
   });
 });
+
+// A square of 16 pixels.
+const PNG = 'iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAAAAAA6mKC9AAAAD0lEQVR4nGNoQAMMI1sAAAUMgAFaSOXNAAAAAElFTkSuQmCC';
+
+describe('pictures', () => {
+  const model = 'builtin/svg';
+  const picture = async (name) => OpenAI.toFile(Buffer.from(PNG, 'base64'), name, { type: 'image/png' });
+  const kindOf = (text) => Buffer.from(text, 'base64').subarray(1, 4).toString();
+
+  test('of words, of pictures, and like another', async () => {
+    const asked = { model, size: '64x64', response_format: 'b64_json' };
+    const made = await client.images.generate({ ...asked, prompt: 'a fox', n: 2 });
+    assert.deepEqual(made.data.map((each) => kindOf(each.b64_json)), ['PNG', 'PNG']);
+    const several = { image: [await picture('one.png')], mask: await picture('mask.png') };
+    const edited = await client.images.edit({ ...asked, ...several, prompt: 'a fox' });
+    assert.equal(kindOf(edited.data[0].b64_json), 'PNG');
+    const varied = await client.images.createVariation({ model, image: await picture('one.png') });
+    const shown = await fetch(varied.data[0].url);
+    assert.equal(shown.headers.get('content-type'), 'image/png');
+  });
+
+  test('as events', async () => {
+    const names = [];
+    const streams = [
+      client.images.generate({ model, prompt: 'a fox', size: '64x64', stream: true, partial_images: 1 }),
+      client.images.edit({ model, prompt: 'a fox', image: await picture('one.png'), stream: true }),
+    ];
+    for (const stream of streams) for await (const event of await stream) names.push(event.type);
+    assert.deepEqual(names.filter((name) => name.endsWith('completed')), ['image_generation.completed', 'image_edit.completed']);
+  });
+
+  test('what is no picture', async () => {
+    const image = await OpenAI.toFile(Buffer.from('hello'), 'a.png', { type: 'image/png' });
+    const error = await failure(client.images.edit({ model, image, prompt: 'x' }), OpenAI.BadRequestError, 400, 'invalid_request');
+    assert.equal(error.param, 'image');
+  });
+});

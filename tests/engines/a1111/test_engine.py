@@ -84,7 +84,7 @@ async def test_a_picture_and_its_mask_go_along() -> None:
         sent = fake.body("/sdapi/v1/img2img")
         assert sent["denoising_strength"] == 0.3
         assert base64.b64decode(sent["init_images"][0]) == PICTURE.data
-        assert base64.b64decode(sent["mask"]) == MASK.data
+        assert base64.b64decode(sent["mask"]) == MASK.data  # it cannot be seen through, and is white where it counts
 
 
 async def test_progress_is_told_while_it_works() -> None:

@@ -97,7 +97,7 @@ async def test_the_same_key_makes_one_job(gate: RunningGate) -> None:
         ({}, 400, None),
         ({"prompt": "x", "size": "big"}, 400, "size"),
         ({"prompt": "x", "n": 11}, 400, "n"),
-        ({"prompt": "x", "stream": True}, 400, "stream"),
+        ({"prompt": "x", "stream": True, "background": True}, 400, "stream"),
         ({"prompt": "x", "model": "nobody/x"}, 404, "model"),
         ({"prompt": "x", "model": "builtin/espeak"}, 404, None),
         ({"prompt": "x", "size": "99999x99999", "model": "builtin/svg"}, 400, None),

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from aldgate.core.errors import UpstreamBroken, UpstreamError, UpstreamInvalid, UpstreamRejected
 from aldgate.core.generation import EngineModel, EngineState, Generated, Generation, Preview, Progress, Recovery
@@ -29,7 +30,7 @@ from aldgate.engines.address import reach
 from aldgate.engines.beside import beside
 from aldgate.engines.endings import failed, interrupted, within
 from aldgate.engines.http import EngineHttp
-from aldgate.engines.pictures import check_format, mime_of, save_picture
+from aldgate.engines.pictures import check_format, mime_of, save_picture, whitened
 from aldgate.engines.section import EngineSection, Seconds, Surroundings, decode_section
 from aldgate.engines.seeds import seed_of
 from aldgate.making import Run
@@ -104,7 +105,8 @@ class A1111Engine:
         """Ask and wait. See `Engine.generate`."""
         check_format(asked.format)
         task = f"task({run.reference})"
-        body = payload_for(asked, seed_of(asked, run.reference, most=MOST_SEED), task)
+        inputs = tuple([await whitened(each) if each.role == "mask" else each for each in asked.inputs])
+        body = payload_for(replace(asked, inputs=inputs), seed_of(asked, run.reference, most=MOST_SEED), task)
         wanted = asked.model or (self._section.models or [""])[0]
         checkpoint = checkpoint_for(wanted, await self._checkpoints(), self.name) if wanted else None
         if checkpoint is not None:
@@ -172,7 +174,15 @@ class A1111Engine:
         for number, picture in enumerate(pictures_in(made, info, asked.count, self.name)):
             facts = {"seed": info.all_seeds[number] if number < len(info.all_seeds) else seed + number}
             keep = self._section.keep_metadata
-            await save_picture(run, picture, name=f"image-{number + 1}", asked=asked.format, keep_words=keep, facts=facts)
+            await save_picture(
+                run,
+                picture,
+                name=f"image-{number + 1}",
+                asked=asked.format,
+                quality=asked.hints.get("output_compression"),
+                keep_words=keep,
+                facts=facts,
+            )
         run.progress(Progress(fraction=1.0))
         return Generated(seed=seed, details={"model": info.sd_model_name} if info.sd_model_name else {})
 

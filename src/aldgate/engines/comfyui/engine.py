@@ -232,7 +232,15 @@ class ComfyEngine:
         data = await self._comfy.picture(file)
         wanted = asked.format if asked.operation == "image" else None
         keep = self._section.keep_metadata
-        await save_picture(run, data, name=PurePosixPath(name).stem, asked=wanted, keep_words=keep, facts=facts)
+        await save_picture(
+            run,
+            data,
+            name=PurePosixPath(name).stem,
+            asked=wanted,
+            quality=asked.hints.get("output_compression"),
+            keep_words=keep,
+            facts=facts,
+        )
 
 
 def _is_unloaded(before: Stats, now: Stats) -> bool:

@@ -89,7 +89,8 @@ class DiffusersEngine(ChildEngine):
             async for said in told:
                 if said.event == "file":
                     name, facts = Path(said.name).stem, {"seed": seed + count}
-                    await save_picture(run, said.data, name=name, asked=asked.format, facts=facts)
+                    quality = asked.hints.get("output_compression")
+                    await save_picture(run, said.data, name=name, asked=asked.format, quality=quality, facts=facts)
                     count += 1
                 elif said.event == "done":
                     details = said.result

@@ -230,7 +230,15 @@ class InvokeEngine:
             data = await self._picture(name)
             keep = self._section.keep_metadata
             facts = {"seed": (seed + number) % (MOST_SEED + 1)}
-            await save_picture(run, data, name=f"image-{number + 1}", asked=asked.format, keep_words=keep, facts=facts)
+            await save_picture(
+                run,
+                data,
+                name=f"image-{number + 1}",
+                asked=asked.format,
+                quality=asked.hints.get("output_compression"),
+                keep_words=keep,
+                facts=facts,
+            )
         run.progress(Progress(fraction=1.0))
         return Generated(seed=seed, details={"model": model, "batch_id": run.reference})
 

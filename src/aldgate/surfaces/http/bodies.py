@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from aldgate.core.errors import BodyTooLarge, ClientGone, InvalidRequest, Shedding, UnsupportedMediaType
+from aldgate.ports import ByteBound
 from aldgate.surfaces.http.asgi import Message, Receive
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ def check_json(headers: Mapping[bytes, bytes]) -> None:
         raise UnsupportedMediaType("The body must be JSON: send `Content-Type: application/json`.")
 
 
-def bounded(body: bytes, max_bytes: int, in_flight: BytesInFlight) -> bytes:
+def bounded(body: bytes, max_bytes: int, in_flight: ByteBound) -> bytes:
     """A body that has come whole. As `read_body`, without waiting."""
     if len(body) > max_bytes:
         raise BodyTooLarge(f"The body has {len(body)} bytes; at most {max_bytes} are taken.")
@@ -60,7 +61,7 @@ def bounded(body: bytes, max_bytes: int, in_flight: BytesInFlight) -> bytes:
     return body
 
 
-async def read_body(headers: Mapping[bytes, bytes], receive: Receive, max_bytes: int, in_flight: BytesInFlight) -> bytes:
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive, max_bytes: int, in_flight: ByteBound) -> bytes:
     """The whole body. Its bytes are taken from `in_flight`; the caller releases as many as it got.
 
     Raises:
@@ -77,7 +78,7 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, max_bytes:
     return await _gather(message, receive, max_bytes, in_flight)
 
 
-async def _gather(message: Message, receive: Receive, max_bytes: int, in_flight: BytesInFlight) -> bytes:
+async def _gather(message: Message, receive: Receive, max_bytes: int, in_flight: ByteBound) -> bytes:
     body = bytearray()
     try:
         while True:
@@ -106,10 +107,26 @@ def decoded(body: bytes, kind: type[T]) -> T:
         wanted = msgspec.json.decode(body, type=kind)
         json.loads(body, object_pairs_hook=_unique)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        text, _, path = str(error).partition(" - at `$")
-        param = path.strip(".`") or None
-        raise InvalidRequest(f"{text} (`{param}`)." if param else f"{text}.", param=param) from None
+        raise _not_so(error) from None
     return wanted
+
+
+def filled(fields: Mapping[str, str], kind: type[T]) -> T:
+    """The fields of a form, which are all texts, as the type they have to be.
+
+    Raises:
+        InvalidRequest: They are not.
+    """
+    try:
+        return msgspec.convert(dict(fields), kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _not_so(error) from None
+
+
+def _not_so(error: Exception) -> InvalidRequest:
+    text, _, path = str(error).partition(" - at `$")
+    param = path.strip(".`") or None
+    return InvalidRequest(f"{text} (`{param}`)." if param else f"{text}.", param=param)
 
 
 def _unique(members: list[tuple[str, Any]]) -> None:

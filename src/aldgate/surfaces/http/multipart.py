@@ -1,9 +1,10 @@
-"""`multipart/form-data` (RFC 7578), read as it comes: the file goes on piece by piece, only the other fields are held."""
+"""`multipart/form-data` (RFC 7578), read as it comes: files go on piece by piece, only the other fields are held."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+import msgspec
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
@@ -16,33 +17,44 @@ MOST_FIELD_BYTES = 65_536
 Take = Callable[[bytes], Awaitable[None]]
 
 
+class FilePart(msgspec.Struct, frozen=True, eq=False):
+    """A file in a form: the field that it is the value of, and its own name. Two of the same name are two."""
+
+    field: str
+    filename: str
+
+
+TakeOf = Callable[[FilePart, bytes], Awaitable[None]]
+"""Takes a piece of one of several files."""
+
+
 class Form:
     """What has come of a form.
 
     Attributes:
-        fields: All fields but the file.
+        fields: All fields but files.
         lists: Those whose names end in `[]`, which may stand more than once.
-        filename: The file's own name; None while there is no file.
+        files: In the order in which they came.
         is_complete: The last boundary has come.
 
     Args:
         boundary: What parts the parts.
-        file_field: The field whose value is the file.
+        most: The fields whose values are files, and how many each may have.
     """
 
-    def __init__(self, boundary: bytes, file_field: str) -> None:
+    def __init__(self, boundary: bytes, most: Mapping[str, int]) -> None:
         self.fields: dict[str, str] = {}
         self.lists: dict[str, list[str]] = {}
-        self.filename: str | None = None
+        self.files: list[FilePart] = []
         self.is_complete = False
-        self._file_field = file_field
+        self._most = most
         self._headers: dict[bytes, bytes] = {}
         self._header = bytearray(), bytearray()
         self._name = ""
         self._is_file = False
         self._value = bytearray()
         self._held = 0
-        self._file: list[bytes] = []
+        self._pieces: list[tuple[FilePart, bytes]] = []
         self._parser = MultipartParser(
             boundary,
             {
@@ -57,18 +69,23 @@ class Form:
             },
         )
 
-    def feed(self, piece: bytes) -> list[bytes]:
-        """Take a piece of the body; returns the pieces of the file in it.
+    @property
+    def filename(self) -> str | None:
+        """The first file's own name; None while there is no file."""
+        return self.files[0].filename if self.files else None
+
+    def feed(self, piece: bytes) -> list[tuple[FilePart, bytes]]:
+        """Take a piece of the body; returns the pieces of files in it.
 
         Raises:
-            InvalidRequest: Not a form, or one with too much beside the file.
+            InvalidRequest: Not a form, or one with too much beside its files.
         """
-        self._file = []
+        self._pieces = []
         try:
             self._parser.write(piece)
         except FormParserError as error:
             raise InvalidRequest(f"The form cannot be read: {error}.") from None
-        return self._file
+        return self._pieces
 
     def _part_begins(self) -> None:
         self._headers = {}
@@ -85,17 +102,22 @@ class Form:
         if b"name" not in options:
             raise InvalidRequest("A part of the form has no name.")
         self._name = _text(options[b"name"])
-        self._is_file = self._name == self._file_field and b"filename" in options
-        if self._is_file and self.filename is not None:
-            raise InvalidRequest(f"The form has two files (`{self._file_field}`).", param=self._file_field)
+        self._is_file = self._name in self._most and b"filename" in options
         if self._is_file:
-            self.filename = _text(options[b"filename"])
+            self._file_begins(_text(options[b"filename"]))
         elif self._name in self.fields or len(self.fields) + sum(map(len, self.lists.values())) >= MOST_FIELDS:
             raise InvalidRequest(f"The field stands twice, or there are too many (`{self._name[:100]}`).", param=self._name[:100])
 
+    def _file_begins(self, filename: str) -> None:
+        most = self._most[self._name]
+        if sum(file.field == self._name for file in self.files) >= most:
+            many = "two files" if most == 1 else f"more than {most} files"
+            raise InvalidRequest(f"The form has {many} (`{self._name}`).", param=self._name)
+        self.files.append(FilePart(self._name, filename))
+
     def _part_goes_on(self, data: bytes, start: int, end: int) -> None:
         if self._is_file:
-            self._file.append(data[start:end])
+            self._pieces.append((self.files[-1], data[start:end]))
             return
         self._held += end - start
         if self._held > MOST_FIELD_BYTES:
@@ -113,7 +135,7 @@ class Form:
 
 
 async def read_form(headers: Mapping[bytes, bytes], pieces: AsyncIterator[bytes], file_field: str, take: Take) -> Form:
-    """Read a form to its end, handing on the pieces of the file in it.
+    """Read a form to its end, handing on the pieces of the one file in it.
 
     Args:
         headers: The request's.
@@ -125,16 +147,21 @@ async def read_form(headers: Mapping[bytes, bytes], pieces: AsyncIterator[bytes]
         UnsupportedMediaType: It says that it is no form.
         InvalidRequest: It is none, or broke off.
     """
+    return await read_files(headers, pieces, {file_field: 1}, lambda _, piece: take(piece))
+
+
+async def read_files(headers: Mapping[bytes, bytes], pieces: AsyncIterator[bytes], most: Mapping[str, int], take: TakeOf) -> Form:
+    """As `read_form`, with several files: `most` says which fields are files, and how many each may have."""
     kind, options = parse_options_header(headers.get(b"content-type"))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise UnsupportedMediaType("Files come as a form: send `Content-Type: multipart/form-data` with a boundary.")
     try:
-        form = Form(options[b"boundary"], file_field)
+        form = Form(options[b"boundary"], most)
     except FormParserError as error:
         raise InvalidRequest(f"The form cannot be read: {error}.") from None
     async for piece in pieces:
-        for part in form.feed(piece):
-            await take(part)
+        for file, part in form.feed(piece):
+            await take(file, part)
     if not form.is_complete:
         raise InvalidRequest("The form broke off before its end.")
     return form

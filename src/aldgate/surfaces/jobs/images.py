@@ -1,83 +1,78 @@
-"""`/v1/images/generations`: pictures, as OpenAI's clients ask for them.
+"""`/v1/images`: pictures, as OpenAI's clients ask for them. Links are given where nothing is said, not base64.
 
-Wire: https://platform.openai.com/docs/api-reference/images/create. Links are given where nothing is said, not base64.
+Wire: https://platform.openai.com/docs/api-reference/images.
 """
 
 from __future__ import annotations
 
-import base64
-import re
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import NamedTuple
 
 import msgspec
 from fastapi import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
 from aldgate.artifacts.archive import Archive
-from aldgate.core.errors import InvalidRequest
-from aldgate.core.generation import Generation
+from aldgate.artifacts.published import Published
+from aldgate.core.errors import ModelNotFound, NotFound
+from aldgate.core.generation import Input
 from aldgate.core.jobs import Job
 from aldgate.core.principals import Principal
-from aldgate.jobs.making import Jobs
+from aldgate.jobs.files import Files
+from aldgate.jobs.making import Jobs, check_scope
+from aldgate.making import Engine
+from aldgate.ports import ByteBound
 from aldgate.surfaces.calls.idempotency import idempotency_key
 from aldgate.surfaces.http.asgi import headers_of
-from aldgate.surfaces.http.bodies import decoded
-from aldgate.surfaces.http.requests import body_of
+from aldgate.surfaces.http.contents import SAFE
+from aldgate.surfaces.jobs.engine_places import EnginePlaces
+from aldgate.surfaces.jobs.image_answers import ImageAnswers, Said, headers_for
+from aldgate.surfaces.jobs.image_bodies import ImageBodies, begins_json, inputs_of
+from aldgate.surfaces.jobs.image_requests import (
+    EDIT_FILES,
+    VARIATION_FILES,
+    EditFields,
+    EditRequest,
+    ImageRequest,
+    ImageWishes,
+)
 from aldgate.surfaces.jobs.jobs import JobsFace
 
-_SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
+UPSTREAMS_CHOICE = "auto"
+"""As a model: whatever the engine takes. Some callers of the Local AI Gateway send it."""
 
 
-class ImageRequest(msgspec.Struct, omit_defaults=True):
-    """What is asked for. `steps`, `seed`, `guidance` and `negative_prompt` are not OpenAI's; engines take them."""
+class ImageTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What the configuration says of pictures.
 
-    prompt: Annotated[str, msgspec.Meta(min_length=1, max_length=32_000)]
-    model: str = ""
-    n: Annotated[int, msgspec.Meta(ge=1, le=10)] | None = None
-    size: str | None = None
-    response_format: Literal["url", "b64_json"] | None = None
-    output_format: Literal["png", "jpeg", "webp"] | None = None
-    background: str | bool | None = None
-    quality: str | None = None
-    style: str | None = None
-    user: str | None = None
-    stream: bool | None = None
-    negative_prompt: str = ""
-    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
-    steps: Annotated[int, msgspec.Meta(ge=1, le=1_000)] | None = None
-    guidance: float | None = None
+    Attributes:
+        most_bytes: Of one body.
+        most_pixels: Of one picture that is asked for.
+        usual_engine: Who makes them where nobody is named, and is asked for models that mean no engine; empty: the first one.
+        usual_format: What they are made as where nothing is said; None: as the engine likes.
+        most_waiting: How many jobs an engine may have before callers who wait are refused, by its name; 0: any number.
+        published: Where pictures are put besides; None: nowhere.
+        public_url: Where callers find the gate; empty: where they asked.
+    """
 
-    def asked(self) -> Generation:
-        """The same for an engine.
+    most_bytes: int
+    most_pixels: int
+    usual_engine: str = ""
+    usual_format: str | None = None
+    most_waiting: Callable[[str], int]
+    published: Published | None = None
+    public_url: str = ""
 
-        Raises:
-            InvalidRequest: The size is none, or something is asked for that is not made here.
-        """
-        if self.stream:
-            raise InvalidRequest("Pictures are not streamed here: leave `stream` out.", param="stream")
-        if self.background == "transparent":
-            raise InvalidRequest("No engine makes a transparent background.", param="background")
-        width, height = self._size()
-        return Generation(
-            operation="image",
-            prompt=self.prompt,
-            negative_prompt=self.negative_prompt,
-            count=self.n or 1,
-            seed=self.seed,
-            width=width,
-            height=height,
-            steps=self.steps,
-            guidance=self.guidance,
-            format=self.output_format,
-        )
 
-    def _size(self) -> tuple[int | None, int | None]:
-        if self.size is None or self.size == "auto":
-            return None, None
-        found = _SIZE.fullmatch(self.size)
-        if found is None:
-            raise InvalidRequest("`size` is `auto` or as in `1024x1024`.", param="size")
-        return int(found[1]), int(found[2])
+class _Begun(NamedTuple):
+    """A job, and how its caller is answered. `is_owed`: it goes on when the caller leaves, who has a key to come back with."""
+
+    job: Job
+    wanted: ImageWishes
+    kind: str
+    is_awaited: bool
+    is_owed: bool
 
 
 class ImagesFace:
@@ -87,12 +82,21 @@ class ImagesFace:
         jobs: Has them made.
         archive: Has what was made.
         shown: Shows jobs to who does not wait for them.
+        files: What callers keep with the gate.
+        in_flight: The bound on bytes held.
+        terms: What the configuration says.
     """
 
-    def __init__(self, jobs: Jobs, archive: Archive, shown: JobsFace) -> None:
+    def __init__(
+        self, jobs: Jobs, archive: Archive, shown: JobsFace, files: Files, in_flight: ByteBound, terms: ImageTerms
+    ) -> None:
         self._jobs = jobs
         self._archive = archive
         self._shown = shown
+        self._terms = terms
+        self._bodies = ImageBodies(files, in_flight, terms.most_bytes)
+        self._places = EnginePlaces(jobs, terms.most_waiting)
+        self._answers = ImageAnswers(jobs, archive, shown, terms.published, terms.public_url)
 
     async def create(self, who: Principal, request: Request) -> Response:
         """POST /v1/images/generations. With `Prefer: respond-async` or `"background": true` the answer is a job.
@@ -100,27 +104,83 @@ class ImagesFace:
         Raises:
             GatewayError: Refused, or not made.
         """
-        wanted = decoded(await body_of(request), ImageRequest)
-        headers = headers_of(request.scope)
+        check_scope(who, "image")
+        async with self._bodies.json(request, ImageRequest) as wanted:
+            begun = await self._begun(who, request, wanted, wanted.prompt)
+        return await self._answered(begun, request, "image_generation")
+
+    async def edit(self, who: Principal, request: Request) -> Response:
+        """POST /v1/images/edits, as a form or as JSON. As `create`."""
+        check_scope(who, "image")
+        if begins_json(request):
+            async with self._bodies.json(request, EditRequest) as wanted:
+                inputs = await inputs_of(await self._bodies.referred(who, wanted))
+                begun = await self._begun(who, request, wanted, wanted.prompt, inputs)
+        else:
+            async with self._bodies.form(request, EDIT_FILES, EditFields) as (fields, brought):
+                begun = await self._begun(who, request, fields, fields.prompt, await inputs_of(brought))
+        return await self._answered(begun, request, "image_edit")
+
+    async def vary(self, who: Principal, request: Request) -> Response:
+        """POST /v1/images/variations: pictures like the one in the form. As `create`."""
+        check_scope(who, "image")
+        async with self._bodies.form(request, VARIATION_FILES, ImageWishes) as (fields, brought):
+            begun = await self._begun(who, request, fields, "", await inputs_of(brought))
+        return await self._answered(begun, request, "image_edit")
+
+    async def published(self, request: Request) -> Response:
+        """GET /ui/images/{name}: a picture, for whoever has a link to it.
+
+        Raises:
+            LinkInvalid: The link has expired, or is none of ours.
+            NotFound: The file is not there any more, or pictures are not put anywhere.
+        """
+        if self._terms.published is None:
+            raise NotFound("Pictures are not kept here: no `images.ui_dir` is set.", param="name")
+        query = request.query_params
+        name = request.path_params["name"]
+        file = await self._terms.published.find(name, query.get("expires", ""), query.get("signature", ""))
+        safe = {"cache-control": "private, max-age=60", "x-content-type-options": "nosniff", "content-security-policy": SAFE}
+        return FileResponse(file.path, 200, safe, file.mime)
+
+    async def _begun(
+        self, who: Principal, request: Request, wanted: ImageWishes, prompt: str, inputs: tuple[Input, ...] = ()
+    ) -> _Begun:
+        terms, headers = self._terms, headers_of(request.scope)
+        asked = wanted.asked(prompt, inputs, most_pixels=terms.most_pixels, usual_format=terms.usual_format)
+        engine, name = self._engine(wanted.model or "")
         await self._archive.check_room(who.account)
-        job = await self._jobs.begin(who, wanted.asked(), wanted.model, key=idempotency_key(headers))
-        if wanted.background is True or b"respond-async" in headers.get(b"prefer", b""):
-            location = {"location": f"/v1/jobs/{job.id}", "cache-control": "no-store"}
-            return Response(msgspec.json.encode(self._shown.described(job)), 202, location, "application/json")
+        key = idempotency_key(headers)
+        is_awaited = wanted.background is not True and b"respond-async" not in headers.get(b"prefer", b"")
+        async with self._places.one(engine.name, "image") if is_awaited else nullcontext():
+            job = await self._jobs.begin(who, asked, name, key=key)
+        return _Begun(job, wanted, engine.kind, is_awaited, key is not None)
+
+    async def _answered(self, begun: _Begun, request: Request, said: Said) -> Response:
+        job, wanted = begun.job, begun.wanted
+        if not begun.is_awaited:
+            told = {"location": f"/v1/jobs/{job.id}", "cache-control": "no-store"}
+            return Response(msgspec.json.encode(self._shown.described(job)), 202, told, "application/json")
+        if not begun.is_owed:
+            request.scope["aldgate.connection"].cut_on_loss()
+        if wanted.stream:
+            return self._answers.streamed(job, wanted, said, is_owed=begun.is_owed)
         done = await self._jobs.done(job)
-        return _json({"created": int(done.created_at), "data": await self._data(done, wanted, request)}, done)
+        answer = await self._answers.whole(done, wanted, request, begun.kind)
+        return Response(msgspec.json.encode(answer), 200, headers_for(done), "application/json")
 
-    async def _data(self, job: Job, wanted: ImageRequest, request: Request) -> list[dict[str, Any]]:
-        if wanted.response_format == "b64_json":
-            return [{"b64_json": base64.b64encode(await self._content(job, made.id)).decode()} for made in job.made]
-        base = f"{request.scope['scheme']}://{headers_of(request.scope).get(b'host', b'').decode('latin-1')}"
-        return [{"url": base + self._shown.link(made.id)} for made in job.made]
+    def _engine(self, model: str) -> tuple[Engine, str]:
+        """Who is meant by a model, and the name that means both.
 
-    async def _content(self, job: Job, artifact_id: str) -> bytes:
-        artifact = await self._archive.find(job.owner.account, artifact_id)
-        return b"".join([piece async for piece in self._archive.read(artifact)])
-
-
-def _json(answer: dict[str, Any], job: Job) -> Response:
-    headers = {"cache-control": "no-store", "x-aldgate-job": job.id, "x-aldgate-model": job.requested_model}
-    return Response(msgspec.json.encode(answer), 200, headers, "application/json")
+        Raises:
+            ModelNotFound: Nobody is.
+        """
+        usual = self._terms.usual_engine
+        model = "" if model == UPSTREAMS_CHOICE else model
+        try:
+            return self._jobs.engine_for("image", model or usual)[0], model or usual
+        except ModelNotFound:
+            if not usual or not model:
+                raise
+            name = f"{usual.partition('/')[0]}/{model}"
+            return self._jobs.engine_for("image", name)[0], name

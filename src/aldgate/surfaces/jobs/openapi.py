@@ -5,7 +5,8 @@ from __future__ import annotations
 from aldgate.surfaces.http.openapi import CALL_ERRORS, CHANGE_ERRORS, LOOK_ERRORS, Path
 from aldgate.surfaces.jobs.batches import BatchRequest
 from aldgate.surfaces.jobs.files import FileForm
-from aldgate.surfaces.jobs.images import ImageRequest
+from aldgate.surfaces.jobs.image_answers import ImageReply
+from aldgate.surfaces.jobs.image_requests import EditForm, EditRequest, ImageRequest, VariationForm
 from aldgate.surfaces.jobs.speech import SpeechRequest
 from aldgate.surfaces.jobs.transcription_form import TranscriptionForm, TranslationForm
 from aldgate.surfaces.jobs.video_requests import RemixRequest, VideoForm, VideoRequest
@@ -47,7 +48,37 @@ PATHS = (
     Path("head", "/v1/artifacts/{id}", "What reading it would give", errors=LOOK_ERRORS, tag="artifacts"),
     Path("delete", "/v1/artifacts/{id}", "Delete an artifact", errors=(*LOOK_ERRORS, 409), tag="artifacts"),
     Path("get", "/v1/artifacts/{id}/metadata", "Show what is known of an artifact", errors=LOOK_ERRORS, tag="artifacts"),
-    Path("post", "/v1/images/generations", "Make pictures", ImageRequest, errors=CALL_ERRORS, tag="jobs"),
+    Path("post", "/v1/images/generations", "Make pictures", ImageRequest, ImageReply, errors=CALL_ERRORS, tag="jobs"),
+    Path(
+        "post",
+        "/v1/images/edits",
+        "Make pictures of other pictures",
+        EditForm,
+        ImageReply,
+        errors=CALL_ERRORS,
+        tag="jobs",
+        content="multipart/form-data",
+        as_json=EditRequest,
+    ),
+    Path(
+        "post",
+        "/v1/images/variations",
+        "Make pictures like another",
+        VariationForm,
+        ImageReply,
+        errors=CALL_ERRORS,
+        tag="jobs",
+        content="multipart/form-data",
+    ),
+    Path(
+        "get",
+        "/ui/images/{name}",
+        "Read a picture by its link",
+        errors=(403, 404),
+        query=("expires", "signature"),
+        is_open=True,
+        tag="people",
+    ),
     Path("post", "/v1/audio/speech", "Say something", SpeechRequest, errors=CALL_ERRORS, tag="jobs"),
     *(
         Path("post", f"/v1/audio/{name}", summary, form, errors=CALL_ERRORS, tag="jobs", content="multipart/form-data")

@@ -21,7 +21,7 @@ from aldgate.surfaces.gpus import openapi as gpus
 from aldgate.surfaces.http.envelope import Envelope
 from aldgate.surfaces.http.openapi import CHANGE_ERRORS, Path
 from aldgate.surfaces.jobs import openapi as jobs
-from aldgate.surfaces.jobs.images import ImageRequest
+from aldgate.surfaces.jobs.image_requests import EditForm, ImageRequest, VariationForm
 from aldgate.surfaces.jobs.speech import SOUND_TYPES, SpeechRequest
 from aldgate.surfaces.jobs.transcription_form import TranscriptionForm, TranslationForm
 from aldgate.surfaces.models import openapi as models
@@ -31,8 +31,15 @@ from aldgate.surfaces.reports import openapi as reports
 from aldgate.surfaces.responses import openapi as responses
 
 REF = "#/components/schemas/{name}"
-_STREAMED = (types.ChatRequest, types.CompletionRequest, response_types.ResponseRequest, anthropic.MessagesRequest)
 _HEARD = (TranscriptionForm, TranslationForm)
+_PICTURES = (ImageRequest, EditForm, VariationForm)
+_STREAMED = (
+    types.ChatRequest,
+    types.CompletionRequest,
+    response_types.ResponseRequest,
+    anthropic.MessagesRequest,
+    *_PICTURES,
+)
 _ERRORS: dict[str, type] = {
     "openai": types.ErrorBody,
     "anthropic": anthropic.ErrorReply,
@@ -128,12 +135,14 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         good["content"] = {kind: {"schema": {"type": "string"}} for kind in (*SOUND_TYPES, "text/event-stream")}
     elif path.path == "/v1/videos/{id}/content":
         good["content"] = {kind: {"schema": {"type": "string"}} for kind in ("video/*", "image/*")}
+    elif path.path.startswith("/ui/images/"):
+        good["content"] = {"image/*": {"schema": {"type": "string"}}}
     elif path.path == "/metrics":
         good["content"] = {"text/plain": {"schema": {"type": "string"}}}
     elif path.method != "head":
         good["content"] = _texts(path, by_type)
     responses: dict[str, Any] = {str(path.status): good}
-    if path.request in (ImageRequest, SpeechRequest, *_HEARD):
+    if path.request in (SpeechRequest, *_PICTURES, *_HEARD):
         responses["202"] = {"description": "Begun", "content": {"application/json": {"schema": {"type": "object"}}}}
     error: Any = (
         {"type": "object"}

@@ -30,6 +30,7 @@ class FakeOpenAIImages(FakeEngine):
             web.get("/v1/models", self._models),
             web.post("/v1/images/generations", self._generate),
             web.post("/v1/images/edits", self._edit),
+            web.post("/v1/images/variations", self._edit),
             web.get("/files/{name}", self._file),
         ]
 

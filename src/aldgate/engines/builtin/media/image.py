@@ -97,7 +97,7 @@ def _picture(plan: _Plan, render: Render, index: int) -> Made:
         svg = drawing(plan.asked.prompt, seed, plan.width, plan.height)
         return Made(svg.encode(), "image/svg+xml", name, facts)
     drawn = _drawn(plan, render, seed, plan.width, plan.height, 1.0)
-    return Made(written(drawn, plan.format), WRITTEN[plan.format][1], name, facts)
+    return Made(written(drawn, plan.format, plan.asked.hints.get("output_compression")), WRITTEN[plan.format][1], name, facts)
 
 
 def _preview(plan: _Plan, render: Render, seed: int, share: float) -> Preview:

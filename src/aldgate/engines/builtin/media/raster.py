@@ -66,9 +66,9 @@ def changing(mask: Image) -> Image:
     return ImageOps.invert(mask.getchannel("A")) if mask.mode == "RGBA" else mask
 
 
-def written(picture: Image, format: str) -> bytes:
-    """A picture as a file."""
+def written(picture: Image, format: str, quality: int | None = None) -> bytes:
+    """A picture as a file; `quality` is of JPEG and WebP, 0 to 100."""
     name, _, how = WRITTEN[format]
     sink = BytesIO()
-    picture.save(sink, name, **how)
+    picture.save(sink, name, **(how if quality is None or not how else {"quality": max(1, quality)}))
     return sink.getvalue()
