@@ -159,14 +159,13 @@ class Jobs:
 
     async def changed(self, job: Job, within_s: float) -> Job:
         """The job once something about it is other than here, or as it is after so many seconds."""
-        last = time.monotonic() + within_s
-        while True:
-            with self._watching.change_of(job.id) as change:
-                now = await self.find(None, job.id)
-                left = min(LOOK_S, last - time.monotonic())
-                if now.version != job.version or now.has_ended or left <= 0:
-                    return now
-                await asyncio.wait([change], timeout=left)
+        nudge = asyncio.Event()
+        with self.following(job, nudge) as followed, suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while followed.job.version == job.version and not followed.job.has_ended:
+                    await nudge.wait()
+                    nudge.clear()
+        return replace(followed.job, asked=job.asked)
 
     async def preview(self, job: Job) -> Preview | None:
         """The last picture of it while it was under way."""
