@@ -5,6 +5,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 DATA ?=
 ARGS ?=
+DATABASE ?= $(or $(ALDGATE_TEST_DATABASE),sqlite)
 WORKERS ?= auto
 BIN := .venv/bin
 WORKED = $(if $(filter-out 1,$(WORKERS)),--numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadfile)
@@ -37,9 +38,9 @@ run: setup ## start the gate on 127.0.0.1:8000 (HOST=, PORT=, DATA=)
 dev: develop ## the same, restarting on change
 	@exec $(BIN)/watchfiles --filter python "$(SERVE)" src
 
-test: develop ## the whole suite in a process per core (WORKERS=), or what ARGS= says: make test ARGS="-k idempotency"
+test: develop ## the whole suite in a process per core (WORKERS=), or what ARGS= says; DATABASE=postgresql keeps data there
 	@scripts/services.sh
-	@$(BIN)/pytest $(WORKED) $(ARGS)
+	@ALDGATE_TEST_DATABASE=$(DATABASE) $(BIN)/pytest $(WORKED) $(ARGS)
 
 check: lint types shape ## ruff, format, pyright strict, architecture, import budget
 

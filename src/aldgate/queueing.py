@@ -21,6 +21,7 @@ from aldgate.core.jobs import (
     Queue,
     Renewal,
 )
+from aldgate.core.webhooks import Delivery, Tried
 
 Choose = Callable[[Queue], Choice]
 """Says which of the jobs that wait may begin. Runs within a transaction: it decides from what it is given, and at once."""
@@ -61,7 +62,10 @@ class JobStore(Protocol):
     async def list_jobs(
         self, wanted: JobFilter, *, after: Job | None = None, limit: int = 100, skip: int = 0, is_ascending: bool = False
     ) -> list[Job]:
-        """Jobs, newest (or oldest) first, those behind `after`, at most `limit` behind the first `skip`, in brief."""
+        """Jobs, newest (or oldest) first, those behind `after`, at most `limit` behind the first `skip`.
+
+        What they ask for is left out.
+        """
         ...
 
     async def delete_job(self, job_id: str, account: str) -> bool:
@@ -131,10 +135,37 @@ class JobStore(Protocol):
         """Jobs that wait though their deadline has passed or nobody wants them any more."""
         ...
 
+    async def forget_jobs(self, lives_s: float | None, after: tuple[float, str] | None = None) -> tuple[float, str] | None:
+        """Forget some jobs that ended so long ago, or longer than policies let them be kept, and let go of what they made.
+
+        Args:
+            lives_s: How long they are kept; None: as long as policies let them.
+            after: Where the last such question came to.
+
+        Returns where this one came to, None if it saw all.
+        """
+        ...
+
     async def listen_to_jobs(self, heard: Heard) -> None:
         """Tell `heard` of changes to jobs until cancelled, those that other processes make included.
 
         Raises:
             StoreUnavailable: The connection was lost; what changed meanwhile is not heard.
         """
+        ...
+
+
+class WebhookStore(Protocol):
+    """Webhooks of jobs that have ended; `JobStore.finish_job` makes them, in the transaction that ends the job."""
+
+    async def claim_deliveries(self, lease_s: float, limit: int) -> list[Delivery]:
+        """Take such as are due. Nobody else has them for so long."""
+        ...
+
+    async def note_delivery(self, delivery: Delivery, tried: Tried) -> None:
+        """Keep what came of an attempt, unless somebody else has claimed the delivery since."""
+        ...
+
+    async def find_delivery(self, job_id: str) -> Delivery | None:
+        """The webhook of a job that has ended, as it stands."""
         ...

@@ -14,7 +14,7 @@ from aldgate.core.files import StoredFile
 from aldgate.core.kept import IdempotencyRecord, KeptResponse, SavedReply
 from aldgate.core.levels import AccountKind, Level, LevelKind
 from aldgate.core.policies import ANYTHING, Policy
-from aldgate.queueing import JobStore
+from aldgate.queueing import JobStore, WebhookStore
 from aldgate.residing import ResidencyStore
 from aldgate.sharing import BudgetAuthority, ProcessStore
 
@@ -152,6 +152,10 @@ class ArtifactRecords(Protocol):
         """Keep it, unless the account's artifacts would come to more than `quota_bytes` with it: `StorageFull`."""
         ...
 
+    async def keep_made(self, artifact: StoredArtifact) -> StoredArtifact:
+        """Keep what a job made, over any quota. Where the job has made the same before, that stands: it is returned."""
+        ...
+
     async def check_artifact_room(self, account: str, quota_bytes: int) -> None:
         """Raise `StorageFull` if the account's artifacts come to `quota_bytes` or more."""
         ...
@@ -165,7 +169,7 @@ class ArtifactRecords(Protocol):
         ...
 
     async def delete_artifact(self, account: str, artifact_id: str) -> bool:
-        """Forget it; False if the account has none. Raises `Conflict` while something holds it."""
+        """Forget it; False if the account has none. Raises `Conflict` while a job that is not over holds it."""
         ...
 
     async def delete_expired_artifacts(self, now: float) -> int:
@@ -317,6 +321,7 @@ class Store(
     ArtifactRecords,
     BatchStore,
     JobStore,
+    WebhookStore,
     ResidencyStore,
     AccountStore,
     ClientStore,

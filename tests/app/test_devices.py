@@ -13,6 +13,7 @@ from aldgate.config.settings import Settings
 from aldgate.core.errors import UpstreamUnreachable
 from aldgate.core.placement import Needs
 from aldgate.engines.started import Started
+from aldgate.jobs.job_shop import nobody_minds
 from aldgate.store.stores import open_url
 from tests.jobs.test_placing import Painter
 
@@ -27,7 +28,7 @@ def settings(folder: Path, **more) -> Settings:
 async def test_engines_with_a_device_are_placed_on_it(tmp_path: Path):
     store = open_url(f"sqlite:///{tmp_path}/aldgate.db", "here")
     engines = {"painter": Painter("painter", None), "echo": Painter("echo", None)}
-    placing = placing_of(settings(tmp_path), store, engines, lambda: None)
+    placing = placing_of(settings(tmp_path), store, engines, lambda: None, nobody_minds)
     assert placing.engines() == ["painter"]
     assert placing.devices.device("desk").total_mb == 24_000
     assert placing._posts["painter"].needs == Needs(memory_mb=9_000, exclusive=False, places=2)
@@ -53,10 +54,12 @@ async def test_a_device_that_nobody_knows_is_a_mistake_in_the_configuration(tmp_
     store = open_url(f"sqlite:///{tmp_path}/aldgate.db", "here")
     wrong = settings(tmp_path, device=device)
     if is_known:
-        assert placing_of(wrong, store, {"painter": Painter("painter", None)}, lambda: None).engines() == ["painter"]
+        assert placing_of(wrong, store, {"painter": Painter("painter", None)}, lambda: None, nobody_minds).engines() == [
+            "painter"
+        ]
         return
     with pytest.raises(ConfigError, match="no device"):
-        placing_of(wrong, store, {"painter": Painter("painter", None)}, lambda: None)
+        placing_of(wrong, store, {"painter": Painter("painter", None)}, lambda: None, nobody_minds)
 
 
 async def test_an_engine_with_a_process_is_started_by_its_first_work(tmp_path: Path):

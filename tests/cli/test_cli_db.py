@@ -24,7 +24,7 @@ def test_what_is_missing_is_told_and_done(aldgate: Aldgate, url: str) -> None:
     make(url, "0009")
     told = aldgate("db", "check")
     assert told.code == 1
-    assert [line.split()[0] for line in told.out.splitlines()] == ["0010", "0011", "0012", "0013", "0014", "0015"]
+    assert [line.split()[0] for line in told.out.splitlines()] == ["0010", "0011", "0012", "0013", "0014", "0015", "0016"]
     assert "The audit log." in told.out and "`aldgate db upgrade`" in told.err
     assert aldgate("db", "check", "--json").json == {
         "revision": "0009",

@@ -62,3 +62,9 @@ def test_a_port_out_of_range_is_wrong_usage(aldgate: Aldgate, served: list[Setti
     result = aldgate("serve", "--port", "70000")
     assert (result.code, served) == (2, [])
     assert "hint: `aldgate serve --help` shows how it is used" in result.err
+
+
+@pytest.mark.parametrize(("flags", "works"), [((), True), (("--no-worker",), False)])
+def test_jobs_may_be_left_to_others(aldgate: Aldgate, served: list[Settings], flags: tuple[str, ...], works: bool) -> None:
+    assert aldgate("serve", *flags).code == 0
+    assert served[0].jobs.worker is works

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aldgate.config import ConfigError, PriceEntry, load, to_price
+from aldgate.config.prices import is_of_calls, to_job_price
+from aldgate.core.jobs import Price as JobPrice
 from aldgate.core.prices import Price
 
 
@@ -74,3 +76,24 @@ def test_a_tier_costs_what_it_says_and_else_the_usual(tmp_path: Path) -> None:
 def test_a_tier_alone_or_unheard_of_is_refused(tmp_path: Path, toml: str) -> None:
     with pytest.raises(ConfigError):
         price(tmp_path, toml)
+
+
+def test_a_job_costs_what_is_said_of_it_and_else_its_device() -> None:
+    assert to_job_price(None, 0) == JobPrice(version="free")
+    assert to_job_price(None, 300) == JobPrice(gpu_second=300_000_000, version="device")
+    said = PriceEntry(image=Decimal("0.02"), audio_second=Decimal("0.001"), request=Decimal("0.005"))
+    dear = JobPrice(gpu_second=300_000_000, image=2 * 10**10, audio_second=10**9, job=5 * 10**9, version="config")
+    assert to_job_price(said, 300) == dear
+    assert to_job_price(PriceEntry(gpu_second=Decimal(0)), 300) == JobPrice(version="config")
+
+
+def test_a_price_of_jobs_alone_is_none_of_calls() -> None:
+    assert not is_of_calls(PriceEntry(image=Decimal(1), gpu_second=Decimal(1), audio_second=Decimal(1)))
+    assert is_of_calls(PriceEntry(request=Decimal(1))) and is_of_calls(PriceEntry(input=Decimal(0)))
+
+
+@pytest.mark.parametrize("figure", ["image = -1", "audio_second = 'nan'", "gpu_second = 0.0000000000001"])
+def test_figures_of_jobs_are_checked_as_the_others(tmp_path: Path, figure: str) -> None:
+    (tmp_path / "aldgate.toml").write_text(f'[prices."painter/sdxl"]\n{figure}')
+    with pytest.raises(ConfigError, match="painter/sdxl"):
+        load(flags={}, environment={"HOME": "/h"}, directory=tmp_path)

@@ -21,7 +21,8 @@ from aldgate.core.errors import (
     WorkerLost,
 )
 from aldgate.core.generation import Progress, Recovery
-from aldgate.core.job_decisions import LONGEST_WAIT_S, ByPlaces, after_failure, cost_microusd, is_overdue, recovery_of
+from aldgate.core.job_bills import cost_microusd
+from aldgate.core.job_decisions import LONGEST_WAIT_S, NOT_YET, ByPlaces, after_failure, is_overdue, not_yet, recovery_of
 from aldgate.core.jobs import (
     ENDED,
     FOLLOWERS,
@@ -85,6 +86,14 @@ def test_nothing_begins_while_a_lost_attempt_may_run(recovery: Recovery, phase: 
     assert (verdict == "begin") == (phase != "submitted" or (recovery == "wait" and until_s <= 0))
     assert verdict != "adopt" or (recovery == "adopt" and is_wanted)
     assert verdict != "stop" or recovery != "wait"
+    assert (verdict == "lose") == (recovery == "lose" and phase == "submitted" and is_wanted)
+
+
+@given(st.sampled_from((*HOPELESS, *HOPEFUL, *NOT_YET)), st.integers(1, 2_000), JITTER)
+def test_what_limits_refuse_for_now_is_asked_for_later(kind: type[GatewayError], attempts: int, jitter: float) -> None:
+    later = not_yet(kind("no"), attempts, jitter)
+    assert (later is not None) == issubclass(kind, NOT_YET)
+    assert later is None or 0 < later.wait_s <= LONGEST_WAIT_S
 
 
 @given(st.integers(0, 5), st.integers(0, 8), st.integers(0, 20))

@@ -94,7 +94,7 @@ async def restarted(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[R
             poor, caller = await gate.key(budget="0.10/total"), await gate.key()
             assert [(await gate.post(poor)).status_code for _ in range(3)] == [200] * 3
             finished = await gate.post(caller, **{"idempotency-key": "finished"})
-            limited = [await gate.key(rpm=4), await gate.key(tpm=60), await gate.key(tpd=60)]
+            limited = [await gate.key(rpm=1), await gate.key(tpm=60), await gate.key(tpd=60)]
             for key in limited:
                 statuses = [(await gate.post(key)).status_code for _ in range(5)]
                 assert (statuses[0], statuses[4]) == (200, 429)

@@ -19,11 +19,12 @@ from aldgate.core.errors import (
     UpstreamBroken,
 )
 from aldgate.core.generation import Generated, Generation
+from aldgate.core.job_bills import expected_work
 from aldgate.core.job_decisions import ByPlaces
 from aldgate.core.jobs import Job, Made, Price, Work
 from aldgate.core.limits import Limits
 from aldgate.core.principals import Level, Policy, Principal
-from aldgate.gate.jobs import Wanted, cancel, cancelled, enqueue, expected_work, failed, ledger_row, succeeded
+from aldgate.gate.jobs import Wanted, cancel, cancelled, enqueue, failed, ledger_row, succeeded
 from aldgate.store.store import SqlStore
 from aldgate.testing.making import FolderEngine
 from tests.gate.conftest import Clock

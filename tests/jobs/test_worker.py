@@ -122,7 +122,7 @@ async def test_an_adapter_that_breaks_ends_neither_the_worker_nor_other_jobs(sto
 
 async def test_cancelling_stops_the_engine_and_charges_what_has_run(store: SqlStore, folder: Path):
     engine = FolderEngine("painter", folder, "cancel", takes_s=FOREVER_S)
-    hold = replace(job().hold, price=Price(gpu_second=5_000_000))
+    hold = replace(job().hold, price=Price(gpu_second=5_000_000), most_microusd=500)
     async with working(shop(store, folder, engine)):
         await store.enqueue_job(job(hold=hold))
         await engine.began.wait()
@@ -256,6 +256,33 @@ async def test_a_worker_whose_job_was_taken_stops_and_leaves_it(store: SqlStore,
     found = await store.find_job(job().id)
     assert found is not None and (found.state, found.worker, found.token) == ("running", "another", running.token + 1)
     assert engine.stopped == []
+
+
+async def test_what_may_have_been_paid_for_is_lost_and_not_made_again(store: SqlStore, folder: Path):
+    engine = FolderEngine("painter", folder, "lose")
+    await lost(store, folder, engine)
+    async with working(shop(store, folder, engine)):
+        ended = await until(store, job().id)
+    assert ended.state == "failed" and ended.error is not None and ended.error.code == "answer_lost"
+    assert [each.end for each in await store.job_attempts(ended.id)] == ["lost"] and not engine.began.is_set()
+
+
+async def test_a_call_that_had_not_begun_is_made_by_another_worker(store: SqlStore, folder: Path):
+    engine = FolderEngine("painter", folder, "lose")
+    await store.enqueue_job(job())
+    (claim,) = await store.claim_jobs([engine.name], ByPlaces({}), FOREVER_S)
+    await store.renew_jobs([claim.job.lease], -1.0)
+    async with working(shop(store, folder, engine)):
+        ended = await until(store, job().id)
+    assert ended.state == "succeeded" and ended.attempts == 2
+
+
+async def test_what_failed_once_it_was_sent_is_not_made_again_where_that_could_cost_twice(store: SqlStore, folder: Path):
+    engine = FolderEngine("painter", folder, "lose", faults={"prompt-1": [UpstreamBroken("It broke off.")]})
+    await store.enqueue_job(job())
+    async with working(shop(store, folder, engine)):
+        ended = await until(store, job().id)
+    assert ended.state == "failed" and ended.attempts == 1
 
 
 @pytest.mark.parametrize("recovery", RECOVERIES)

@@ -99,6 +99,7 @@ async def test_upstreams_tell_how_each_provider_answered_last(tmp_path: Path) ->
             assert (await gate.http.get("/health/upstreams")).json() == {
                 "ok": True,
                 "upstreams": {"good": healthy, "bad": healthy, "builtin": healthy},
+                "engines": {"builtin": healthy},
             }
             assert (len(good.requests), len(bad.requests)) == counts  # nobody was asked
             bad.script(faults.status(500), faults.status(400))

@@ -14,10 +14,13 @@ from aldgate.gate.reload.reload import Reloader
 from aldgate.gate.reload.roster import Roster
 from aldgate.gate.watch import Watch
 from aldgate.jobs.batches import BatchWorker
+from aldgate.jobs.engine_watch import EngineWatch
 from aldgate.jobs.files import Files
+from aldgate.jobs.hooks import Hooks
 from aldgate.jobs.making import Jobs
 from aldgate.jobs.placing import Placing
 from aldgate.jobs.watching import Watching
+from aldgate.jobs.webhooks import Deliveries
 from aldgate.jobs.worker import Worker
 from aldgate.limiter.valkey.limiter import ValkeyLimiter
 from aldgate.storage import Store
@@ -61,7 +64,10 @@ class App:
         self.worker: Worker
         self.watching: Watching
         self.jobs: Jobs
+        self.hooks: Hooks
+        self.deliveries: Deliveries
         self.tickets: Tickets
+        self.engine_watch: EngineWatch
         self.clients: Clients
         self.shelf: Shelf
         self.background: Background

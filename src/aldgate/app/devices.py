@@ -18,6 +18,7 @@ from aldgate.engines.http import EngineHttp
 from aldgate.engines.process import EngineProcess
 from aldgate.engines.section import EngineSection
 from aldgate.engines.started import Started
+from aldgate.gate.jobs import Ended
 from aldgate.jobs.devices import Devices, Post
 from aldgate.jobs.evictions import Evictor
 from aldgate.jobs.placing import Placing
@@ -32,7 +33,9 @@ def with_processes(settings: Settings, engines: Mapping[str, Engine]) -> dict[st
     return {name: _started(settings, name, engine) for name, engine in engines.items()}
 
 
-def placing_of(settings: Settings, store: Store, engines: Mapping[str, Engine], wake: Callable[[], None]) -> Placing:
+def placing_of(
+    settings: Settings, store: Store, engines: Mapping[str, Engine], wake: Callable[[], None], ended: Ended
+) -> Placing:
     """Who says which job may work on which device.
 
     Args:
@@ -40,6 +43,7 @@ def placing_of(settings: Settings, store: Store, engines: Mapping[str, Engine], 
         store: Where residencies are kept.
         engines: By name, as `with_processes` returns them.
         wake: Told that something may begin that could not before.
+        ended: Told of jobs that are refused for want of a device.
 
     Raises:
         ConfigError: An engine's device is neither declared nor `gpu0`, `gpu1` and so on.
@@ -55,7 +59,7 @@ def placing_of(settings: Settings, store: Store, engines: Mapping[str, Engine], 
                 raise ConfigError(f"[engines.{name}]: there is no device `{section.device}`", hint=hint)
             needs = Needs(memory_mb=section.memory_mb, exclusive=section.exclusive, places=section.places, idle_s=section.idle_s)
             posts[name] = Post(engine, section.device, needs, section.base_url)
-    return Placing(store, devices, posts, Evictor(store, devices, posts), wake)
+    return Placing(store, devices, posts, Evictor(store, devices, posts), wake, ended)
 
 
 def _started(settings: Settings, name: str, engine: Engine) -> Engine:

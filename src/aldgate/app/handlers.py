@@ -16,6 +16,7 @@ from aldgate.surfaces.health import HealthFace
 from aldgate.surfaces.http.asgi import Handler
 from aldgate.surfaces.http.front import Front
 from aldgate.surfaces.http.origins import Origins
+from aldgate.surfaces.jobs.doors import JobDoors
 from aldgate.surfaces.queued.shown import Shown
 from aldgate.surfaces.responses.shelf import Shelf
 from aldgate.surfaces.routes import SURFACES, every_path, health_paths
@@ -59,16 +60,17 @@ def handlers_of(
             people=people,
             placing=app.placing,
             jobs=app.jobs,
-            tickets=app.tickets,
             images=image_terms(settings, app.archive),
+            tickets=app.tickets,
         ).app
 
     def watching() -> Handler:
         shown = Shown(app.archive.links, settings.artifacts.link_s)
         return SURFACES.load("job-socket")(app.jobs, identity, app.watch, app.tickets, shown, gate.new_id).serve
 
+    making = JobDoors(app.jobs, app.archive, settings.artifacts.link_s, settings.artifacts.inline_bytes)
     origins = Origins(settings.server.cors_origins)
     return {
-        "all": every_path(doors, shelf, health, app.clients, app.oidc, administration, watching, origins),
+        "all": every_path(doors, shelf, health, app.clients, app.oidc, administration, watching, making, origins),
         "ops": Front(health_paths(health), new_id=gate.new_id),
     }

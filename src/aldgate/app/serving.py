@@ -101,7 +101,7 @@ def serve(settings: Settings) -> None:
     log.info("starting", extra={"version": __version__, "pid": os.getpid()})
     for warning in warnings(settings):
         log.warning(warning)
-    with _telling():
+    with telling():
         if settings.server.workers == 1:
             return _serve_here(settings)
         bound = [bind(listener.host, listener.port) for listener in settings.server.listeners]
@@ -109,7 +109,7 @@ def serve(settings: Settings) -> None:
             each.listen(BACKLOG)
 
     def work(seat: Seat) -> None:
-        with _telling():
+        with telling():
             _serve_here(settings, seat, bound)
 
     def close() -> None:
@@ -120,12 +120,13 @@ def serve(settings: Settings) -> None:
 
 
 def _serve_here(settings: Settings, seat: Seat | None = None, bound: Sequence[socket.socket] = ()) -> None:
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(run(settings, seat, bound))
 
 
 @contextmanager
-def _telling() -> Generator[None]:
+def telling() -> Generator[None]:
+    """Print what keeps a process from starting, with a hint, and exit with 1."""
     try:
         yield
     except ConfigError as error:
@@ -136,7 +137,8 @@ def _telling() -> Generator[None]:
         sys.exit(f"error: {error.message}\nhint: look at `store` and `data` in the configuration ({error.__cause__})")
 
 
-def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+def loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    """The faster event loop, where there is one."""
     try:
         import uvloop  # not on every platform
     except ImportError:

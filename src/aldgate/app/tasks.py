@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from aldgate.app.app import App
+from aldgate.config.settings import Settings
 from aldgate.core.errors import GatewayError
 from aldgate.gate.money.slices import Slices
 from aldgate.storage import Store
@@ -19,11 +20,12 @@ log = logging.getLogger("aldgate")
 TIDY_S = 3_600
 
 
-def lasting(app: App, store: Store) -> tuple[Coroutine[Any, Any, None], ...]:
-    """Everything that runs until the gate ends."""
+def lasting(app: App, store: Store, *, works: bool) -> tuple[Coroutine[Any, Any, None], ...]:
+    """Everything that runs until the gate ends. `works`: it carries on jobs itself."""
     return (
         *(() if app.valkey is None else (app.valkey.run(),)),
-        *((app.placing.run(),) if app.placing.engines() else ()),
+        *((app.placing.run(),) if works and app.placing.engines() else ()),
+        *((app.worker.run(),) if works else ()),
         app.writer.run(),
         app.roster.sweeper.run(),
         app.watch.run(),
@@ -33,7 +35,7 @@ def lasting(app: App, store: Store) -> tuple[Coroutine[Any, Any, None], ...]:
         _looking(app),
         _tidying(app, store),
         app.batches.run(),
-        app.worker.run(),
+        app.deliveries.run(),
         app.watching.run(),
         app.background.run(),
         app.neighbours.run(),
@@ -54,10 +56,19 @@ async def _tidying(app: App, store: Store) -> None:
         await asyncio.sleep(TIDY_S)
         try:
             await app.files.sweep()
+            await _forget_jobs(app.reloader.settings, store)
             await app.archive.sweep()
             await store.forget_dead()
         except (GatewayError, OSError) as error:
             log.warning("what has expired could not be removed", exc_info=error)
+
+
+async def _forget_jobs(settings: Settings, store: Store) -> None:
+    """Forget jobs that are kept no longer, a few at a time; what they made goes with the next sweep of what has expired."""
+    lives_s = min((each for each in (settings.jobs.lifetime_s, settings.artifacts.lifetime_s) if each), default=None)
+    came_to = await store.forget_jobs(lives_s)
+    while came_to is not None:
+        came_to = await store.forget_jobs(lives_s, came_to)
 
 
 async def finish(tasks: list[asyncio.Task[None]], writer: LedgerWriter, slices: Slices, store: Store) -> None:

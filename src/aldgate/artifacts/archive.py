@@ -236,7 +236,10 @@ class Archive:
             facts=facts,
         )
         async with self._turn:
-            await self._records.add_artifact(artifact, quota)
+            if provenance.job_id is None:
+                await self._records.add_artifact(artifact, quota)
+            else:
+                artifact = await self._records.keep_made(artifact)
             is_there = await self._contents.has(sha256)
         if not is_there:  # it was forgotten with the last that had it, just before it was needed again
             await self._records.delete_artifact(account, artifact.id)

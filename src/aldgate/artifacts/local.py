@@ -66,7 +66,7 @@ class Writing:
     def __init__(self, root: Path, path: Path) -> None:
         self._root = root
         self._path = path
-        self._file = open(path, "xb", buffering=0, opener=_private)
+        self._file = open(path, "xb", buffering=0, opener=private)
         self._digest = hashlib.sha256()
         self._turn = Lock()  # a cancelled caller aborts while its last piece is still being written in a thread
         self.size = 0
@@ -108,7 +108,8 @@ class Writing:
             self._path.unlink(missing_ok=True)
 
 
-def _private(path: str, flags: int) -> int:
+def private(path: str, flags: int) -> int:
+    """An `opener` of files that nobody else may read."""
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 

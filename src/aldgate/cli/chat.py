@@ -22,11 +22,11 @@ def chat(
     """Say something to a model and print its answer as it comes."""
     client = connect(url)
     if message is None and sys.stdin.isatty():
-        return _converse(client, model or _first_model(client))
+        return _converse(client, model or first_model(client))
     text = sys.stdin.read() if message is None else message
     if not text.strip():
         raise CliError("there is nothing to say", hint="give a message, like `aldgate chat 'hello'`, or pipe one in")
-    _answer(client, model or _first_model(client), [{"role": "user", "content": text}])
+    _answer(client, model or first_model(client), [{"role": "user", "content": text}])
 
 
 def _converse(client: Client, model: str) -> None:
@@ -57,7 +57,7 @@ def _answer(client: Client, model: str, messages: Messages) -> str:
     show = plain if sys.stdout.isatty() else str
     try:
         for event in client.stream("/v1/chat/completions", {"model": model, "messages": messages, "stream": True}):
-            piece = _text(event)
+            piece = text_of(event)
             pieces.append(piece)
             sys.stdout.write(show(piece))
             sys.stdout.flush()
@@ -67,13 +67,19 @@ def _answer(client: Client, model: str, messages: Messages) -> str:
     return "".join(pieces)
 
 
-def _text(event: dict[str, Any]) -> str:
+def text_of(event: dict[str, Any]) -> str:
+    """What an event of a streamed answer adds to it."""
     choices: list[dict[str, Any]] = event.get("choices") or []
     delta: dict[str, Any] = (choices[0].get("delta") if choices else None) or {}
     return delta.get("content") or ""
 
 
-def _first_model(client: Client) -> str:
+def first_model(client: Client) -> str:
+    """The first that is listed.
+
+    Raises:
+        CliError: There is none.
+    """
     models = client.call("GET", "/v1/models")["data"]
     if not models:
         raise CliError("the gate has no model", hint="set a provider's key, like OPENAI_API_KEY, or add one to aldgate.toml")

@@ -181,9 +181,9 @@ def _refusal(status: int, data: bytes, retry_after: str | None) -> CliError:
         body = None
     message = _reason(body, f"the gate answered {status}")
     if retry_after is not None and retry_after.isdigit():
-        return CliError(message, hint=f"try again in {retry_after} s")
+        return CliError(message, hint=f"try again in {retry_after} s", status=status)
     otherwise = "the gate's log tells more" if status >= 500 else "`--help` shows how the command is used"
-    return CliError(message, hint=_HINTS.get(status, otherwise))
+    return CliError(message, hint=_HINTS.get(status, otherwise), status=status)
 
 
 def _reason(body: Any, otherwise: str) -> str:

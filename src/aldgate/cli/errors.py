@@ -7,9 +7,11 @@ class CliError(Exception):
     Args:
         message: What went wrong; holds no secret.
         hint: What to do about it.
+        status: What the gate answered, if it did.
     """
 
-    def __init__(self, message: str, *, hint: str) -> None:
+    def __init__(self, message: str, *, hint: str, status: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.status = status

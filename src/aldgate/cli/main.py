@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from aldgate.cli import audit, budgets, clients, config, db, gpu, keys, models, organisations, teams, usage, users, verify
+from aldgate.cli import audit, budgets, clients, config, db, gpu, jobs, keys, models, organisations, teams, usage, users, verify
 from aldgate.cli.chat import chat
 from aldgate.cli.errors import CliError
 from aldgate.cli.explain import explain
+from aldgate.cli.generate import generate
 from aldgate.cli.group import Help
 from aldgate.cli.output import note
 from aldgate.cli.reconcile import reconcile
@@ -18,11 +19,13 @@ from aldgate.cli.selftest import selftest
 from aldgate.cli.serve import serve
 from aldgate.cli.statement import statement
 from aldgate.cli.version import version
+from aldgate.cli.worker import worker
 from aldgate.config.errors import ConfigError
 
 # Plain help: rich would double the time that `--help` takes.
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 app.command()(serve)
+app.command()(worker)
 app.add_typer(keys.app, name="keys")
 app.add_typer(organisations.app, name="organisations")
 app.add_typer(teams.app, name="teams")
@@ -31,6 +34,8 @@ app.add_typer(users.app, name="users")
 app.add_typer(models.app, name="models")
 app.add_typer(usage.app, name="usage")
 app.add_typer(gpu.app, name="gpu")
+app.add_typer(jobs.app, name="jobs")
+app.command()(generate)
 app.command()(statement)
 app.command()(reconcile)
 app.add_typer(audit.app, name="audit")

@@ -23,24 +23,26 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that serve; more than 1 needs PostgreSQL and Valkey.")
     ] = None,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Leave jobs to `aldgate worker`.")] = False,
 ) -> None:
     """Start the gate and run it until it is told to stop."""
     # Decoding settings loads msgspec (40 ms), which `--help` need not pay.
     from aldgate.config.check import check_workers
     from aldgate.config.loader import load
 
-    settings = load(flags=_flags(host, port or [], data, workers), file=config)
+    settings = load(flags=_flags(host, port or [], data, workers, no_worker), file=config)
     check_workers(settings)
     module, _, attribute = ENTRY.partition(":")
     getattr(importlib.import_module(module), attribute)(settings)
 
 
-def _flags(host: str | None, ports: list[int], data: Path | None, workers: int | None) -> dict[str, str]:
+def _flags(host: str | None, ports: list[int], data: Path | None, workers: int | None, no_worker: bool) -> dict[str, str]:
     given = {
         "server.host": host,
         "server.port": str(ports[0]) if ports else None,
         "server.listen": ",".join(f":{port}" for port in ports) if len(ports) > 1 else None,
         "data": None if data is None else str(data),
         "server.workers": None if workers is None else str(workers),
+        "jobs.worker": "false" if no_worker else None,
     }
     return {path: text for path, text in given.items() if text is not None}

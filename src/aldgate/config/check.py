@@ -10,7 +10,7 @@ from aldgate.config.caching import kept_s
 from aldgate.config.caller_keys import LEAST, caller_keys
 from aldgate.config.errors import ConfigError
 from aldgate.config.issuers import check_issuers, is_safe_url
-from aldgate.config.prices import to_price
+from aldgate.config.prices import to_job_price, to_price
 from aldgate.config.secret import Secret
 from aldgate.config.settings import Budgets, Server, Settings
 from aldgate.core.addresses import is_loopback
@@ -58,6 +58,7 @@ def check(settings: Settings) -> None:
     for model, entry in settings.prices.items():
         try:
             to_price(entry)
+            to_job_price(entry, 0)
         except ConfigError as error:
             raise ConfigError(f'prices."{model}": {error.message}', hint=error.hint) from None
 
@@ -71,7 +72,7 @@ def check_workers(settings: Settings) -> None:
     if settings.server.workers == 1:
         return
     missing: list[str] = []
-    if not settings.store.startswith("postgresql"):
+    if not has_server(settings):
         missing.append("`store` (postgresql://user:password@host/database)")
     if not settings.valkey.url:
         missing.append("`valkey.url` (valkey://host:6379)")
@@ -80,6 +81,22 @@ def check_workers(settings: Settings) -> None:
         raise ConfigError("more than one worker needs PostgreSQL and Valkey", hint=hint)
     if not hasattr(os, "fork"):
         raise ConfigError("this system cannot fork workers", hint="leave workers at 1, and start several gates")
+
+
+def check_worker(settings: Settings) -> None:
+    """Refuse a worker beside a gate whose database is for one process alone.
+
+    Raises:
+        ConfigError: It is.
+    """
+    if not has_server(settings):
+        hint = "set `store` to postgresql://user:password@host/database for both; with SQLite the gate works on jobs itself"
+        raise ConfigError("a worker of its own needs PostgreSQL: SQLite's file is for one process", hint=hint)
+
+
+def has_server(settings: Settings) -> bool:
+    """Whether the database is a server, which several processes can share."""
+    return settings.store.startswith(("postgresql", "postgres:"))
 
 
 def _check_secrets(settings: Settings) -> None:

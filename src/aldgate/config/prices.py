@@ -5,6 +5,7 @@ from decimal import Decimal
 import msgspec
 
 from aldgate.config.errors import ConfigError
+from aldgate.core.jobs import Price as JobPrice
 from aldgate.core.prices import MILLION, Price
 from aldgate.core.tiers import Tier
 
@@ -23,7 +24,7 @@ class TierEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class PriceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One price, under `[prices."provider/model"]`. Numbers or strings, both read exactly."""
+    """One price, under `[prices."provider/model"]`, of jobs `"engine/model"` or `"engine"`. Numbers or strings, read exactly."""
 
     input: Decimal | None = None
     """Dollars per million input tokens."""
@@ -36,13 +37,48 @@ class PriceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     cache_write_1h: Decimal | None = None
     """Dollars per million of those that are kept for an hour; unset, what `cache_write` says."""
     request: Decimal | None = None
-    """Dollars per request."""
+    """Dollars per request, or per job that was done."""
     search: Decimal | None = None
     """Dollars per search of the web that the provider makes for an answer."""
+    image: Decimal | None = None
+    """Dollars per picture that an engine made."""
+    audio_second: Decimal | None = None
+    """Dollars per second of sound that an engine made or listened to."""
+    gpu_second: Decimal | None = None
+    """Dollars per second that an engine's device worked; unset, what the device's table says."""
     tools: Decimal | None = None
     """Dollars per request that brings tools with a fee of their own, such as `file_search`; unset, keys with a budget may not."""
     tiers: dict[Tier, TierEntry] = {}
     """What costs otherwise in a service tier (`flex`, `batch`, `priority`, `fast`): `[prices."provider/model".tiers.flex]`."""
+
+
+def is_of_calls(entry: PriceEntry) -> bool:
+    """Whether it says what calls of a provider cost, and not jobs alone."""
+    own = {"image", "audio_second", "gpu_second", "tiers"}
+    return bool(entry.tiers) or any(getattr(entry, name) is not None for name in entry.__struct_fields__ if name not in own)
+
+
+def to_job_price(entry: PriceEntry | None, rate_microusd_per_s: int) -> JobPrice:
+    """What jobs of an engine cost.
+
+    Args:
+        entry: What was said of the engine or its model, if anything was.
+        rate_microusd_per_s: What a second of its device costs where nothing else was said.
+
+    Raises:
+        ConfigError: As of `to_price`.
+    """
+    rate = rate_microusd_per_s * MILLION
+    if entry is None:
+        return JobPrice(gpu_second=rate, version="device" if rate else "free")
+    gpu_second = _micro("gpu_second", entry.gpu_second, MILLION * MILLION)
+    return JobPrice(
+        gpu_second=rate if gpu_second is None else gpu_second,
+        image=_micro("image", entry.image, MILLION * MILLION) or 0,
+        audio_second=_micro("audio_second", entry.audio_second, MILLION * MILLION) or 0,
+        job=_micro("request", entry.request, MILLION * MILLION) or 0,
+        version=VERSION,
+    )
 
 
 def to_price(entry: PriceEntry) -> Price:

@@ -26,6 +26,11 @@ def _body_limit(text: str) -> str:
     return "536870912" if text.strip() == "0" else text
 
 
+def _kibibytes(text: str) -> str:
+    text = text.strip()
+    return str(int(text) * 1024) if text.isascii() and text.isdecimal() else text
+
+
 SEED_NAMES: dict[str, SeedName] = {
     "API_PORT": SeedName("server.port", (PORT_1301,)),
     "LLM_API_PORT": SeedName("server.port", (PLUGGABLY,)),
@@ -49,6 +54,8 @@ SEED_NAMES: dict[str, SeedName] = {
     "GATEWAY_TOKEN_POLICIES_JSON": SeedName("auth.caller_policies", (LOCAL_AI,)),
     "CLIENT_CONFIG_DIR": SeedName("auth.client_config_dir", (DSP,)),
     "USER_SESSION_TTL_SEC": SeedName("auth.session_idle_s", (LOCAL_AI,)),
+    "LLM_API_ARTIFACT_EXPIRY_SECS": SeedName("artifacts.link_s", (PLUGGABLY,)),
+    "LLM_API_ARTIFACT_INLINE_THRESHOLD_KB": SeedName("artifacts.inline_bytes", (PLUGGABLY,), _kibibytes),
     "LLM_API_ENCRYPTION_KEY": SeedName("auth.encryption_key", (PLUGGABLY,)),
     "IMAGES_BACKEND": SeedName("images.backend", (LOCAL_AI,)),
     "IMAGES_BACKEND_CLASS": SeedName("images.backend_class", (LOCAL_AI,)),

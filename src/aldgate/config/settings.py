@@ -180,6 +180,8 @@ class Artifacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Kept for so many seconds; 0: until they are deleted, or as long as policies allow."""
     link_s: Annotated[float, Meta(gt=0, le=604_800)] = 86_400.0
     """Seconds that links in answers are good for."""
+    inline_bytes: Annotated[int, Meta(ge=0, le=16_777_216)] = 262_144
+    """Largest one that stands in an answer of `/v1/generate`, in base64; a larger one is linked."""
 
 
 class Images(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -216,6 +218,17 @@ class Responses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Responses of one key that run in the background at once; beyond it a new one is 429."""
 
 
+class Jobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pictures, film, sound and whatever else takes time."""
+
+    worker: bool = True
+    """Whether the gate works on them itself; otherwise `aldgate worker` does, in processes of its own."""
+    lease_s: Annotated[float, Meta(ge=1, le=3_600)] = 30.0
+    """A job whose worker was not heard of for so long is taken over by another."""
+    lifetime_s: Annotated[float, Meta(ge=0, le=315_360_000)] = 2_592_000.0
+    """What has ended is forgotten after so many seconds, or as soon as policies or `artifacts.lifetime_s` say; 0: not by this."""
+
+
 class Batches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Calls that the gate makes by itself, from files."""
 
@@ -225,6 +238,17 @@ class Batches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Lines in one batch."""
     max_unfinished: Count = 100
     """Batches of one key that wait or run; beyond it a new one is 429."""
+
+
+class Webhooks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is told when jobs have ended: URLs that callers name."""
+
+    allow_private: bool = False
+    """Call also plain `http://`, private networks and this machine; otherwise callers could reach what only the gate can."""
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 15.0
+    """Seconds that a receiver has to answer."""
+    attempts: Annotated[int, Meta(ge=1, le=20)] = 8
+    """How often one is sent before it is given up; the eighth is a day after the first."""
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -355,7 +379,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     artifacts: Artifacts = Artifacts()
     images: Images = Images()
     responses: Responses = Responses()
+    jobs: Jobs = Jobs()
     batches: Batches = Batches()
+    webhooks: Webhooks = Webhooks()
     log: Log = Log()
     discovery: Discovery = Discovery()
     upstream: Upstream = Upstream()

@@ -13,6 +13,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
+_NAT64 = IPv6Network("64:ff9b::/96")
+"""RFC 6052."""
 _FORWARDING = frozenset({"forwarded", "via", "x-host", "cdn-loop", "proxy-connection", "x-amzn-trace-id"})
 _FORWARDING_BEGIN = ("x-forward", "x-original-", "x-real-", "x-proxy", "x-envoy-", "x-azure-", "x-arr-", "x-amz-cf-", "cf-")
 _FORWARDING_END = ("-ip", "-addr", "-address")
@@ -66,6 +68,19 @@ def is_loopback(text: str) -> bool:
     """Whether an address, or a host's name, is of this machine itself."""
     found = parsed(text)
     return text.rstrip(".").lower() == "localhost" if found is None else found.is_loopback
+
+
+def is_public(text: str) -> bool:
+    """Whether an address is one of the public Internet, also where another is carried within it (NAT64, 6to4, Teredo)."""
+    found = parsed(text)
+    if found is None or not found.is_global or found.is_multicast:
+        return False
+    if isinstance(found, IPv4Address):
+        return True
+    carried = found.sixtofour or (found.teredo[1] if found.teredo else None)
+    if found in _NAT64:
+        carried = IPv4Address(int(found) & 0xFFFFFFFF)
+    return carried is None or is_public(str(carried))
 
 
 def _last(addresses: Sequence[str], trusted: Sequence[Network]) -> str:

@@ -58,6 +58,8 @@ class Peek(msgspec.Struct):
     """The most tokens that it can be, once that was worked out of its body: see `gate.money.bounds.most_input`."""
     forward: bytes = b""
     """Header lines (`name: value\\r\\n`) that go on to a provider of the same dialect, such as `anthropic-beta`."""
+    is_background: bool = False
+    """It is to become a job (`"background": true`)."""
     tier: str | None = None
     """The service tier that it asks for, once that was worked out of its body: see `gate.money.bounds.tier_of`."""
     fee_tool: str | None = None

@@ -9,7 +9,8 @@ PolicyError     ScopeDenied PolicyDenied ForeignOrigin PriceUnknown BudgetExceed
 ContentBlocked LinkInvalid EngineBusy
 UpstreamError   UpstreamRejected ContextTooLong ContentFiltered UpstreamUnreachable UpstreamTimeout
 UpstreamBroken UpstreamInvalid UpstreamAuth UpstreamLimited UpstreamOverloaded
-InternalError   NotSupported Shedding ShuttingDown VramConflict StoreUnavailable IssuerUnavailable WorkerLost DeadlineExceeded
+InternalError   NotSupported Shedding ShuttingDown VramConflict StoreUnavailable IssuerUnavailable WorkerLost AnswerLost
+DeadlineExceeded
 ClientGone      nobody is left to answer; recorded, never rendered
 HedgeLost       another attempt began to answer sooner; recorded, never rendered
 """
@@ -408,6 +409,12 @@ class WorkerLost(InternalError):
     """The worker that had the job is gone, and what it made with it."""
 
     code, status, retry = "worker_lost", 503, Retry.LATER
+
+
+class AnswerLost(WorkerLost):
+    """The worker that made the call is gone with its answer. It may have been paid for, so it is not made again by itself."""
+
+    code, retry = "answer_lost", Retry.NEVER
 
 
 class DeadlineExceeded(InternalError):

@@ -11,11 +11,12 @@ from aldgate.core.levels import Operation
 MEDIA_OPERATIONS: frozenset[Operation] = frozenset({"image", "video", "audio", "music", "speech", "transcribe", "mesh"})
 """What engines make; some also do what providers do (`chat`, `complete`)."""
 
-Recovery = Literal["adopt", "cancel", "kill", "wait"]
+Recovery = Literal["adopt", "cancel", "kill", "wait", "lose"]
 """What becomes of an attempt whose worker is gone, before another may begin.
 
 `adopt`: it is looked up by the handle that was kept before it was sent. `cancel`: the engine is told to stop, and says when it
-has. `kill`: it is a process of ours, which ends. `wait`: nothing can be asked; its longest time must pass.
+has. `kill`: it is a process of ours, which ends. `wait`: nothing can be asked; its longest time must pass. `lose`: nothing can be
+asked, and another attempt could be paid for twice: there is none.
 """
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 

@@ -6,28 +6,34 @@ from typing import Literal
 import msgspec
 
 from aldgate.core.errors import (
+    AnswerLost,
     CallerError,
+    ConcurrencyLimited,
     DeadlineExceeded,
     GatewayError,
     NotSupported,
     PolicyError,
+    RateLimited,
+    ShuttingDown,
     UpstreamAuth,
     UpstreamRejected,
 )
 from aldgate.core.generation import Recovery
-from aldgate.core.jobs import Choice, Job, Phase, Price, Queue, Work
-from aldgate.core.prices import MILLION
+from aldgate.core.jobs import Choice, Job, Phase, Queue
 
 BASE_WAIT_S = 1.0
 LONGEST_WAIT_S = 300.0
-HOPELESS = (CallerError, PolicyError, UpstreamRejected, UpstreamAuth, NotSupported, DeadlineExceeded)
+HOPELESS = (CallerError, PolicyError, UpstreamRejected, UpstreamAuth, NotSupported, DeadlineExceeded, AnswerLost)
 """Errors that the same job would meet again: its own fault, a credential's, or its time is over."""
 
-Next = Literal["begin", "adopt", "stop", "wait"]
+NOT_YET = (RateLimited, ConcurrencyLimited, ShuttingDown)
+"""Refusals of the gate's that pass by themselves."""
+
+Next = Literal["begin", "adopt", "stop", "wait", "lose"]
 """What to do about an attempt whose worker is gone, before another may begin.
 
 `begin`: nothing, it had sent nothing. `adopt`: look it up at the engine. `stop`: have the engine stop it, or end its process.
-`wait`: until it has ended by itself.
+`wait`: until it has ended by itself. `lose`: no other may begin.
 """
 
 
@@ -53,6 +59,20 @@ def after_failure(error: GatewayError, failures: int, most: int, jitter: float, 
     return Again(min(LONGEST_WAIT_S, max(waited * (0.5 + jitter / 2), error.retry_after_s or 0.0)))
 
 
+def not_yet(error: GatewayError, attempts: int, jitter: float) -> Again | None:
+    """When a call may be asked for again that the gate refused for now. None: it is not refused for now.
+
+    Args:
+        error: Why.
+        attempts: Made so far, this one among them.
+        jitter: As in `after_failure`.
+    """
+    if not isinstance(error, NOT_YET):
+        return None
+    waited = min(LONGEST_WAIT_S, BASE_WAIT_S * 2.0 ** min(attempts - 1, 30)) * (0.5 + jitter / 2)
+    return Again(min(LONGEST_WAIT_S, max(waited, error.retry_after_s or 0.0)))
+
+
 def recovery_of(recovery: Recovery, phase: Phase, *, is_wanted: bool, until_s: float) -> Next:
     """What to do about an attempt whose worker is gone.
 
@@ -64,6 +84,8 @@ def recovery_of(recovery: Recovery, phase: Phase, *, is_wanted: bool, until_s: f
     """
     if phase != "submitted":
         return "begin"
+    if recovery == "lose":
+        return "lose" if is_wanted else "stop"
     if recovery == "wait":
         return "wait" if until_s > 0 else "begin"
     return "adopt" if recovery == "adopt" and is_wanted else "stop"
@@ -91,10 +113,9 @@ class ByPlaces:
         return Choice(tuple(begin), reasons)
 
 
-def cost_microusd(price: Price, work: Work) -> int:
-    """What so much work costs, rounded up to the next micro-dollar."""
-    total = work.gpu_s * price.gpu_second + work.images * price.image + work.audio_s * price.audio_second + price.job
-    return -(-total // MILLION)
+def is_past(ended_at: float | None, now: float, *lives_s: float | None) -> bool:
+    """Whether a job that ended then is to be forgotten, by any of these terms; None: it sets none."""
+    return ended_at is not None and any(each is not None and now >= ended_at + each for each in lives_s)
 
 
 def is_overdue(job: Job, now: float) -> bool:

@@ -32,6 +32,8 @@ FOLLOWERS: Mapping[State, frozenset[State]] = MappingProxyType(
     }
 )
 """The states that may come after each. What has ended stays as it is: to try it once more is to make another job of it."""
+CALLS = "calls"
+"""The engine of jobs that are calls to providers. What they cost is held and settled by the call that each makes."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 

@@ -104,3 +104,10 @@ def with_members(body: bytes, changes: Mapping[str, Any]) -> bytes:
     members: dict[str, Any] = _members.decode(body)
     members.update(changes)
     return _encode(members)
+
+
+def without_member(body: bytes, name: str) -> bytes:
+    """Leave out a top-level member, keeping all others to the byte."""
+    members: dict[str, Any] = _members.decode(body)
+    members.pop(name, None)
+    return _encode(members)

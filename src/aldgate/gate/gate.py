@@ -8,8 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-import msgspec
-
 from aldgate.core.calls import Admission, Call, Failure, LedgerRow, Outcome, Peek
 from aldgate.core.errors import (
     BudgetExceeded,
@@ -27,6 +25,7 @@ from aldgate.core.rights import EXPECTED_OUTPUT
 from aldgate.core.routes import Catalogue, Deployment, Plan, Route
 from aldgate.gate.attempts import Attempts
 from aldgate.gate.ids import CallIds
+from aldgate.gate.job_counts import JobCounts
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.money.bills import bill
 from aldgate.gate.money.bounds import cap_of, cost_of, counted, expected_tokens, most_input, payable, used_by
@@ -68,6 +67,8 @@ class Gate:
     Attributes:
         streams: By call, those that are being streamed.
         steps: Reserves what streams need as they go on.
+        job_counts: What jobs count in limits.
+        made_models: By full name, what engines said that they have. `engines_heard`: of engines, what `heard` is of providers.
         heard: By provider, the fault (status and code) of its last answer, to a call or a question for its models; None: none.
     """
 
@@ -98,6 +99,9 @@ class Gate:
         self.heard: dict[str, tuple[int, str] | None] = {}
         self.streams: dict[str, OpenStream] = {}
         self.steps = Steps(slices, step_tokens)
+        self.job_counts = JobCounts()
+        self.made_models: Mapping[str, Deployment] = {}
+        self.engines_heard: dict[str, tuple[int, str] | None] = {}
         self.is_draining = False
         self.under_way = 0
         self._store = store
@@ -409,11 +413,8 @@ class Gate:
             return
         admission.is_open = False
         self.under_way -= 1
-        call = admission.call
-        if admission.tier and not outcome.usage.tier:
-            outcome.usage = msgspec.structs.replace(outcome.usage, tier=admission.tier)
-        usage = outcome.usage
-        deployment, cost, version = bill(call, admission.deployment, usage)
+        call, usage = admission.call, outcome.usage
+        deployment, cost, version = bill(call, admission.deployment, usage, admission.tier)
         spent, tokens = cost, usage.input_tokens + usage.output_tokens
         if admission.leave is not None:
             admission.leave(tokens)
@@ -441,14 +442,14 @@ class Gate:
             log_call(call, deployment, outcome, total_s)
 
     def hand_over(self, admission: Admission) -> Held:
-        """The call goes on as a job, which takes what it holds of budgets with it. What it counted in limits stays counted.
+        """The call goes on as a job, which takes what it holds of budgets with it; of limits, `job_counts` sees to it.
 
         Returns what the job takes.
         """
         admission.is_open = False
         self.under_way -= 1
         if admission.places is not None:
-            admission.gauge.settle(admission.places, admission.units, admission.units)
+            admission.gauge.leave(admission.places)
         return self.slices.hand_over(admission.held or [])
 
     def _judge(self, admission: Admission, outcome: Outcome) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
 from aldgate.core.calls import Admission, Call, LedgerRow, Peek
 from aldgate.core.errors import GatewayError, IdempotencyConflict, NotFound, StoreUnavailable
 from aldgate.core.generation import Generated, Generation
-from aldgate.core.job_decisions import cost_microusd
+from aldgate.core.job_bills import charge_microusd, cost_microusd, done_work, expected_work, most_work, units_of
 from aldgate.core.jobs import (
+    CALLS,
     NOTHING,
     AttemptEnd,
     End,
@@ -33,15 +32,14 @@ from aldgate.core.prices import MILLION
 from aldgate.core.prices import Price as CallPrice
 from aldgate.core.principals import Principal
 from aldgate.core.routes import Catalogue, Deployment, Route
+from aldgate.core.usage import NOTHING as NO_TOKENS
 from aldgate.gate.gate import Gate
 from aldgate.gate.money.slices import Held
 from aldgate.making import Engine
 from aldgate.queueing import Handover, JobStore
 
-SOUND = frozenset({"audio", "music", "speech", "transcribe"})
-CHARACTERS_PER_SECOND = 14
-"""Of speech, about: 150 words a minute of some five and a half letters."""
-USUAL_SOUND_S = 30
+Ended = Callable[[Job, LedgerRow | None], None]
+"""Told of a job that has ended, and of its line in the ledger."""
 CANCELLED = JobError("cancelled", "The job was cancelled.", 499)
 
 
@@ -60,7 +58,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     requested_model: str = ""
     price: Price = Price()
-    gpu_s: int = 0
+    gpu_s: int = 1
     timeout_s: float = 1_800.0
     deadline: float | None = None
     priority: int = 0
@@ -70,16 +68,6 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     extras: Mapping[str, Any] = NOTHING
 
 
-def expected_work(asked: Generation, gpu_s: int) -> Work:
-    """What a generation likely counts: as many images and seconds as it asks for."""
-    images = asked.count if asked.operation == "image" else 0
-    audio_s = 0
-    if asked.operation in SOUND:
-        spoken = len(asked.prompt) / CHARACTERS_PER_SECOND if asked.operation == "speech" else USUAL_SOUND_S
-        audio_s = math.ceil(asked.duration_s or spoken) * asked.count
-    return Work(images, audio_s, gpu_s)
-
-
 async def admit_job(gate: Gate, wanted: Wanted) -> Admission:
     """Take the first four steps of a job: what it may cost at the most is held from budgets, what it counts from limits.
 
@@ -87,11 +75,13 @@ async def admit_job(gate: Gate, wanted: Wanted) -> Admission:
         GatewayError: Refused; nothing was spent.
     """
     expected = expected_work(wanted.asked, wanted.gpu_s)
-    most = replace(expected, gpu_s=max(expected.gpu_s, math.ceil(wanted.timeout_s)))
-    price = CallPrice(request=cost_microusd(wanted.price, most) * MILLION, version=wanted.price.version)
-    call = _call(gate, wanted, price)
-    call.units = (1, 0, expected.images, expected.audio_s, expected.gpu_s)
+    call = _call(gate, wanted, CallPrice(request=_most_microusd(wanted) * MILLION, version=wanted.price.version))
+    call.units = units_of(expected)
     return gate.admit(call) or await gate.admit_shared(call)
+
+
+def _most_microusd(wanted: Wanted) -> int:
+    return cost_microusd(wanted.price, most_work(wanted.asked, wanted.timeout_s))
 
 
 def _call(gate: Gate, wanted: Wanted, price: CallPrice) -> Call:
@@ -117,21 +107,28 @@ async def enqueue(gate: Gate, store: JobStore, wanted: Wanted) -> Job:
     admission = await admit_job(gate, wanted)
     held = gate.hand_over(admission)
     job = _job(admission, wanted, held)
+    gate.job_counts.begun(job.id, admission)
     try:
         kept = await store.enqueue_job(job, _money(held))
     except StoreUnavailable:
         kept = await _looked_up(store, job.id)  # the answer may be all that was lost
         if kept is None:
-            gate.slices.take_back(held)
+            _take_back(gate, job, held)
             raise
     except GatewayError:
-        gate.slices.take_back(held)
+        _take_back(gate, job, held)
         raise
     if kept.id != job.id:
-        gate.slices.take_back(held)
+        _take_back(gate, job, held)
         if (kept.asked, kept.engine, kept.model) != (job.asked, job.engine, job.model):
             raise IdempotencyConflict("This idempotency key was used before for another job.")
     return kept
+
+
+def _take_back(gate: Gate, job: Job, held: Held) -> None:
+    """The job was not kept: what it held and counted is free again, but for the request that it was."""
+    gate.slices.take_back(held)
+    gate.job_counts.ended(job)
 
 
 async def _looked_up(store: JobStore, job_id: str) -> Job | None:
@@ -163,7 +160,7 @@ def _job(admission: Admission, wanted: Wanted, held: Held) -> Job:
         idempotency_key=wanted.idempotency_key,
         parent=wanted.parent,
         extras=wanted.extras,
-        hold=Hold(wanted.price, admission.most_microusd, expected_work(wanted.asked, wanted.gpu_s), parts),
+        hold=Hold(wanted.price, _most_microusd(wanted), expected_work(wanted.asked, wanted.gpu_s), parts),
     )
 
 
@@ -173,8 +170,10 @@ def _money(held: Held) -> list[Handover]:
 
 def succeeded(job: Job, result: Generated, made: Sequence[Made], gpu_s: int) -> End:
     """The end of a job that was done, at the price that was held for it."""
-    done = work_done(job, result, made, gpu_s)
-    cost = cost_microusd(job.hold.price, done)
+    if job.engine == CALLS:  # its call was billed
+        return End(state="succeeded", result=result, cost_microusd=result.details["cost_microusd"], attempt="succeeded")
+    done = done_work(job.operation, result, made, gpu_s, job.hold.expected)
+    cost = charge_microusd(job.hold, done)
     return End(state="succeeded", result=result, made=tuple(made), done=done, cost_microusd=cost, attempt="succeeded")
 
 
@@ -186,20 +185,15 @@ def failed(error: GatewayError, attempt: AttemptEnd | None) -> End:
 def cancelled(job: Job, gpu_s: int, *, has_attempt: bool) -> End:
     """The end of a job that its caller did not want any more: the seconds that it has run are charged."""
     done = Work(gpu_s=gpu_s)
-    cost = cost_microusd(replace(job.hold.price, job=0), done)
+    cost = charge_microusd(job.hold, done, is_done=False)
     end: AttemptEnd | None = "cancelled" if has_attempt else None
     return End(state="cancelled", error=CANCELLED, done=done, cost_microusd=cost, attempt=end)
 
 
-def work_done(job: Job, result: Generated, made: Sequence[Made], gpu_s: int) -> Work:
-    """What came of it, in the units that it is charged by."""
-    images = sum(each.mime.startswith("image/") for each in made) if job.operation == "image" else 0
-    heard = result.duration_s or sum(float(each.facts.get("duration_s") or 0) for each in made)
-    return Work(images, math.ceil(heard) if job.operation in SOUND else 0, gpu_s)
-
-
-def ledger_row(job: Job, end: End, now: float) -> LedgerRow:
-    """The one line in the ledger of a job that ends so."""
+def ledger_row(job: Job, end: End, now: float) -> LedgerRow | None:
+    """The one line in the ledger of a job that ends so. None: the call that it made has one."""
+    if job.engine == CALLS:
+        return None
     owner = job.owner
     source = "counted" if job.started_at is not None else "none"
     return LedgerRow(
@@ -229,13 +223,23 @@ def ledger_row(job: Job, end: End, now: float) -> LedgerRow:
     )
 
 
-async def cancel(store: JobStore, job_id: str, account: str | None) -> Job:
+def settled(gate: Gate, job: Job, row: LedgerRow | None) -> None:
+    """Count a job that has ended: in metrics, and in the limits that it was admitted by. Without a row, its call was counted."""
+    if row is None:
+        return
+    model = row.model if row.model in gate.made_models else row.provider
+    gate.metrics.settled((row.operation, model, row.status), NO_TOKENS, row.cost_microusd, row.first_byte_s, row.total_s)
+    gate.job_counts.ended(job)
+
+
+async def cancel(store: JobStore, job_id: str, account: str | None, ended: Ended | None = None) -> Job:
     """Cancel a job: one that waits ends now; one that a worker has ends when its engine has stopped.
 
     Args:
         store: Where it is.
         job_id: Which.
         account: Whose it must be; None: anybody's.
+        ended: Told of it if it ends now.
 
     Raises:
         NotFound: The account has no such job.
@@ -246,7 +250,11 @@ async def cancel(store: JobStore, job_id: str, account: str | None) -> Job:
     if job.state != "queued":
         return job
     end = cancelled(job, 0, has_attempt=False)
+    row = ledger_row(job, end, time.time())
     try:
-        return await store.finish_job(job.lease, end, ledger_row(job, end, time.time()))
+        job = await store.finish_job(job.lease, end, row)
     except LeaseLost:  # a worker has it, and is told
         return await store.find_job(job_id) or job
+    if ended is not None:
+        ended(job, row)
+    return job

@@ -97,6 +97,12 @@ class Post(msgspec.Struct, frozen=True):
     base_url: str = ""
 
 
+def is_in_reach(post: Post) -> bool:
+    """Whether the address of an engine is the same engine's from every machine, and its process nobody's here."""
+    host = urlsplit(post.base_url).hostname
+    return host is not None and host not in LOOPBACK and not isinstance(post.engine, Started)
+
+
 def pids_of(post: Post) -> frozenset[int] | None:
     """The processes of an engine on this machine: its own process with all that it started, or whoever listens at its address.
 

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from msgspec.structs import replace
+
 from aldgate.core.errors import GatewayError, NotFound, StoreUnavailable
 from aldgate.core.jobs import Job
 from aldgate.jobs.watching import LOOK_S, Watching
@@ -40,7 +42,6 @@ class Following:
         followed = self._followed.get(job.id)
         if followed is None:
             followed = self._followed[job.id] = Followed(job)
-        followed.take(job)
         followed.nudges.add(nudge)
         try:
             followed.begin(self._store, self._watching)
@@ -72,12 +73,6 @@ class Followed:
             raise self._failure
         return self._job
 
-    def take(self, job: Job) -> None:
-        """Know what somebody else has read, if that is newer."""
-        if job.version > self._job.version:
-            self._job = job
-            self._tell()
-
     def begin(self, store: JobStore, watching: Watching) -> None:
         """Read it from now on, unless it is read already or has ended."""
         if self._reading is None and not self._job.has_ended:
@@ -107,14 +102,14 @@ class Followed:
 
     async def _look(self, store: JobStore) -> None:
         try:
-            found = await store.find_job(self._job.id, is_brief=True)
+            found = await store.find_job(self._job.id, is_brief=True)  # what it asks for stays as it is, and may be large
         except StoreUnavailable as error:
             log.warning("a job that is followed could not be read", extra={"job": self._job.id}, exc_info=error)
             return
         if found is None:
             raise NotFound("There is no such job.", param="id")
         if found.version != self._job.version:
-            self._job = found  # what it asks for is not read again: it may hold a recording
+            self._job = replace(found, asked=self._job.asked)
             self._tell()
 
     def _tell(self) -> None:

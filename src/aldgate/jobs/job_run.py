@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 from msgspec.structs import replace
 
 from aldgate.core.errors import (
+    AnswerLost,
     DeadlineExceeded,
     GatewayError,
     InternalError,
@@ -23,7 +24,7 @@ from aldgate.core.errors import (
     WorkerLost,
 )
 from aldgate.core.generation import Generated
-from aldgate.core.job_decisions import after_failure, recovery_of
+from aldgate.core.job_decisions import after_failure, not_yet, recovery_of
 from aldgate.core.jobs import AttemptEnd, Claim, End, JobError, Lease, Renewal, asked_of
 from aldgate.core.leases import LeaseLost
 from aldgate.gate.jobs import cancelled, failed, ledger_row, succeeded
@@ -40,6 +41,7 @@ END_PATIENCE_S = 5.0
 """For the task of an engine that was cancelled to end."""
 ADOPTED_S = 30.0
 """At least so long for an attempt that is taken over: it may have ended long ago, and wait to be collected."""
+GONE = "The worker that made this call is gone, and its answer with it; it may have been paid for."
 NOTHING_RUNS = (UpstreamRejected, UpstreamLimited, UpstreamOverloaded, UpstreamAuth)
 """Refusals: the engine took nothing, so there is nothing to stop."""
 
@@ -117,6 +119,8 @@ class JobRun:
                 await self._make(self._adopt)
             case "wait":
                 await self._leave(until_s, "an attempt whose worker was lost may still run")
+            case "lose":
+                await self._end(AnswerLost(GONE), "lost")
             case "stop" if not await self._has_stopped() and until_s > 0:
                 await self._leave(min(STOP_PATIENCE_S, until_s), "its engine has not said that it has stopped")
             case _:
@@ -137,6 +141,8 @@ class JobRun:
             raise LeaseLost(self.job_id)
         elif ended == "stopping" and self._engine.recovery == "adopt" and self.steps.handle:
             await self._leave(0.0, "its worker stopped")
+        elif ended == "stopping" and self._engine.recovery == "lose" and self.steps.handle:
+            await self._end(AnswerLost(GONE), "lost")
         elif self._may_run(ended) and not await self._has_stopped():
             left_s = self._over_at - self._shop.clock()
             patience_s = left_s if self._engine.recovery == "wait" else min(STOP_PATIENCE_S, left_s)
@@ -239,8 +245,11 @@ class JobRun:
             case "stopping":
                 return await self._requeue("given back", ShuttingDown("The worker stopped."), 0.0)
             case GatewayError():
-                counts = self._job.failures + 1, self._job.most_failures
-                again = after_failure(why, *counts, self._shop.random(), self._shop.backoff_s)
+                later = None if self.steps.handle else not_yet(why, self._job.attempts, self._shop.random())
+                if later is not None:
+                    return await self._requeue("given back", why, later.wait_s)
+                most = 1 if self._engine.recovery == "lose" and self._may_run(why) else self._job.most_failures
+                again = after_failure(why, self._job.failures + 1, most, self._shop.random(), self._shop.backoff_s)
                 if again is None:
                     return await self._finish(failed(why, end))
                 return await self._requeue(end, why, again.wait_s)
@@ -261,7 +270,8 @@ class JobRun:
             row = ledger_row(self._job, end, self._shop.now())
         elif end.result is not None:  # its calls have lines of their own
             end = replace(end, cost_microusd=end.result.details["cost_microusd"])
-        await self._insist(lambda: self._shop.store.finish_job(self.lease, end, row))
+        job = await self._insist(lambda: self._shop.store.finish_job(self.lease, end, row))
+        self._shop.ended(job, row)
 
     async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What the store says, once it does: the token, not the time, says whether the job is still ours.

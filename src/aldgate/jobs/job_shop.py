@@ -7,8 +7,10 @@ from typing import Any, Protocol
 
 import msgspec
 
+from aldgate.core.calls import LedgerRow
 from aldgate.core.job_decisions import BASE_WAIT_S
 from aldgate.core.jobs import Claim, Job, Made
+from aldgate.gate.jobs import Ended
 from aldgate.jobs.insisting import Wait
 from aldgate.making import Engine
 from aldgate.queueing import Choose, JobStore
@@ -17,6 +19,10 @@ LEASE_S = 30.0
 
 ClaimJobs = Callable[[Collection[str], Choose, float], Awaitable[list[Claim]]]
 """`JobStore.claim_jobs`, or who asks devices besides."""
+
+
+def nobody_minds(job: Job, row: LedgerRow | None) -> None:
+    """Where a job that ended is counted by nobody."""
 
 
 class Save(Protocol):
@@ -40,6 +46,7 @@ class JobShop(msgspec.Struct, frozen=True, kw_only=True):
         engines: Who makes things here, by name. Jobs for others are left alone.
         choose: Which jobs that wait may begin.
         claim: Takes such; None: the store does.
+        ended: Told of each job that ended here, and its line in the ledger.
         lease_s: After so long without a word from its worker, a job is taken over by another.
         poll_s: Seconds between two looks; what is told is heard at once.
         backoff_s: Seconds before the second attempt; twice as many before each further one.
@@ -54,6 +61,7 @@ class JobShop(msgspec.Struct, frozen=True, kw_only=True):
     save: Save
     choose: Choose
     claim: ClaimJobs | None = None
+    ended: Ended = nobody_minds
     lease_s: float = LEASE_S
     poll_s: float = 1.0
     backoff_s: float = BASE_WAIT_S

@@ -6,22 +6,48 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
-from aldgate.core.errors import GatewayError, ModelNotFound, NotFound, ScopeDenied, UpstreamError
+from aldgate.core.errors import (
+    Conflict,
+    GatewayError,
+    InvalidRequest,
+    ModelNotFound,
+    NotFound,
+    ScopeDenied,
+    UpstreamError,
+)
 from aldgate.core.generation import Generation, Preview
-from aldgate.core.jobs import ENDED, STATES, Job, JobFilter
+from aldgate.core.jobs import CALLS, ENDED, STATES, Job, JobEvent, JobFilter, Price, asked_of
 from aldgate.core.levels import Operation
 from aldgate.core.principals import Principal
 from aldgate.gate.gate import Gate
-from aldgate.gate.jobs import Wanted, cancel, enqueue
+from aldgate.gate.jobs import Wanted, cancel, enqueue, settled
+from aldgate.jobs.calling import CallJobs
 from aldgate.jobs.following import Followed, Following
+from aldgate.jobs.hooks import Hooks
 from aldgate.jobs.questions import Questions
 from aldgate.jobs.watching import Watching
 from aldgate.making import Engine
 from aldgate.queueing import JobStore
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """How a job is to be treated.
+
+    Attributes:
+        priority: The greater goes first.
+        deadline_s: Seconds from now; it fails if it has not ended by then.
+        timeout_s: Seconds that one attempt may take; None: as long as the engine has for one.
+    """
+
+    priority: int = 0
+    deadline_s: float | None = None
+    timeout_s: float | None = None
 
 
 class Jobs:
@@ -33,7 +59,11 @@ class Jobs:
         engines: Who makes things, by name; the first that can is asked where nobody is named.
         aliases: Other names for models.
         timeout_s: Seconds that an engine may work on one job.
+        price: What an engine's model costs.
         watching: Tells of changes.
+        calls: Makes jobs of calls.
+        hooks: Says who may be told of their ends.
+        is_away: Whether an engine is left out where nobody is named.
 
     Attributes:
         questions: Begins chats with models that no engine has.
@@ -46,13 +76,22 @@ class Jobs:
         engines: Mapping[str, Engine],
         aliases: Callable[[], Mapping[str, str]],
         timeout_s: Callable[[str], float],
+        price: Callable[[str, str], Price],
         watching: Watching,
+        calls: CallJobs,
+        hooks: Hooks,
+        is_away: Callable[[str], bool] = lambda name: False,
     ) -> None:
         self._gate = gate
         self._store = store
         self._engines = engines
         self._aliases = aliases
         self._timeout_s = timeout_s
+        self._price = price
+        self._ended = partial(settled, gate)
+        self._is_away = is_away
+        self.calls = calls
+        self.hooks = hooks
         self._following = Following(store, watching)
         self.questions = Questions(gate, store)
         self.now = time.time
@@ -86,14 +125,36 @@ class Jobs:
                 return engine, model
         raise ModelNotFound(f"No engine is meant by `{name[:100]}`: name it as `engine/model`, or leave it out.", param="model")
 
+    def makes(self, name: str) -> frozenset[Operation]:
+        """What the engine makes that is meant by `name`; nothing: there is none."""
+        name = self._aliases().get(name, name)
+        for separator in "/:":
+            engine = self._engines.get(name.partition(separator)[0])
+            if engine is not None:
+                return engine.operations
+        return frozenset()
+
     def _first(self, operation: Operation) -> Engine:
         for engine in self._engines.values():
-            if operation in engine.operations:
+            if operation in engine.operations and not self._is_away(engine.name):
                 return engine
         raise ModelNotFound(f"No engine makes `{operation}` here.", param="model")
 
+    def _first_model(self, engine: Engine, operation: Operation) -> str:
+        """What is made where no model is named, by its name: policies speak of names, and what they allow is what is made."""
+        own = (each for each in self._gate.made_models.values() if each.backend == engine.name and each.id != engine.name)
+        return next((each.model for each in own if operation in (each.operations or ())), "")
+
     async def begin(
-        self, who: Principal, asked: Generation, name: str, *, key: str | None = None, extras: Mapping[str, Any] | None = None
+        self,
+        who: Principal,
+        asked: Generation,
+        name: str,
+        *,
+        key: str | None = None,
+        extras: Mapping[str, Any] | None = None,
+        parent: str | None = None,
+        terms: Terms = Terms(),
     ) -> Job:
         """Admit a job and keep it.
 
@@ -101,18 +162,32 @@ class Jobs:
             GatewayError: Refused; nothing was spent.
         """
         check_scope(who, asked.operation)
+        self.hooks.check(extras or {})
         engine, model = self.engine_for(asked.operation, name)
+        if not model and who.rights.tells_names:
+            model = self._first_model(engine, asked.operation)
         wanted = Wanted(
             principal=who,
             engine=engine,
             asked=replace(asked, model=model),
             model=model,
             requested_model=name or f"{engine.name}/{model}".rstrip("/"),
-            timeout_s=self._timeout_s(engine.name),
+            price=self._price(engine.name, model),
+            gpu_s=self._gate.job_counts.expected_gpu_s(engine.name, model),
+            timeout_s=self._bounded(engine.name, terms.timeout_s),
+            deadline=None if terms.deadline_s is None else self.now() + terms.deadline_s,
+            priority=terms.priority,
             idempotency_key=key,
-            extras={"retention_s": who.rights.retention_s, **(extras or {})},
+            parent=parent,
+            extras={**_retention(who), **(extras or {})},
         )
         return await enqueue(self._gate, self._store, wanted)
+
+    def _bounded(self, engine: str, timeout_s: float | None) -> float:
+        most_s = self._timeout_s(engine)
+        if timeout_s is not None and timeout_s > most_s:
+            raise InvalidRequest(f"`{engine}` has at most {most_s:g} seconds for a job.", param="timeout_s")
+        return timeout_s or most_s
 
     async def done(self, job: Job) -> Job:
         """Wait until the job has ended; whoever stops waiting for it has it cancelled.
@@ -123,7 +198,7 @@ class Jobs:
         try:
             ended = await self.ended(job)
         except BaseException:
-            await cancel(self._store, job.id, None)
+            await cancel(self._store, job.id, None, self._ended)
             raise
         if ended.error is not None:
             raise failure_of(ended)
@@ -135,13 +210,14 @@ class Jobs:
         try:
             with self.following(job, nudge) as followed:
                 while not job.has_ended:
-                    await nudge.wait()
-                    nudge.clear()
-                    job = replace(followed.job, asked=job.asked)
+                    job = followed.job
                     yield job
+                    if not job.has_ended:
+                        await nudge.wait()
+                        nudge.clear()
         finally:
             if not job.has_ended:
-                await cancel(self._store, job.id, None)
+                await cancel(self._store, job.id, None, self._ended)
 
     async def ended(self, job: Job, within_s: float | None = None) -> Job:
         """The job once it has ended, or as it is after so many seconds."""
@@ -151,11 +227,44 @@ class Jobs:
                 while not followed.job.has_ended:
                     await nudge.wait()
                     nudge.clear()
-        return replace(followed.job, asked=job.asked)
+        return followed.job
 
     def following(self, job: Job, nudge: asyncio.Event) -> AbstractContextManager[Followed]:
         """The job, kept up to date as long as it is followed; `nudge` is set with each change."""
         return self._following.of(job, nudge)
+
+    @property
+    def is_stopping(self) -> bool:
+        """The gate is about to end; who follows a job had better ask another one."""
+        return self._gate.is_draining
+
+    async def news(self, job: Job, after: int, within_s: float) -> tuple[Job, list[JobEvent]]:
+        """The job once its `version` is past `after`, or after so many seconds; with the changes of its state since then.
+
+        Raises:
+            NotFound: It is there no longer.
+        """
+        if job.version <= after:
+            job = await self.changed(job, within_s)
+        events = await self._store.job_events(job.id, after) if job.version > after else []
+        if events and events[-1].seq > job.version:  # it has changed between the two looks
+            job = await self.find(None, job.id)
+        return job, events
+
+    async def again(self, who: Principal, job: Job, key: str | None) -> Job:
+        """Make another job of one that came to nothing; it is its `parent`. It is admitted as any other.
+
+        Raises:
+            Conflict: It has not ended, or was done.
+            GatewayError: As `begin`.
+        """
+        if job.state not in ("failed", "cancelled"):
+            raise Conflict(f"The job is {job.state}; one that has failed or was cancelled can be tried again.")
+        kept = {name: value for name, value in job.extras.items() if name != "retention_s"}
+        if job.engine == CALLS:
+            return await self.calls.again(who, asked_of(job), key=key, extras=kept, parent=job.id)
+        name = f"{job.engine}/{job.model}".rstrip("/")
+        return await self.begin(who, asked_of(job), name, key=key, extras=kept, parent=job.id)
 
     async def changed(self, job: Job, within_s: float) -> Job:
         """The job once something about it is other than here, or as it is after so many seconds."""
@@ -165,7 +274,7 @@ class Jobs:
                 while followed.job.version == job.version and not followed.job.has_ended:
                     await nudge.wait()
                     nudge.clear()
-        return replace(followed.job, asked=job.asked)
+        return followed.job
 
     async def preview(self, job: Job) -> Preview | None:
         """The last picture of it while it was under way."""
@@ -203,7 +312,13 @@ class Jobs:
         Raises:
             NotFound: There is none.
         """
-        return await cancel(self._store, job_id, account)
+        return await cancel(self._store, job_id, account, self._ended)
+
+
+def _retention(who: Principal) -> dict[str, Any]:
+    """How long the job may be kept, where policies say."""
+    retention_s = who.rights.retention_s
+    return {} if retention_s is None else {"retention_s": retention_s}
 
 
 def check_scope(who: Principal, operation: Operation) -> None:

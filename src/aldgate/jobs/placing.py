@@ -15,9 +15,10 @@ from aldgate.core.leases import LeaseLost
 from aldgate.core.placement import Needs, Wait
 from aldgate.devices.sight import seen_of
 from aldgate.engines.started import Started
-from aldgate.gate.jobs import failed, ledger_row
-from aldgate.jobs.devices import Devices, Post, pids_of
+from aldgate.gate.jobs import Ended, failed, ledger_row
+from aldgate.jobs.devices import Devices, Post, is_in_reach, pids_of
 from aldgate.jobs.evictions import Evictor, run_all
+from aldgate.jobs.job_shop import nobody_minds
 from aldgate.queueing import Choose
 from aldgate.residing import Eviction, KeptResidency
 from aldgate.storage import Store
@@ -35,15 +36,23 @@ class Placing:
     Args:
         posts: By engine, where it works; engines that are left out have no device.
         wake: Told that something may begin that could not before.
+        ended: Told of jobs that are refused.
     """
 
     def __init__(
-        self, store: Store, devices: Devices, posts: Mapping[str, Post], evictor: Evictor, wake: Callable[[], None] = lambda: None
+        self,
+        store: Store,
+        devices: Devices,
+        posts: Mapping[str, Post],
+        evictor: Evictor,
+        wake: Callable[[], None] = lambda: None,
+        ended: Ended = nobody_minds,
     ) -> None:
         self._store = store
         self._posts = posts
         self._evictor = evictor
         self._wake = wake
+        self._ended = ended
         self._to_do: list[Eviction] = []
         self._asked = asyncio.Event()
         self._has_looked = False
@@ -74,7 +83,7 @@ class Placing:
         """Once."""
         await self._note()
         todo, self._to_do = self._to_do, []
-        todo += [each for each in await self._store.take_evictions(self._mine(), LEASE_S) if each.engine in self._posts]
+        todo += [each for each in await self._store.take_evictions(self._in_reach(), LEASE_S) if each.engine in self._posts]
         if todo and await run_all(self._evictor, todo):
             await self._note()
             self._wake()
@@ -158,8 +167,9 @@ class Placing:
         if job is None or job.state != "queued":
             return
         end = failed(VramConflict(f"The job cannot run now: {wait.reason}."), None)
+        row = ledger_row(job, end, time.time())
         with contextlib.suppress(LeaseLost):  # somebody has begun or ended it meanwhile
-            await self._store.finish_job(job.lease, end, ledger_row(job, end, time.time()))
+            self._ended(await self._store.finish_job(job.lease, end, row), row)
 
     async def _note(self) -> None:
         """Keep what this machine's devices hold, where engines work on them."""
@@ -178,6 +188,11 @@ class Placing:
 
     def _mine(self) -> list[str]:
         return sorted({post.device for post in self._posts.values() if self.devices.is_here(post.device)})
+
+    def _in_reach(self) -> list[str]:
+        """Devices here, and those elsewhere whose engines can be told to leave from here."""
+        elsewhere = {post.device for post in self._posts.values() if is_in_reach(post)}
+        return sorted({*self._mine(), *elsewhere})
 
     def _by_device(self, engines: Collection[str]) -> dict[str, dict[str, Needs]]:
         found: dict[str, dict[str, Needs]] = {}

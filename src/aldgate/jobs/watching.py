@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from aldgate.core.errors import StoreUnavailable
-from aldgate.queueing import Change, JobStore
+from aldgate.queueing import Change, Heard, JobStore
 
 log = logging.getLogger("aldgate.jobs")
 
@@ -18,10 +18,16 @@ LOOK_S = 1.0
 
 
 class Watching:
-    """Listens to changes of jobs for everybody in this process who waits for one."""
+    """Listens to changes of jobs for everybody in this process who waits for one.
 
-    def __init__(self, store: JobStore) -> None:
+    Args:
+        store: Tells of changes.
+        listeners: Who is told of all of them besides.
+    """
+
+    def __init__(self, store: JobStore, *listeners: Heard) -> None:
         self._store = store
+        self._listeners = listeners
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
 
     async def run(self) -> None:
@@ -34,6 +40,8 @@ class Watching:
             await asyncio.sleep(PAUSE_S)
 
     def _heard(self, job: str, engine: str, what: Change) -> None:
+        for listener in self._listeners:
+            listener(job, engine, what)
         for waiting in self._waiting.pop(job, ()):
             if not waiting.done():
                 waiting.set_result(None)

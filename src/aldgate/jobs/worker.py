@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aldgate.core.errors import DeadlineExceeded, GatewayError, StoreUnavailable
 from aldgate.core.jobs import Claim, Job
@@ -12,6 +12,7 @@ from aldgate.core.leases import LeaseLost
 from aldgate.gate.jobs import cancelled, failed, ledger_row
 from aldgate.jobs.job_run import JobRun
 from aldgate.jobs.job_shop import JobShop
+from aldgate.making import Engine
 from aldgate.queueing import Change
 
 log = logging.getLogger("aldgate.jobs")
@@ -32,6 +33,11 @@ class Worker:
         self._quiet.set()
         self._is_stopping = False
         self._look_at = 0.0
+
+    @property
+    def engines(self) -> Mapping[str, Engine]:
+        """Those for which it works."""
+        return self._shop.engines
 
     async def run(self) -> None:
         """Work. Belongs in the process's task group."""
@@ -120,7 +126,8 @@ class Worker:
         else:
             end = failed(DeadlineExceeded("The job was not done by its deadline."), None)
         try:
-            await self._shop.store.finish_job(job.lease, end, ledger_row(job, end, self._shop.now()))
+            row = ledger_row(job, end, self._shop.now())
+            self._shop.ended(await self._shop.store.finish_job(job.lease, end, row), row)
         except LeaseLost:
             log.debug("somebody else has ended the job", extra={"job": job.id})
 

@@ -121,8 +121,16 @@ class Gauge:
 
     def settle(self, places: Places, held: Units, used: Units) -> None:
         """End a call: give its place back, and those units that it held and did not use."""
+        self.leave(places)
+        self.correct(places, held, used)
+
+    def leave(self, places: Places) -> None:
+        """End a call, of which what it counted is not known yet."""
         for account, _, _ in self._accounts:
             account.in_flight -= 1
+
+    def correct(self, places: Places, held: Units, used: Units) -> None:
+        """Of a call that has ended: give back those units that it held and did not use."""
         if held != used:
             for place, (bucket, unit, _) in zip(places, self._buckets, strict=True):
                 if held[unit] != used[unit]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from aldgate.core.limits import RATES, SECOND, UNIT_NAMES, Units
-from aldgate.limiter.claims import Claim, Taken, Unit
+from aldgate.limiter.claims import Claim, Unit
 from aldgate.limiter.memory import Limited, Places, Standing
+from aldgate.limiter.valkey.calls import ValkeyTaken
 from aldgate.limiter.valkey.limiter import ValkeyLimiter
 
 MOST_REMEMBERED = 50_000
@@ -19,13 +20,21 @@ class SharedGauge:
 
     __slots__ = ("_limiter", "_taken")
 
-    def __init__(self, limiter: ValkeyLimiter, taken: Taken) -> None:
+    def __init__(self, limiter: ValkeyLimiter, taken: ValkeyTaken) -> None:
         self._limiter = limiter
         self._taken = taken
 
     def settle(self, places: Places, held: Units, used: Units) -> None:
         """End the call; see `memory.Gauge.settle`."""
         self._limiter.settle(self._taken, dict(zip(_UNITS, used, strict=True)))  # pyright: ignore[reportArgumentType]
+
+    def leave(self, places: Places) -> None:
+        """End the call, of which what it counted is not known yet; see `memory.Gauge.leave`."""
+        self._limiter.leave(self._taken)
+
+    def correct(self, places: Places, held: Units, used: Units) -> None:
+        """See `memory.Gauge.correct`."""
+        self.settle(places, held, used)
 
 
 class SharedLimits:
@@ -102,7 +111,7 @@ def claims_of(limited: Limited, units: Units) -> Iterable[Claim]:
         yield Claim(account, "concurrency", limits.concurrency, 0, 1, whose)
 
 
-def _tightest(claims: list[Claim], taken: Taken) -> list[Standing]:
+def _tightest(claims: list[Claim], taken: ValkeyTaken) -> list[Standing]:
     found: dict[bytes, Standing] = {}
     for claim, standing in zip(claims, taken.standings(), strict=False):
         word = _WORDS.get(claim.unit)

@@ -11,6 +11,7 @@ from aldgate.core.artifacts import Provenance, StoredArtifact
 from aldgate.core.errors import Conflict, StorageFull
 from aldgate.store.database import QueryGroup
 from aldgate.store.files import LEAST_CHARGED
+from aldgate.store.job_artifacts import is_over
 from aldgate.store.tables import artifact_holds, artifacts
 from aldgate.store.unbroken import unbroken
 
@@ -30,6 +31,19 @@ class ArtifactQueries(QueryGroup):
         """See `ArtifactRecords`."""
         async with self._database.write() as connection:
             await keep_artifact(connection, artifact, quota_bytes)
+
+    @unbroken
+    async def keep_made(self, artifact: StoredArtifact) -> StoredArtifact:
+        """See `ArtifactRecords`."""
+        origin = artifacts.c.job_id == artifact.provenance.job_id, artifacts.c.sha256 == artifact.sha256
+        async with self._database.write() as connection:
+            await self._database.lock(connection, f"made by {artifact.provenance.job_id}")
+            query = select(*_COLUMNS).where(*origin, artifacts.c.account == artifact.account)
+            known = (await connection.execute(query.limit(1))).first()
+            if known is not None:
+                return _artifact(known)
+            await keep_artifact(connection, artifact, None)
+        return artifact
 
     async def check_artifact_room(self, account: str, quota_bytes: int) -> None:
         """See `ArtifactRecords`."""
@@ -56,7 +70,9 @@ class ArtifactQueries(QueryGroup):
     async def delete_artifact(self, account: str, artifact_id: str) -> bool:
         """See `ArtifactRecords`."""
         mine = and_(artifacts.c.id == artifact_id, artifacts.c.account == account)
+        is_mine = artifact_holds.c.artifact_id.in_(select(artifacts.c.id).where(mine))
         async with self._database.write() as connection:
+            await connection.execute(delete(artifact_holds).where(is_mine, is_over()))
             if (await connection.execute(delete(artifacts).where(mine, ~_HELD))).rowcount == 1:
                 return True
             if await connection.scalar(select(artifacts.c.id).where(mine)) is not None:

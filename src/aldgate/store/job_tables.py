@@ -109,3 +109,21 @@ job_events = Table(
     Column("message", Text, nullable=False),
     PrimaryKeyConstraint("job", "seq"),
 )
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    METADATA,
+    Column("job", Text, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("last_status", Integer),
+    Column("last_error", Text, nullable=False),
+    Column("ended_at", Double),
+    Column("lease_until", Double, nullable=False),
+    _partial("ix_webhook_deliveries_due", "due_at", where="state = 'pending'"),
+)
+IS_PENDING = text("webhook_deliveries.state = 'pending'")

@@ -17,6 +17,7 @@ from aldgate.core.generation import Preview, Progress
 from aldgate.core.jobs import Attempt, AttemptEnd, Claim, End, Job, JobError, Lease, Queue, Renewal, State
 from aldgate.core.leases import LeaseLost
 from aldgate.queueing import Choose
+from aldgate.store.job_artifacts import hold_made
 from aldgate.store.job_money import settle
 from aldgate.store.job_queue import count_under_way, waiting_jobs
 from aldgate.store.job_rows import ATTEMPT, BRIEF, JOB, attempt_columns, attempt_of, job_of
@@ -24,6 +25,7 @@ from aldgate.store.job_rows import text as written
 from aldgate.store.job_tables import IS_UNDER_WAY, IS_UNFINISHED, IS_WAITING, job_attempts, job_events, jobs
 from aldgate.store.jobs import Jobs
 from aldgate.store.unbroken import unbroken
+from aldgate.store.webhooks import note_webhook
 
 _MORE = jobs.c.version + 1
 
@@ -193,6 +195,8 @@ class JobWork(Jobs):
             if row is not None:
                 await self._database.append(connection, [row])
             await settle(self._database, connection, job.id, job.hold, end.cost_microusd)
+            await hold_made(self._database, connection, job)
+            await note_webhook(connection, job, now)
         self._bell.ring(job.id, job.engine)
         return job
 

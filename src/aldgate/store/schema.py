@@ -13,7 +13,7 @@ from aldgate.store.device_tables import METADATA
 if TYPE_CHECKING:
     from alembic.config import Config
 
-REVISION = "0015"
+REVISION = "0016"
 """The newest file in `migrations/versions`."""
 
 # Alembic's own table; it is not ours to create, so it has its own MetaData.

@@ -12,6 +12,7 @@ from aldgate.store.budgets import Budgets
 from aldgate.store.clients import Clients
 from aldgate.store.files import Files
 from aldgate.store.idempotency import Idempotency
+from aldgate.store.job_past import JobPast
 from aldgate.store.keys import Keys
 from aldgate.store.ledger import Ledger
 from aldgate.store.own_credentials import OwnCredentials
@@ -24,6 +25,7 @@ from aldgate.store.standings import Standings
 from aldgate.store.tables import secrets
 from aldgate.store.unbroken import unbroken
 from aldgate.store.users import Users
+from aldgate.store.webhooks import WebhookQueries
 
 
 class SqlStore(
@@ -41,7 +43,9 @@ class SqlStore(
     Files,
     ArtifactQueries,
     Batches,
+    JobPast,
     Residencies,
+    WebhookQueries,
     Processes,
     AuditLog,
 ):

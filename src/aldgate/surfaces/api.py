@@ -49,9 +49,11 @@ from aldgate.surfaces.http.faults import render_for_path
 from aldgate.surfaces.http.requests import Act, OpenAct, body_of
 from aldgate.surfaces.jobs.artifacts import ArtifactsFace
 from aldgate.surfaces.jobs.batches import BatchesFace
+from aldgate.surfaces.jobs.events import JobEventsFace
 from aldgate.surfaces.jobs.files import FilesFace
 from aldgate.surfaces.jobs.images import ImagesFace, ImageTerms
 from aldgate.surfaces.jobs.jobs import JobsFace
+from aldgate.surfaces.jobs.native import NativeFace
 from aldgate.surfaces.jobs.speech import SpeechFace
 from aldgate.surfaces.jobs.transcriptions import TranscriptionsFace
 from aldgate.surfaces.jobs.videos import VideosFace
@@ -82,8 +84,8 @@ class Api:
         registration: Lets keys be made without one.
         placing: Knows what devices hold.
         jobs: Has things made.
-        tickets: Let pages watch one job.
         images: What the configuration says of pictures.
+        tickets: Let pages watch one job.
     """
 
     def __init__(
@@ -107,8 +109,8 @@ class Api:
         registration: Registration,
         placing: Placing,
         jobs: Jobs,
-        tickets: Tickets,
         images: ImageTerms,
+        tickets: Tickets,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -117,6 +119,8 @@ class Api:
         self._files = FilesFace(files, in_flight)
         self._artifacts = ArtifactsFace(archive, identity, in_flight, link_s)
         self._jobs = JobsFace(jobs, archive.links, link_s)
+        self._job_events = JobEventsFace(jobs, self._jobs, identity)
+        self._native = NativeFace(jobs, archive, self._jobs, in_flight)
         self._images = ImagesFace(jobs, archive, self._jobs, files, in_flight, images)
         self._speech = SpeechFace(jobs, archive, self._jobs)
         self._transcriptions = TranscriptionsFace(jobs, self._jobs, in_flight)
@@ -217,11 +221,16 @@ class Api:
         route("/v1/images/variations", self._serving(self._images.vary), methods=["POST"])
         route("/ui/images/{name}", self._open(self._images.published, 200), methods=["GET"])
         route("/v1/audio/speech", self._serving(self._speech.create), methods=["POST"])
+        route("/v1/jobs", self._serving(self._native.create), methods=["POST"])
         route("/v1/audio/transcriptions", self._serving(self._transcriptions.transcribe), methods=["POST"])
         route("/v1/audio/translations", self._serving(self._transcriptions.translate), methods=["POST"])
         route("/v1/jobs", self._serving(lambda who, request: jobs.list(who, request.query_params)), methods=["GET"])
         route("/v1/jobs/{id}", self._serving(jobs.get), methods=["GET"])
         route("/v1/jobs/{id}", self._serving(_of_one(jobs.cancel)), methods=["DELETE"])
+        route("/v1/webhooks/secret", self._serving(jobs.webhook_secret), methods=["GET"])
+        route("/v1/jobs/{id}/retry", self._serving(jobs.retry), methods=["POST"])
+        route("/v1/jobs/{id}/preview", self._serving(_of_one(jobs.preview)), methods=["GET"])
+        route("/v1/jobs/{id}/events", self._serving(self._job_events.follow), methods=["GET"])
 
     def _add_videos(self, route: Callable[..., None]) -> None:
         videos = self._videos

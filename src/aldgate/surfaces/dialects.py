@@ -10,6 +10,7 @@ DIALECTS: Registry[FaceDialect] = Registry(
     {
         "anthropic": "aldgate.dialects.anthropic.dialect:ANTHROPIC",
         "openai": "aldgate.dialects.openai.dialect:OPENAI",
+        "generate": "aldgate.dialects.generate.dialect:GENERATE",
         "ollama": "aldgate.dialects.ollama.dialect:OLLAMA",
         "ollama-generate": "aldgate.dialects.ollama.dialect:GENERATE",
         "ollama-embeddings": "aldgate.dialects.ollama.dialect:EMBEDDINGS",
@@ -22,6 +23,7 @@ DIALECTS: Registry[FaceDialect] = Registry(
 )
 _PREFIXES: tuple[tuple[str, str], ...] = (
     ("/v1/messages", "anthropic"),
+    ("/v1/generate", "generate"),
     ("/v1beta/", "gemini"),
     ("/v1alpha/", "gemini"),
     ("/v1/responses", "responses"),

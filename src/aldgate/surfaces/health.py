@@ -19,24 +19,14 @@ from aldgate.surfaces.http.faults import render_for_path
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-class HealthFace:
-    """What probes and scrapers ask.
+class Probes:
+    """What probes ask of any process.
 
     Args:
-        reasons: Why the gate is not ready, in words; empty when it is.
-        exposed: The metrics as Prometheus reads them.
+        reasons: Why it is not ready, in words; empty when it is.
     """
 
-    def __init__(
-        self,
-        gate: Gate,
-        identity: Identity,
-        reasons: Callable[[], Awaitable[list[str]]],
-        exposed: Callable[[], Awaitable[bytes]],
-    ) -> None:
-        self._exposed = exposed
-        self._gate = gate
-        self._identity = identity
+    def __init__(self, reasons: Callable[[], Awaitable[list[str]]]) -> None:
         self._reasons = reasons
 
     async def health(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,6 +42,38 @@ class HealthFace:
         }
         await _send_json(send, scope, 200, body)
 
+    async def ready(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """GET and HEAD /ready: 200, or 503 with reasons."""
+        reasons = await self._reasons()
+        is_ready = not reasons
+        body = {"status": "ready" if is_ready else "not_ready", "ok": is_ready, "ready": is_ready, "reasons": reasons}
+        await _send_json(send, scope, 200 if is_ready else 503, body)
+
+    async def version(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """GET /version."""
+        await _send_json(send, scope, 200, {"name": "aldgate", "version": __version__})
+
+
+class HealthFace(Probes):
+    """What probes and scrapers ask of a gate.
+
+    Args:
+        reasons: As of `Probes`.
+        exposed: The metrics as Prometheus reads them.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        identity: Identity,
+        reasons: Callable[[], Awaitable[list[str]]],
+        exposed: Callable[[], Awaitable[bytes]],
+    ) -> None:
+        super().__init__(reasons)
+        self._exposed = exposed
+        self._gate = gate
+        self._identity = identity
+
     async def here(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET and HEAD /: who listens, and where to read on. Claude Code asks HEAD before its first call."""
         body: dict[str, Any] = {
@@ -64,29 +86,17 @@ class HealthFace:
         }
         await _send_json(send, scope, 200, body)
 
-    async def ready(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """GET and HEAD /ready: 200, or 503 with reasons."""
-        reasons = await self._reasons()
-        is_ready = not reasons
-        body = {"status": "ready" if is_ready else "not_ready", "ok": is_ready, "ready": is_ready, "reasons": reasons}
-        await _send_json(send, scope, 200 if is_ready else 503, body)
-
     async def upstreams(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """GET /health/upstreams: how each provider answered last, a call or a question for its models. Nobody is asked now."""
+        """GET /health/upstreams: how each provider and engine answered last. Nobody is asked now."""
         try:
             await self._check(scope, "What providers there are needs an admin key here.")
         except GatewayError as error:
             return await send_whole(send, *render_for_path(scope["path"], error))
-        found: dict[str, dict[str, Any]] = {}
-        for name in self._gate.backends:
-            fault = self._gate.heard.get(name)
-            status, code = fault if fault is not None else (200, None)
-            found[name] = {"ok": fault is None, "status": status, "error": code}
-        await _send_json(send, scope, 200, {"ok": all(each["ok"] for each in found.values()), "upstreams": found})
-
-    async def version(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """GET /version."""
-        await _send_json(send, scope, 200, {"name": "aldgate", "version": __version__})
+        gate = self._gate
+        found = {name: _told(gate.heard.get(name)) for name in gate.backends}
+        engines = {name: _told(fault) for name, fault in gate.engines_heard.items()}
+        is_ok = all(each["ok"] for each in (*found.values(), *engines.values()))
+        await _send_json(send, scope, 200, {"ok": is_ok, "upstreams": found, "engines": engines})
 
     async def _check(self, scope: Scope, refusal: str) -> None:
         """Open on loopback; elsewhere it needs an admin key."""
@@ -104,6 +114,11 @@ class HealthFace:
         body = await self._exposed()
         headers = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8"), (b"content-length", b"%d" % len(body))]
         await send_whole(send, 200, headers, body)
+
+
+def _told(fault: tuple[int, str] | None) -> dict[str, Any]:
+    status, code = fault if fault is not None else (200, None)
+    return {"ok": fault is None, "status": status, "error": code}
 
 
 async def _send_json(send: Send, scope: Scope, status: int, answer: dict[str, Any]) -> None:

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from aldgate.gate.principals.clients import Clients
 from aldgate.ports import Endpoint
 from aldgate.registry import Registry
+from aldgate.surfaces.calls.background import BackgroundFace
 from aldgate.surfaces.calls.face import Doors
 from aldgate.surfaces.calls.faces import Faces
 from aldgate.surfaces.dialects import DIALECTS
-from aldgate.surfaces.health import HealthFace
+from aldgate.surfaces.health import HealthFace, Probes
 from aldgate.surfaces.http.asgi import Handler
 from aldgate.surfaces.http.front import Front
 from aldgate.surfaces.http.later import Later
 from aldgate.surfaces.http.origins import Origins
+from aldgate.surfaces.jobs.doors import JobDoors
 from aldgate.surfaces.models.face import PREFIX as MODELS
 from aldgate.surfaces.models.face import ModelsFace, by_client
 from aldgate.surfaces.paths import BATCHED, CALLS, EXPLAIN, GENERATE, MESSAGES, RESPONSES
@@ -33,8 +35,10 @@ SURFACES: Registry[Any] = Registry(
     {
         "anthropic": "aldgate.surfaces.calls.anthropic:AnthropicFace",
         "api": "aldgate.surfaces.api:Api",
+        "call_jobs": "aldgate.surfaces.jobs.calls:CallJobsFace",
         "explain": "aldgate.surfaces.explain:ExplainFace",
         "gemini": "aldgate.surfaces.calls.gemini:GeminiFace",
+        "generate": "aldgate.surfaces.jobs.generate:GenerateFace",
         "job-socket": "aldgate.surfaces.queued.socket:JobSocket",
         "ollama": "aldgate.surfaces.calls.ollama:OllamaFace",
         "prompts": "aldgate.surfaces.calls.prompts:PromptFace",
@@ -57,13 +61,20 @@ def batch_endpoint(doors: Doors, shelf: Shelf, path: str) -> Endpoint:
 
 def health_paths(health: HealthFace) -> dict[tuple[str, str], Handler]:
     """What probes and scrapers ask, on every listener."""
-    ready = {(method, path): health.ready for method in ("GET", "HEAD") for path in ("/ready", "/readyz")}
     return {
-        ("GET", "/health"): health.health,
-        ("HEAD", "/health"): health.health,
+        **probe_paths(health),
         ("GET", "/health/upstreams"): health.upstreams,
-        ("GET", "/version"): health.version,
         ("GET", "/metrics"): health.metrics,
+    }
+
+
+def probe_paths(probes: Probes) -> dict[tuple[str, str], Handler]:
+    """What probes ask of any process."""
+    ready = {(method, path): probes.ready for method in ("GET", "HEAD") for path in ("/ready", "/readyz")}
+    return {
+        ("GET", "/health"): probes.health,
+        ("HEAD", "/health"): probes.health,
+        ("GET", "/version"): probes.version,
         **ready,
     }
 
@@ -76,6 +87,7 @@ def every_path(
     oidc: OidcFace,
     rest: Callable[[], Handler],
     watching: Callable[[], Handler],
+    making: JobDoors,
     origins: Origins = Origins(),
 ) -> Front:
     """The entry of a listener that serves everything.
@@ -83,6 +95,8 @@ def every_path(
     `rest` makes FastAPI's application when somebody needs it, and `watching` what lets jobs be watched.
     """
     faces = Faces(doors)
+    begin = cache(lambda: SURFACES.load("call_jobs")(making))
+    in_background = partial(BackgroundFace, DIALECTS.load("openai"), doors, begin=begin)
     models = ModelsFace(doors.gate, doors.identity, int(time.time()))
     gemini = Later(lambda: SURFACES.load("gemini")(doors).serve)
     ollama = _Group(lambda: SURFACES.load("ollama")(doors).handlers)
@@ -91,7 +105,9 @@ def every_path(
     exact: dict[tuple[str, str], Handler] = {
         ("POST", EXPLAIN): Later(lambda: SURFACES.load("explain")(doors, shelf).serve),
         **{("POST", path): faces.serving(dialect, operation) for path, dialect, operation in CALLS},
+        **{("POST", path): in_background(path).handler(operation) for path, dialect, operation in CALLS if dialect == "openai"},
         ("POST", GENERATE): Later(lambda: SURFACES.load("prompts")(doors, clients).serving("chat")),
+        ("POST", "/v1/generate"): Later(lambda: SURFACES.load("generate")(doors, making).handler()),
         ("POST", MESSAGES): anthropic["messages"],
         ("POST", f"{MESSAGES}/count_tokens"): anthropic["count_tokens"],
         ("POST", RESPONSES): responses["create"],

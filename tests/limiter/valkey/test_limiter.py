@@ -35,6 +35,19 @@ async def test_every_claim_is_spent_and_settling_gives_back(limiter: ValkeyLimit
     assert lefts(await limiter.standings(ALL)) == [2, 90, 9_990, 2]
 
 
+async def test_a_call_may_leave_before_its_units_are_known(limiter: ValkeyLimiter) -> None:
+    taken = await limiter.take(ALL)
+    limiter.leave(taken)
+    limiter.leave(taken)
+    assert lefts(await limiter.standings(ALL)) == [2, 70, 9_970, 2]
+    other = await limiter.take([AT_ONCE])
+    limiter.settle(taken, {"tokens": 40})
+    assert lefts(await limiter.standings(ALL)) == [2, 60, 9_960, 1]  # the other call is under way
+    limiter.settle(other, {})
+    limiter.leave(other)
+    assert lefts(await limiter.standings(ALL)) == [2, 60, 9_960, 2]
+
+
 async def test_more_than_was_held_is_taken_too(limiter: ValkeyLimiter) -> None:
     claim = TOKENS._replace(period_s=60)
     limiter.settle(await limiter.take([claim]), {"tokens": 160})

@@ -226,9 +226,10 @@ async def test_what_a_job_made_is_kept_over_the_quota_and_says_where_it_is_from(
     picture = io.BytesIO()
     Image.effect_noise((290, 290), 90).save(picture, "PNG")
     origin = Provenance(job_id="job-1", operation="image", engine="builtin", model="svg", seed=3, cost_microusd=5)
-    for _ in range(4):
+    for number in (4, 3, 2, 1):  # one job that makes the same twice has made one
+        whose = replace(origin, job_id=f"job-{number}")
         made = await archive.keep(
-            account, picture.getvalue(), mime="image/jpeg", name="p.png", provenance=origin, facts={"width": 290}, retention_s=60
+            account, picture.getvalue(), mime="image/jpeg", name="p.png", provenance=whose, facts={"width": 290}, retention_s=60
         )
     assert made.mime == "image/png" and made.expires_at == made.created_at + 60
     with pytest.raises(StorageFull):

@@ -41,7 +41,7 @@ def test_an_operation_is_described_in_full(path: str, method: str) -> None:
         assert re.fullmatch(r"[2-5]\d\d", status) and response["description"]
     for scheme in operation["security"]:
         assert set(scheme) <= set(DOCUMENT["components"]["securitySchemes"])
-    takes_nothing = path.endswith(("/reload", "/cancel", "/logout", "/test", "/disable", "/enable", "/seal"))
+    takes_nothing = path.endswith(("/reload", "/cancel", "/logout", "/test", "/disable", "/enable", "/seal", "/retry"))
     assert ("requestBody" in operation) == (method in ("post", "put", "patch") and not takes_nothing)
 
 

@@ -39,6 +39,7 @@ class _ChatPeek(msgspec.Struct):
     n: Choices | None = None
     max_tokens: Cap | None | msgspec.UnsetType = msgspec.UNSET
     max_completion_tokens: Cap | None | msgspec.UnsetType = msgspec.UNSET
+    background: Any = None
 
 
 class _CompletionPeek(msgspec.Struct):
@@ -97,6 +98,7 @@ def _peek_chat(body: bytes) -> Peek:
         has_stream_options=options is not None,
         cap_field="max_tokens" if old and not new else "max_completion_tokens" if new and not old else None,
         names_cap=seen.max_tokens is not msgspec.UNSET or seen.max_completion_tokens is not msgspec.UNSET,
+        is_background=seen.background is True,
     )
 
 

@@ -17,10 +17,12 @@ UNTIERED = ", usual tier"
 """Stands after a price list that has no figure for the dearer service tier a call was answered in."""
 
 
-def bill(call: Call, deployment: Deployment, usage: Usage) -> tuple[Deployment, int, str]:
+def bill(call: Call, deployment: Deployment, usage: Usage, tier: str = "") -> tuple[Deployment, int, str]:
     """The deployment that answered in the end, the cost in micro-dollars, and the price list it comes from.
 
     A call that its user's own credential paid for costs nothing here.
+
+    `tier`: The service tier that it was answered in, where the usage says none.
 
     A provider that sends calls on to other models says which one it was; where that one is not known, the one asked is billed.
     """
@@ -37,5 +39,7 @@ def bill(call: Call, deployment: Deployment, usage: Usage) -> tuple[Deployment, 
         return deployment, 0, "unknown"
     if price.tools and usage.requests and fee_tool(call.peek):
         usage = msgspec.structs.replace(usage, tools=1)
+    if tier and not usage.tier:
+        usage = msgspec.structs.replace(usage, tier=tier)
     version = price.version if not usage.tier or price.covers(usage.tier) else f"{price.version}{UNTIERED}"
     return deployment, price.cost(usage), version

@@ -8,22 +8,20 @@ from typing import Any
 
 import msgspec
 
-from aldgate.core.errors import BadLogin, Conflict, InvalidRequest, NotFound, RateLimited
+from aldgate.core.errors import BadLogin, Conflict, InvalidRequest, NotFound
 from aldgate.core.levels import SCOPES_OF_ROLES, Role
 from aldgate.core.policies import Policy
-from aldgate.core.throttles import Throttle
 from aldgate.core.users import StoredInvite, StoredUser, check_password, email_address, login_name
 from aldgate.gate.principals.identity import Identity
 from aldgate.gate.principals.passwords import Passwords
 from aldgate.gate.principals.sessions import NewSession, Sessions
+from aldgate.gate.principals.tries import Tries
 from aldgate.gate.principals.user_store import UserStore
 from aldgate.storage import StoredAccount
 
 INVITE_PREFIX = "agi-"
 INVITE_LIFETIME_S = 7 * 86_400
 LONGEST_NAME = 250
-OF_A_NAME, OF_AN_ADDRESS = (10, 30.0), (50, 6.0)
-"""Failed logins at once, and seconds for each further one."""
 
 Person = tuple[StoredAccount, StoredUser]
 
@@ -54,8 +52,7 @@ class Users:
         self._identity = identity
         self.sessions = sessions
         self._passwords = Passwords()
-        self._by_name = Throttle(*OF_A_NAME, time.monotonic)
-        self._by_address = Throttle(*OF_AN_ADDRESS, time.monotonic)
+        self.tries = Tries()
 
     # --- making them ---
 
@@ -115,13 +112,13 @@ class Users:
             Conflict: There is such a user.
             RateLimited: Too many bad invites came from this address.
         """
-        self._count({self._by_address: address})
+        tried = await self.tries.begin({"address": address})
         invite = await self._store.find_invite(self._identity.digest(token.encode("utf-8", "surrogateescape")))
         if invite is None or invite.expires_at <= time.time():
             raise InvalidRequest("This invite is not good (any more); ask for another.", param="invite_token")
         if invite.email is not None and (new.email or new.name).strip().lower() != invite.email:
             raise InvalidRequest("This invite is for another email address.", param="email")
-        self._by_address.give_back(address)
+        self.tries.forgive(tried)
         new = msgspec.structs.replace(new, role=invite.role, parent=invite.parent, email=invite.email or new.email)
         return await self.create(new, invite)
 
@@ -135,24 +132,13 @@ class Users:
             RateLimited: This name, or this address, failed too often.
         """
         name = name.strip().lower()[:LONGEST_NAME]
-        self._count({self._by_name: name, self._by_address: address})
+        tried = await self.tries.begin({"name": name, "address": address})
         found = await self._store.find_user(name)
         is_theirs = await self._passwords.verify(password, found and found[1].password)
         if found is None or not is_theirs or found[0].disabled_at is not None:
             raise BadLogin("Invalid credentials")
-        self._by_name.give_back(name)
-        self._by_address.give_back(address)
+        self.tries.forgive(tried)
         return await self.sessions.begin(found[1]), found
-
-    def _count(self, throttles: dict[Throttle, str]) -> None:
-        taken: list[tuple[Throttle, str]] = []
-        for throttle, name in throttles.items():
-            wait_s = throttle.take(name)
-            if wait_s > 0:
-                for other, counted in taken:
-                    other.give_back(counted)
-                raise RateLimited("Too many attempts failed; wait before the next.", retry_after_s=max(1, round(wait_s + 0.5)))
-            taken.append((throttle, name))
 
     # --- changing them ---
 
@@ -176,11 +162,10 @@ class Users:
             RateLimited: As `login`.
         """
         account, user = await self.find(user_id)
-        self._count({self._by_name: account.name, self._by_address: address})
+        tried = await self.tries.begin({"name": account.name, "address": address})
         if not await self._passwords.verify(current, user.password):
             raise BadLogin("The current password is another one.")
-        self._by_name.give_back(account.name)
-        self._by_address.give_back(address)
+        self.tries.forgive(tried)
         if new == current:
             raise InvalidRequest("The new password is the old one.", param="new_password")
         await self._set_password(account, user, new, must_change=False)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aldgate.config.errors import ConfigError
-from aldgate.config.prices import to_price
+from aldgate.config.prices import is_of_calls, to_price
 from aldgate.config.settings import Settings, Upstream
 from aldgate.core.overrides import Said
 from aldgate.core.routes import Origin
@@ -68,7 +68,7 @@ def draft(settings: Settings, now: Draft | None) -> Draft:
         if made is None or not made.is_current(table, origin, surroundings):
             made = make(name, table, origin, surroundings)
         providers[name] = made
-    prices = {name: to_price(entry) for name, entry in settings.prices.items()}
+    prices = {name: to_price(entry) for name, entry in settings.prices.items() if is_of_calls(entry)}
     said = Said(prices, {name: entry.facts() for name, entry in settings.models.items()})
     has_same_engines = now is not None and now.settings.engines == settings.engines
     builtin = now.builtin if now is not None and has_same_engines else _builtin(settings)

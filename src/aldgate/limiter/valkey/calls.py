@@ -59,13 +59,14 @@ class Plan:
 class ValkeyTaken:
     """See `Taken`. `state` is what the script gave, None where nobody was asked."""
 
-    __slots__ = ("claims", "is_settled", "packed", "plan", "state")
+    __slots__ = ("claims", "has_left", "is_settled", "packed", "plan", "state")
 
     def __init__(self, claims: Sequence[Claim], plan: Plan, packed: bytes, state: bytes | None) -> None:
         self.claims = claims
         self.plan = plan
         self.packed = packed
         self.state = state
+        self.has_left = False
         self.is_settled = False
 
     def standings(self) -> list[Standing]:

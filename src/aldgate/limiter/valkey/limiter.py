@@ -118,10 +118,19 @@ class ValkeyLimiter:
         if taken.is_settled:
             return
         taken.is_settled = True
-        if taken.plan.places:
+        self._tell(taken, used)
+
+    def leave(self, taken: ValkeyTaken) -> None:
+        """End a call whose units are not known yet: its places come back now, and `settle` says the rest later."""
+        if not (taken.is_settled or taken.has_left):
+            self._tell(taken, {})
+
+    def _tell(self, taken: ValkeyTaken, used: Mapping[Unit, int]) -> None:
+        is_up, holds_places = self._link.is_up, not taken.has_left
+        taken.has_left = True
+        if holds_places and taken.plan.places:
             self._presence.remove(taken.plan.places)
-        is_up = self._link.is_up
-        command = taken.settlement(self._presence.bulk if is_up else b"", used)
+        command = taken.settlement(self._presence.bulk if is_up and holds_places else b"", used)
         if command is None:
             return
         if is_up:

@@ -123,7 +123,7 @@ class ImageBodies:
 def _check_fields(form: Form, most: Mapping[str, int]) -> None:
     """See that no picture came where a text belongs, or the other way round."""
     for name in most:
-        if name in form.fields:
+        if name in form.fields or name in form.lists:
             raise InvalidRequest(f"`{name}` is a file: send it with a filename.", param=name)
 
 

@@ -29,6 +29,8 @@ class ImageWishes(msgspec.Struct, omit_defaults=True, kw_only=True):
     """What may be said of pictures to be made, on every path."""
 
     model: str | None = None
+    webhook_url: str | None = None
+    """Called by POST when the job has ended."""
     n: Annotated[int, msgspec.Meta(ge=1, le=10)] | None = None
     size: str | None = None
     response_format: Literal["url", "b64_json"] | None = None

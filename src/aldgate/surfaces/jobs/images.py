@@ -38,6 +38,7 @@ from aldgate.surfaces.jobs.image_requests import (
     ImageWishes,
 )
 from aldgate.surfaces.jobs.jobs import JobsFace
+from aldgate.surfaces.jobs.webhooks import extras_of
 
 UPSTREAMS_CHOICE = "auto"
 """As a model: whatever the engine takes. Some callers of the Local AI Gateway send it."""
@@ -153,7 +154,7 @@ class ImagesFace:
         key = idempotency_key(headers)
         is_awaited = wanted.background is not True and b"respond-async" not in headers.get(b"prefer", b"")
         async with self._places.one(engine.name, "image") if is_awaited else nullcontext():
-            job = await self._jobs.begin(who, asked, name, key=key)
+            job = await self._jobs.begin(who, asked, name, key=key, extras=extras_of(wanted.webhook_url))
         return _Begun(job, wanted, engine.kind, is_awaited, key is not None)
 
     async def _answered(self, begun: _Begun, request: Request, said: Said) -> Response:

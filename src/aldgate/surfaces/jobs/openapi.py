@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from aldgate.dialects.generate.replies import GenerateReply
+from aldgate.dialects.generate.requests import GenerateRequest
 from aldgate.surfaces.http.openapi import CALL_ERRORS, CHANGE_ERRORS, LOOK_ERRORS, Path
 from aldgate.surfaces.jobs.batches import BatchRequest
 from aldgate.surfaces.jobs.files import FileForm
 from aldgate.surfaces.jobs.image_answers import ImageReply
 from aldgate.surfaces.jobs.image_requests import EditForm, EditRequest, ImageRequest, VariationForm
+from aldgate.surfaces.jobs.native import JobRequest
 from aldgate.surfaces.jobs.speech import SpeechRequest
 from aldgate.surfaces.jobs.transcription_form import TranscriptionForm, TranslationForm
 from aldgate.surfaces.jobs.video_requests import RemixRequest, VideoForm, VideoRequest
+from aldgate.surfaces.jobs.webhooks import WebhookSecret
 
 PATHS = (
     Path(
@@ -48,6 +52,15 @@ PATHS = (
     Path("head", "/v1/artifacts/{id}", "What reading it would give", errors=LOOK_ERRORS, tag="artifacts"),
     Path("delete", "/v1/artifacts/{id}", "Delete an artifact", errors=(*LOOK_ERRORS, 409), tag="artifacts"),
     Path("get", "/v1/artifacts/{id}/metadata", "Show what is known of an artifact", errors=LOOK_ERRORS, tag="artifacts"),
+    Path(
+        "post",
+        "/v1/generate",
+        "Make a text, a picture or a mesh",
+        GenerateRequest,
+        GenerateReply,
+        errors=CALL_ERRORS,
+        tag="generate",
+    ),
     Path("post", "/v1/images/generations", "Make pictures", ImageRequest, ImageReply, errors=CALL_ERRORS, tag="jobs"),
     Path(
         "post",
@@ -80,6 +93,15 @@ PATHS = (
         tag="people",
     ),
     Path("post", "/v1/audio/speech", "Say something", SpeechRequest, errors=CALL_ERRORS, tag="jobs"),
+    Path(
+        "get",
+        "/v1/jobs",
+        "List jobs",
+        errors=LOOK_ERRORS,
+        query=("state", "operation", "engine", "parent", "limit", "after"),
+        tag="jobs",
+    ),
+    Path("post", "/v1/jobs", "Have something made", JobRequest, status=202, errors=CALL_ERRORS, tag="jobs"),
     *(
         Path("post", f"/v1/audio/{name}", summary, form, errors=CALL_ERRORS, tag="jobs", content="multipart/form-data")
         for name, summary, form in (
@@ -109,9 +131,12 @@ PATHS = (
         tag="jobs",
     ),
     Path("post", "/v1/videos/{id}/remix", "Make a film once more", RemixRequest, errors=CALL_ERRORS, tag="jobs"),
-    Path("get", "/v1/jobs", "List jobs", errors=LOOK_ERRORS, query=("state", "limit", "after"), tag="jobs"),
     Path("get", "/v1/jobs/{id}", "Show a job, or wait for its end", errors=LOOK_ERRORS, query=("wait",), tag="jobs"),
     Path("delete", "/v1/jobs/{id}", "Have a job stopped", errors=LOOK_ERRORS, tag="jobs"),
+    Path("get", "/v1/jobs/{id}/events", "Follow a job as server-sent events", errors=LOOK_ERRORS, query=("after",), tag="jobs"),
+    Path("get", "/v1/webhooks/secret", "What your webhooks are signed with", None, WebhookSecret, errors=LOOK_ERRORS, tag="jobs"),
+    Path("get", "/v1/jobs/{id}/preview", "The last picture of a job under way", errors=LOOK_ERRORS, tag="jobs"),
+    Path("post", "/v1/jobs/{id}/retry", "Make a job once more", status=202, errors=CALL_ERRORS, tag="jobs"),
     Path("post", "/v1/batches", "Make the calls of a file", BatchRequest, errors=(*CHANGE_ERRORS, 409, 429), tag="batches"),
     Path("get", "/v1/batches", "List batches", errors=LOOK_ERRORS, query=("limit", "after"), tag="batches"),
     Path("get", "/v1/batches/{id}", "Show a batch", errors=LOOK_ERRORS, tag="batches"),

@@ -28,6 +28,7 @@ from aldgate.surfaces.http.bodies import decoded
 from aldgate.surfaces.http.requests import body_of
 from aldgate.surfaces.jobs.jobs import JobsFace
 from aldgate.surfaces.jobs.waiting import EVENTS, InPieces, about, begun, cut_on_loss, event, failure, is_later
+from aldgate.surfaces.jobs.webhooks import webhook_in
 
 CONTENT_TYPES = {
     "mp3": "audio/mpeg",
@@ -57,6 +58,7 @@ class SpeechRequest(msgspec.Struct, omit_defaults=True):
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
     speed: Annotated[float, msgspec.Meta(ge=0.25, le=4)] | None = None
     stream_format: Literal["audio", "sse"] | None = None
+    webhook_url: str | None = None
     background: bool = False
 
     def asked(self) -> Generation:
@@ -92,11 +94,13 @@ class SpeechFace:
         Raises:
             GatewayError: Refused, or not made.
         """
-        wanted, headers = decoded(await body_of(request), SpeechRequest), headers_of(request.scope)
+        body = await body_of(request)
+        wanted, headers = decoded(body, SpeechRequest), headers_of(request.scope)
         if not wanted.input.strip():
             raise InvalidRequest("There is nothing to say: `input` is empty.", param="input")
         await self._archive.check_room(who.account)
-        job = await self._jobs.begin(who, wanted.asked(), wanted.model, key=idempotency_key(headers))
+        key = idempotency_key(headers)
+        job = await self._jobs.begin(who, wanted.asked(), wanted.model, key=key, extras=webhook_in(body))
         if wanted.background or is_later(headers):
             return begun(job, self._shown.described(job))
         with cut_on_loss(request):

@@ -20,7 +20,7 @@ from aldgate.core.terms import format_usd
 Object = dict[str, Any]
 LARGEST_PAGE = 1000
 CATALOGUED = frozenset({"text", "image", "3d"})
-_MODALITIES = {"embed": "embedding", "rerank": "rerank", "moderate": "moderation"}
+_MODALITIES = {"embed": "embedding", "rerank": "rerank", "moderate": "moderation", "mesh": "3d"}
 _PRICES = {"input": "input", "output": "output", "cached": "cached_input", "cache_write": "cache_write"}
 
 

@@ -79,10 +79,13 @@ class ModelsFace:
         await send_whole(send, 200, headers, body)
 
     def _all(self, rights: Rights, shape: Shape) -> list[Object]:
-        models = listed(self._gate.catalogue, rights)
+        models = listed(self._gate.catalogue, rights) + makers(self._gate, rights)
         return [shape.one(name, deployments, self._started_at) for name, deployments in models]
 
     def _one(self, rights: Rights, name: str, shape: Shape) -> Object:
+        made = self._gate.made_models.get(name)
+        if made is not None and name not in self._gate.catalogue.routes:
+            return shape.one(name, check_shown(rights, name, Route(name, (made,)), (made,)), self._started_at)
         route = found(self._gate.catalogue, rights, name)
         is_own = route.is_listed and not is_alias(route)
         deployments = check_shown(rights, name, route, answering(route))
@@ -117,6 +120,13 @@ def listed(catalogue: Catalogue, rights: Rights) -> list[tuple[str, tuple[Deploy
     routes = (route for name, route in catalogue.routes.items() if name == route.name and is_alias(route))
     every = models + [(route.name, answering(route)) for route in routes]
     return [(name, able) for name, deployments in every if (able := shown(rights, name, deployments))]
+
+
+def makers(gate: Gate, rights: Rights) -> list[tuple[str, tuple[Deployment, ...]]]:
+    """What engines have, of what these rights let somebody have made."""
+    each_able = ((name, made) for name, made in gate.made_models.items() if name not in gate.catalogue.routes)
+    able = ((name, made) for name, made in each_able if rights.scopes & (made.operations or frozenset()))
+    return [(name, (made,)) for name, made in able if shown(rights, name, (made,))]
 
 
 def found(catalogue: Catalogue, rights: Rights, name: str) -> Route:

@@ -10,6 +10,7 @@ import msgspec
 from aldgate import __version__
 from aldgate.dialects.anthropic import types as anthropic
 from aldgate.dialects.gemini import types as gemini
+from aldgate.dialects.generate.requests import GenerateRequest
 from aldgate.dialects.ollama.parse import ChatBody, GenerateBody
 from aldgate.dialects.openai import types
 from aldgate.dialects.responses import types as response_types
@@ -39,6 +40,7 @@ _STREAMED = (
     response_types.ResponseRequest,
     anthropic.MessagesRequest,
     *_PICTURES,
+    GenerateRequest,
 )
 _ERRORS: dict[str, type] = {
     "openai": types.ErrorBody,
@@ -48,6 +50,11 @@ _ERRORS: dict[str, type] = {
     "queue": Envelope,
 }
 """How an error is written on the paths of a tag; where it says nothing, as OpenAI does."""
+_CALLS = (types.ChatRequest, types.CompletionRequest, types.EmbeddingRequest, types.ModerationRequest)
+_MAY_BE_JOBS = (*_CALLS, *_HEARD, *_PICTURES, SpeechRequest)
+_OTHER_CONTENTS = {"/v1/jobs/{id}/events": "text/event-stream", "/v1/jobs/{id}/preview": "image/*"}
+_PLAIN = ("/admin", "/ready", "/metrics", "/api/")
+"""Where paths begin so, errors have no type of their own."""
 _OWN = (
     Path(
         "post",
@@ -133,6 +140,8 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
         good["content"] = {"application/octet-stream": {}}
     elif path.request is SpeechRequest:
         good["content"] = {kind: {"schema": {"type": "string"}} for kind in (*SOUND_TYPES, "text/event-stream")}
+    elif path.path in _OTHER_CONTENTS:
+        good["content"] = {_OTHER_CONTENTS[path.path]: {}}
     elif path.path == "/v1/videos/{id}/content":
         good["content"] = {kind: {"schema": {"type": "string"}} for kind in ("video/*", "image/*")}
     elif path.path.startswith("/ui/images/"):
@@ -142,11 +151,13 @@ def _responses(path: Path, by_type: dict[type, Any]) -> dict[str, Any]:
     elif path.method != "head":
         good["content"] = _texts(path, by_type)
     responses: dict[str, Any] = {str(path.status): good}
-    if path.request in (SpeechRequest, *_PICTURES, *_HEARD):
+    if path.request in _MAY_BE_JOBS:
         responses["202"] = {"description": "Begun", "content": {"application/json": {"schema": {"type": "object"}}}}
     error: Any = (
         {"type": "object"}
-        if path.tag == "people" or path.path.startswith(("/admin", "/ready", "/metrics", "/api/")) or _answers_in_two_shapes(path)
+        if path.tag in ("people", "generate")
+        or path.path.startswith(("/admin", "/ready", "/metrics", "/api/"))
+        or _answers_in_two_shapes(path)
         else by_type[_ERRORS.get(path.tag, types.ErrorBody)]
     )
     for status in path.errors:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -207,18 +208,18 @@ class FakeComfy(FakeEngine):
     async def _send(self, client: str, kind: str, data: dict[str, Any]) -> None:
         socket = self.sockets.get(client)
         if socket is not None and not socket.closed and self.fault != "silent_socket":
-            await socket.send_str(msgspec.json.encode({"type": kind, "data": data}).decode())
+            with suppress(ConnectionError):  # whoever listened may have been killed; the work goes on
+                await socket.send_str(msgspec.json.encode({"type": kind, "data": data}).decode())
 
     async def _preview(self, client: str, prompt_id: str, node: str) -> None:
         socket = self.sockets.get(client)
         if socket is None or socket.closed or self.fault == "silent_socket":
             return
         picture = png(4, 4)
-        if self._flags.get(client):
-            facts = msgspec.json.encode({"node_id": node, "prompt_id": prompt_id, "image_type": "image/png"})
-            await socket.send_bytes(struct.pack(">II", 4, len(facts)) + facts + picture)
-        else:
-            await socket.send_bytes(struct.pack(">II", 1, 2) + picture)
+        facts = msgspec.json.encode({"node_id": node, "prompt_id": prompt_id, "image_type": "image/png"})
+        head = struct.pack(">II", 4, len(facts)) + facts if self._flags.get(client) else struct.pack(">II", 1, 2)
+        with suppress(ConnectionError):
+            await socket.send_bytes(head + picture)
 
     async def _queue(self, _: web.Request) -> web.Response:
         return web.json_response({"queue_running": self.running, "queue_pending": self.pending})
