@@ -110,6 +110,15 @@ async def test_what_has_ended_is_read_no_more() -> None:
         assert (followed.job.state, store.reads) == ("succeeded", reads)
 
 
+async def test_what_somebody_knows_already_is_told_to_the_others() -> None:
+    async with followed_by_two() as (_, both, nudges, followed):
+        with both.of(replace(JOB, state="running", version=JOB.version + 5), asyncio.Event()):
+            await nudges[0].wait()
+            assert followed.job.state == "running"
+        with both.of(JOB, asyncio.Event()) as found:
+            assert found.job.version == JOB.version + 5
+
+
 @pytest.mark.parametrize("fault", [None, RuntimeError("a fault of ours")])
 async def test_who_follows_what_cannot_be_read_is_told(fault: Exception | None) -> None:
     async with followed_by_two() as (store, _, nudges, followed):
