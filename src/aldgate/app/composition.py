@@ -93,10 +93,9 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
             log.warning("%s", problem)
         in_flight = BytesInFlight(settings.server.max_inflight_bytes)
         metrics = Metrics({})
-        app.valkey = valkey = await open_valkey(settings, incarnation)
+        app.valkey = users.tries.shared = valkey = await open_valkey(settings, incarnation)
         if valkey is not None:
             stack.push_async_callback(valkey.aclose)
-        app.valkey = users.tries.shared = valkey
         app.gate = gate = gate_of(settings, roster, store, slices, writer, metrics, valkey)
         roster.serve(gate)
         app.watch = Watch(gate, identity)
