@@ -14,6 +14,7 @@ from aldgate.gate.reload.reload import Reloader
 from aldgate.gate.reload.roster import Roster
 from aldgate.gate.watch import Watch
 from aldgate.jobs.batches import BatchWorker
+from aldgate.jobs.counting import Counting
 from aldgate.jobs.engine_watch import EngineWatch
 from aldgate.jobs.files import Files
 from aldgate.jobs.hooks import Hooks
@@ -63,6 +64,7 @@ class App:
         self.placing: Placing
         self.worker: Worker
         self.watching: Watching
+        self.counting: Counting
         self.jobs: Jobs
         self.hooks: Hooks
         self.deliveries: Deliveries

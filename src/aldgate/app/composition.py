@@ -12,20 +12,15 @@ from functools import partial
 
 from aldgate.app.app import App
 from aldgate.app.calls import alerts_of, cache_terms, gate_of, guard, open_valkey, writer_of
-from aldgate.app.devices import placing_of, with_processes
-from aldgate.app.engines import engine_watch_of, engines_of, jobs_of, workable, worker_of
 from aldgate.app.handlers import handlers_of
-from aldgate.app.jobs import archive_of, batch_worker, contents_of, files_of, shelf_of, tickets_of
+from aldgate.app.jobs import batch_worker, files_of, shelf_of
+from aldgate.app.making import open_making
 from aldgate.app.metrics import gauges_of, open_metrics
 from aldgate.app.principals import identity_of, make_admin_key, oidc_face, read_clients, users_of
 from aldgate.app.sealing import open_vault
 from aldgate.app.tasks import finish, lasting
-from aldgate.app.webhooks import webhooks_of
-from aldgate.artifacts.sharing import why_unshared
-from aldgate.config.check import has_server
 from aldgate.config.settings import Settings
 from aldgate.gate.audit import Audit
-from aldgate.gate.jobs import settled
 from aldgate.gate.metrics import Metrics
 from aldgate.gate.money.slices import Slices
 from aldgate.gate.neighbours import Neighbours
@@ -37,12 +32,9 @@ from aldgate.gate.principals.vouched import VouchedUsers
 from aldgate.gate.reload.reload import Reloader
 from aldgate.gate.reload.roster import Roster
 from aldgate.gate.watch import Watch
-from aldgate.jobs.counting import Counting
-from aldgate.jobs.watching import Watching
 from aldgate.oidc.tokens import build_tokens
 from aldgate.ports import Resolver
 from aldgate.store.stores import open_store
-from aldgate.store.writer import wait_for_event
 from aldgate.surfaces.calls.cache import Cache
 from aldgate.surfaces.calls.face import Doors
 from aldgate.surfaces.calls.idempotency import Once
@@ -92,10 +84,9 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
             log.warning("%s", problem)
         in_flight = BytesInFlight(settings.server.max_inflight_bytes)
         metrics = Metrics({})
-        valkey = await open_valkey(settings, incarnation)
+        app.valkey = users.tries.shared = valkey = await open_valkey(settings, incarnation)
         if valkey is not None:
             stack.push_async_callback(valkey.aclose)
-        app.valkey = users.tries.shared = valkey
         app.gate = gate = gate_of(settings, roster, store, slices, writer, metrics, valkey)
         roster.serve(gate)
         app.watch = Watch(gate, identity)
@@ -114,23 +105,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         metrics.gauges |= gauges_of(app, in_flight)
         app.exposed = await open_metrics(metrics, seat, stack)
         app.files = files_of(settings, store)
-        engines = with_processes(settings, engines_of(settings))
-        for engine in engines.values():
-            stack.push_async_callback(engine.aclose)
-        app.engine_watch = engine_watch_of(settings, app, engines)
-        stack.push_async_callback(app.engine_watch.aclose)
-        await app.engine_watch.ask(engines["builtin"])
-        app.placing = placing_of(settings, store, engines, lambda: app.worker.nudge(), partial(settled, gate))
-        app.archive = await archive_of(settings, store, app.files)
-        stack.push_async_callback(app.archive.aclose)
-        if has_server(settings) and not settings.artifacts.url and (why := await why_unshared(store, contents_of(settings))):
-            log.warning("what is kept here other processes do not find: %s", why)
-        counting = Counting(store, gate.job_counts, wait_for_event)
-        app.watching = Watching(store, counting.heard)
-        app.worker = worker_of(settings, app, store, workable(settings, app, store, engines), partial(settled, gate))
-        app.hooks, app.deliveries = await webhooks_of(settings, store, stack)
-        app.jobs = jobs_of(settings, app, store, engines)
-        app.tickets = await tickets_of(store)
+        await open_making(settings, app, store, stack)
         doors = Doors(
             gate=gate,
             identity=identity,
@@ -147,8 +122,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
         people = People(store, gate, identity, users, own, audit)
         app.oidc = await oidc_face(settings, store, tokens, vouched, gate)
         app.handlers = handlers_of(settings, app, store, doors, shelf, people, audit)
-        works = lasting(app, store, works=settings.jobs.worker)
-        tasks = [asyncio.create_task(job) for job in (*works, counting.run(), app.engine_watch.run())]
+        tasks = [asyncio.create_task(job) for job in lasting(app, store, works=settings.jobs.worker)]
         stack.push_async_callback(finish, tasks, writer, slices, store)
         stack.push_async_callback(app.background.aclose)
         stack.push_async_callback(app.worker.aclose)

@@ -37,6 +37,8 @@ def lasting(app: App, store: Store, *, works: bool) -> tuple[Coroutine[Any, Any,
         app.batches.run(),
         app.deliveries.run(),
         app.watching.run(),
+        app.counting.run(),
+        app.engine_watch.run(),
         app.background.run(),
         app.neighbours.run(),
     )

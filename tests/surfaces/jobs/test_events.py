@@ -179,10 +179,10 @@ async def test_what_came_to_nothing_is_made_once_more(gate: RunningGate, painter
 
 
 async def test_a_retry_is_admitted_as_any_call(gate: RunningGate, painter: FakeA1111) -> None:
-    made = (await gate.http.post("/admin/keys", json={"name": "few", "policy": {"limits": {"images_per_minute": 1}}})).json()
+    key = await gate.key("few", rpm=1)
     painter.fault = "unauthorised"
-    path = await begin(gate, made["key"], **PAINTED)
+    path = await begin(gate, key, **PAINTED)
     assert (await ended(gate, path))["state"] == "failed"
-    refused: httpx2.Response = await gate.http.post(f"{path}/retry", headers=bearer(made["key"]))
+    refused: httpx2.Response = await gate.http.post(f"{path}/retry", headers=bearer(key))
     assert refused.status_code == 429, refused.text
     assert json.loads(refused.content)["error"]["code"] == "rate_limit_exceeded"

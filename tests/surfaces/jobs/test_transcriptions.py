@@ -200,6 +200,20 @@ async def test_who_leaves_has_the_job_cancelled(tmp_path: Path, server: FakeTran
         assert jobs[0]["operation"] == "transcribe" and server.stopped
 
 
+async def test_a_stream_goes_on_for_who_may_come_again(tmp_path: Path, server: FakeTranscription) -> None:
+    async with listening(tmp_path, server) as gate:
+        server.hold()
+        once = {"idempotency-key": "once"}
+        asking = asyncio.create_task(ask(gate, headers=once, stream="true"))
+        await server.until_working()
+        asking.cancel()
+        server.release()
+        again = await ask(gate, headers=once, stream="true")
+        assert again.status_code == 200 and "transcript.text.done" in again.text
+        (job,) = (await gate.http.get("/v1/jobs")).json()["data"]
+        assert (job["id"], job["state"]) == (again.headers["x-aldgate-job"], "succeeded")
+
+
 async def test_an_engine_that_is_away_is_said_to_be(gate: RunningGate, server: FakeTranscription) -> None:
     await server.refuse()
     reply = await ask(gate)

@@ -1,4 +1,4 @@
-"""What whoever starts the gate tells the paths of pictures: apart from them, as they are loaded later."""
+"""What the configuration says of pictures, as their face needs it."""
 
 from __future__ import annotations
 
