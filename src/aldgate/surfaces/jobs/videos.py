@@ -22,6 +22,7 @@ from aldgate.core.jobs import Job, JobFilter
 from aldgate.core.jobs import asked_of as asked_before
 from aldgate.core.principals import Principal
 from aldgate.engines.stills import spritesheet, thumbnail
+from aldgate.engines.threads import in_thread
 from aldgate.jobs.making import Jobs, check_scope
 from aldgate.ports import ByteBound
 from aldgate.surfaces.calls.idempotency import idempotency_key
@@ -195,7 +196,7 @@ class VideosFace:
             async for piece in self._archive.read(film):
                 await asyncio.to_thread(file.write, piece)
             file.seek(0)
-            return await asyncio.to_thread(make, file)
+            return await in_thread(None, make, file)
 
     async def _described(self, job: Job) -> dict[str, Any]:
         """A film as OpenAI shows it."""
