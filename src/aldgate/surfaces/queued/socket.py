@@ -28,7 +28,8 @@ from aldgate.surfaces.http.credentials import (
     socket_secret_of,
 )
 from aldgate.surfaces.http.faults import refuse
-from aldgate.surfaces.queued.face import base_of, check_may_look, whose
+from aldgate.surfaces.jobs.looking import check_may_look, whose
+from aldgate.surfaces.queued.face import base_of
 from aldgate.surfaces.queued.shown import Shown
 from aldgate.surfaces.queued.tickets import Tickets
 from aldgate.surfaces.server.websocket import POLICY_VIOLATION, Socket
