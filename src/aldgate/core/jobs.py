@@ -340,6 +340,12 @@ def asked_of(job: Job) -> Generation:
     return _asked.decode(job.asked)
 
 
+def progress_of(job: Job) -> dict[str, Any]:
+    """How far a job is, as people are shown it: all the way if it was done, whatever was told last."""
+    shown = {name: getattr(job.progress, name) for name in ("fraction", "step", "steps", "message")}
+    return {**shown, "fraction": 1.0, "step": job.progress.steps} if job.state == "succeeded" else shown
+
+
 def further(known: Progress, told: Progress) -> Progress:
     """Progress after another report: it does not go back, and what a report leaves out stays; previews are kept apart."""
     fractions = [each for each in (known.fraction, told.fraction) if each is not None]

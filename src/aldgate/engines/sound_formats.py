@@ -11,6 +11,7 @@ from typing import IO, Any
 from aldgate.core.errors import NotSupported, UpstreamInvalid
 from aldgate.engines.builtin.media.libraries import is_there, library
 from aldgate.engines.builtin.media.sound import SOUNDS, SoundFile
+from aldgate.engines.threads import in_thread
 
 HELD_BYTES = 4 * 1024 * 1024
 """So much of a sound is held in memory while it is turned; the rest lies in a temporary file."""
@@ -33,7 +34,7 @@ async def in_format(data: bytes | AsyncIterable[bytes], wanted: str) -> AsyncIte
     with SpooledTemporaryFile(HELD_BYTES) as source:
         await _filled(source, data)
         with closing(_turned(source, wanted)) as turned:
-            while (piece := await _next(turned)) is not None:
+            while (piece := await in_thread(None, next, turned, None)) is not None:
                 if piece:
                     yield piece
 
@@ -45,16 +46,6 @@ async def _filled(file: IO[bytes], data: bytes | AsyncIterable[bytes]) -> None:
         async for piece in data:
             await asyncio.to_thread(file.write, piece)
     file.seek(0)
-
-
-async def _next(turned: Generator[bytes]) -> bytes | None:
-    """The next piece, made in a thread. Whoever is cancelled leaves when the thread has: then nothing reads any more."""
-    turn = asyncio.get_running_loop().run_in_executor(None, next, turned, None)
-    try:
-        return await asyncio.shield(turn)
-    except asyncio.CancelledError:
-        await asyncio.wait([turn])
-        raise
 
 
 def _turned(source: IO[bytes], wanted: str) -> Generator[bytes]:

@@ -195,3 +195,16 @@ async def test_a_restart_loses_no_call_and_pays_for_none_twice(tmp_path: Path, u
         assert lost["state"] == "failed" and lost["error"]["code"] == "answer_lost"
         assert len(upstream.requests) == 1
         assert sum(row["calls"] for row in await gate.usage(key)) == 1
+
+
+async def test_a_key_that_may_only_chat_sees_its_own_jobs(gate: RunningGate) -> None:
+    key, usage = await gate.key(scopes=["chat"]), await gate.key("usage", scopes=["usage"])
+    job = (await ask(gate, key, ASKED, **LATER)).json()["id"]
+    done = await ended(gate, job, key)
+    assert (done["state"], done["progress"]["fraction"]) == ("succeeded", 1.0)
+    headers = {"authorization": f"Bearer {key}"}
+    assert (await gate.http.get(f"/v1/jobs/{job}/events", headers=headers)).text.count("event: state") >= 3
+    assert [each["id"] for each in (await gate.http.get("/v1/jobs", headers=headers)).json()["data"]] == [job]
+    assert (await gate.http.get("/v1/webhooks/secret", headers=headers)).status_code == 200
+    refused = await gate.http.get("/v1/jobs", headers={"authorization": f"Bearer {usage}"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "scope_denied")

@@ -128,6 +128,42 @@ async def test_who_asked_is_told_and_can_check_that_it_was_us(tmp_path: Path, re
             verified(*wrong)
 
 
+FILM = {"model": "builtin/clip", "prompt": "a fox", "size": "64x64", "seconds": "1"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/jobs", {"operation": "image", "model": "builtin/svg", "prompt": "a fox", "width": 64, "height": 64}),
+        ("/v1/videos", FILM),
+        ("/generate/image", {"prompt": "a fox", "engine": "builtin", "width": 64, "height": 64}),
+        ("/tts", {"text": "a fox", "engine": "builtin"}),
+    ],
+)
+async def test_whatever_begins_a_job_takes_a_webhook(
+    tmp_path: Path, receiver: Receiver, path: str, body: dict[str, Any], hurry: None
+) -> None:
+    async with running(tmp_path) as gate:
+        key = bearer(await gate.key())
+        reply = await gate.http.post(path, json={**body, "webhook_url": receiver.url}, headers=key)
+        assert reply.status_code in (200, 202), reply.text
+        await receiver.until(1)
+        refused = await gate.http.post(path, json={**body, "webhook_url": "ftp://receiver"}, headers=key)
+        assert refused.status_code == 400 and "webhook_url" in refused.text
+    assert msgspec.json.decode(receiver.got[0][1])["type"] == "job.succeeded"
+
+
+async def test_a_film_of_a_form_and_its_remix_take_a_webhook(tmp_path: Path, receiver: Receiver, hurry: None) -> None:
+    async with running(tmp_path) as gate:
+        key = bearer(await gate.key())
+        form = {name: (None, value) for name, value in {**FILM, "webhook_url": receiver.url}.items()}
+        film = (await gate.http.post("/v1/videos", files=form, headers=key)).json()["id"]
+        await receiver.until(1)
+        again = {"prompt": "a hen", "webhook_url": receiver.url}
+        assert (await gate.http.post(f"/v1/videos/{film}/remix", json=again, headers=key)).status_code == 200
+        await receiver.until(2)
+
+
 async def test_a_receiver_that_fails_gets_the_same_message_again(tmp_path: Path, receiver: Receiver, hurry: None) -> None:
     receiver.answers = [500, 302]
     async with running(tmp_path) as gate:

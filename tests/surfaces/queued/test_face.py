@@ -214,7 +214,7 @@ async def test_each_field_is_checked(
 async def test_whatever_is_wrong_is_said_in_the_envelope(gate: RunningGate, path: str) -> None:
     is_read = path.startswith("/jobs") or path == "/llm/models"
     method = "GET" if is_read else "POST"
-    key, narrow = await gate.key(), await gate.key(scopes=["embed"])
+    key, narrow = await gate.key(), await gate.key(scopes=["usage"])
     body = None if is_read else {"prompt": "x", "text": "x"}
     replies = [
         (await ask(gate, "", path, body, method), 401, "INVALID_API_KEY"),

@@ -129,7 +129,7 @@ async def test_nobody_watches_without_a_credential_for_that_job(gate: RunningGat
         for missing in (second["job_id"], "job-none"):
             status, said = await refusal(connect(gate, f"{path}{missing}", others))
             assert (status, said["error"]["code"]) == (404, "JOB_NOT_FOUND")
-        status, said = await refusal(connect(gate, f"{path}{second['job_id']}", await gate.key(scopes=["embed"])))
+        status, said = await refusal(connect(gate, f"{path}{second['job_id']}", await gate.key(scopes=["usage"])))
         assert (status, said["error"]["code"]) == (403, "SCOPE_DENIED")
         assert (await refusal(connect(gate, path, key)))[0] == 404
 

@@ -22,8 +22,8 @@ from aldgate.jobs.making import Jobs
 from aldgate.jobs.watching import LOOK_S
 from aldgate.surfaces.http.asgi import headers_of
 from aldgate.surfaces.http.credentials import principal_of
-from aldgate.surfaces.jobs.artifacts import require_reading
-from aldgate.surfaces.jobs.jobs import JobsFace, whose
+from aldgate.surfaces.jobs.jobs import JobsFace
+from aldgate.surfaces.jobs.looking import check_may_look, whose
 
 HEARTBEAT_S = 15.0
 """Proxies commonly end what was silent for a minute or half of one."""
@@ -53,7 +53,7 @@ class JobEventsFace:
             NotFound: Who asks has no such job.
             InvalidRequest: What it is to begin behind is no event.
         """
-        require_reading(who)
+        check_may_look(who)
         job = await self._jobs.find(whose(who), request.path_params["id"])
         after = _after(request)
         if job.has_ended and after >= job.version:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from aldgate.artifacts.links import Links
 from aldgate.core.errors import InvalidRequest, NotFound
-from aldgate.core.jobs import CALLS, STATES, Job, JobFilter
+from aldgate.core.jobs import CALLS, STATES, Job, JobFilter, progress_of
 from aldgate.core.levels import Operation
 from aldgate.core.principals import Principal
 from aldgate.core.webhooks import webhook_of
@@ -21,8 +21,8 @@ from aldgate.surfaces.http.asgi import headers_of
 from aldgate.surfaces.http.contents import SAFE
 from aldgate.surfaces.http.preferences import LATER
 from aldgate.surfaces.jobs import webhooks
-from aldgate.surfaces.jobs.artifacts import require_reading
 from aldgate.surfaces.jobs.files import page, whole_number
+from aldgate.surfaces.jobs.looking import check_may_look, whose
 
 MOST_LISTED = 100
 USUALLY_LISTED = 20
@@ -52,7 +52,7 @@ class JobsFace:
             InvalidRequest: A parameter has a value it cannot have.
             NotFound: There is no job `after`.
         """
-        require_reading(who)
+        check_may_look(who)
         limit = whole_number(query, "limit", USUALLY_LISTED, MOST_LISTED)
         account = whose(who)
         wanted = JobFilter(
@@ -73,7 +73,7 @@ class JobsFace:
         Raises:
             NotFound: Who asks has no such job.
         """
-        require_reading(who)
+        check_may_look(who)
         job = await self._jobs.find(whose(who), request.path_params["id"])
         if "wait" in request.query_params:
             job = await self._jobs.ended(job, whole_number(request.query_params, "wait", 1, LONGEST_WAIT_S))
@@ -93,7 +93,7 @@ class JobsFace:
         Raises:
             NotFound: Who asks has no such job.
         """
-        require_reading(who)
+        check_may_look(who)
         return self.described(await self._jobs.cancel(whose(who), job_id))
 
     async def retry(self, who: Principal, request: Request) -> Response:
@@ -104,7 +104,7 @@ class JobsFace:
             Conflict: It has not ended, or was done.
             GatewayError: The new one is refused.
         """
-        require_reading(who)
+        check_may_look(who)
         old = await self._jobs.find(whose(who), request.path_params["id"])
         return self.begun(await self._jobs.again(who, old, idempotency_key(headers_of(request.scope))))
 
@@ -114,7 +114,7 @@ class JobsFace:
         Raises:
             NotFound: Who asks has no such job, or there is no picture of it, as of all that have ended.
         """
-        require_reading(who)
+        check_may_look(who)
         preview = await self._jobs.preview(await self._jobs.find(whose(who), job_id))
         if preview is None:
             raise NotFound("There is no picture of this job now.", param="id")
@@ -141,7 +141,7 @@ class JobsFace:
             "created_at": int(job.created_at),
             "started_at": None if job.started_at is None else int(job.started_at),
             "ended_at": None if job.ended_at is None else int(job.ended_at),
-            "progress": {name: getattr(job.progress, name) for name in ("fraction", "step", "steps", "message")},
+            "progress": progress_of(job),
             "attempts": job.attempts,
             "parent": job.parent,
             "waits_for": job.reason or None,
@@ -190,8 +190,3 @@ def _several(query: QueryParams, name: str, known: tuple[Any, ...]) -> frozenset
     if not words <= set(known):
         raise InvalidRequest(f"`{name}` is one or several of {', '.join(known)}.", param=name)
     return frozenset(words)
-
-
-def whose(who: Principal) -> str | None:
-    """Whose jobs somebody sees: their own account's; None: everybody's."""
-    return None if "admin" in who.rights.scopes else who.account

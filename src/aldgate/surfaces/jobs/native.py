@@ -23,6 +23,7 @@ from aldgate.surfaces.http.asgi import headers_of
 from aldgate.surfaces.http.bodies import decoded
 from aldgate.surfaces.http.requests import body_of
 from aldgate.surfaces.jobs.jobs import JobsFace
+from aldgate.surfaces.jobs.webhooks import extras_of
 
 MOST_INPUT_BYTES = 33_554_432
 """All inputs of a job together: they are kept with it."""
@@ -79,6 +80,8 @@ class JobRequest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True,
     """Seconds from now; it fails if it has not ended by then."""
     timeout_s: Annotated[float, Meta(gt=0, le=604_800)] | None = None
     """Seconds that one attempt may take; at most, and left out, the engine's `run_timeout_s`."""
+    webhook_url: str | None = None
+    """Called by POST when the job has ended."""
 
     def asked(self, inputs: tuple[Input, ...]) -> Generation:
         """The same for an engine.
@@ -131,7 +134,7 @@ class NativeFace:
         try:
             asked = wanted.asked(await self._read(found, wanted.inputs))
             terms = Terms(priority=wanted.priority, deadline_s=wanted.deadline_s, timeout_s=wanted.timeout_s)
-            extras = {"parents": [each.id for each in found]} if found else None
+            extras = extras_of(wanted.webhook_url) | ({"parents": [each.id for each in found]} if found else {})
             key = idempotency_key(headers_of(request.scope))
             job = await self._jobs.begin(who, asked, wanted.model, key=key, extras=extras, terms=terms)
         finally:

@@ -18,7 +18,7 @@ from aldgate.surfaces.http.multipart import Form
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 _DATA = re.compile(r"data:[^,;]*;base64,", re.IGNORECASE)
 MOST_SECONDS = 3_600
-_FIELDS = {"prompt", "model", "seconds", "size", "input_reference[image_url]"}
+_FIELDS = {"prompt", "model", "seconds", "size", "input_reference[image_url]", "webhook_url"}
 _Prompt = Annotated[str, msgspec.Meta(min_length=1, max_length=32_000)]
 
 
@@ -36,6 +36,7 @@ class VideoRequest(msgspec.Struct, omit_defaults=True):
     seconds: str | int | float | None = None
     size: str | None = None
     input_reference: Reference | None = None
+    webhook_url: str | None = None
 
 
 class VideoForm(msgspec.Struct, omit_defaults=True):
@@ -46,12 +47,14 @@ class VideoForm(msgspec.Struct, omit_defaults=True):
     seconds: str | msgspec.UnsetType = msgspec.UNSET
     size: str | msgspec.UnsetType = msgspec.UNSET
     input_reference: Annotated[str, msgspec.Meta(extra_json_schema={"format": "binary"})] | msgspec.UnsetType = msgspec.UNSET
+    webhook_url: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class RemixRequest(msgspec.Struct):
     """Another prompt for a film that was made."""
 
     prompt: _Prompt
+    webhook_url: str | None = None
 
 
 def request_of(form: Form) -> VideoRequest:

@@ -22,6 +22,7 @@ from aldgate.core.jobs import Job, JobFilter
 from aldgate.core.jobs import asked_of as asked_before
 from aldgate.core.principals import Principal
 from aldgate.engines.stills import spritesheet, thumbnail
+from aldgate.engines.threads import in_thread
 from aldgate.jobs.making import Jobs, check_scope
 from aldgate.ports import ByteBound
 from aldgate.surfaces.calls.idempotency import idempotency_key
@@ -32,6 +33,7 @@ from aldgate.surfaces.http.uploads import uploaded
 from aldgate.surfaces.jobs.artifacts import answered
 from aldgate.surfaces.jobs.files import page, whole_number
 from aldgate.surfaces.jobs.video_requests import RemixRequest, VideoRequest, asked_of, request_of, told_of
+from aldgate.surfaces.jobs.webhooks import extras_of
 
 PREFIX = "video_"
 MOST_BYTES = 20 * 1024 * 1024
@@ -153,25 +155,27 @@ class VideosFace:
             Conflict: It is not made yet, or failed.
         """
         check_scope(who, "video")
-        prompt = decoded(await body_of(request), RemixRequest).prompt
+        wanted = decoded(await body_of(request), RemixRequest)
         job = await self._find(who, request.path_params["id"])
         if job.state != "succeeded":
             raise Conflict("Only a video that is `completed` can be remixed.")
         before = asked_before(job)
         seed = before.seed if job.result is None or job.result.seed is None else job.result.seed
-        told = {**job.extras.get("video", {}), "prompt": prompt, "remixed_from": _id_of(job)}
-        return await self._kept(who, request, replace(before, prompt=prompt, seed=seed), job.requested_model, told)
+        told = {**job.extras.get("video", {}), "prompt": wanted.prompt, "remixed_from": _id_of(job)}
+        extras = {"video": told, **extras_of(wanted.webhook_url)}
+        return await self._kept(who, request, replace(before, prompt=wanted.prompt, seed=seed), job.requested_model, extras)
 
     async def _begin(self, who: Principal, request: Request, wanted: VideoRequest, picture: bytes) -> Response | dict[str, Any]:
         asked = asked_of(wanted, picture)
-        return await self._kept(who, request, asked, wanted.model, told_of(wanted, asked))
+        extras = {"video": told_of(wanted, asked), **extras_of(wanted.webhook_url)}
+        return await self._kept(who, request, asked, wanted.model, extras)
 
     async def _kept(
-        self, who: Principal, request: Request, asked: Generation, model: str, told: Mapping[str, Any]
+        self, who: Principal, request: Request, asked: Generation, model: str, extras: Mapping[str, Any]
     ) -> dict[str, Any]:
         await self._archive.check_room(who.account)
         key = idempotency_key(headers_of(request.scope))
-        return await self._described(await self._jobs.begin(who, asked, model, key=key, extras={"video": told}))
+        return await self._described(await self._jobs.begin(who, asked, model, key=key, extras=extras))
 
     async def _find(self, who: Principal, video_id: str) -> Job:
         if video_id.startswith(PREFIX):
@@ -196,7 +200,7 @@ class VideosFace:
             async for piece in self._archive.read(film):
                 await asyncio.to_thread(file.write, piece)
             file.seek(0)
-            return await asyncio.to_thread(make, file)
+            return await in_thread(None, make, file)
 
     async def _described(self, job: Job) -> dict[str, Any]:
         """A film as OpenAI shows it."""

@@ -11,7 +11,7 @@ from aldgate.core.principals import Principal
 from aldgate.core.webhooks import MOST_URL, WEBHOOK, Delivery
 from aldgate.jobs.hooks import Hooks
 from aldgate.surfaces.http.bodies import decoded
-from aldgate.surfaces.jobs.artifacts import require_reading
+from aldgate.surfaces.jobs.looking import check_may_look
 
 FIELD = "webhook_url"
 
@@ -49,7 +49,7 @@ def extras_of(url: str | None) -> dict[str, Any]:
 
 async def secret(hooks: Hooks, who: Principal) -> dict[str, Any]:
     """GET /v1/webhooks/secret: that of who asks."""
-    require_reading(who)
+    check_may_look(who)
     return msgspec.structs.asdict(WebhookSecret(hooks.secret(who.account)))
 
 

@@ -5,7 +5,7 @@ These are the paths of the port-1301 gateway (its README, "Endpoints"), with the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from fastapi import Request
@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from aldgate.artifacts.archive import Archive
 from aldgate.core.errors import ScopeDenied, UpstreamTimeout, UpstreamUnreachable
-from aldgate.core.generation import MEDIA_OPERATIONS, Generation
+from aldgate.core.generation import Generation
 from aldgate.core.jobs import Job, JobFilter
 from aldgate.core.principals import Principal
 from aldgate.jobs.making import Jobs, check_scope
@@ -23,7 +23,8 @@ from aldgate.surfaces.http.bodies import decoded
 from aldgate.surfaces.http.envelope import enveloped
 from aldgate.surfaces.http.requests import Act, body_of
 from aldgate.surfaces.jobs.files import whole_number
-from aldgate.surfaces.jobs.jobs import whose
+from aldgate.surfaces.jobs.looking import check_may_look, whose
+from aldgate.surfaces.jobs.webhooks import extras_of
 from aldgate.surfaces.queued.called import PATH, chat_body
 from aldgate.surfaces.queued.choosing import check_there, named
 from aldgate.surfaces.queued.requests import (
@@ -48,7 +49,6 @@ MAKES: tuple[tuple[str, type[Asking]], ...] = (
     ("/tts", SpeechWanted),
 )
 """Where things are made, and what is asked there."""
-_MAY = MEDIA_OPERATIONS | {"chat", "files", "admin"}
 
 
 class QueueFace:
@@ -86,11 +86,14 @@ class QueueFace:
             check_scope(who, asked.operation)
             await self._archive.check_room(who.account)
             name = named(self._jobs, asked.operation, wanted.engine or "", wanted.model or "")
-            return self._pending(await self._begin(who, request, asked, name), request)
+            begun = await self._begin(who, request, asked, name, extras_of(wanted.webhook_url))
+            return self._pending(begun, request)
 
         return _answering(make)
 
-    async def _begin(self, who: Principal, request: Request, asked: Generation, name: str) -> Job:
+    async def _begin(
+        self, who: Principal, request: Request, asked: Generation, name: str, extras: Mapping[str, Any] | None = None
+    ) -> Job:
         """Begin a job. An engine that was named has to be there."""
         if name:
             engine, _ = self._jobs.engine_for(asked.operation, name)
@@ -98,7 +101,7 @@ class QueueFace:
                 await check_there(engine)
             except (UpstreamTimeout, UpstreamUnreachable) as error:
                 raise UpstreamUnreachable(error.message) from error
-        return await self._jobs.begin(who, asked, name, key=idempotency_key(headers_of(request.scope)))
+        return await self._jobs.begin(who, asked, name, key=idempotency_key(headers_of(request.scope)), extras=extras)
 
     async def _write(self, who: Principal, request: Request) -> dict[str, Any]:
         """POST /llm/generate: an engine that chats, where one is configured or named, else a provider's model."""
@@ -147,16 +150,6 @@ class QueueFace:
 
     def _one(self, job: Job, request: Request) -> dict[str, Any]:
         return {"job": self._shown.job(job, base_of(request.scope), self._jobs.now())}
-
-
-def check_may_look(who: Principal) -> None:
-    """Refuse whoever can have no jobs.
-
-    Raises:
-        ScopeDenied: The principal may have nothing made.
-    """
-    if not who.rights.scopes & _MAY:
-        raise ScopeDenied("This API key may not use jobs.")
 
 
 def _answering(act: Callable[[Principal, Request], Awaitable[dict[str, Any]]]) -> Act:

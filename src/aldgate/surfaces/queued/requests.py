@@ -32,7 +32,13 @@ class Wanted(msgspec.Struct, kw_only=True):
     model: Name | None = None
 
 
-class ImageWanted(Wanted, kw_only=True):
+class MediaWanted(Wanted, kw_only=True):
+    """What is made by an engine. `webhook_url`: called by POST when the job has ended."""
+
+    webhook_url: str | None = None
+
+
+class ImageWanted(MediaWanted, kw_only=True):
     """A picture."""
 
     negative_prompt: str = ""
@@ -58,7 +64,7 @@ class ImageWanted(Wanted, kw_only=True):
         )
 
 
-class VideoWanted(Wanted, kw_only=True):
+class VideoWanted(MediaWanted, kw_only=True):
     """A film. `duration`: seconds."""
 
     duration: Seconds = 10.0
@@ -82,7 +88,7 @@ class VideoWanted(Wanted, kw_only=True):
         )
 
 
-class AudioWanted(Wanted, kw_only=True):
+class AudioWanted(MediaWanted, kw_only=True):
     """A sound. `duration`: seconds."""
 
     duration: Seconds = 10.0
@@ -94,7 +100,7 @@ class AudioWanted(Wanted, kw_only=True):
         return Generation(operation="audio", prompt=self.prompt, duration_s=self.duration, seed=self.seed, format=self.format)
 
 
-class MusicWanted(Wanted, kw_only=True):
+class MusicWanted(MediaWanted, kw_only=True):
     """Music. `duration`: seconds."""
 
     duration: Seconds = 30.0
@@ -124,6 +130,7 @@ class SpeechWanted(msgspec.Struct, kw_only=True):
     format: Name | None = None
     engine: Name | None = None
     model: Name | None = None
+    webhook_url: str | None = None
 
     def asked(self) -> Generation:
         """The same for an engine."""

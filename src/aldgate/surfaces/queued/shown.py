@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aldgate.artifacts.links import Links
-from aldgate.core.jobs import Job, State
+from aldgate.core.jobs import Job, State, progress_of
 from aldgate.surfaces.http.envelope import code_of
 from aldgate.surfaces.queued.called import service_of, text_of
 
@@ -49,7 +49,7 @@ class Shown:
             "state": job.state,
             "operation": job.operation,
             "model": job.requested_model,
-            "progress": {name: getattr(job.progress, name) for name in ("fraction", "step", "steps", "message")},
+            "progress": progress_of(job),
             "waits_for": job.reason or None,
         }
 

@@ -28,8 +28,7 @@ from aldgate.surfaces.http.credentials import (
     socket_secret_of,
 )
 from aldgate.surfaces.http.faults import refuse
-from aldgate.surfaces.jobs.jobs import whose
-from aldgate.surfaces.queued.face import check_may_look
+from aldgate.surfaces.jobs.looking import check_may_look, whose
 from aldgate.surfaces.queued.shown import Shown
 from aldgate.surfaces.queued.tickets import Tickets
 from aldgate.surfaces.server.websocket import POLICY_VIOLATION, Socket

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import threading
 import wave
 from collections.abc import AsyncIterable, Mapping
 from pathlib import Path
@@ -249,6 +250,36 @@ async def test_a_cancelled_job_stops_with_its_step(engine: BuiltinMedia, asked: 
     assert (await engine.state()).is_busy is False and run.files == []
     files, _, _ = await made(engine, operation="image", width=32, height=32)
     assert len(files) == 1 and len(run.said) == said
+
+
+async def test_speech_that_is_cancelled_closes_its_file_when_the_encoder_has_ended(
+    engine: BuiltinMedia, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encodes, go_on = threading.Event(), threading.Event()
+    happened: list[str] = []
+    feed, close = SoundFile.feed, SoundFile.close
+
+    def slow(file: SoundFile, samples: bytes) -> bytes:
+        encodes.set()
+        go_on.wait(10)
+        happened.append("fed")
+        return feed(file, samples)
+
+    def closed(file: SoundFile) -> None:
+        happened.append("closed")
+        close(file)
+
+    monkeypatch.setattr(SoundFile, "feed", slow)
+    monkeypatch.setattr(SoundFile, "close", closed)
+    work = asyncio.create_task(engine.generate(Generation(operation="speech", prompt="one two", format="mp3"), Kept()))
+    await asyncio.to_thread(encodes.wait, 10)
+    work.cancel()
+    await asyncio.wait([work], timeout=0.05)
+    assert happened == []
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert happened == ["fed", "closed"]
 
 
 async def test_a_pace_makes_it_wait_at_each_step(engine: BuiltinMedia) -> None:

@@ -21,6 +21,7 @@ from aldgate.engines.builtin.media.speech import Speech, Voice
 from aldgate.engines.builtin.media.steps import Made, MediaModel, Step
 from aldgate.engines.builtin.media.studio import Studio
 from aldgate.engines.section import EngineSection, Surroundings, decode_section
+from aldgate.engines.threads import in_thread
 from aldgate.making import Run
 
 
@@ -131,15 +132,9 @@ class BuiltinMedia:
 
     async def _in_threads(self, work: Generator[Step]) -> AsyncGenerator[Step]:
         """The steps, each made in a thread. Whoever is cancelled leaves when the step has ended: then nothing runs any more."""
-        loop = asyncio.get_running_loop()
         try:
             while True:
-                turn = loop.run_in_executor(self._pool, next, work, None)
-                try:
-                    step = await asyncio.shield(turn)
-                except asyncio.CancelledError:
-                    await asyncio.wait([turn])
-                    raise
+                step = await in_thread(self._pool, next, work, None)
                 if step is None:
                     return
                 yield step

@@ -18,6 +18,7 @@ from aldgate.engines.builtin.media.bounds import check_options, inputs_of, numbe
 from aldgate.engines.builtin.media.sound import PCM_RATE, SOUNDS, SoundFile
 from aldgate.engines.builtin.media.steps import Made, MediaModel, Step
 from aldgate.engines.builtin.media.studio import bare_environment, isolated
+from aldgate.engines.threads import in_thread
 
 SPEAKER = Path(__file__).with_name("speaker.py")
 PIECE = 65_536
@@ -148,11 +149,11 @@ async def _spoken(process: Process, file: SoundFile) -> AsyncIterator[bytes]:
     while piece := await _in_time(process.stdout.read(PIECE)):
         piece = odd + piece
         odd = piece[len(piece) & ~1 :]
-        if done := await asyncio.to_thread(file.feed, piece[: len(piece) & ~1]):
+        if done := await in_thread(None, file.feed, piece[: len(piece) & ~1]):
             yield done
     if await process.wait() != 0:
         raise UpstreamBroken("eSpeak NG broke off.")
-    if rest := await asyncio.to_thread(file.end):
+    if rest := await in_thread(None, file.end):
         yield rest
 
 
