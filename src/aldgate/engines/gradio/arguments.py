@@ -13,7 +13,7 @@ from aldgate.core.generation import Generation, Input
 from aldgate.engines.gradio.app import GradioApp, Parameter
 from aldgate.engines.gradio.section import GradioSection, Place
 
-FIELDS = tuple(field for field in Generation.__struct_fields__ if field not in ("operation", "options", "inputs"))
+FIELDS = tuple(field for field in Generation.__struct_fields__ if field not in ("operation", "options", "hints", "inputs"))
 ROLES = ("image", "mask", "audio", "video", "mesh", "file")
 MOST_SEED = 2**32 - 1
 """The highest that NumPy's generators take, which most apps seed with it."""
