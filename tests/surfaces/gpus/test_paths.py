@@ -46,6 +46,8 @@ async def test_engines_are_stopped_by_name_and_all_at_once(tmp_path: Path, monke
         await bench.does(2)
         freed = await gate.http.post("/admin/gpu/free", json={})
         assert freed.json() == {"stopped": ["painter"], "left": []}
+        nowhere = await gate.http.post("/admin/gpu/free", json={"device": "nowhere"})
+        assert nowhere.status_code == 404 and "nowhere" in nowhere.text
         await bench.does(3)
         assert (await gate.http.post("/admin/gpu/stop", json={"model": "painter/m"})).status_code == 200
         assert not bench.painter.is_loaded
