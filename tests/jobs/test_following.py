@@ -28,7 +28,7 @@ class OneJob:
         self.was_read = asyncio.Event()
         self.heard: Heard | None = None
 
-    async def find_job(self, job_id: str, account: str | None = None) -> Job | None:
+    async def find_job(self, job_id: str, account: str | None = None, *, is_brief: bool = False) -> Job | None:
         self.reads += 1
         self.was_read.set()
         if self.fault is not None:
@@ -108,6 +108,15 @@ async def test_what_has_ended_is_read_no_more() -> None:
         with both.of(JOB, late) as found:
             assert found.job.state == "succeeded"
         assert (followed.job.state, store.reads) == ("succeeded", reads)
+
+
+async def test_what_somebody_knows_already_is_told_to_the_others() -> None:
+    async with followed_by_two() as (_, both, nudges, followed):
+        with both.of(replace(JOB, state="running", version=JOB.version + 5), asyncio.Event()):
+            await nudges[0].wait()
+            assert followed.job.state == "running"
+        with both.of(JOB, asyncio.Event()) as found:
+            assert found.job.version == JOB.version + 5
 
 
 @pytest.mark.parametrize("fault", [None, RuntimeError("a fault of ours")])

@@ -84,10 +84,9 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
             log.warning("%s", problem)
         in_flight = BytesInFlight(settings.server.max_inflight_bytes)
         metrics = Metrics({})
-        valkey = await open_valkey(settings, incarnation)
+        app.valkey = users.tries.shared = valkey = await open_valkey(settings, incarnation)
         if valkey is not None:
             stack.push_async_callback(valkey.aclose)
-        app.valkey = users.tries.shared = valkey
         app.gate = gate = gate_of(settings, roster, store, slices, writer, metrics, valkey)
         roster.serve(gate)
         app.watch = Watch(gate, identity)
@@ -117,8 +116,7 @@ async def create(settings: Settings, seat: Seat | None = None) -> AsyncGenerator
             committed=writer.committed if settings.ledger.durability == "strict" else None,
             max_body_bytes=settings.server.max_body_bytes,
         )
-        shelf = shelf_of(settings, store, in_flight, incarnation)
-        app.shelf = shelf
+        app.shelf = shelf = shelf_of(settings, store, in_flight, incarnation)
         app.background = shelf.background
         app.batches = batch_worker(settings, app, store, doors, shelf)
         people = People(store, gate, identity, users, own, audit)

@@ -42,6 +42,7 @@ class Following:
         followed = self._followed.get(job.id)
         if followed is None:
             followed = self._followed[job.id] = Followed(job)
+        followed.take(job)
         followed.nudges.add(nudge)
         try:
             followed.begin(self._store, self._watching)
@@ -72,6 +73,12 @@ class Followed:
         if self._failure is not None:
             raise self._failure
         return self._job
+
+    def take(self, job: Job) -> None:
+        """Know what somebody else has read, if that is newer."""
+        if job.version > self._job.version:
+            self._job = job
+            self._tell()
 
     def begin(self, store: JobStore, watching: Watching) -> None:
         """Read it from now on, unless it is read already or has ended."""
