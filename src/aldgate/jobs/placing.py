@@ -219,7 +219,12 @@ def _told(gpu: Any) -> tuple[Any, ...]:
 
 def _shown(residency: KeptResidency) -> dict[str, Any]:
     names = "engine", "state", "memory_mb", "exclusive", "places", "running", "since", "used_at", "reason"
-    return {name: getattr(residency, name) for name in names}
+    shown = {name: getattr(residency, name) for name in names}
+    if (
+        residency.state == "loading" and not residency.running
+    ):  # its first job is over, so it has loaded
+        shown["state"] = "ready"
+    return shown
 
 
 def _sum(rows: list[dict[str, Any]]) -> dict[str, Any] | None:

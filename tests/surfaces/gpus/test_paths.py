@@ -36,7 +36,9 @@ async def test_engines_are_stopped_by_name_and_all_at_once(tmp_path: Path, monke
         bench = Bench(gate.app.store, FakeGpus(), monkeypatch)
         gate.app.placing.__dict__.update(bench.placing.__dict__)
         await bench.does(1)
-        assert (await gate.http.get("/gpu/status")).json()["loaded_models"] == ["painter"]
+        told = (await gate.http.get("/gpu/status")).json()
+        assert told["loaded_models"] == ["painter"]
+        assert [each["state"] for gpu in told["gpu"]["gpus"] for each in gpu["residencies"]] == ["ready"]
         stopped = await gate.http.post("/admin/gpu/stop", json={"model": "painter"})
         assert (stopped.status_code, stopped.json()) == (200, {"stopped": ["painter"]})
         again = await gate.http.post("/admin/gpu/stop", json={"model": "painter"})
