@@ -220,9 +220,7 @@ def _told(gpu: Any) -> tuple[Any, ...]:
 def _shown(residency: KeptResidency) -> dict[str, Any]:
     names = "engine", "state", "memory_mb", "exclusive", "places", "running", "since", "used_at", "reason"
     shown = {name: getattr(residency, name) for name in names}
-    if (
-        residency.state == "loading" and not residency.running
-    ):  # its first job is over, so it has loaded
+    if residency.state == "loading" and not residency.running:  # its first job is over, so it has loaded
         shown["state"] = "ready"
     return shown
 
