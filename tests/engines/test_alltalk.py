@@ -87,9 +87,11 @@ async def test_memory_is_given_back_by_loading_the_resting_model() -> None:
     async with engine_at(FakeAllTalk(), KIND, resting_model="piper - en_US") as (engine, fake):
         await engine.unload("another model")
         assert fake.unloads == 0
+        assert [model.name for model in (await engine.state()).models if model.is_loaded] == ["xtts - xttsv2_2.0.3"]
         await engine.unload()
         await engine.unload()
         assert (fake.model, fake.unloads) == ("piper - en_US", 1)
+        assert not any(model.is_loaded for model in (await engine.state()).models)
     async with engine_at(FakeAllTalk(), KIND) as (engine, _):
         with pytest.raises(NotSupported):
             await engine.unload()

@@ -43,6 +43,7 @@ class Painter:
         self.keeps = 0
         self.error: Exception | None = None
         self.asked = 0
+        self.is_away = False
         self._gpus = gpus
 
     def load(self, memory_mb: int) -> None:
@@ -52,6 +53,8 @@ class Painter:
 
     async def state(self) -> EngineState:
         self.asked += 1
+        if self.is_away:
+            raise UpstreamUnreachable("gone")
         return EngineState(models=(EngineModel(name="m", is_loaded=self.is_loaded),))
 
     async def generate(self, asked: Generation, run: Run) -> Generated:
@@ -170,6 +173,16 @@ async def test_an_engine_that_cannot_unload_stays_and_goes_on_working(bench: Ben
     await bench.store.enqueue_job(job(2, engine="filmer"))
     await bench.store.enqueue_job(job(3))
     assert await bench.begin() == ["painter"]
+
+
+async def test_who_cannot_unload_has_left_when_its_process_was_ended_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async with a_bench(tmp_path, None, monkeypatch, vram_mb=24_000) as bench:
+        await bench.does(1)
+        bench.painter.error = NotSupported("no")
+        assert not await bench.placing.stop("painter")
+        bench.painter.is_away = True
+        assert await bench.placing.stop("painter")
+        assert await bench.states() == {}
 
 
 @pytest.mark.parametrize("error", [UpstreamBroken("broke"), UpstreamUnreachable("gone")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aldgate.app.devices import check_devices
 from aldgate.app.engines import engines_of
 from aldgate.app.jobs import contents_of
 from aldgate.artifacts.places import open_place
@@ -22,6 +23,7 @@ def check(settings: Settings) -> None:
     Roster(settings)
     build_tokens(settings.auth.issuers, ca_bundle=settings.upstream.ca_bundle)
     engines_of(settings)
+    check_devices(settings)
     open_place(settings.artifacts, contents_of(settings))
     if settings.store:
         open_store(settings, "check")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,23 @@ from aldgate.storage import Store
 HEALTH_TIMEOUT_S = 5.0
 
 
-def with_processes(settings: Settings, engines: Mapping[str, Engine]) -> dict[str, Engine]:
-    """The engines, those with a process of their own together with it."""
-    return {name: _started(settings, name, engine) for name, engine in engines.items()}
+def with_processes(settings: Settings, engines: Mapping[str, Engine], works_for: Collection[str]) -> dict[str, Engine]:
+    """The engines, those with a process of their own together with it; it is kept here by who works for it."""
+    return {name: _started(settings, name, engine, is_kept=name in works_for) for name, engine in engines.items()}
+
+
+def check_devices(settings: Settings) -> None:
+    """See that the devices that engines name are there.
+
+    Raises:
+        ConfigError: One is neither declared nor `gpu0`, `gpu1` and so on.
+    """
+    for name, table in settings.engines.items():
+        device = str(table.get("device", ""))
+        if device and device not in settings.devices and not device.removeprefix("gpu").isdecimal():
+            known = ", ".join(settings.devices) or "none"
+            hint = f"declare it as [devices.{device}]; declared are {known}"
+            raise ConfigError(f"[engines.{name}]: there is no device `{device}`", hint=hint)
 
 
 def placing_of(
@@ -48,21 +62,19 @@ def placing_of(
     Raises:
         ConfigError: An engine's device is neither declared nor `gpu0`, `gpu1` and so on.
     """
+    check_devices(settings)
     devices = Devices(settings.devices, MachineGpus())
     posts: dict[str, Post] = {}
     for name, engine in engines.items():
         section = _section(settings.engines.get(name, {}))
         if section.device:
-            if section.device not in settings.devices and not section.device.removeprefix("gpu").isdecimal():
-                known = ", ".join(settings.devices) or "none"
-                hint = f"declare it as [devices.{section.device}]; declared are {known}"
-                raise ConfigError(f"[engines.{name}]: there is no device `{section.device}`", hint=hint)
             needs = Needs(memory_mb=section.memory_mb, exclusive=section.exclusive, places=section.places, idle_s=section.idle_s)
             posts[name] = Post(engine, section.device, needs, section.base_url)
-    return Placing(store, devices, posts, Evictor(store, devices, posts), wake, ended)
+    kept = [each.process for each in engines.values() if isinstance(each, Started) and each.is_kept]
+    return Placing(store, devices, posts, Evictor(store, devices, posts), wake, ended, kept)
 
 
-def _started(settings: Settings, name: str, engine: Engine) -> Engine:
+def _started(settings: Settings, name: str, engine: Engine, *, is_kept: bool) -> Engine:
     section = _section(settings.engines.get(name, {}))
     if section.process is None:
         return engine
@@ -72,7 +84,7 @@ def _started(settings: Settings, name: str, engine: Engine) -> Engine:
         ask = partial(_answers, http, section.process.health)
     folder = Path(settings.data).absolute() / "engines"
     environment = environment_for(settings.environment, section.process.env)
-    return Started(engine, EngineProcess(name, section.process, folder, environment, ask))
+    return Started(engine, EngineProcess(name, section.process, folder, environment, ask), is_kept=is_kept)
 
 
 async def _answers(http: EngineHttp, path: str) -> None:

@@ -31,7 +31,8 @@ async def open_making(settings: Settings, app: App, store: Store, stack: AsyncEx
         StoreUnavailable: The database did not answer.
     """
     ended = partial(settled, app.gate)
-    engines = with_processes(settings, engines_of(settings))
+    plain = engines_of(settings)
+    engines = with_processes(settings, plain, plain if settings.jobs.worker else ())
     for engine in engines.values():
         stack.push_async_callback(engine.aclose)
     app.engine_watch = engine_watch_of(settings, app, engines)

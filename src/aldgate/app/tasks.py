@@ -24,7 +24,7 @@ def lasting(app: App, store: Store, *, works: bool) -> tuple[Coroutine[Any, Any,
     """Everything that runs until the gate ends. `works`: it carries on jobs itself."""
     return (
         *(() if app.valkey is None else (app.valkey.run(),)),
-        *((app.placing.run(),) if works and app.placing.engines() else ()),
+        *((app.placing.run(),) if works and app.placing.has_work() else ()),
         *((app.worker.run(),) if works else ()),
         app.writer.run(),
         app.roster.sweeper.run(),

@@ -73,13 +73,14 @@ async def working(settings: Settings, incarnation: str, names: Sequence[str] = (
         if not settings.artifacts.url and (why := await why_unshared(store, contents_of(settings))):
             hint = "set `artifacts.url` to a bucket, or mount the folder of the gate in its place"
             raise ConfigError(f"what is made here nobody would find: {why}", hint=hint)
-        engines = with_processes(settings, engines_of(settings))
+        plain = engines_of(settings)
+        engines = with_processes(settings, plain, chosen(plain, names))
         mine = chosen(engines, names)
         for engine in engines.values():
             stack.push_async_callback(engine.aclose)
         app.placing = placing_of(settings, store, engines, lambda: app.worker.nudge(), nobody_minds)
         app.worker = worker_of(settings, app, store, mine)
-        placing = (app.placing.run(),) if app.placing.engines() else ()
+        placing = (app.placing.run(),) if app.placing.has_work() else ()
         group = await stack.enter_async_context(asyncio.TaskGroup())
         tasks = [group.create_task(each) for each in (app.worker.run(), *placing)]
         try:

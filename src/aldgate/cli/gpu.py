@@ -54,9 +54,10 @@ def status(url: Url = None, as_json: Json = False) -> None:
     if residents:
         say("")
         shown = [
-            (device, each["engine"], each["state"], f"{each['memory_mb']} MiB", each["running"]) for device, each in residents
+            (device, each["engine"], each["state"], f"{each['memory_mb']} MiB", each["running"], each.get("reason", ""))
+            for device, each in residents
         ]
-        say_table(["device", "engine", "state", "memory", "jobs"], shown)
+        say_table(["device", "engine", "state", "memory", "jobs", "why"], shown)
     if found["gpu_processes"]:
         say("")
         say_table(["pid", "process", "memory"], [(each["pid"], each["name"], each["memory"]) for each in found["gpu_processes"]])

@@ -110,7 +110,7 @@ class AllTalk(Direct):
         settings = await self._settings()
         loaded = settings.current_model_loaded if ready == "Ready" else ""
         models = (
-            EngineModel(name=each.name, operations=OPERATIONS, is_loaded=each.name == loaded)
+            EngineModel(name=each.name, operations=OPERATIONS, is_loaded=each.name == loaded != self._section.resting_model)
             for each in settings.models_available
         )
         return EngineState(models=tuple(models), version=settings.current_engine_loaded)

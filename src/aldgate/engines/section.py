@@ -20,7 +20,7 @@ AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 class ProcessSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to start an engine's own process. From the configuration file alone, never from a caller."""
 
-    command: list[str]
+    command: Annotated[list[str], msgspec.Meta(min_length=1)]
     """Program and arguments; no shell reads them."""
     working_dir: str = ""
     """Where it runs; empty: where the gate does."""

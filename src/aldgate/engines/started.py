@@ -13,11 +13,13 @@ class Started:
 
     Args:
         engine: The adapter to what the process serves.
+        is_kept: It is stopped when it is idle and when this gate ends; otherwise another one works with it.
     """
 
-    def __init__(self, engine: Engine, process: EngineProcess) -> None:
+    def __init__(self, engine: Engine, process: EngineProcess, *, is_kept: bool = True) -> None:
         self._engine = engine
         self.process = process
+        self.is_kept = is_kept
         self.name, self.kind, self.operations = engine.name, engine.kind, engine.operations
         # Where nothing else can be asked, the process can always be ended.
         self.recovery: Recovery = "kill" if engine.recovery == "wait" else engine.recovery
@@ -55,6 +57,7 @@ class Started:
             await self._engine.unload(model)
 
     async def aclose(self) -> None:
-        """See `Engine`. Its process ends too."""
-        await self.process.stop()
+        """See `Engine`. Its process ends too, unless another gate or worker keeps it."""
+        if self.is_kept:
+            await self.process.stop()
         await self._engine.aclose()

@@ -64,7 +64,7 @@ class Evictor:
             async with asyncio.timeout(self._patience_s):
                 await post.engine.unload()
         except NotSupported:
-            return None
+            return True if await _is_away(post) else None
         except UpstreamUnreachable:
             return True  # what is not there holds nothing; the device is looked at all the same
         except (UpstreamError, TimeoutError) as error:
@@ -100,6 +100,16 @@ class Evictor:
         if state.models:
             return not any(each.is_loaded for each in state.models)
         return is_told
+
+
+async def _is_away(post: Post) -> bool:
+    try:
+        await post.engine.state()
+    except UpstreamUnreachable:
+        return True
+    except GatewayError:
+        return False
+    return False
 
 
 def _held(gpu: Gpu, pids: frozenset[int] | None) -> int | None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from aldgate.core.errors import GatewayError, VramConflict
@@ -14,7 +14,7 @@ from aldgate.core.jobs import Claim
 from aldgate.core.leases import LeaseLost
 from aldgate.core.placement import Needs, Wait
 from aldgate.devices.sight import seen_of
-from aldgate.engines.started import Started
+from aldgate.engines.process import EngineProcess
 from aldgate.gate.jobs import Ended, failed, ledger_row
 from aldgate.jobs.devices import Devices, Post, is_in_reach, pids_of
 from aldgate.jobs.evictions import Evictor, run_all
@@ -37,6 +37,7 @@ class Placing:
         posts: By engine, where it works; engines that are left out have no device.
         wake: Told that something may begin that could not before.
         ended: Told of jobs that are refused.
+        processes: Engines' processes to look after, whether on a device or not.
     """
 
     def __init__(
@@ -47,9 +48,11 @@ class Placing:
         evictor: Evictor,
         wake: Callable[[], None] = lambda: None,
         ended: Ended = nobody_minds,
+        processes: Sequence[EngineProcess] = (),
     ) -> None:
         self._store = store
         self._posts = posts
+        self._processes = processes
         self._evictor = evictor
         self._wake = wake
         self._ended = ended
@@ -87,9 +90,12 @@ class Placing:
         if todo and await run_all(self._evictor, todo):
             await self._note()
             self._wake()
-        for post in self._posts.values():
-            if isinstance(post.engine, Started):
-                await post.engine.process.tend()
+        for process in self._processes:
+            await process.tend()
+
+    def has_work(self) -> bool:
+        """Whether there are devices or processes to look after."""
+        return bool(self._posts or self._processes)
 
     async def stop(self, engine: str) -> bool:
         """Have an engine give its memory back now. False: it works, is leaving, is not resident, or did not.
@@ -213,7 +219,10 @@ def _told(gpu: Any) -> tuple[Any, ...]:
 
 def _shown(residency: KeptResidency) -> dict[str, Any]:
     names = "engine", "state", "memory_mb", "exclusive", "places", "running", "since", "used_at", "reason"
-    return {name: getattr(residency, name) for name in names}
+    shown = {name: getattr(residency, name) for name in names}
+    if residency.state == "loading" and not residency.running:  # its first job is over, so it has loaded
+        shown["state"] = "ready"
+    return shown
 
 
 def _sum(rows: list[dict[str, Any]]) -> dict[str, Any] | None:

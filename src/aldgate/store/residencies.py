@@ -93,7 +93,7 @@ class Residencies(JobWork):
             row = await self._lock_device(connection, device)
             await self._database.lock(connection, f"engine:{engine}")
             here = {each.engine: each for each in await residencies_on(connection, device)}
-            if engine not in here or not here[engine].is_idle:
+            if engine not in here or not here[engine].is_live or here[engine].running:
                 return None
             return await self._begin_eviction(connection, device, engine, row.token + 1, lease_s)
 

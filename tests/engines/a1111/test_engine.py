@@ -201,3 +201,10 @@ async def test_its_credential_is_basic() -> None:
         assert (state.is_busy, state.free_mb, state.total_mb) == (False, 8192, 24576)
         with pytest.raises(ModelNotFound):
             await engine.generate(Generation(operation="image", model="nothing"), RecordedRun())
+
+
+async def test_what_was_unloaded_is_not_loaded_though_it_stays_chosen() -> None:
+    async with a1111() as (engine, _):
+        await engine.unload()
+        state = await engine.state()
+        assert [model.is_loaded for model in state.models] == [False, False]

@@ -53,6 +53,15 @@ async def test_a_seed_is_drawn_and_told() -> None:
         assert fake.calls[0][1:3] == [10, None]
 
 
+async def test_wishes_of_a_request_are_no_fields_that_it_must_take() -> None:
+    async with FakeGradio() as fake, aclosing(engine(fake)) as mine:
+        for hints in ({}, {"quality": "hd"}):
+            await mine.generate(Generation(operation="music", prompt="x", hints=hints), RecordedRun())
+        assert len(fake.calls) == 2
+    with pytest.raises(ConfigError):
+        build("mine", {**GRADIO_TABLE, "arguments": {"hints": 0}}, AROUND)
+
+
 async def test_constants_and_options() -> None:
     async with FakeGradio() as fake, aclosing(engine(fake, constants={"1": 20}, options=["duration", "model"])) as mine:
         await mine.generate(Generation(operation="music", prompt="x", options={"model": "small"}), RecordedRun())

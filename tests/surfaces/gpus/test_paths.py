@@ -36,7 +36,9 @@ async def test_engines_are_stopped_by_name_and_all_at_once(tmp_path: Path, monke
         bench = Bench(gate.app.store, FakeGpus(), monkeypatch)
         gate.app.placing.__dict__.update(bench.placing.__dict__)
         await bench.does(1)
-        assert (await gate.http.get("/gpu/status")).json()["loaded_models"] == ["painter"]
+        told = (await gate.http.get("/gpu/status")).json()
+        assert told["loaded_models"] == ["painter"]
+        assert [each["state"] for gpu in told["gpu"]["gpus"] for each in gpu["residencies"]] == ["ready"]
         stopped = await gate.http.post("/admin/gpu/stop", json={"model": "painter"})
         assert (stopped.status_code, stopped.json()) == (200, {"stopped": ["painter"]})
         again = await gate.http.post("/admin/gpu/stop", json={"model": "painter"})
@@ -46,6 +48,8 @@ async def test_engines_are_stopped_by_name_and_all_at_once(tmp_path: Path, monke
         await bench.does(2)
         freed = await gate.http.post("/admin/gpu/free", json={})
         assert freed.json() == {"stopped": ["painter"], "left": []}
+        nowhere = await gate.http.post("/admin/gpu/free", json={"device": "nowhere"})
+        assert nowhere.status_code == 404 and "nowhere" in nowhere.text
         await bench.does(3)
         assert (await gate.http.post("/admin/gpu/stop", json={"model": "painter/m"})).status_code == 200
         assert not bench.painter.is_loaded

@@ -17,6 +17,8 @@ from aldgate.core.errors import InvalidRequest, ModelNotFound, UpstreamInvalid
 from aldgate.core.generation import Generation
 
 MOST_SEED = 2**32 - 1
+LEAST_CHECKPOINT_BYTES = 256 * 1024**2
+"""What a checkpoint takes at the least, and more than what stays when it was unloaded."""
 _PLAIN = {
     "prompt": "prompt",
     "negative_prompt": "negative_prompt",
@@ -113,10 +115,22 @@ class System(msgspec.Struct, frozen=True):
     total: int = 0
 
 
+class Allocated(msgspec.Struct, frozen=True):
+    """What its own tensors take, in bytes."""
+
+    current: int = 0
+
+
 class Cuda(msgspec.Struct, frozen=True):
     """Of a server without CUDA there is no `system`."""
 
     system: System | None = None
+    allocated: Allocated = Allocated()
+
+    @property
+    def holds_checkpoint(self) -> bool:
+        """Whether one is on the device: the option that names it stays when it is unloaded."""
+        return self.allocated.current >= LEAST_CHECKPOINT_BYTES
 
 
 class Memory(msgspec.Struct, frozen=True):

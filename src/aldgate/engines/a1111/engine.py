@@ -88,7 +88,9 @@ class A1111Engine:
         options: dict[str, Any] = self._read(await self._call("GET", "options"), dict[str, Any])
         loaded = str(options.get("sd_model_checkpoint") or "")
         now = self._read(await self._call("GET", "progress", params={"skip_current_image": "true"}), Now)
-        system = self._read(await self._call("GET", "memory"), Memory).cuda.system
+        cuda = self._read(await self._call("GET", "memory"), Memory).cuda
+        system = cuda.system
+        loaded = loaded if cuda.holds_checkpoint else ""
         allowed = self._section.models
         return EngineState(
             models=tuple(

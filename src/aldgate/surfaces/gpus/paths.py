@@ -81,7 +81,10 @@ class Gpus:
     async def free(self, who: Principal, request: Request) -> dict[str, Any]:
         """POST /admin/gpu/free: whoever is idle on a device, or on all, gives its memory back."""
         require_admin(who)
-        stopped = await self._placing.stop_all(_decoded(await body_of(request), FreeGpu).device)
+        device = _decoded(await body_of(request), FreeGpu).device
+        if device and device not in [each["device"] for each in (await self._placing.status())["gpus"]]:
+            raise NotFound(f"No device is called `{device}`; `/gpu/status` tells which there are.", param="device")
+        stopped = await self._placing.stop_all(device)
         return {
             "stopped": [name for name, is_free in stopped.items() if is_free],
             "left": [name for name, is_free in stopped.items() if not is_free],

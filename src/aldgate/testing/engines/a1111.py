@@ -82,7 +82,8 @@ class FakeA1111(FakeEngine):
 
     async def _memory(self, _: web.Request) -> web.Response:
         system = {"free": 8 * 1024**3, "used": 16 * 1024**3, "total": 24 * 1024**3}
-        return web.json_response({"ram": {}, "cuda": {"system": system, "active": {}}})
+        held = 4 * 1024**3 if self.is_loaded else 10 * 1024**2
+        return web.json_response({"ram": {}, "cuda": {"system": system, "allocated": {"current": held, "peak": 5 * 1024**3}}})
 
     async def _progress(self, request: web.Request) -> web.Response:
         runs = bool(self._task)
