@@ -99,6 +99,8 @@ def some_text(path: str, directory: Path) -> str:
         return "10.0.0.0/8, ::1"
     if path == "auth.public_url":
         return "https://gate.example.com"
+    if path == "artifacts.inline_bytes":
+        return "64"
     if path == "server.listen":
         return "0.0.0.0:9, :10/ops"
     value: Any = leaf.default
