@@ -101,7 +101,7 @@ def worker_of(settings: Settings, app: App, store: Store, engines: Mapping[str, 
             ended=ended,
             now=time.time,
             clock=time.monotonic,
-            random=random.random,
+            random=random.SystemRandom().random,
             wait=wait_for_event,
         )
     )

@@ -31,7 +31,7 @@ async def webhooks_of(settings: Settings, store: Store, stack: AsyncExitStack) -
         master=master,
         most=wanted.attempts,
         now=time.time,
-        random=random.random,
+        random=random.SystemRandom().random,
         wait=wait_for_event,
     )
     return Hooks(store, master, allow_private=wanted.allow_private), Deliveries(shop)
