@@ -31,7 +31,7 @@ from aldgate.gate.jobs import Ended
 from aldgate.jobs.calling import CallJobs, Calls
 from aldgate.jobs.engine_watch import EngineWatch
 from aldgate.jobs.job_shop import JobShop, nobody_minds
-from aldgate.jobs.making import Jobs
+from aldgate.jobs.making import Jobs, Rules
 from aldgate.jobs.worker import Worker
 from aldgate.making import Engine
 from aldgate.ports import Endpoint
@@ -113,16 +113,18 @@ def jobs_of(settings: Settings, app: App, store: Store, engines: Mapping[str, En
     def timeout_s(name: str) -> float:
         return float(settings.engines.get(name, {}).get("run_timeout_s", EngineSection().run_timeout_s))
 
-    def price(name: str, model: str) -> Price:
-        return price_of(app.reloader.settings, name, model)
-
+    rules = Rules(
+        price=lambda name, model: price_of(app.reloader.settings, name, model),
+        prices_models=lambda name: any(each.startswith(f"{name}/") for each in app.reloader.settings.prices),
+        most_pixels=lambda: app.reloader.settings.images.max_pixels,
+    )
     return Jobs(
         app.gate,
         store,
         engines,
         lambda: app.reloader.settings.aliases,
         timeout_s,
-        price,
+        rules,
         app.watching,
         CallJobs(app.gate, store, call_endpoint, app.hooks),
         app.hooks,

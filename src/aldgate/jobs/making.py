@@ -49,6 +49,20 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float | None = None
 
 
+class Rules(msgspec.Struct, frozen=True):
+    """What the configuration says of what is made, now.
+
+    Attributes:
+        price: What an engine's model costs, by their names.
+        prices_models: Whether some model of an engine has a price of its own; then what is made is made by a named one.
+        most_pixels: Of one picture that is asked for.
+    """
+
+    price: Callable[[str, str], Price]
+    prices_models: Callable[[str], bool]
+    most_pixels: Callable[[], int]
+
+
 class Jobs:
     """What faces ask of jobs.
 
@@ -58,7 +72,7 @@ class Jobs:
         engines: Who makes things, by name; the first that can is asked where nobody is named.
         aliases: Other names for models.
         timeout_s: Seconds that an engine may work on one job.
-        price: What an engine's model costs.
+        rules: What the configuration says of what is made.
         watching: Tells of changes.
         calls: Makes jobs of calls.
         hooks: Says who may be told of their ends.
@@ -72,7 +86,7 @@ class Jobs:
         engines: Mapping[str, Engine],
         aliases: Callable[[], Mapping[str, str]],
         timeout_s: Callable[[str], float],
-        price: Callable[[str, str], Price],
+        rules: Rules,
         watching: Watching,
         calls: CallJobs,
         hooks: Hooks,
@@ -83,7 +97,7 @@ class Jobs:
         self._engines = engines
         self._aliases = aliases
         self._timeout_s = timeout_s
-        self._price = price
+        self._rules = rules
         self._ended = partial(settled, gate)
         self._is_away = is_away
         self.calls = calls
@@ -140,6 +154,16 @@ class Jobs:
         own = (each for each in self._gate.made_models.values() if each.backend == engine.name and each.id != engine.name)
         return next((each.model for each in own if operation in (each.operations or ())), "")
 
+    def _check_size(self, asked: Generation) -> None:
+        """Refuse a picture of too many pixels, whatever path it is asked for at.
+
+        Raises:
+            InvalidRequest: It is one.
+        """
+        most = self._rules.most_pixels()
+        if asked.operation == "image" and (asked.width or 1) * (asked.height or 1) > most:
+            raise InvalidRequest(f"A picture has at most {most} pixels.", param="size")
+
     async def begin(
         self,
         who: Principal,
@@ -159,7 +183,8 @@ class Jobs:
         check_scope(who, asked.operation)
         self.hooks.check(extras or {})
         engine, model = self.engine_for(asked.operation, name)
-        if not model and who.rights.tells_names:
+        self._check_size(asked)
+        if not model and (who.rights.tells_names or self._rules.prices_models(engine.name)):
             model = self._first_model(engine, asked.operation)
         wanted = Wanted(
             principal=who,
@@ -167,7 +192,7 @@ class Jobs:
             asked=replace(asked, model=model),
             model=model,
             requested_model=name or f"{engine.name}/{model}".rstrip("/"),
-            price=self._price(engine.name, model),
+            price=self._rules.price(engine.name, model),
             gpu_s=self._gate.job_counts.expected_gpu_s(engine.name, model),
             timeout_s=self._bounded(engine.name, terms.timeout_s),
             deadline=None if terms.deadline_s is None else self.now() + terms.deadline_s,

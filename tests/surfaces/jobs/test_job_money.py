@@ -66,6 +66,25 @@ async def test_a_model_costs_by_the_picture_and_the_job(gate: RunningGate) -> No
     assert job["cost_microusd"] == 3 * 20_000 + 1_000 and job["work"]["images"] == 3
 
 
+@pytest.mark.parametrize("model", ["builtin", "builtin/svg"])
+async def test_who_names_no_model_pays_for_the_one_that_is_taken(gate: RunningGate, model: str) -> None:
+    key = bearer(await gate.key())
+    begun = await gate.http.post("/v1/jobs", json={"operation": "image", "prompt": "a fox", "model": model}, headers=key)
+    job = (await gate.http.get(begun.headers["location"], params={"wait": 30}, headers=key)).json()
+    assert (job["state"], job["cost_microusd"]) == ("succeeded", 21_000)
+
+
+async def test_no_path_makes_pictures_of_too_many_pixels(tmp_path: Path) -> None:
+    async with running_gate(tmp_path, config="[images]\nmax_pixels = 262144\n") as gate:
+        key = bearer(await gate.key())
+        for path, body in (
+            ("/v1/jobs", {"operation": "image", "prompt": "a fox", "width": 2048, "height": 2048}),
+            ("/generate/image", {"prompt": "a fox", "width": 2048, "height": 2048}),
+            ("/v1/images/generations", {"prompt": "a fox", "size": "2048x2048"}),
+        ):
+            assert (await gate.http.post(path, json=body, headers=key)).status_code == 400, path
+
+
 async def test_a_budget_pays_for_the_most_before_and_for_what_it_was_after(gate: RunningGate) -> None:
     poor = await key_with(gate, budgets=[{"microusd": 20_000, "period": "day"}])
     refused = await paint(gate, poor, "studio/svg")  # 100 seconds at 300 are 30,000
