@@ -155,7 +155,7 @@ async def test_a_gate_finds_engines_behind_the_configured_and_before_what_is_bui
         config = '[engines.mine]\nkind = "alltalk"\nbase_url = "http://127.0.0.1:9"\n'
         async with running_gate(tmp_path, config=config, flags={"discovery.local": "true"}) as gate:
             await gate.app.engine_watch.look()
-            assert [*gate.app.worker.engines] == ["mine", "comfyui", "builtin"]
+            assert [*gate.app.worker.engines] == ["mine", "comfyui", "builtin", "calls"]
             assert any(name.startswith("comfyui/") for name in gate.app.gate.made_models)
             body = {"prompt": "a fox", "background": True}
             asked = (await gate.http.post("/v1/images/generations", json=body)).json()
@@ -170,4 +170,4 @@ async def test_nobody_is_looked_for_where_that_is_turned_off(tmp_path: Path, mon
         monkeypatch.setattr(finding, "PROBES", (PROBES[0]._replace(ports=(port_of(comfy),)),))
         async with running_gate(tmp_path) as gate:
             await gate.app.engine_watch.look()
-            assert [*gate.app.worker.engines] == ["builtin"] and comfy.asked == []
+            assert [*gate.app.worker.engines] == ["builtin", "calls"] and comfy.asked == []

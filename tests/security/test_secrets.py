@@ -126,4 +126,5 @@ def test_seeds_clients_secrets_are_kept_as_hashes() -> None:
         "jobs.token",
         "residencies.token",
         "devices.token",
+        "webhook_deliveries.token",
     }  # a caller's word for a repetition, and numbers that tell one claim from the next: no credentials

@@ -36,7 +36,7 @@ CALLS: list[tuple[str, str, dict[str, Any] | None]] = [
     ("GET", "/v1/batches", None),
     ("GET", "/v1/usage", None),
     ("GET", "/admin/keys", None),
-    ("POST", "/admin/reload", None),
+    ("GET", "/admin/clients", None),
 ]
 
 
