@@ -8,7 +8,7 @@ ARGS ?=
 DATABASE ?= $(or $(ALDGATE_TEST_DATABASE),sqlite)
 WORKERS ?= auto
 BIN := .venv/bin
-WORKED = $(if $(filter-out 1,$(WORKERS)),--numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadfile)
+WORKED = $(if $(filter-out 1,$(WORKERS)),--numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadfile --no-loadscope-reorder)
 SERVE = $(BIN)/aldgate serve --host $(HOST) --port $(PORT) $(if $(DATA),--data '$(DATA)')
 
 .DEFAULT_GOAL := help

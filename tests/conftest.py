@@ -13,6 +13,18 @@ from tests.limiter.valkey.server import Server, binary, running
 from tests.servers import NewUrl, postgres_server
 
 pytest_plugins = ["tests.skips", "tests.databases"]
+SLOWEST = ("jobs/test_kills.py", "jobs/test_three_hosts.py", "test_growth.py", "faults/", "clients/", "processes/")
+"""Of files and folders: begun first, so that no process is left with one of them when the others have nothing to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(here).as_posix()
+        return next((number for number, slow in enumerate(SLOWEST) if path.startswith(slow)), len(SLOWEST))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
