@@ -29,6 +29,8 @@ from bench.rows import Plan, Row
 
 FEW, MANY = 10, 1_000_000
 NEW, CLAIMS, STARTS = 5_000, 200, 100
+AT_ONCE = 50_000
+"""Rows of one statement that fills the table."""
 CALLERS = 64
 PER_SECOND = {"sqlite": 500, "postgresql": 2_000}
 OWNER = Owner("key-1", "key-1")
@@ -114,11 +116,13 @@ def _all(queue: Queue) -> Choice:
 async def _fill(store: SqlStore, rows: int) -> None:
     """Jobs that have ended, as copies of one: through the queue they would take half an hour."""
     columns = ", ".join(f'"{column.name}"' for column in jobs.columns if column.name != "id")
-    numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})"
     one = "(SELECT * FROM jobs WHERE state = 'succeeded' LIMIT 1) AS one"
-    async with store._database.write() as connection:
+    for first in range(0, rows, AT_ONCE):  # a statement may not take as long as all of them would
+        last = min(first + AT_ONCE, rows) - 1
+        numbers = f"WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last})"
         copy = f"INSERT INTO jobs (id, {columns}) {numbers} SELECT 'old-' || n.i, {columns} FROM n CROSS JOIN {one}"
-        await connection.execute(text(copy))
+        async with store._database.write() as connection:
+            await connection.execute(text(copy))
 
 
 async def _start_ms(store: SqlStore, calls: int) -> float:
